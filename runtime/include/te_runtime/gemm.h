@@ -1,0 +1,68 @@
+/* gemm.h - matrix products of experts.
+ *
+ * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ */
+#ifndef TE_RUNTIME_GEMM_H
+#define TE_RUNTIME_GEMM_H
+
+#include "te_runtime/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Which dimension of a product is ragged. */
+typedef enum te_rt_ragged {
+  TE_RT_DENSE = 0,
+  TE_RT_RAGGED_ROWS = 1,     /* rows of lhs and of the result: fprop, dgrad */
+  TE_RT_RAGGED_REDUCTION = 2 /* the reduction: wgrad */
+} te_rt_ragged;
+
+/* result[m, n] = sum over k of lhs[m, k] * rhs[n, k] (+ bias[n]) (+ result[m, n]).
+ *
+ *   lhs         in      [M, K], with transpose_lhs [K, M]; BF16, F32 or FP8
+ *   lhs_scales  opt     scales of lhs as stored; needed for FP8
+ *   rhs         in      [N, K], with transpose_rhs [K, N]
+ *   rhs_scales  opt     likewise
+ *   bias        opt     [N] BF16 or F32
+ *   offsets     opt     I32 [E+1], for a ragged product
+ *   result      in/out  [M, N] BF16 or F32; read only with accumulate
+ *
+ * ROWS: lhs is ragged [C, K] and result [C, N]; only the rows of group `member`
+ * take part. REDUCTION: lhs is [M, C] ([C, M] with transpose_lhs), rhs [N, C]
+ * ([C, N]); only the columns of group `member` do; an empty group writes zeros, or
+ * with accumulate leaves result. FP8 operands are not transposed, and not both
+ * E5M2; blocks of 128 x 128 do not meet blocks of 128 x 128.
+ *
+ * Operands are dequantized to F32 (values * scale, one rounding), products are
+ * summed in F32 in an order that is the backend's own, the same for the same
+ * shapes; then bias, then one rounding to the type of result; with accumulate
+ * that rounded product is added to result and rounded. */
+te_rt_status te_rt_gemm(te_rt_context *context, const te_rt_tensor *lhs,
+                        const te_rt_tensor *lhs_scales, const te_rt_tensor *rhs,
+                        const te_rt_tensor *rhs_scales,
+                        const te_rt_tensor *bias, const te_rt_tensor *offsets,
+                        const te_rt_tensor *result, int64_t ragged,
+                        int64_t member, int64_t transpose_lhs,
+                        int64_t transpose_rhs, int64_t accumulate);
+
+/* All groups in one call, offsets read on the device; the same bits as te_rt_gemm
+ * for each member.
+ *
+ *   rhs         in      ROWS: one packed [E, N, K], or E tensors [N, K].
+ *                       REDUCTION: one tensor
+ *   rhs_scales  opt     one for each rhs
+ *   bias        opt     ROWS: one packed [E, N], or E tensors [N]
+ *   results     in/out  ROWS: one [C, N].
+ *                       REDUCTION: one packed [E, M, N], or E tensors [M, N] */
+te_rt_status te_rt_grouped_gemm(
+    te_rt_context *context, const te_rt_tensor *lhs,
+    const te_rt_tensor *lhs_scales, te_rt_tensor_list rhs,
+    te_rt_tensor_list rhs_scales, te_rt_tensor_list bias,
+    const te_rt_tensor *offsets, te_rt_tensor_list results, int64_t ragged,
+    int64_t transpose_lhs, int64_t transpose_rhs, int64_t accumulate);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* TE_RUNTIME_GEMM_H */

@@ -1,0 +1,145 @@
+/* routing.h - which token goes where, and the moves of tokens.
+ *
+ * T tokens, k choices (slots) each, E local experts, C rows of capacity.
+ *
+ * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ */
+#ifndef TE_RUNTIME_ROUTING_H
+#define TE_RUNTIME_ROUTING_H
+
+#include "te_runtime/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* From chosen experts to rows, on the device. Rows are ordered by expert, then
+ * by token, then by slot; expert e begins at offsets[e] = sum over e' < e of
+ * counts[e'] rounded up to a multiple of `alignment`.
+ *
+ *   indices  in   I32 [T, k]: an expert in [0, E), or -1 for none
+ *   row_map  out  I32 [T, k]: the row of (token, slot), or -1
+ *   counts   out  I32 [E]: routed pairs of each expert
+ *   offsets  opt  I32 [E+1]
+ *
+ * A pair whose row would be `capacity` or more gets -1 and is not counted, and
+ * the context's overflow flag is set. An index outside [-1, E) is an error on
+ * the ref backend. */
+te_rt_status te_rt_routing_map(te_rt_context *context,
+                               const te_rt_tensor *indices,
+                               const te_rt_tensor *row_map,
+                               const te_rt_tensor *counts,
+                               const te_rt_tensor *offsets, int64_t alignment,
+                               int64_t capacity);
+
+/* offsets[0] = 0; offsets[e+1] = offsets[e] + counts[e] rounded up to a multiple
+ * of `alignment`.
+ *
+ *   counts   in   I32 [E]
+ *   offsets  out  I32 [E+1] */
+te_rt_status te_rt_compute_offsets(te_rt_context *context,
+                                   const te_rt_tensor *counts,
+                                   const te_rt_tensor *offsets,
+                                   int64_t alignment);
+
+/* Copies offsets to host memory and waits for it: a host synchronization.
+ *
+ *   offsets  in   I32 [E+1]
+ *   output   out  I32 [E+1], on_host */
+te_rt_status te_rt_to_host(te_rt_context *context, const te_rt_tensor *offsets,
+                           const te_rt_tensor *output);
+
+/* output[row_map[t, j]] = input[t] for each routed (t, j); scales and probs
+ * travel along. Other rows of the outputs are left alone.
+ *
+ *   input       in   [T, H], any type
+ *   scales      opt  scales of input with blocks one row high
+ *   probs       opt  F32 [T, k]
+ *   row_map     in   I32 [T, k]
+ *   output      out  [C, H]
+ *   out_scales  opt  scales of output; its layout may differ from that of scales
+ *   out_probs   opt  F32 [C]: out_probs[row_map[t, j]] = probs[t, j] */
+te_rt_status te_rt_permute(te_rt_context *context, const te_rt_tensor *input,
+                           const te_rt_tensor *scales,
+                           const te_rt_tensor *probs,
+                           const te_rt_tensor *row_map,
+                           const te_rt_tensor *output,
+                           const te_rt_tensor *out_scales,
+                           const te_rt_tensor *out_probs);
+
+/* output[t] = sum over the routed slots of t of input[row_map[t, j]], added in
+ * F32 in descending order of row, rounded once. A token without a slot gets 0.
+ *
+ *   input      in   [C, H] BF16 or F32
+ *   probs      opt  F32 [C]: gathered, not multiplied
+ *   row_map    in   I32 [T, k]
+ *   output     out  [T, H], type of input
+ *   out_probs  opt  F32 [T, k]: probs[row_map[t, j]], 0 where row_map is -1 */
+te_rt_status te_rt_unpermute(te_rt_context *context, const te_rt_tensor *input,
+                             const te_rt_tensor *probs,
+                             const te_rt_tensor *row_map,
+                             const te_rt_tensor *output,
+                             const te_rt_tensor *out_probs);
+
+/* Moves each group from where `from` has it to where `to` has it, and fills the
+ * rows (probs) that this adds to it with zero.
+ *
+ *   input      in   [C, H], any type
+ *   probs      opt  F32 [C]
+ *   from, to   in   I32 [E+1]; each group at least as long in `to`
+ *   output     out  [C', H]
+ *   out_probs  opt  F32 [C'] */
+te_rt_status te_rt_pad(te_rt_context *context, const te_rt_tensor *input,
+                       const te_rt_tensor *probs, const te_rt_tensor *from,
+                       const te_rt_tensor *to, const te_rt_tensor *output,
+                       const te_rt_tensor *out_probs);
+
+/* The inverse: drops the rows that pad added. `from` is the padded one. */
+te_rt_status te_rt_unpad(te_rt_context *context, const te_rt_tensor *input,
+                         const te_rt_tensor *probs, const te_rt_tensor *from,
+                         const te_rt_tensor *to, const te_rt_tensor *output,
+                         const te_rt_tensor *out_probs);
+
+/* Where each token goes among R ranks with E experts each: expert x of all lives
+ * on rank x / E. A token is sent once to each rank that holds one of its experts.
+ * All ranks of the communicator meet here.
+ *
+ *   indices       in   I32 [T, k]: an expert in [0, R*E), or -1
+ *   handle        out  I32 [T, R]: the row of token t among those that rank r
+ *                      receives, or -1. Rank r receives by source rank, then by
+ *                      token
+ *   recv_indices  out  I32 [R*T, k]: the experts of each received token, counted
+ *                      from 0 on this rank, -1 where the expert is elsewhere or
+ *                      where nothing was received
+ *
+ * Errors: the communicator has not `ranks` ranks. */
+te_rt_status te_rt_dispatch_map(te_rt_context *context,
+                                const te_rt_tensor *indices,
+                                const te_rt_tensor *handle,
+                                const te_rt_tensor *recv_indices, int64_t ranks,
+                                int64_t num_experts);
+
+/* Sends rows: outputs[i] on rank r, row handle[t, r] = inputs[i], row t. Any
+ * number of tensors travel together; all ranks meet here.
+ *
+ *   handle   in   I32 [T, R]
+ *   inputs   in   [T, ...]; scales with blocks one row high must be COMPACT
+ *   outputs  out  [R*T, ...]; rows that nobody sends are left alone */
+te_rt_status te_rt_dispatch(te_rt_context *context, const te_rt_tensor *handle,
+                            te_rt_tensor_list inputs,
+                            te_rt_tensor_list outputs);
+
+/* Brings rows back: outputs[i][t] = sum over the ranks r with handle[t, r] >= 0 of
+ * row handle[t, r] of inputs[i] on rank r, added in F32 by ascending rank, rounded
+ * once; 0 where there is none. All ranks meet here.
+ *
+ *   handle   in   I32 [T, R]
+ *   inputs   in   [R*T, ...] BF16 or F32
+ *   outputs  out  [T, ...] */
+te_rt_status te_rt_combine(te_rt_context *context, const te_rt_tensor *handle,
+                           te_rt_tensor_list inputs, te_rt_tensor_list outputs);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* TE_RUNTIME_ROUTING_H */
