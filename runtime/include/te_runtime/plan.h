@@ -1,0 +1,115 @@
+/* plan.h - loading, verifying and running plans.
+ *
+ * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ */
+#ifndef TE_RUNTIME_PLAN_H
+#define TE_RUNTIME_PLAN_H
+
+#include "te_runtime/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The version of the plan's schema that this library writes about and reads. */
+enum { TE_RT_PLAN_VERSION = 1 };
+
+/* A verified plan: immutable, shared by any number of threads. */
+typedef struct te_rt_plan te_rt_plan;
+
+/* Copies `size` bytes and verifies all of them: the FlatBuffer's structure, the
+ * version, every index, type, extent and bound, that each call names a function
+ * of this library and fits its slots and attributes, and that no two arguments
+ * of a call of which one is written overlap in a way that the function does not
+ * allow. TE_RT_INVALID_PLAN and a message (as in te_rt_context_create) if not:
+ * bytes from anywhere give an error, never a crash. */
+te_rt_status te_rt_plan_load(const void *bytes, int64_t size, te_rt_plan **plan,
+                             char *message, int64_t capacity);
+void te_rt_plan_destroy(te_rt_plan *plan);
+
+const char *te_rt_plan_target(const te_rt_plan *plan);
+int32_t te_rt_plan_num_programs(const te_rt_plan *plan);
+
+typedef struct te_rt_program_info {
+  const char *name;
+  int32_t num_arguments;
+  int32_t ranks; /* ranks that its communication wants; 1 for none */
+  int64_t arena_bytes;
+  int64_t workspace_bytes; /* of the whole plan */
+  int64_t constant_bytes;  /* of the whole plan */
+} te_rt_program_info;
+te_rt_status te_rt_plan_program(const te_rt_plan *plan, int32_t program,
+                                te_rt_program_info *info);
+
+typedef enum te_rt_direction {
+  TE_RT_IN = 0,
+  TE_RT_OUT = 1,
+  TE_RT_INOUT = 2
+} te_rt_direction;
+
+/* How random data for an argument is made where the caller has none. */
+typedef enum te_rt_init {
+  TE_RT_INIT_NORMAL = 0,  /* normal, of deviation `deviation` */
+  TE_RT_INIT_ROUTING = 1, /* distinct experts in [0, num_experts), -1 beyond */
+  TE_RT_INIT_PROBS = 2,   /* positive, summing to one along the last dimension */
+  TE_RT_INIT_ZERO = 3,
+  TE_RT_INIT_ONE = 4
+} te_rt_init;
+
+typedef struct te_rt_argument_info {
+  const char *name;
+  te_rt_direction direction;
+  te_rt_tensor tensor;   /* data is NULL */
+  int64_t bytes;
+  int32_t num_members;   /* of a packed argument; 0 if it is not packed */
+  const char *const *members; /* their names, in order of the first dimension */
+  te_rt_init init;
+  float deviation;
+  int64_t num_experts;
+  const char *next; /* of a state: the OUT argument with its next value, or "" */
+} te_rt_argument_info;
+te_rt_status te_rt_plan_argument(const te_rt_plan *plan, int32_t program,
+                                 int32_t argument, te_rt_argument_info *info);
+
+/* One program of a plan on one context: its arena, and the plan's workspaces. The
+ * plan and the context must outlive it. Creating it allocates all that a run
+ * needs; a run allocates nothing on a device. */
+typedef struct te_rt_session te_rt_session;
+te_rt_status te_rt_session_create(te_rt_context *context, const te_rt_plan *plan,
+                                  int32_t program, te_rt_session **session);
+void te_rt_session_destroy(te_rt_session *session);
+
+/* The session reads or writes argument `argument` at `data` from now on: `bytes`
+ * (as in the argument's info) of memory of the context's backend, 64-byte
+ * aligned. The caller keeps it alive. */
+te_rt_status te_rt_session_bind(te_rt_session *session, int32_t argument,
+                                void *data, int64_t bytes);
+
+/* What ran: told to the observer after each call. */
+typedef struct te_rt_call_info {
+  const char *function;   /* without the te_rt_ */
+  const char *cost_class;
+  const char *location;
+  int64_t step;           /* position of the call in the plan, loops counted once */
+  uint64_t launches, bytes, flops, host_syncs; /* as the compiler foresaw */
+  int64_t begin_ns, end_ns;                    /* since the run began */
+} te_rt_call_info;
+typedef void (*te_rt_observer)(void *user, const te_rt_call_info *call);
+void te_rt_session_observe(te_rt_session *session, te_rt_observer observer,
+                           void *user);
+
+/* Fills the arena with `byte` before each run (0xFF reads as NaN), so that a read
+ * of something not written shows; -1 leaves it as it is, the default. */
+void te_rt_session_poison(te_rt_session *session, int32_t byte);
+
+/* Runs the program once. Every argument must be bound. A failing call ends the
+ * run; te_rt_last_error(context) then begins with the op's source location. */
+te_rt_status te_rt_session_run(te_rt_session *session);
+
+/* The functions of this library that a plan may call: name i, or NULL at the end. */
+const char *te_rt_function_name(int32_t index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* TE_RUNTIME_PLAN_H */
