@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "te/Dialect/TE/IR/TE.h"
+#include "te/InitAll.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -16,7 +16,8 @@ int main(int argc, char **argv) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
   mlir::registerAllPasses();
-  registry.insert<mlir::te::TEDialect>();
+  mlir::te::registerAllTEDialects(registry);
+  mlir::te::registerAllTEPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(
       argc, argv, "te-opt: rewrites of expert layers\n", registry));
 }
