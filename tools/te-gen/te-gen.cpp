@@ -10,9 +10,9 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Error.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/InitLLVM.h"
-#include "llvm/Support/WithColor.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -98,7 +98,7 @@ llvm::Expected<size_t> parseName(const TextOption &option,
 
 /// Sets `value` if the option is given.
 llvm::Error parseNumber(const TextOption &option, int64_t &value) {
-  if (option.empty() && !option.getNumOccurrences())
+  if (!option.getNumOccurrences() && option.getValue().empty())
     return llvm::Error::success();
   if (StringRef(option).getAsInteger(10, value))
     return makeError(formatv("--{0} must be a whole number, but got '{1}'",
@@ -185,6 +185,39 @@ llvm::Expected<LayerConfig> parseConfig() {
   return config;
 }
 
+/// Prints into `os`, and tells whether all of it was written.
+llvm::Error printModule(ModuleOp module, llvm::raw_fd_ostream &os) {
+  module.print(os, OpPrintingFlags().enableDebugInfo(printLocations));
+  os << "\n";
+  os.flush();
+  if (!os.has_error())
+    return llvm::Error::success();
+  std::error_code code = os.error();
+  os.clear_error();
+  return llvm::createFileError(output == "-" ? "<stdout>" : output.getValue(),
+                               code);
+}
+
+/// A file appears when it is whole: it is written beside and then renamed. What
+/// is no regular file (a device, a pipe) must not be replaced by one.
+llvm::Error writeModule(ModuleOp module) {
+  if (output == "-")
+    return printModule(module, llvm::outs());
+  llvm::sys::fs::file_status status;
+  std::error_code code = llvm::sys::fs::status(output, status);
+  if (!code && !llvm::sys::fs::is_regular_file(status)) {
+    llvm::raw_fd_ostream os(output, code);
+    return code ? llvm::createFileError(output, code) : printModule(module, os);
+  }
+  // Through a symbolic link, its target is what gets replaced.
+  SmallString<128> path(output);
+  if (!code && (code = llvm::sys::fs::real_path(output, path)))
+    return llvm::createFileError(output, code);
+  return llvm::writeToOutput(path, [&](llvm::raw_ostream &os) {
+    return printModule(module, static_cast<llvm::raw_fd_ostream &>(os));
+  });
+}
+
 llvm::Error run() {
   auto config = parseConfig();
   if (!config)
@@ -194,21 +227,12 @@ llvm::Error run() {
   OwningOpRef<ModuleOp> module = buildLayer(&context, *config);
   if (failed(verify(*module)))
     return makeError("the layer that was built does not verify");
-  // Through a file beside it, renamed when it is whole.
-  return llvm::writeToOutput(output, [&](llvm::raw_ostream &os) -> llvm::Error {
-    module->print(
-        os,
-        OpPrintingFlags().enableDebugInfo(printLocations).useLocalScope(false));
-    os << "\n";
-    os.flush();
-    auto &file = static_cast<llvm::raw_fd_ostream &>(os);
-    if (output != "/dev/null" && file.has_error()) {
-      std::error_code code = file.error();
-      file.clear_error();
-      return llvm::createFileError(output, code);
-    }
-    return llvm::Error::success();
-  });
+  return writeModule(*module);
+}
+
+int fail(StringRef message) {
+  llvm::errs() << "te-gen: error: " << message << "\n";
+  return 1;
 }
 } // namespace
 
@@ -220,13 +244,15 @@ int main(int argc, char **argv) {
   if (!cl::ParseCommandLineOptions(
           argc, argv, "prints the naive program of an expert layer\n",
           &stream)) {
-    llvm::errs() << stream.str();
-    return 1;
+    // The first line, without the name of the program and its advice. Empty
+    // where the parser has written to the standard error itself.
+    StringRef first = StringRef(errors).split('\n').first;
+    if (first.empty())
+      return 1;
+    first.consume_front("te-gen: ");
+    return fail(first.split(".  Try").first);
   }
-  if (llvm::Error error = run()) {
-    llvm::errs() << "te-gen: error: " << llvm::toString(std::move(error))
-                 << "\n";
-    return 1;
-  }
+  if (llvm::Error error = run())
+    return fail(llvm::toString(std::move(error)));
   return 0;
 }
