@@ -194,8 +194,8 @@ struct Ragged {
 class QuantizeRagged : public ::testing::TestWithParam<Ragged> {};
 
 TEST_P(QuantizeRagged, GridRestartsAtEachGroup) {
-  const auto &[capacity, starts] = GetParam();
-  const int64_t cols = 200, c = capacity;
+  const std::vector<int32_t> &starts = GetParam().offsets;
+  const int64_t cols = 200, c = GetParam().capacity;
   int64_t groups = static_cast<int64_t>(starts.size()) - 1;
   Context context = makeContext();
   Tensor x = difficult(TE_RT_BF16, c, cols), offsets = offsetsOf(starts);
@@ -242,8 +242,8 @@ TEST_P(QuantizeRagged, GridRestartsAtEachGroup) {
 }
 
 TEST_P(QuantizeRagged, TensorScalesForEachGroup) {
-  const auto &[capacity, starts] = GetParam();
-  const int64_t cols = 64, c = capacity;
+  const std::vector<int32_t> &starts = GetParam().offsets;
+  const int64_t cols = 64, c = GetParam().capacity;
   int64_t groups = static_cast<int64_t>(starts.size()) - 1;
   Context context = makeContext();
   Tensor x = normal(TE_RT_F32, {c, cols}, 1), offsets = offsetsOf(starts);

@@ -193,7 +193,8 @@ void Checker::scales(const Arg &arg, int64_t rows, int64_t cols,
   int64_t wantedGroups = along > 1 ? groups : 0;
   if (scales.groups != wantedGroups)
     return finding(groupsName, scales.groups, wantedGroups);
-  Shape wanted = ScaleGrid(scales, rows, cols, ragged).shape;
+  Shape wanted =
+      ScaleGrid(scales, rows, cols, groups ? ragged : Ragged::No).shape;
   if (members)
     wanted.insert(wanted.begin(), members);
   arg.shape(wanted);

@@ -74,8 +74,8 @@ void Product::run(te_rt_context *context) const {
   int64_t tilesDown = ceilDiv(m, kTileRows),
           tilesAcross = ceilDiv(n, kTileCols);
   int64_t tileSize = std::min(kTileRows, m) * std::min(kTileCols, n);
-  float *tiles = context->scratch<float>(
-      kScratchTiles, context->pool.size() * tileSize);
+  float *tiles =
+      context->scratch<float>(kScratchTiles, context->pool.size() * tileSize);
   context->pool.parallelFor(tilesDown * tilesAcross, [&](int64_t index,
                                                          int32_t thread) {
     int64_t row0 = index % tilesDown * kTileRows;
