@@ -195,7 +195,8 @@ TEST_F(Driver, RanksHaveTheirOwnData) {
   EXPECT_NE(result("dw"), first);
   // Nothing but the results is left.
   for (auto &entry : std::filesystem::directory_iterator(path("out")))
-    EXPECT_EQ(entry.path().string().find("tmp"), std::string::npos) << entry;
+    EXPECT_TRUE(entry.is_directory() || entry.path().extension() == ".npy")
+        << entry;
 }
 
 TEST_F(Driver, InputsByNameMemberAndPrefix) {
@@ -272,8 +273,8 @@ TEST_F(Driver, RanksMustFitTheProgram) {
 
 TEST_F(Driver, MoreMemoryThanThereIsIsRefused) {
   Builder b = packedPlan();
-  b.program().arena_bytes = uint64_t{1} << 50;
-  expectError(bytesOf(b), "out of memory: 1 ranks want 1.0 PiB");
+  b.program().arena_bytes = uint64_t{1} << 44;
+  expectError(bytesOf(b), "out of memory: 1 ranks want 16.0 TiB");
 }
 
 TEST_F(Driver, OverflowIsAnError) {
