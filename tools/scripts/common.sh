@@ -167,11 +167,10 @@ export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros,include_fi
 # Ninja itself configures again where a CMakeLists.txt changed; presets it does
 # not know about.
 configure() {
-  local cache=$TE_BUILD/CMakeCache.txt
-  [[ -f $TE_BUILD/build.ninja && $cache -nt $TE_ROOT/CMakePresets.json &&
-    $cache -nt $TE_ROOT/tools/cmake/compilers.cmake ]] && return 0
-  (cd "$TE_ROOT" && stage "Configure" cmake --preset "$TE_PRESET" >&2) || return
-  touch "$cache"
+  local ninja=$TE_BUILD/build.ninja
+  [[ $ninja -nt $TE_ROOT/CMakePresets.json &&
+    $ninja -nt $TE_ROOT/tools/cmake/compilers.cmake ]] && return 0
+  (cd "$TE_ROOT" && stage "Configure" cmake --preset "$TE_PRESET" >&2)
 }
 
 build() {
