@@ -245,14 +245,21 @@ static void verifyInit(const Where &where, const plan::Argument &source,
                  " of rank ", info.tensor.rank);
 }
 
+using ByName = std::map<std::string_view, const te_rt_argument_info *>;
+
 /// `next` names an argument of direction Out and the same type.
-static void verifyNext(
-    const Where &where, const te_rt_argument_info &info,
-    const std::map<std::string_view, const te_rt_argument_info *> &byName) {
-  auto found = byName.find(info.next);
-  if (found == byName.end())
+static void verifyNext(const Where &where, const te_rt_argument_info &info,
+                       const ByName &read, const ByName &written) {
+  auto lookup = [&](const ByName &names) {
+    auto found = names.find(info.next);
+    return found == names.end() ? nullptr : found->second;
+  };
+  const te_rt_argument_info *found = lookup(written);
+  if (!found)
+    found = lookup(read);
+  if (!found)
     where.refuse("next is '", info.next, "', which is not an argument");
-  const te_rt_argument_info &next = *found->second;
+  const te_rt_argument_info &next = *found;
   if (next.direction != TE_RT_OUT)
     where.refuse("next is '", info.next, "' of direction ",
                  plan::EnumNameDirection(plan::Direction(next.direction)),
@@ -274,7 +281,8 @@ void te_rt::interp::verifyArguments(Verification &v,
                                     Program &program) {
   uint32_t count = sizeOf(source.arguments());
   program.arguments.resize(count);
-  std::map<std::string_view, const te_rt_argument_info *> byName;
+  // A state and its next value may have one name.
+  ByName read, written;
   for (uint32_t i = 0; i < count; ++i) {
     const plan::Argument &from = *source.arguments()->Get(i);
     Argument &argument = program.arguments[i];
@@ -284,12 +292,17 @@ void te_rt::interp::verifyArguments(Verification &v,
     info.name = verifyString(v.where, "name", from.name());
     if (!*info.name)
       v.where.refuse("name is empty, wanted a name");
-    if (!byName.emplace(info.name, &info).second)
-      v.where.refuse("name '", info.name,
-                     "' is taken by an earlier one, "
-                     "wanted another name");
     verifyEnum(v.where, "direction", from.direction());
     info.direction = te_rt_direction(from.direction());
+    bool isNew = true;
+    if (info.direction != TE_RT_OUT)
+      isNew &= read.emplace(info.name, &info).second;
+    if (info.direction != TE_RT_IN)
+      isNew &= written.emplace(info.name, &info).second;
+    if (!isNew)
+      v.where.refuse("name '", info.name,
+                     "' is taken by an earlier one of its direction, wanted "
+                     "another name");
     const Tensor &tensor =
         verifyArgumentTensor(v.where, program, i, from.tensor());
     info.tensor = tensor.descriptor;
@@ -304,6 +317,6 @@ void te_rt::interp::verifyArguments(Verification &v,
     const te_rt_argument_info &info = program.arguments[i].info;
     Where::Scope scope(v.where, "argument", i, info.name);
     if (*info.next)
-      verifyNext(v.where, info, byName);
+      verifyNext(v.where, info, read, written);
   }
 }
