@@ -193,53 +193,55 @@ bool BufferAssignment::mayOverwriteView(OpOperand &destination,
 // Calls
 //===----------------------------------------------------------------------===//
 
-/// Whether the one other use of a destination by its own op is an input that the
-/// function of the runtime allows its result to be in place of.
-static bool isOwnInPlaceInput(OpOperand &use, OpOperand &destination,
-                              OpResult result, const RuntimeCall &call) {
-  Operation *op = destination.getOwner();
-  if (use.getOwner() != op || use.get() != destination.get())
-    return false;
-  unsigned inputs = 0;
-  for (const RuntimeSlot &slot : call.slots)
-    if (!slot.isOutput)
-      inputs += llvm::count(slot.values, use.get());
-  if (inputs != 1)
-    return false;
+/// The input that the function of the runtime allows `result` to be in place of, if
+/// `op` has no other use for it.
+static OpOperand *getInPlaceInput(OpResult result, const RuntimeCall &call) {
   for (const RuntimeSlot &slot : call.slots) {
     auto found = llvm::find(slot.values, Value(result));
     if (!slot.isOutput || !slot.inPlaceOf || found == slot.values.end())
       continue;
-    ArrayRef<Value> other = call.slots[*slot.inPlaceOf].values;
+    ArrayRef<Value> inputs = call.slots[*slot.inPlaceOf].values;
     size_t position = found - slot.values.begin();
-    return position < other.size() && other[position] == use.get();
+    if (position >= inputs.size())
+      return nullptr;
+    Value input = inputs[position];
+    unsigned uses = 0;
+    for (const RuntimeSlot &other : call.slots)
+      uses += llvm::count(other.values, input);
+    OpOperand *operand = llvm::find_if(
+        result.getOwner()->getOpOperands(),
+        [&](OpOperand &operand) { return operand.get() == input; });
+    return uses == 1 ? operand : nullptr;
   }
-  return false;
+  return nullptr;
 }
 
 LogicalResult BufferAssignment::visitCall(RuntimeCallOpInterface op) {
   auto dest = dyn_cast<DestinationOpInterface>(op.getOperation());
+  bool reads = dest && dest.readsDestinations();
   RuntimeCall call = op.getRuntimeCall();
   for (OpResult result : op->getResults()) {
-    if (dest && !dest.getDestinations().empty()) {
-      OpOperand &out = dest.getDestinations()[result.getResultNumber()];
-      auto ignore = [&](OpOperand &use) {
-        return isOwnInPlaceInput(use, out, result, call);
-      };
-      bool reads = dest.readsDestinations();
-      if (auto member = out.get().getDefiningOp<MemberOp>()) {
-        if (mayOverwriteView(out, op, reads, ignore)) {
-          unsigned id = addClass(BufferClass::Alloc, result, op);
-          place(id, classOf(member.getPacked()), getMemberIndex(member));
-          continue;
-        }
-      } else if (!isMadeAtUse(out.get()) &&
-                 mayOverwrite(out, op, reads, ignore)) {
-        join(result, classOf(out.get()));
-        continue;
-      }
+    OpOperand *input = getInPlaceInput(result, call);
+    OpOperand *out = nullptr;
+    if (dest && !dest.getDestinations().empty())
+      out = &dest.getDestinations()[result.getResultNumber()];
+    // The input may be the same value as the destination.
+    bool isSame = input && out && input->get() == out->get();
+    auto ignore = [&](OpOperand &use) { return isSame && &use == input; };
+    if (!out)
+      out = input;
+    if (!out || isMadeAtUse(out->get())) {
+      addClass(BufferClass::Alloc, result, op);
+    } else if (auto member = out->get().getDefiningOp<MemberOp>()) {
+      bool inPlace = mayOverwriteView(*out, op, reads || out == input, ignore);
+      unsigned id = addClass(BufferClass::Alloc, result, op);
+      if (inPlace)
+        place(id, classOf(member.getPacked()), getMemberIndex(member));
+    } else if (mayOverwrite(*out, op, reads || out == input, ignore)) {
+      join(result, classOf(out->get()));
+    } else {
+      addClass(BufferClass::Alloc, result, op);
     }
-    addClass(BufferClass::Alloc, result, op);
   }
   return success();
 }
