@@ -78,10 +78,10 @@ BufferPlace BufferAssignment::getPlace(Value value) const {
 
 std::optional<unsigned>
 BufferAssignment::getResultClass(unsigned number) const {
-  for (auto [id, entry] : llvm::enumerate(classes))
-    if (!entry.mergedInto && entry.result == number)
-      return id;
-  return std::nullopt;
+  auto found = resultClasses.find(number);
+  if (found == resultClasses.end())
+    return std::nullopt;
+  return found->second;
 }
 
 unsigned BufferAssignment::getGlobalClass(StringAttr global) {
@@ -154,7 +154,7 @@ bool BufferAssignment::mayOverwrite(OpOperand &destination, Operation *write,
   };
   unsigned id = classOf(value);
   // The next iteration reads what `write` overwrites, if it comes from outside.
-  return isWritable(id, write) &&
+  return reuse && isWritable(id, write) &&
          !(reads && order.runsAfter(write, write, value)) &&
          !isUsedAfter(value, value, write, ignoreToo) &&
          !isPlacedUsedAfter(id, write);
@@ -183,7 +183,7 @@ bool BufferAssignment::mayOverwriteView(OpOperand &destination,
            insert->getBlock() == write->getBlock();
   };
   unsigned id = classOf(packed);
-  return isWritable(id, write) &&
+  return reuse && isWritable(id, write) &&
          !(reads && order.runsAfter(write, write, packed)) &&
          !isUsedAfter(packed, packed, write, ignoreToo) &&
          !isPlacedUsedAfter(id, write);
@@ -193,35 +193,41 @@ bool BufferAssignment::mayOverwriteView(OpOperand &destination,
 // Calls
 //===----------------------------------------------------------------------===//
 
-/// The input that the function of the runtime allows `result` to be in place of, if
-/// `op` has no other use for it.
-static OpOperand *getInPlaceInput(OpResult result, const RuntimeCall &call) {
-  for (const RuntimeSlot &slot : call.slots) {
-    auto found = llvm::find(slot.values, Value(result));
-    if (!slot.isOutput || !slot.inPlaceOf || found == slot.values.end())
-      continue;
-    ArrayRef<Value> inputs = call.slots[*slot.inPlaceOf].values;
-    size_t position = found - slot.values.begin();
-    if (position >= inputs.size())
-      return nullptr;
-    Value input = inputs[position];
-    unsigned uses = 0;
-    for (const RuntimeSlot &other : call.slots)
-      uses += llvm::count(other.values, input);
-    OpOperand *operand = llvm::find_if(
-        result.getOwner()->getOpOperands(),
-        [&](OpOperand &operand) { return operand.get() == input; });
-    return uses == 1 ? operand : nullptr;
+namespace {
+/// Of a call: for each result the input that the function of the runtime allows
+/// it to be in place of, if the call reads that once.
+class InPlaceInputs {
+public:
+  InPlaceInputs(Operation *op, const RuntimeCall &call) {
+    llvm::DenseMap<Value, unsigned> uses;
+    llvm::DenseMap<Value, OpOperand *> operands;
+    for (const RuntimeSlot &slot : call.slots)
+      for (Value value : slot.values)
+        ++uses[value];
+    for (OpOperand &operand : op->getOpOperands())
+      operands.insert({operand.get(), &operand});
+    for (const RuntimeSlot &slot : call.slots) {
+      if (!slot.isOutput || !slot.inPlaceOf)
+        continue;
+      for (auto [result, input] :
+           llvm::zip(slot.values, call.slots[*slot.inPlaceOf].values))
+        if (uses.lookup(input) == 1)
+          inputs[result] = operands.lookup(input);
+    }
   }
-  return nullptr;
-}
+  OpOperand *lookup(OpResult result) const { return inputs.lookup(result); }
+
+private:
+  llvm::DenseMap<Value, OpOperand *> inputs;
+};
+} // namespace
 
 LogicalResult BufferAssignment::visitCall(RuntimeCallOpInterface op) {
   auto dest = dyn_cast<DestinationOpInterface>(op.getOperation());
   bool reads = dest && dest.readsDestinations();
-  RuntimeCall call = op.getRuntimeCall();
+  InPlaceInputs inputs(op, op.getRuntimeCall());
   for (OpResult result : op->getResults()) {
-    OpOperand *input = getInPlaceInput(result, call);
+    OpOperand *input = inputs.lookup(result);
     OpOperand *out = nullptr;
     if (dest && !dest.getDestinations().empty())
       out = &dest.getDestinations()[result.getResultNumber()];
@@ -292,7 +298,7 @@ void BufferAssignment::visitYield(scf::ForOp loop) {
 bool BufferAssignment::mayYieldInPlace(scf::ForOp loop, unsigned yielded,
                                        unsigned carried) {
   const BufferClass &entry = classes[yielded];
-  return entry.kind == BufferClass::Alloc &&
+  return reuse && entry.kind == BufferClass::Alloc &&
          loop.getRegion().isAncestor(entry.scope->getParent()) &&
          classes[carried].kind == BufferClass::Alloc &&
          !isUsedFrom(carried, entry.first, loop.getRegion());
@@ -349,7 +355,7 @@ LogicalResult BufferAssignment::visitInsert(InsertMemberOp op) {
 bool BufferAssignment::mayPlace(InsertMemberOp op, unsigned container,
                                 MemberIndex index) {
   Value value = op.getValue();
-  if (isMadeAtUse(value) || value.getDefiningOp<MemberOp>())
+  if (!reuse || isMadeAtUse(value) || value.getDefiningOp<MemberOp>())
     return false;
   unsigned id = classOf(value);
   const BufferClass &entry = classes[id];
@@ -421,9 +427,11 @@ void BufferAssignment::visitReturn(func::ReturnOp op) {
   for (OpOperand &use : op->getOpOperands()) {
     if (isMadeAtUse(use.get()) || use.get().getDefiningOp<MemberOp>())
       continue;
-    BufferClass &entry = classes[classOf(use.get())];
-    if (entry.kind == BufferClass::Alloc && !entry.result)
-      entry.result = use.getOperandNumber();
+    unsigned id = classOf(use.get());
+    if (!reuse || classes[id].kind != BufferClass::Alloc || classes[id].result)
+      continue;
+    classes[id].result = use.getOperandNumber();
+    resultClasses[use.getOperandNumber()] = id;
   }
 }
 
@@ -464,6 +472,7 @@ void BufferAssignment::reset() {
   classes.clear();
   ids.clear();
   globalClasses.clear();
+  resultClasses.clear();
   restart = false;
   for (BlockArgument argument : function.getArguments()) {
     unsigned id = addClass(BufferClass::Argument, argument, nullptr);

@@ -76,8 +76,9 @@ struct BufferPlace {
 
 class BufferAssignment {
 public:
-  explicit BufferAssignment(func::FuncOp function)
-      : function(function), order(function) {}
+  /// Without `reuse` each value gets a buffer of its own.
+  BufferAssignment(func::FuncOp function, bool reuse)
+      : function(function), order(function), reuse(reuse) {}
 
   /// Visits the whole function. Emits an error and fails where it holds
   /// something that has no lowering.
@@ -131,7 +132,9 @@ private:
 
   func::FuncOp function;
   ProgramOrder order;
+  bool reuse;
   std::vector<BufferClass> classes;
+  llvm::DenseMap<unsigned, unsigned> resultClasses;
   llvm::DenseMap<Value, unsigned> ids;
   llvm::DenseMap<StringAttr, unsigned> globalClasses;
   llvm::DenseMap<StringAttr, SmallVector<Operation *>> loads, stores;

@@ -77,7 +77,7 @@ struct ConvertTEToTERuntimePass
          llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>())) {
       if (function.isExternal())
         continue;
-      BufferAssignment assignment(function);
+      BufferAssignment assignment(function, reuseBuffers);
       if (failed(verifyInput(function)) || failed(assignment.compute()))
         return signalPassFailure();
       Emitter(function, assignment).emit();
