@@ -122,17 +122,19 @@ bool BufferAssignment::isUsedAfter(Value value, Value origin, Operation *write,
   return false;
 }
 
-bool BufferAssignment::isPlacedUsedAfter(unsigned id, Operation *write) {
+bool BufferAssignment::isPlacedUsedAfter(unsigned id, Operation *write,
+                                         Ignore ignore) {
   return llvm::any_of(classes[id].placed, [&](unsigned placed) {
-    return isClassUsedAfter(find(placed), write);
+    return isClassUsedAfter(find(placed), write, ignore);
   });
 }
 
-bool BufferAssignment::isClassUsedAfter(unsigned id, Operation *write) {
+bool BufferAssignment::isClassUsedAfter(unsigned id, Operation *write,
+                                        Ignore ignore) {
   for (Value value : classes[id].values)
-    if (isUsedAfter(value, value, write, ignoreNothing))
+    if (isUsedAfter(value, value, write, ignore))
       return true;
-  return isPlacedUsedAfter(id, write);
+  return isPlacedUsedAfter(id, write, ignore);
 }
 
 bool BufferAssignment::isWritable(unsigned id, Operation *write) const {
@@ -157,7 +159,7 @@ bool BufferAssignment::mayOverwrite(OpOperand &destination, Operation *write,
   return reuse && isWritable(id, write) &&
          !(reads && order.runsAfter(write, write, value)) &&
          !isUsedAfter(value, value, write, ignoreToo) &&
-         !isPlacedUsedAfter(id, write);
+         !isPlacedUsedAfter(id, write, ignoreToo);
 }
 
 /// The same for a destination that is a member of a packed tensor: the packed
@@ -186,7 +188,7 @@ bool BufferAssignment::mayOverwriteView(OpOperand &destination,
   return reuse && isWritable(id, write) &&
          !(reads && order.runsAfter(write, write, packed)) &&
          !isUsedAfter(packed, packed, write, ignoreToo) &&
-         !isPlacedUsedAfter(id, write);
+         !isPlacedUsedAfter(id, write, ignoreToo);
 }
 
 //===----------------------------------------------------------------------===//
@@ -333,8 +335,16 @@ bool BufferAssignment::isUsedFrom(unsigned id, Operation *from,
 
 LogicalResult BufferAssignment::visitInsert(InsertMemberOp op) {
   OpOperand &packed = op.getPackedMutable();
+  // An updated member comes back to where it lies.
+  auto ignore = [&](OpOperand &use) {
+    if (use != op.getValueMutable() || isMadeAtUse(packed.get()))
+      return false;
+    BufferPlace place = getPlace(packed.get());
+    place.path.push_back(getMemberIndex(op));
+    return getPlace(use.get()) == place;
+  };
   if (!isMadeAtUse(packed.get()) && !packed.get().getDefiningOp<MemberOp>() &&
-      mayOverwrite(packed, op, /*reads=*/true, ignoreNothing))
+      mayOverwrite(packed, op, /*reads=*/true, ignore))
     join(op.getOutput(), classOf(packed.get()));
   else
     addClass(BufferClass::Alloc, op.getOutput(), op);
@@ -419,7 +429,7 @@ void BufferAssignment::visitStore(ml_program::GlobalStoreOp op) {
                  !op.getValue().getDefiningOp<MemberOp>() &&
                  classOf(op.getValue()) == id;
   // A copy overwrites what the class holds.
-  if (!inPlace && isClassUsedAfter(id, op))
+  if (!inPlace && isClassUsedAfter(id, op, ignoreNothing))
     restart |= buffered.insert(global);
 }
 

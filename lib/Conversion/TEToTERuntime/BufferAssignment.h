@@ -122,8 +122,8 @@ private:
                         Ignore ignore);
   bool isWritable(unsigned id, Operation *write) const;
   bool isUsedAfter(Value value, Value origin, Operation *write, Ignore ignore);
-  bool isClassUsedAfter(unsigned id, Operation *write);
-  bool isPlacedUsedAfter(unsigned id, Operation *write);
+  bool isClassUsedAfter(unsigned id, Operation *write, Ignore ignore);
+  bool isPlacedUsedAfter(unsigned id, Operation *write, Ignore ignore);
   bool mayYieldInPlace(scf::ForOp loop, unsigned yielded, unsigned carried);
   bool isUsedFrom(unsigned id, Operation *from, Region &within);
   bool mayPlace(InsertMemberOp op, unsigned container, MemberIndex index);
