@@ -103,8 +103,8 @@ unsigned BufferAssignment::getGlobalClass(StringAttr global) {
 // What is read afterwards
 //===----------------------------------------------------------------------===//
 
-/// Whether an op that runs after `write` (or is it) uses `value`, or a view of it,
-/// and wants the content that `origin` had before.
+/// Whether an op that runs after `write` (or is it) uses `value`, or a view of
+/// it, and wants the content that `origin` had before.
 bool BufferAssignment::isUsedAfter(Value value, Value origin, Operation *write,
                                    Ignore ignore) {
   for (OpOperand &use : value.getUses()) {
@@ -284,8 +284,8 @@ LogicalResult BufferAssignment::visitLoop(scf::ForOp loop) {
   return success();
 }
 
-/// What the next iteration begins with is made in the buffer that carries it, if
-/// nobody wants its old content from then on.
+/// What the next iteration begins with is made in the buffer that carries it,
+/// if nobody wants its old content from then on.
 void BufferAssignment::visitYield(scf::ForOp loop) {
   for (auto [yielded, carried] :
        llvm::zip(loop.getYieldedValues(), loop.getRegionIterArgs())) {
@@ -360,8 +360,8 @@ LogicalResult BufferAssignment::visitInsert(InsertMemberOp op) {
   return success();
 }
 
-/// Whether the producers of the value that is inserted may write into its place:
-/// the place is not used until then, nor written after.
+/// Whether the producers of the value that is inserted may write into its
+/// place: the place is not used until then, nor written after.
 bool BufferAssignment::mayPlace(InsertMemberOp op, unsigned container,
                                 MemberIndex index) {
   Value value = op.getValue();
@@ -383,7 +383,8 @@ bool BufferAssignment::mayPlace(InsertMemberOp op, unsigned container,
   });
 }
 
-/// Whether an op in [from, to) uses `packed` other than at another constant index.
+/// Whether an op in [from, to) uses `packed` other than at another constant
+/// index.
 bool BufferAssignment::isSlotUsedBetween(Value packed, MemberIndex index,
                                          unsigned from, unsigned to) {
   auto isElsewhere = [&](MemberIndex other) {
@@ -450,7 +451,8 @@ void BufferAssignment::visitReturn(func::ReturnOp op) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult BufferAssignment::visit(Operation *op) {
-  if (isa<MemberOp, tensor::EmptyOp>(op) || op->hasTrait<OpTrait::ConstantLike>())
+  if (isa<MemberOp, tensor::EmptyOp>(op) ||
+      op->hasTrait<OpTrait::ConstantLike>())
     return success();
   if (auto loop = dyn_cast<scf::ForOp>(op))
     return visitLoop(loop);
@@ -477,7 +479,8 @@ LogicalResult BufferAssignment::visit(Block &block) {
   return success();
 }
 
-/// A global is its memory itself if no load needs its content from before a store.
+/// A global is its memory itself if no load needs its content from before a
+/// store.
 void BufferAssignment::reset() {
   classes.clear();
   ids.clear();

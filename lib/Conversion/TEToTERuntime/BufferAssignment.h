@@ -4,10 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Values that hold one buffer's content, one after another, are a class. Ops are
-// visited in order; where a result may take the place of a destination, it joins
-// its class, else it begins one. Nothing is rewritten here: what must be copied
-// follows from comparing where the values lie.
+// Values that hold one buffer's content, one after another, are a class. Ops
+// are visited in order; where a result may take the place of a destination, it
+// joins its class, else it begins one. Nothing is rewritten here: what must be
+// copied follows from comparing where the values lie.
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,8 +28,7 @@ namespace mlir::te {
 using MemberIndex = OpFoldResult;
 
 /// The index of a te.member or te.insert_member, constants resolved.
-template <typename Op>
-MemberIndex getMemberIndex(Op op) {
+template <typename Op> MemberIndex getMemberIndex(Op op) {
   if (op.getIndex())
     return IntegerAttr::get(IndexType::get(op.getContext()), *op.getIndex());
   if (auto constant = getConstantIntValue(op.getDynamicIndex()))
@@ -37,8 +36,8 @@ MemberIndex getMemberIndex(Op op) {
   return op.getDynamicIndex();
 }
 
-/// Whether `value` has no buffer of its own: constants and undefined tensors are
-/// made anew where a buffer is needed.
+/// Whether `value` has no buffer of its own: constants and undefined tensors
+/// are made anew where a buffer is needed.
 bool isMadeAtUse(Value value);
 
 /// Where a class of values lies.
@@ -87,8 +86,8 @@ public:
   const BufferClass &operator[](unsigned id) const { return classes[id]; }
   /// Where `value`, which is not made at its use, lies.
   BufferPlace getPlace(Value value) const;
-  /// Where the argument for result `number` of the function lies, if a class lies
-  /// in it.
+  /// Where the argument for result `number` of the function lies, if a class
+  /// lies in it.
   std::optional<unsigned> getResultClass(unsigned number) const;
   /// The class of the memory of a global.
   unsigned getGlobalClass(StringAttr global);
