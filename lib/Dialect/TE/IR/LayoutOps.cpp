@@ -254,7 +254,7 @@ static LogicalResult verifyIndex(Operation *op, StringRef label, Value dynamic,
     return op->emitOpError()
            << "(" << label << ") packed must have a first dimension, but got "
            << packed;
-  if (index && int64_t(*index) >= packed.getDimSize(0))
+  if (index && (int64_t(*index) < 0 || int64_t(*index) >= packed.getDimSize(0)))
     return op->emitOpError()
            << "(" << label << ") the index must be in [0, "
            << packed.getDimSize(0) << "), but got " << int64_t(*index);
