@@ -1,10 +1,12 @@
-//===- te-opt.cpp - runs passes on programs -----------------------------------===//
+//===- te-opt.cpp - runs passes on programs
+//-----------------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
 #include "te/Dialect/TE/IR/TE.h"
+#include "te/Dialect/TE/Transforms/Passes.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -16,6 +18,7 @@ int main(int argc, char **argv) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
   mlir::registerAllPasses();
+  mlir::te::registerTETransformsPasses();
   registry.insert<mlir::te::TEDialect>();
   return mlir::asMainReturnCode(mlir::MlirOptMain(
       argc, argv, "te-opt: rewrites of expert layers\n", registry));
