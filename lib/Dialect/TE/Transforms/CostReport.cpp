@@ -1,4 +1,5 @@
-//===- CostReport.cpp - what a program costs, by op class ----------------------===//
+//===- CostReport.cpp - what a program costs, by op class
+//----------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -34,8 +35,8 @@ struct Total {
     hostSyncs += cost.hostSyncs * times;
     double seconds = cost.bytes / target.getBytesPerSecond();
     if (cost.flops)
-      seconds = std::max(seconds, cost.flops /
-                                      target.getFlopsPerSecond(cost.product));
+      seconds = std::max(seconds,
+                         cost.flops / target.getFlopsPerSecond(cost.product));
     us += seconds * times * 1e6;
   }
   bool empty() const { return !launches && !bytes && !flops && !hostSyncs; }
@@ -108,8 +109,9 @@ FailureOr<int64_t> getNumExecutions(Operation *op) {
       continue;
     std::optional<APInt> trips = loop.getStaticTripCount();
     if (!trips)
-      return at->emitError("te-cost-report: the trip count of this loop must be "
-                           "a constant, so that its body can be counted");
+      return at->emitError(
+          "te-cost-report: the trip count of this loop must be "
+          "a constant, so that its body can be counted");
     times *= trips->getSExtValue();
   }
   return times;
@@ -121,7 +123,8 @@ struct CostReportPass : te::impl::CostReportPassBase<CostReportPass> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     if (format != "table" && format != "json") {
-      module.emitError("te-cost-report: format must be table or json, but got ")
+      emitError(module.getLoc(),
+                "te-cost-report: format must be table or json, but got ")
           << format;
       return signalPassFailure();
     }
@@ -146,7 +149,8 @@ struct CostReportPass : te::impl::CostReportPassBase<CostReportPass> {
     if (walk.wasInterrupted())
       return signalPassFailure();
     module.walk([&](func::FuncOp function) {
-      if (auto bytes = function->getAttrOfType<IntegerAttr>("te_rt.arena_bytes"))
+      if (auto bytes =
+              function->getAttrOfType<IntegerAttr>("te_rt.arena_bytes"))
         report.peakBytes =
             std::max(report.peakBytes.value_or(0), bytes.getInt());
     });
@@ -161,8 +165,8 @@ struct CostReportPass : te::impl::CostReportPassBase<CostReportPass> {
       return llvm::Error::success();
     });
     if (error) {
-      module.emitError("te-cost-report: cannot write ")
-          << file << ": " << llvm::toString(std::move(error));
+      emitError(module.getLoc(), "te-cost-report: cannot write ")
+          << llvm::toString(std::move(error));
       signalPassFailure();
     }
   }

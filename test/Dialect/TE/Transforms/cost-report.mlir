@@ -29,7 +29,7 @@
 // JSON:      "peak_bytes": null
 
 // FORMAT: error: te-cost-report: format must be table or json, but got xml
-// FILE: error: te-cost-report: cannot write {{.*}}a.json: No such file or directory
+// FILE: error: te-cost-report: cannot write {{.*}}a.json': No such file or directory
 
 #tensor = #te.scales<tensor>
 module attributes {te.target = #te.target<sm_90>} {
