@@ -68,7 +68,7 @@ def TE_GemmOp : TE_ProductOp<"gemm"> {
   let assemblyFormat = [{
     $lhs (`scales` `(` $lhs_scales^ `)`)? `,` $rhs (`scales` `(` $rhs_scales^ `)`)?
     (`bias` `(` $bias^ `)`)? (`groups` `(` $offsets^ `)`)? (`member` $member^)?
-    (`over` $ragged^)? (`outs` `(` $outs^ `)`)? attr-dict
+    (`over` `` $ragged^)? (`outs` `(` $outs^ `)`)? attr-dict
     `:` functional-type(operands, results)
   }];
 }
@@ -109,7 +109,7 @@ def TE_GroupedGemmOp : TE_ProductOp<"grouped_gemm"> {
   let results = (outs Variadic<TE_FloatTensor>:$results);
   let assemblyFormat = [{
     $lhs (`scales` `(` $lhs_scales^ `)`)? `,` $rhs (`scales` `(` $rhs_scales^ `)`)?
-    (`bias` `(` $bias^ `)`)? `groups` `(` $offsets `)` `over` $ragged
+    (`bias` `(` $bias^ `)`)? `groups` `(` $offsets `)` `over` `` $ragged
     (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)
   }];
 }
