@@ -1,0 +1,210 @@
+//===- check.cpp - tests of one argument ----------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "common/check.h"
+#include "comm/communicator.h"
+
+#include <algorithm>
+
+using namespace te_rt;
+
+std::string te_rt::toString(const Shape &shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i)
+    text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+Shape te_rt::shapeOf(const te_rt_tensor &tensor) {
+  return Shape(tensor.shape, tensor.shape + tensor.rank);
+}
+
+int64_t te_rt::numElements(const te_rt_tensor &tensor) {
+  int64_t elements = 1;
+  for (int32_t i = 0; i < tensor.rank; ++i)
+    elements *= tensor.shape[i];
+  return elements;
+}
+
+//===----------------------------------------------------------------------===//
+// Arg
+//===----------------------------------------------------------------------===//
+
+Arg::operator bool() const { return tensor && checker.ok(); }
+
+int64_t Arg::dim(int32_t index) const {
+  return *this && index < tensor->rank ? tensor->shape[index] : 0;
+}
+
+int64_t Arg::extentFrom(int32_t skip) const {
+  if (!*this)
+    return 0;
+  int64_t extent = 1;
+  for (int32_t i = skip; i < tensor->rank; ++i)
+    extent *= tensor->shape[i];
+  return extent;
+}
+
+const Arg &Arg::type(std::initializer_list<te_rt_dtype> wanted) const {
+  if (!*this ||
+      std::find(wanted.begin(), wanted.end(), tensor->dtype) != wanted.end())
+    return *this;
+  std::string text;
+  for (te_rt_dtype dtype : wanted)
+    text += (text.empty() ? "" : " or ") + std::string(dtypeName(dtype));
+  checker.finding(name, dtypeName(tensor->dtype), text);
+  return *this;
+}
+
+const Arg &Arg::typeOf(const Arg &other) const {
+  return other ? type({other.get().dtype}) : *this;
+}
+
+const Arg &Arg::rank(int32_t least, int32_t most) const {
+  if (*this && (tensor->rank < least || tensor->rank > most))
+    checker.finding(name, "rank " + std::to_string(tensor->rank),
+                    "rank " + std::to_string(least) +
+                        (most == least ? "" : " to " + std::to_string(most)));
+  return *this;
+}
+
+const Arg &Arg::shape(const Shape &wanted) const {
+  if (*this && shapeOf(*tensor) != wanted)
+    checker.finding(name, "shape " + toString(shapeOf(*tensor)),
+                    toString(wanted));
+  return *this;
+}
+
+const Arg &Arg::scalarOr(int64_t members) const {
+  if (*this && tensor->rank != 0 &&
+      (members == 0 || shapeOf(*tensor) != Shape{members}))
+    checker.finding(name, "shape " + toString(shapeOf(*tensor)),
+                    members ? "[] or " + toString({members})
+                            : std::string("[]"));
+  return *this;
+}
+
+//===----------------------------------------------------------------------===//
+// Checker
+//===----------------------------------------------------------------------===//
+
+Arg Checker::required(std::string name, const te_rt_tensor *tensor) {
+  if (!tensor)
+    finding(name, "no tensor", "one");
+  return optional(std::move(name), tensor);
+}
+
+Arg Checker::optional(std::string name, const te_rt_tensor *tensor) {
+  if (tensor)
+    wellFormed(name, *tensor);
+  return Arg(*this, std::move(name), tensor);
+}
+
+Arg Checker::element(const char *name, te_rt_tensor_list list, int64_t index) {
+  std::string label = std::string(name) + "[" + std::to_string(index) + "]";
+  return required(label,
+                  ok() && index < list.count ? &list.items[index] : nullptr);
+}
+
+void Checker::list(const char *name, te_rt_tensor_list list, int64_t count,
+                   bool mayBeEmpty) {
+  if (list.count == 0 && mayBeEmpty)
+    return;
+  if (list.count != count)
+    finding(name, std::to_string(list.count) + " tensors",
+            std::to_string(count) + (mayBeEmpty ? " or none" : ""));
+  else if (count > 0 && !list.items)
+    finding(name, "NULL items", std::to_string(count) + " tensors");
+}
+
+void Checker::wellFormed(const std::string &name, const te_rt_tensor &tensor) {
+  int64_t size = elementSize(tensor.dtype);
+  if (size == 0)
+    return finding(name, "dtype " + std::to_string(tensor.dtype),
+                   "a te_rt_dtype");
+  if (tensor.rank < 0 || tensor.rank > TE_RT_MAX_RANK)
+    return finding(name, "rank " + std::to_string(tensor.rank), "rank 0 to 4");
+  // The product of all extents but zeros must fit, so that later products of
+  // some of them do.
+  int64_t room = (int64_t(1) << 48) / size;
+  bool empty = false;
+  for (int64_t extent : shapeOf(tensor)) {
+    if (extent < 0 || extent > room)
+      return finding(name, "shape " + toString(shapeOf(tensor)),
+                     "extents from 0, at most 2^48 bytes");
+    empty |= extent == 0;
+    room /= std::max<int64_t>(extent, 1);
+  }
+  if (!tensor.data && !empty)
+    finding(name, "NULL data", "memory of shape " + toString(shapeOf(tensor)));
+}
+
+void Checker::pair(const Arg &one, const Arg &other) {
+  if (!one.pointer() != !other.pointer()) {
+    const Arg &there = one.pointer() ? one : other;
+    const Arg &missing = one.pointer() ? other : one;
+    finding(missing.label(), "no tensor", "one, as there is " + there.label());
+  }
+}
+
+int64_t Checker::ranks() const {
+  return context->communicator ? context->communicator->ranks() : 1;
+}
+
+int64_t Checker::offsets(const char *name, const te_rt_tensor *tensor) {
+  Arg arg = optional(name, tensor);
+  arg.type({TE_RT_I32}).rank(1, 1);
+  if (arg && arg.dim(0) < 2)
+    finding(name, "shape " + toString(shapeOf(*tensor)),
+            "[E+1] of E at least 1");
+  return arg ? arg.dim(0) - 1 : 0;
+}
+
+void Checker::scales(const Arg &arg, int64_t rows, int64_t cols,
+                     int64_t members, Ragged ragged, int64_t groups,
+                     std::initializer_list<te_rt_dtype> types) {
+  arg.type(types);
+  if (!arg)
+    return;
+  const te_rt_tensor &scales = arg.get();
+  std::string groupsName = arg.label() + ".groups";
+  if (scales.layout == TE_RT_TENSOR) {
+    arg.scalarOr(members ? members : groups);
+    if (members && arg && scales.rank == 0)
+      finding(arg.label(), "shape []", toString({members}));
+    if (scales.groups != 0 && scales.groups != groups)
+      finding(groupsName, scales.groups, groups);
+    return;
+  }
+  if (scales.layout < TE_RT_COMPACT || scales.layout > TE_RT_SWIZZLED)
+    return finding(arg.label(), "layout " + std::to_string(scales.layout),
+                   "a layout of scales");
+  if (scales.block_rows < 1 || scales.block_cols < 1)
+    return finding(arg.label(),
+                   "blocks of " + std::to_string(scales.block_rows) + " x " +
+                       std::to_string(scales.block_cols),
+                   "at least 1 x 1");
+  int32_t along = ragged == Ragged::Rows   ? scales.block_rows
+                  : ragged == Ragged::Cols ? scales.block_cols
+                                           : 1;
+  int64_t wantedGroups = along > 1 ? groups : 0;
+  if (scales.groups != wantedGroups)
+    return finding(groupsName, scales.groups, wantedGroups);
+  Shape wanted =
+      ScaleGrid(scales, rows, cols, groups ? ragged : Ragged::No).shape;
+  if (members)
+    wanted.insert(wanted.begin(), members);
+  arg.shape(wanted);
+}
+
+void Checker::attribute(const char *name, int64_t value, int64_t least,
+                        int64_t most) {
+  if (value < least || value > most)
+    finding(name, value,
+            std::to_string(least) + (most == INT64_MAX
+                                         ? std::string(" or more")
+                                         : " to " + std::to_string(most)));
+}

@@ -1,0 +1,200 @@
+//===- check_quantize.cpp - contracts of quantize.h -----------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "common/check.h"
+
+using namespace te_rt;
+
+namespace {
+constexpr std::initializer_list<te_rt_dtype> kFloats = {TE_RT_BF16, TE_RT_F32};
+constexpr std::initializer_list<te_rt_dtype> kFp8 = {TE_RT_F8E4M3,
+                                                     TE_RT_F8E5M2};
+
+/// How a matrix is divided: packed [members, rows, cols], or ragged.
+struct Matrix {
+  int64_t rows, cols, members, groups;
+};
+
+Matrix matrixOf(Checker &check, const Arg &input, const te_rt_tensor *offsets) {
+  input.rank(2, 3);
+  int32_t packed = input && input.get().rank == 3;
+  if (packed && offsets)
+    check.finding("offsets", "a tensor", "none for a packed input");
+  return {input.dim(packed), input.dim(packed + 1), packed ? input.dim(0) : 0,
+          check.offsets("offsets", offsets)};
+}
+
+void checkBlocks(Checker &check, const Arg &arg) {
+  if (!arg || arg.get().layout == TE_RT_TENSOR)
+    return;
+  int32_t rows = arg.get().block_rows, cols = arg.get().block_cols;
+  std::string found =
+      "blocks of " + std::to_string(rows) + " x " + std::to_string(cols);
+  if ((rows != 1 && cols != 1 && rows != cols) || (rows == 1 && cols == 1))
+    check.finding(arg.label(), found, "1 x n, n x 1 or n x n of n above 1");
+  if (arg && arg.get().layout == TE_RT_SWIZZLED)
+    check.finding(arg.label(), "layout SWIZZLED",
+                  "TENSOR, COMPACT or GEMM_READY");
+}
+
+/// Arguments of quantize for one tensor.
+struct Cast {
+  Arg input, scale, amax, noop;
+  const te_rt_tensor *offsets;
+  Arg values, scales, valuesT, scalesT, amaxOut;
+  int64_t member;
+  double epsilon;
+};
+
+void checkCast(Checker &check, const Cast &cast) {
+  cast.input.type(kFloats);
+  Matrix m = matrixOf(check, cast.input, cast.offsets);
+  int64_t domains = m.members ? m.members : m.groups;
+  for (const Arg *arg : {&cast.scale, &cast.amax, &cast.amaxOut})
+    arg->type({TE_RT_F32}).scalarOr(domains);
+  cast.noop.type({TE_RT_F32}).rank(0, 0);
+
+  check.pair(cast.values, cast.scales);
+  check.pair(cast.valuesT, cast.scalesT);
+  cast.values.type(kFp8);
+  cast.valuesT.type(kFp8);
+  if (cast.input)
+    cast.values.shape(shapeOf(cast.input.get()));
+  check.scales(cast.scales, m.rows, m.cols, m.members, Ragged::Rows, m.groups);
+  checkBlocks(check, cast.scales);
+
+  bool inPlace = cast.scalesT && isUntransposed(cast.scalesT.get());
+  if (cast.input && cast.valuesT) {
+    Shape wanted = shapeOf(cast.input.get());
+    if (!inPlace)
+      std::swap(wanted[wanted.size() - 1], wanted[wanted.size() - 2]);
+    cast.valuesT.shape(wanted);
+  }
+  check.scales(cast.scalesT, inPlace ? m.rows : m.cols,
+               inPlace ? m.cols : m.rows, m.members,
+               inPlace ? Ragged::Rows : Ragged::Cols, m.groups);
+  checkBlocks(check, cast.scalesT);
+
+  for (const Arg *arg : {&cast.scales, &cast.scalesT})
+    if (cast.scale && *arg && arg->get().layout != TE_RT_TENSOR)
+      check.finding(arg->label(), "scales of blocks",
+                    "TENSOR scales, as a scale is given");
+  if (cast.scales && cast.scalesT && cast.scales.get().layout == TE_RT_TENSOR &&
+      cast.scalesT.get().layout == TE_RT_TENSOR)
+    cast.scalesT.shape(shapeOf(cast.scales.get()));
+  if (domains == 0)
+    check.attribute("member", cast.member, -1, -1);
+  else
+    check.attribute("member", cast.member, -1, domains - 1);
+  if (!(cast.epsilon >= 0))
+    check.finding("epsilon", cast.epsilon, "0 or more");
+}
+} // namespace
+
+te_rt_status
+check::quantize(te_rt_context *context, const te_rt_tensor *input,
+                const te_rt_tensor *scale, const te_rt_tensor *amax,
+                const te_rt_tensor *noop, const te_rt_tensor *offsets,
+                const te_rt_tensor *values, const te_rt_tensor *scales,
+                const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+                const te_rt_tensor *amax_out, int64_t member, int64_t,
+                double epsilon) {
+  Checker check(context);
+  checkCast(check,
+            {check.required("input", input), check.optional("scale", scale),
+             check.optional("amax", amax), check.optional("noop", noop),
+             offsets, check.optional("values", values),
+             check.optional("scales", scales),
+             check.optional("values_t", values_t),
+             check.optional("scales_t", scales_t),
+             check.optional("amax_out", amax_out), member, epsilon});
+  return check.status();
+}
+
+te_rt_status check::multi_cast_transpose(
+    te_rt_context *context, te_rt_tensor_list inputs, te_rt_tensor_list scale,
+    te_rt_tensor_list amax, const te_rt_tensor *noop, te_rt_tensor_list values,
+    te_rt_tensor_list scales, te_rt_tensor_list values_t,
+    te_rt_tensor_list scales_t, te_rt_tensor_list amax_out, int64_t,
+    double epsilon) {
+  Checker check(context);
+  check.list("inputs", inputs, inputs.count);
+  const std::pair<const char *, te_rt_tensor_list> lists[] = {
+      {"scale", scale},       {"amax", amax},         {"values", values},
+      {"scales", scales},     {"values_t", values_t}, {"scales_t", scales_t},
+      {"amax_out", amax_out},
+  };
+  for (const auto &[name, list] : lists)
+    check.list(name, list, inputs.count, /*mayBeEmpty=*/true);
+  for (int64_t i = 0; check.ok() && i < inputs.count; ++i) {
+    auto arg = [&](const char *name, te_rt_tensor_list list) {
+      return list.count ? check.element(name, list, i)
+                        : check.optional(name, nullptr);
+    };
+    checkCast(check, {check.element("inputs", inputs, i), arg("scale", scale),
+                      arg("amax", amax), check.optional("noop", noop),
+                      /*offsets=*/nullptr, arg("values", values),
+                      arg("scales", scales), arg("values_t", values_t),
+                      arg("scales_t", scales_t), arg("amax_out", amax_out),
+                      /*member=*/-1, epsilon});
+  }
+  return check.status();
+}
+
+te_rt_status check::dequantize(te_rt_context *context,
+                               const te_rt_tensor *values,
+                               const te_rt_tensor *scales,
+                               const te_rt_tensor *offsets,
+                               const te_rt_tensor *output) {
+  Checker check(context);
+  Arg in = check.required("values", values);
+  Arg out = check.required("output", output);
+  in.type(kFp8);
+  Matrix m = matrixOf(check, in, offsets);
+  check.scales(check.required("scales", scales), m.rows, m.cols, m.members,
+               Ragged::Rows, m.groups);
+  out.type(kFloats);
+  if (in)
+    out.shape(shapeOf(*values));
+  return check.status();
+}
+
+te_rt_status
+check::update_scales(te_rt_context *context, te_rt_tensor_list amax,
+                     te_rt_tensor_list history, te_rt_tensor_list scale,
+                     te_rt_tensor_list history_out, te_rt_tensor_list scale_out,
+                     double fp8_max, int64_t margin, int64_t) {
+  Checker check(context);
+  check.list("amax", amax, amax.count);
+  check.list("history", history, amax.count);
+  check.list("scale", scale, amax.count);
+  check.list("history_out", history_out, amax.count);
+  check.list("scale_out", scale_out, amax.count);
+  for (int64_t i = 0; check.ok() && i < amax.count; ++i) {
+    Arg last = check.element("amax", amax, i);
+    Arg past = check.element("history", history, i);
+    last.type({TE_RT_F32}).rank(0, 1);
+    if (!last)
+      break;
+    past.type({TE_RT_F32}).rank(last.get().rank + 1, last.get().rank + 1);
+    if (past && last.get().rank == 1 && past.dim(0) != last.dim(0))
+      check.finding(past.label(), "shape " + toString(shapeOf(past.get())),
+                    "[" + std::to_string(last.dim(0)) + ", L]");
+    if (past && past.dim(last.get().rank) < 1)
+      check.finding(past.label(), "length 0", "1 or more");
+    for (const Arg &arg : {check.element("scale", scale, i),
+                           check.element("scale_out", scale_out, i)})
+      arg.type({TE_RT_F32}).shape(shapeOf(last.get()));
+    if (past)
+      check.element("history_out", history_out, i)
+          .type({TE_RT_F32})
+          .shape(shapeOf(past.get()));
+  }
+  if (!(fp8_max > 0))
+    check.finding("fp8_max", fp8_max, "above 0");
+  check.attribute("margin", margin, -64, 64);
+  return check.status();
+}

@@ -1,0 +1,114 @@
+//===- context.cpp - making and ending contexts ---------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "common/context.h"
+#include "comm/communicator.h"
+#include "ref/backend.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+
+using namespace te_rt;
+
+void *Scratch::get(size_t bytes) {
+  if (bytes > capacity) {
+    memory.reset(); // first, so that both never exist at once
+    capacity = 0;
+    size_t rounded = (bytes + 63) / 64 * 64;
+    void *fresh = rounded < bytes ? nullptr : std::aligned_alloc(64, rounded);
+    if (!fresh)
+      throw std::bad_alloc();
+    memory.reset(fresh);
+    capacity = rounded;
+  }
+  return memory.get();
+}
+
+void Scratch::Free::operator()(void *memory) const { std::free(memory); }
+
+namespace {
+constexpr int32_t kMaxThreads = 1024;
+
+te_rt_status createContext(te_rt_backend backend, int32_t threads,
+                           te_rt_communicator *communicator, int32_t rank,
+                           te_rt_context **context, std::string &message) {
+  if (backend == TE_RT_CUDA) {
+    message = "backend: found cuda, but this library was built without its "
+              "CUDA backend; use the ref backend, or a library built with it";
+    return TE_RT_UNAVAILABLE;
+  }
+  if (backend != TE_RT_REF) {
+    message = "backend: found " + std::to_string(backend) +
+              ", wanted 0 (ref) or 1 (cuda)";
+    return TE_RT_INVALID_ARGUMENT;
+  }
+  if (threads < 0 || threads > kMaxThreads) {
+    message = "threads: found " + std::to_string(threads) + ", wanted 0 to " +
+              std::to_string(kMaxThreads);
+    return TE_RT_INVALID_ARGUMENT;
+  }
+  int32_t ranks = communicator ? communicator->ranks() : 1;
+  if (rank < 0 || rank >= ranks) {
+    message = "rank: found " + std::to_string(rank) + ", wanted 0 to " +
+              std::to_string(ranks - 1);
+    return TE_RT_INVALID_ARGUMENT;
+  }
+  if (threads == 0) {
+    unsigned cores = std::thread::hardware_concurrency();
+    threads = cores == 0 ? 1
+              : cores > static_cast<unsigned>(kMaxThreads)
+                  ? kMaxThreads
+                  : static_cast<int32_t>(cores);
+  }
+  auto made = std::make_unique<te_rt_context>(threads);
+  made->backend = &ref::table();
+  made->communicator = communicator;
+  made->rank = rank;
+  *context = made.release();
+  return TE_RT_OK;
+}
+} // namespace
+
+extern "C" te_rt_status
+te_rt_context_create(te_rt_backend backend, int32_t threads,
+                     te_rt_communicator *communicator, int32_t rank,
+                     te_rt_context **context, char *message, int64_t capacity) {
+  if (!context)
+    return TE_RT_INVALID_ARGUMENT;
+  *context = nullptr;
+  te_rt_status status;
+  try {
+    std::string reason;
+    status =
+        createContext(backend, threads, communicator, rank, context, reason);
+    if (message && capacity > 0)
+      std::snprintf(message, static_cast<size_t>(capacity), "%s",
+                    reason.c_str());
+  } catch (const std::bad_alloc &) {
+    status = TE_RT_OUT_OF_MEMORY;
+    if (message && capacity > 0)
+      std::snprintf(message, static_cast<size_t>(capacity),
+                    "out of memory for a context");
+  }
+  return status;
+}
+
+extern "C" void te_rt_context_destroy(te_rt_context *context) {
+  delete context;
+}
+
+extern "C" const char *te_rt_last_error(const te_rt_context *context) {
+  return context ? context->message.c_str() : "context: found NULL";
+}
+
+extern "C" int32_t te_rt_take_overflow(te_rt_context *context) {
+  if (!context)
+    return 0;
+  bool overflow = context->overflow;
+  context->overflow = false;
+  return overflow;
+}

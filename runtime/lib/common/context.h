@@ -1,0 +1,77 @@
+//===- context.h - what a context holds, and the table of a backend -------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_RUNTIME_COMMON_CONTEXT_H
+#define TE_RUNTIME_COMMON_CONTEXT_H
+
+#include "common/thread_pool.h"
+#include "te_runtime/activation.h"
+#include "te_runtime/gemm.h"
+#include "te_runtime/layout.h"
+#include "te_runtime/quantize.h"
+#include "te_runtime/routing.h"
+
+#include <memory>
+#include <sstream>
+#include <string>
+
+namespace te_rt {
+
+/// One backend: a function for each line of functions.def, called with
+/// arguments that have passed check.h.
+struct BackendTable {
+#define TE_RT_FUNCTION(name) decltype(&te_rt_##name) name;
+#include "common/functions.def"
+};
+
+/// Memory that grows and is kept from call to call, 64-byte aligned and not
+/// initialized.
+class Scratch {
+public:
+  /// At least `bytes`, valid until the next call. Throws std::bad_alloc.
+  void *get(size_t bytes);
+
+private:
+  struct Free {
+    void operator()(void *memory) const;
+  };
+  std::unique_ptr<void, Free> memory;
+  size_t capacity = 0;
+};
+
+/// Names for the scratches of a context: one function uses each at most once at
+/// a time.
+enum ScratchUse { kScratchLhs, kScratchRhs, kScratchTiles, kNumScratches };
+
+} // namespace te_rt
+
+struct te_rt_context {
+  explicit te_rt_context(int32_t threads) : pool(threads) {}
+
+  template <typename T> T *scratch(te_rt::ScratchUse use, size_t count) {
+    return static_cast<T *>(scratches[use].get(count * sizeof(T)));
+  }
+  /// Records the message and returns `status`.
+  template <typename... Parts>
+  te_rt_status fail(te_rt_status status, const Parts &...parts) {
+    std::ostringstream text;
+    text << function << ": ";
+    (text << ... << parts);
+    message = text.str();
+    return status;
+  }
+
+  const te_rt::BackendTable *backend = nullptr;
+  te_rt::ThreadPool pool;
+  te_rt_communicator *communicator = nullptr;
+  int32_t rank = 0;
+  const char *function = ""; // the one that runs now, without the te_rt_
+  std::string message;
+  bool overflow = false;
+  te_rt::Scratch scratches[te_rt::kNumScratches];
+};
+
+#endif // TE_RUNTIME_COMMON_CONTEXT_H

@@ -1,0 +1,55 @@
+//===- thread_pool.h - a loop over several threads ------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_RUNTIME_COMMON_THREAD_POOL_H
+#define TE_RUNTIME_COMMON_THREAD_POOL_H
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace te_rt {
+
+/// Threads that wait for loops. One thread at a time may call parallelFor.
+class ThreadPool {
+public:
+  /// `threads` counts the caller of parallelFor; at least 1.
+  explicit ThreadPool(int32_t threads);
+  ~ThreadPool();
+
+  int32_t size() const { return static_cast<int32_t>(workers.size()) + 1; }
+
+  /// Calls body(index, thread) once for each index in [0, count), in any order,
+  /// thread in [0, size()); returns when all are done. The first exception that
+  /// leaves the body ends the loop and is thrown here. The body must not call
+  /// parallelFor.
+  void parallelFor(int64_t count,
+                   const std::function<void(int64_t, int32_t)> &body);
+
+private:
+  void work(int32_t thread);
+  void drain(int32_t thread);
+
+  std::vector<std::thread> workers;
+  std::mutex mutex;
+  std::condition_variable wake, done;
+  const std::function<void(int64_t, int32_t)> *body = nullptr;
+  std::atomic<int64_t> next{0};
+  int64_t count = 0;
+  uint64_t generation = 0;
+  int32_t busy = 0;
+  bool stopping = false;
+  std::exception_ptr error;
+};
+
+} // namespace te_rt
+
+#endif // TE_RUNTIME_COMMON_THREAD_POOL_H

@@ -1,0 +1,200 @@
+//===- communication.cpp - moves of rows between ranks --------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Ranks are threads: each posts its arguments, and reads what it needs of the
+// others' memory between the two barriers of a meeting. A finding between them
+// is returned after the second, since until then others may be reading here.
+//
+//===----------------------------------------------------------------------===//
+
+#include "comm/communicator.h"
+#include "common/check.h"
+#include "common/numeric.h"
+#include "ref/backend.h"
+
+#include <algorithm>
+#include <cstring>
+
+using namespace te_rt;
+using namespace te_rt::ref;
+
+namespace {
+int64_t numRanks(const te_rt_context *context) {
+  return context->communicator ? context->communicator->ranks() : 1;
+}
+
+/// Posts `mine`, then calls body(posts), posts[r] being that of rank r.
+template <typename Post, typename Body>
+te_rt_status meet(te_rt_context *context, const Post &mine, Body &&body) {
+  te_rt_communicator *world = context->communicator;
+  if (!world)
+    return body(std::vector<const Post *>{&mine});
+  std::vector<const Post *> posts(static_cast<size_t>(world->ranks()));
+  if (!world->open(context->rank, &mine))
+    return context->fail(TE_RT_INTERNAL, "communicator: found an abort by "
+                                         "another rank, wanted all ranks");
+  te_rt_status status = TE_RT_OK;
+  try {
+    for (int32_t r = 0; r < world->ranks(); ++r)
+      posts[r] = static_cast<const Post *>(world->post(r));
+    status = body(posts);
+  } catch (...) {
+    world->close();
+    throw;
+  }
+  world->close();
+  return status;
+}
+
+/// Every rank calls the same function, with tensors of the same shapes.
+struct Meeting {
+  const char *function;
+  const te_rt_tensor *map; // handle or indices
+  te_rt_tensor_list tensors;
+};
+
+te_rt_status checkAlike(te_rt_context *context, const Meeting &mine,
+                        const std::vector<const Meeting *> &all) {
+  auto describe = [](const Meeting &meeting) {
+    std::string text = std::string(meeting.function) + " of " +
+                       toString(shapeOf(*meeting.map));
+    for (int64_t i = 0; i < meeting.tensors.count; ++i)
+      text += std::string(", ") + dtypeName(meeting.tensors.items[i].dtype) +
+              " " + toString(shapeOf(meeting.tensors.items[i]));
+    return text;
+  };
+  for (size_t r = 0; r < all.size(); ++r)
+    if (describe(*all[r]) != describe(mine))
+      return context->fail(TE_RT_INVALID_ARGUMENT, "rank ", r, ": found ",
+                           describe(*all[r]), ", wanted ", describe(mine),
+                           " as on rank ", context->rank);
+  return TE_RT_OK;
+}
+
+/// Bit r of a token is set if it goes to rank r.
+std::vector<bool> destinations(const te_rt_tensor &indices, int64_t ranks,
+                               int64_t experts) {
+  int64_t slots = indices.shape[1];
+  std::vector<bool> goes(static_cast<size_t>(indices.shape[0] * ranks));
+  for (int64_t i = 0, pairs = numElements(indices); i < pairs; ++i)
+    if (int32_t expert = data<int32_t>(indices)[i]; expert >= 0)
+      goes[i / slots * ranks + expert / experts] = true;
+  return goes;
+}
+
+te_rt_status checkExperts(te_rt_context *context, const te_rt_tensor &indices,
+                          int64_t experts) {
+  for (int64_t i = 0, pairs = numElements(indices); i < pairs; ++i)
+    if (int32_t expert = data<int32_t>(indices)[i];
+        expert < -1 || expert >= experts)
+      return context->fail(TE_RT_INVALID_ARGUMENT, "indices[", i, "]: found ",
+                           expert, ", wanted -1 or an expert below ", experts);
+  return TE_RT_OK;
+}
+} // namespace
+
+te_rt_status ref::dispatch_map(te_rt_context *context,
+                               const te_rt_tensor *indices,
+                               const te_rt_tensor *handle,
+                               const te_rt_tensor *recv_indices, int64_t ranks,
+                               int64_t num_experts) {
+  if (te_rt_status status =
+          checkExperts(context, *indices, ranks * num_experts))
+    return status;
+  Meeting mine = {"dispatch_map", indices, {nullptr, 0}};
+  return meet(context, mine, [&](const std::vector<const Meeting *> &all) {
+    if (te_rt_status status = checkAlike(context, mine, all))
+      return status;
+    int64_t tokens = indices->shape[0], slots = indices->shape[1];
+    int32_t *received = data<int32_t>(*recv_indices);
+    std::fill(received, received + numElements(*recv_indices), -1);
+    std::vector<int32_t> next(static_cast<size_t>(ranks)); // row on each rank
+    for (int64_t source = 0; source < ranks; ++source) {
+      const te_rt_tensor &theirs = *all[source]->map;
+      std::vector<bool> goes = destinations(theirs, ranks, num_experts);
+      for (int64_t t = 0; t < tokens; ++t)
+        for (int64_t r = 0; r < ranks; ++r) {
+          int32_t row = goes[t * ranks + r] ? next[r]++ : -1;
+          if (source == context->rank)
+            data<int32_t>(*handle)[t * ranks + r] = row;
+          if (r != context->rank || row < 0)
+            continue;
+          for (int64_t s = 0; s < slots; ++s) {
+            int32_t expert = data<int32_t>(theirs)[t * slots + s];
+            if (expert >= 0 && expert / num_experts == context->rank)
+              received[row * slots + s] =
+                  static_cast<int32_t>(expert % num_experts);
+          }
+        }
+    }
+    return TE_RT_OK;
+  });
+}
+
+te_rt_status ref::dispatch(te_rt_context *context, const te_rt_tensor *handle,
+                           te_rt_tensor_list inputs,
+                           te_rt_tensor_list outputs) {
+  int64_t ranks = numRanks(context), tokens = handle->shape[0];
+  if (te_rt_status status =
+          checkRows(context, "handle", *handle, ranks * tokens, /*once=*/false))
+    return status;
+  Meeting mine = {"dispatch", handle, inputs};
+  return meet(context, mine, [&](const std::vector<const Meeting *> &all) {
+    if (te_rt_status status = checkAlike(context, mine, all))
+      return status;
+    // In order, so that even a handle that names a row twice has one meaning.
+    for (int64_t source = 0; source < ranks; ++source)
+      for (int64_t t = 0; t < tokens; ++t) {
+        int64_t row =
+            data<int32_t>(*all[source]->map)[t * ranks + context->rank];
+        for (int64_t i = 0; row >= 0 && i < inputs.count; ++i) {
+          const te_rt_tensor &from = all[source]->tensors.items[i];
+          int64_t bytes = numElements(from) / tokens * elementSize(from.dtype);
+          if (bytes)
+            std::memcpy(data<char>(outputs.items[i]) + row * bytes,
+                        data<char>(from) + t * bytes, bytes);
+        }
+      }
+    return TE_RT_OK;
+  });
+}
+
+te_rt_status ref::combine(te_rt_context *context, const te_rt_tensor *handle,
+                          te_rt_tensor_list inputs, te_rt_tensor_list outputs) {
+  int64_t ranks = numRanks(context), tokens = handle->shape[0];
+  if (te_rt_status status =
+          checkRows(context, "handle", *handle, ranks * tokens, /*once=*/false))
+    return status;
+  Meeting mine = {"combine", handle, inputs};
+  return meet(context, mine, [&](const std::vector<const Meeting *> &all) {
+    if (te_rt_status status = checkAlike(context, mine, all))
+      return status;
+    for (int64_t i = 0; tokens && i < inputs.count; ++i) {
+      const te_rt_tensor &out = outputs.items[i];
+      int64_t width = numElements(out) / tokens;
+      withFloatType(out.dtype, [&](auto element) {
+        using T = decltype(element);
+        parallelRanges(context, tokens, 16, [&](int64_t begin, int64_t end) {
+          std::vector<float> sum(static_cast<size_t>(width));
+          for (int64_t t = begin; t < end; ++t) {
+            std::fill(sum.begin(), sum.end(), 0.0f);
+            for (int64_t r = 0; r < ranks; ++r) {
+              int64_t row = data<int32_t>(*handle)[t * ranks + r];
+              if (row < 0)
+                continue;
+              const T *from = data<T>(all[r]->tensors.items[i]) + row * width;
+              for (int64_t j = 0; j < width; ++j)
+                sum[j] += toFloat(from[j]);
+            }
+            for (int64_t j = 0; j < width; ++j)
+              fromFloat(sum[j], data<T>(out)[t * width + j]);
+          }
+        });
+      });
+    }
+    return TE_RT_OK;
+  });
+}

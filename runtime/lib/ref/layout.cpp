@@ -1,0 +1,156 @@
+//===- layout.cpp - conversions and moves that change no value ------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "common/check.h"
+#include "common/numeric.h"
+#include "ref/backend.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+using namespace te_rt;
+using namespace te_rt::ref;
+
+namespace {
+constexpr int64_t kGrainBytes = 1 << 18;
+
+/// Calls `body` with an unsigned integer of the size of the type.
+template <typename Body> void withBytes(te_rt_dtype dtype, Body &&body) {
+  switch (elementSize(dtype)) {
+  case 8:
+    return body(uint64_t());
+  case 4:
+    return body(uint32_t());
+  case 2:
+    return body(uint16_t());
+  default:
+    return body(uint8_t());
+  }
+}
+
+void copyBytes(te_rt_context *context, const te_rt_tensor &from, char *to) {
+  int64_t bytes = numElements(from) * elementSize(from.dtype);
+  if (to == from.data)
+    return;
+  parallelRanges(context, bytes, kGrainBytes, [&](int64_t begin, int64_t end) {
+    std::memcpy(to + begin, data<const char>(from) + begin, end - begin);
+  });
+}
+} // namespace
+
+te_rt_status ref::convert_scales(te_rt_context *context,
+                                 const te_rt_tensor *scales,
+                                 const te_rt_tensor *output, int64_t rows,
+                                 int64_t cols) {
+  Ragged ragged = raggedOf(*scales);
+  ScaleGrid from(*scales, rows, cols, ragged), to(*output, rows, cols, ragged);
+  int64_t members = scales->rank == 3 ? scales->shape[0] : 1;
+  if (to.swizzled)
+    std::memset(output->data, 0,
+                members * to.elements * elementSize(output->dtype));
+  withBytes(scales->dtype, [&](auto element) {
+    using T = decltype(element);
+    context->pool.parallelFor(
+        members * from.gridRows, [&](int64_t index, int32_t) {
+          int64_t e = index / from.gridRows, i = index % from.gridRows;
+          const T *source = data<T>(*scales) + e * from.elements;
+          T *target = data<T>(*output) + e * to.elements;
+          for (int64_t j = 0; j < from.gridCols; ++j)
+            target[to.index(i, j)] = source[from.index(i, j)];
+        });
+  });
+  return TE_RT_OK;
+}
+
+te_rt_status ref::transpose(te_rt_context *context, const te_rt_tensor *input,
+                            const te_rt_tensor *output) {
+  constexpr int64_t tile = 64;
+  int64_t rows = input->shape[input->rank - 2];
+  int64_t cols = input->shape[input->rank - 1];
+  int64_t members = input->rank == 3 ? input->shape[0] : 1;
+  int64_t strips = ceilDiv(rows, tile);
+  withBytes(input->dtype, [&](auto element) {
+    using T = decltype(element);
+    context->pool.parallelFor(members * strips, [&](int64_t index, int32_t) {
+      int64_t e = index / strips, i0 = index % strips * tile;
+      const T *from = data<T>(*input) + e * rows * cols;
+      T *to = data<T>(*output) + e * rows * cols;
+      int64_t iEnd = std::min(i0 + tile, rows);
+      for (int64_t j0 = 0; j0 < cols; j0 += tile)
+        for (int64_t j = j0; j < std::min(j0 + tile, cols); ++j)
+          for (int64_t i = i0; i < iEnd; ++i)
+            to[j * rows + i] = from[i * cols + j];
+    });
+  });
+  return TE_RT_OK;
+}
+
+te_rt_status ref::pack(te_rt_context *context, te_rt_tensor_list inputs,
+                       const te_rt_tensor *output) {
+  char *to = data<char>(*output);
+  for (int64_t i = 0; i < inputs.count; ++i) {
+    copyBytes(context, inputs.items[i], to);
+    to += numElements(inputs.items[i]) * elementSize(output->dtype);
+  }
+  return TE_RT_OK;
+}
+
+te_rt_status ref::copy(te_rt_context *context, const te_rt_tensor *input,
+                       const te_rt_tensor *output) {
+  copyBytes(context, *input, data<char>(*output));
+  return TE_RT_OK;
+}
+
+namespace {
+/// The bits of one element of `value`, in the low bytes.
+uint64_t encode(te_rt_dtype dtype, double value) {
+  float single = static_cast<float>(value);
+  switch (dtype) {
+  case TE_RT_F32:
+    return static_cast<uint32_t>(floatBits(single));
+  case TE_RT_BF16: {
+    // Through F32, rounded to odd first so that nothing is rounded twice.
+    int32_t bits = floatBits(single);
+    if (std::isfinite(single) && static_cast<double>(single) != value) {
+      if (std::fabs(static_cast<double>(single)) > std::fabs(value))
+        --bits;
+      bits |= 1;
+    }
+    BFloat16 half;
+    fromFloat(bitsFloat(bits), half);
+    return half.bits;
+  }
+  case TE_RT_F16:
+    return floatToHalf(single);
+  case TE_RT_F8E4M3:
+    return encodeFp8<E4M3>(single);
+  case TE_RT_F8E5M2:
+    return encodeFp8<E5M2>(single);
+  case TE_RT_F8E8M0:
+    return std::isnan(value) ? 255 : std::ilogb(value) + 127;
+  case TE_RT_I32:
+  case TE_RT_I64:
+  case TE_RT_U8:
+    return static_cast<uint64_t>(static_cast<int64_t>(value));
+  }
+  return 0;
+}
+} // namespace
+
+te_rt_status ref::fill(te_rt_context *context, const te_rt_tensor *output,
+                       double value) {
+  uint64_t bits = encode(output->dtype, value);
+  withBytes(output->dtype, [&](auto element) {
+    using T = decltype(element);
+    parallelRanges(context, numElements(*output), kGrainBytes,
+                   [&](int64_t begin, int64_t end) {
+                     std::fill(data<T>(*output) + begin, data<T>(*output) + end,
+                               static_cast<T>(bits));
+                   });
+  });
+  return TE_RT_OK;
+}
