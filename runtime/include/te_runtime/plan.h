@@ -37,6 +37,8 @@ typedef struct te_rt_program_info {
   int64_t arena_bytes;
   int64_t workspace_bytes; /* of the whole plan */
   int64_t constant_bytes;  /* of the whole plan */
+  int64_t num_steps;       /* calls of one run, loops multiplied out; an
+                              iteration without a call counts as one */
 } te_rt_program_info;
 te_rt_status te_rt_plan_program(const te_rt_plan *plan, int32_t program,
                                 te_rt_program_info *info);
@@ -81,7 +83,8 @@ void te_rt_session_destroy(te_rt_session *session);
 
 /* The session reads or writes argument `argument` at `data` from now on: `bytes`
  * (as in the argument's info) of memory of the context's backend, 64-byte
- * aligned. The caller keeps it alive. */
+ * aligned. The caller keeps it alive. Arguments of which one is written must lie
+ * apart; a run tells where they do not. */
 te_rt_status te_rt_session_bind(te_rt_session *session, int32_t argument,
                                 void *data, int64_t bytes);
 

@@ -1,0 +1,259 @@
+// Session.cpp - preparing a program, binding its arguments, running it.
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "plan/Session.h"
+
+#include "plan/Where.h"
+
+#include <algorithm>
+#include <cstring>
+
+using namespace te_rt::interp;
+
+Session::Session(te_rt_context *context, const te_rt_plan &plan,
+                 const Program &program)
+    : context(context), plan(plan), program(program),
+      bindings(program.arguments.size()) {
+  allocate();
+  size_t numUses = 0, numOperands = 0;
+  countUses(program.steps, numUses, numOperands);
+  // Operands point to descriptors: these must not move.
+  descriptors.reserve(numUses);
+  operands.reserve(numOperands);
+  prepare(program.steps, steps);
+}
+
+void Session::allocate() {
+  auto take = [](const char *kind, const char *name, uint64_t bytes) {
+    Memory memory = allocateMemory(bytes);
+    if (!memory)
+      throw OutOfMemory(
+          say(kind, " '", name, "': could not allocate ", bytes, " bytes"));
+    return memory;
+  };
+  arena = take("arena of", program.name, program.arenaBytes);
+  for (const Workspace &workspace : plan.workspaces) {
+    workspaces.push_back(take("workspace", workspace.name, workspace.bytes));
+    std::memset(workspaces.back().get(), 0, workspace.bytes);
+  }
+}
+
+void Session::countUses(const std::vector<Step> &steps, size_t &uses,
+                        size_t &operands) const {
+  for (const Step &step : steps) {
+    if (const Loop *loop = std::get_if<Loop>(&step.kind)) {
+      countUses(loop->body, uses, operands);
+      continue;
+    }
+    const Call &call = std::get<Call>(step.kind);
+    for (const std::vector<uint32_t> &slot : call.slots)
+      uses += slot.size();
+    operands += call.slots.size() + call.attributes.size();
+  }
+}
+
+void Session::prepare(const std::vector<Step> &source,
+                      std::vector<ReadyStep> &target) {
+  target.reserve(source.size());
+  for (const Step &step : source) {
+    target.push_back({});
+    ReadyStep &ready = target.back();
+    const Loop *loop = std::get_if<Loop>(&step.kind);
+    ready.isLoop = loop;
+    if (loop) {
+      ready.tripCount = loop->tripCount;
+      prepare(loop->body, ready.body);
+    } else {
+      ready.call = prepareCall(std::get<Call>(step.kind));
+    }
+  }
+}
+
+ReadyCall Session::prepareCall(const Call &call) {
+  ReadyCall ready = {};
+  ready.call = &call;
+  ready.operands = uint32_t(operands.size());
+  ready.movingBegin = uint32_t(moving.size());
+  for (const std::vector<uint32_t> &slot : call.slots) {
+    Operand operand = {};
+    operand.tensors = {descriptors.data() + descriptors.size(),
+                       int64_t(slot.size())};
+    operands.push_back(operand);
+    for (uint32_t index : slot) {
+      const Tensor &tensor = program.tensors[index];
+      auto descriptor = uint32_t(descriptors.size());
+      descriptors.push_back(tensor.descriptor);
+      descriptors.back().data = address(tensor);
+      bool moves = std::any_of(tensor.strides.begin(), tensor.strides.end(),
+                               [](uint64_t stride) { return stride != 0; });
+      if (moves)
+        moving.push_back({descriptor, &tensor});
+      else if (tensor.space == plan::Space::Argument)
+        bindings[tensor.index].uses.push_back({descriptor, &tensor});
+    }
+  }
+  operands.insert(operands.end(), call.attributes.begin(),
+                  call.attributes.end());
+  ready.movingEnd = uint32_t(moving.size());
+  return ready;
+}
+
+uint8_t *Session::address(const Tensor &tensor) const {
+  uint8_t *base = nullptr;
+  switch (tensor.space) {
+  case plan::Space::Argument:
+    base = bindings[tensor.index].data;
+    break;
+  case plan::Space::Arena:
+    base = arena.get();
+    break;
+  case plan::Space::Workspace:
+    base = workspaces[tensor.index].get();
+    break;
+  case plan::Space::Constant:
+    // Descriptors have no const; verified: no call writes a constant.
+    base = const_cast<uint8_t *>(plan.constants[tensor.index].data);
+    break;
+  }
+  return base ? base + tensor.offset : nullptr;
+}
+
+te_rt_status Session::bind(int32_t argument, void *data, int64_t bytes) {
+  if (argument < 0 || size_t(argument) >= bindings.size())
+    return context->fail(TE_RT_INVALID_ARGUMENT, "argument: found ", argument,
+                         ", wanted 0 to ", int64_t(bindings.size()) - 1,
+                         " of program '", program.name, "'");
+  const te_rt_argument_info &info = program.arguments[argument].info;
+  if (bytes != info.bytes)
+    return context->fail(TE_RT_INVALID_ARGUMENT, "argument ", argument, " '",
+                         info.name, "': found ", bytes, " bytes, wanted ",
+                         info.bytes);
+  if ((!data && bytes) ||
+      reinterpret_cast<uintptr_t>(data) % memoryAlignment != 0)
+    return context->fail(TE_RT_INVALID_ARGUMENT, "argument ", argument, " '",
+                         info.name, "': found data at ", data,
+                         ", wanted an address that is not NULL and a multiple "
+                         "of ",
+                         memoryAlignment);
+  Binding &binding = bindings[argument];
+  binding.data = static_cast<uint8_t *>(data);
+  binding.bound = true;
+  bindingsVerified = false;
+  for (const ReadyUse &use : binding.uses)
+    descriptors[use.descriptor].data = address(*use.tensor);
+  return TE_RT_OK;
+}
+
+te_rt_status Session::verifyBindings() {
+  struct Range {
+    uintptr_t begin, end;
+    size_t argument;
+  };
+  std::vector<Range> ranges;
+  for (size_t i = 0; i < bindings.size(); ++i) {
+    const te_rt_argument_info &info = program.arguments[i].info;
+    if (!bindings[i].bound)
+      return context->fail(TE_RT_INVALID_ARGUMENT, "argument ", i, " '",
+                           info.name, "': not bound, wanted ", info.bytes,
+                           " bytes of memory");
+    auto begin = reinterpret_cast<uintptr_t>(bindings[i].data);
+    if (info.bytes)
+      ranges.push_back({begin, begin + uintptr_t(info.bytes), i});
+  }
+  // What the plan's verification says of overlaps holds if arguments that are
+  // written lie apart. Ends that do not fall are the reach of all before.
+  std::sort(ranges.begin(), ranges.end(),
+            [](const Range &a, const Range &b) { return a.begin < b.begin; });
+  const Range *furthest = nullptr, *furthestWritten = nullptr;
+  for (const Range &range : ranges) {
+    bool written = program.arguments[range.argument].info.direction != TE_RT_IN;
+    const Range *other = written ? furthest : furthestWritten;
+    if (other && other->end > range.begin)
+      return context->fail(
+          TE_RT_INVALID_ARGUMENT, "argument ", range.argument, " '",
+          program.arguments[range.argument].info.name,
+          "': bound to memory of argument ", other->argument, " '",
+          program.arguments[other->argument].info.name,
+          "', of which one is written; wanted memory of its own");
+    if (!furthest || range.end > furthest->end)
+      furthest = &range;
+    if (written && (!furthestWritten || range.end > furthestWritten->end))
+      furthestWritten = &range;
+  }
+  bindingsVerified = true;
+  return TE_RT_OK;
+}
+
+te_rt_status Session::run() {
+  if (!bindingsVerified)
+    if (te_rt_status status = verifyBindings())
+      return status;
+  if (poison >= 0)
+    std::memset(arena.get(), poison, program.arenaBytes);
+  counters.clear();
+  runBegan = std::chrono::steady_clock::now();
+  return runSteps(steps, 0);
+}
+
+te_rt_status Session::runSteps(const std::vector<ReadyStep> &steps,
+                               size_t depth) {
+  for (const ReadyStep &step : steps) {
+    if (!step.isLoop) {
+      if (te_rt_status status = runCall(step.call))
+        return status;
+      continue;
+    }
+    counters.resize(depth + 1);
+    for (uint64_t i = 0; i < step.tripCount; ++i) {
+      counters[depth] = i;
+      if (te_rt_status status = runSteps(step.body, depth + 1))
+        return status;
+    }
+  }
+  return TE_RT_OK;
+}
+
+te_rt_status Session::runCall(const ReadyCall &ready) {
+  for (uint32_t i = ready.movingBegin; i < ready.movingEnd; ++i) {
+    const Tensor &tensor = *moving[i].tensor;
+    uint8_t *data = address(tensor);
+    if (data)
+      for (size_t loop = 0; loop < tensor.strides.size(); ++loop)
+        data += tensor.strides[loop] * counters[loop];
+    descriptors[moving[i].descriptor].data = data;
+  }
+  const Call &call = *ready.call;
+  const Operand *first = operands.data() + ready.operands;
+  if (!observer) {
+    te_rt_status status = call.function->invoke(context, first);
+    return status == TE_RT_OK ? status : describeFailure(call, status);
+  }
+  auto now = [this] {
+    return int64_t(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                       std::chrono::steady_clock::now() - runBegan)
+                       .count());
+  };
+  int64_t begin = now();
+  te_rt_status status = call.function->invoke(context, first);
+  int64_t end = now();
+  if (status != TE_RT_OK)
+    return describeFailure(call, status);
+  te_rt_call_info info = {call.function->name,
+                          call.costClass,
+                          call.location,
+                          call.position,
+                          call.cost.launches(),
+                          call.cost.bytes(),
+                          call.cost.flops(),
+                          call.cost.host_syncs(),
+                          begin,
+                          end};
+  observer(observerUser, &info);
+  return TE_RT_OK;
+}
+
+te_rt_status Session::describeFailure(const Call &call, te_rt_status status) {
+  context->message = say(call.location, ": ", context->message);
+  return status;
+}

@@ -1,0 +1,92 @@
+// Session.h - a program made ready to run: memory, operands, bindings.
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// All that does not change from run to run is resolved when the session is
+// made: each use of a tensor has a descriptor of its own, which a call reads in
+// place. A run writes only the addresses that move with a loop's counter.
+#ifndef TE_RT_PLAN_SESSION_H
+#define TE_RT_PLAN_SESSION_H
+
+#include "common/context.h"
+#include "plan/Plan.h"
+
+#include <chrono>
+
+namespace te_rt::interp {
+
+/// A call whose operands stand in Session's arrays.
+struct ReadyCall {
+  const Call *call;
+  uint32_t operands;               // the first of the function's parameters
+  uint32_t movingBegin, movingEnd; // uses whose address a loop moves
+};
+
+struct ReadyStep {
+  bool isLoop;
+  ReadyCall call;
+  uint64_t tripCount;
+  std::vector<ReadyStep> body;
+};
+
+class Session {
+public:
+  /// Allocates all memory. Throws std::bad_alloc, or OutOfMemory with the
+  /// number of bytes.
+  Session(te_rt_context *context, const te_rt_plan &plan,
+          const Program &program);
+
+  te_rt_status bind(int32_t argument, void *data, int64_t bytes);
+  te_rt_status run();
+
+  te_rt_context *const context;
+  te_rt_observer observer = nullptr;
+  void *observerUser = nullptr;
+  int32_t poison = -1;
+
+private:
+  struct ReadyUse {
+    uint32_t descriptor;
+    const Tensor *tensor;
+  };
+  struct Binding {
+    uint8_t *data = nullptr;
+    bool bound = false;
+    std::vector<ReadyUse> uses; // those that no loop moves
+  };
+
+  void allocate();
+  void countUses(const std::vector<Step> &steps, size_t &uses,
+                 size_t &operands) const;
+  void prepare(const std::vector<Step> &source, std::vector<ReadyStep> &target);
+  ReadyCall prepareCall(const Call &call);
+  /// Where a tensor lies at the loops' first iteration; nullptr while its
+  /// argument is not bound.
+  uint8_t *address(const Tensor &tensor) const;
+  te_rt_status verifyBindings();
+  te_rt_status runSteps(const std::vector<ReadyStep> &steps, size_t depth);
+  te_rt_status runCall(const ReadyCall &ready);
+  te_rt_status describeFailure(const Call &call, te_rt_status status);
+
+  const te_rt_plan &plan;
+  const Program &program;
+  Memory arena;
+  std::vector<Memory> workspaces;
+  std::vector<Binding> bindings;
+  bool bindingsVerified = false;
+  std::vector<te_rt_tensor> descriptors;
+  std::vector<Operand> operands;
+  std::vector<ReadyUse> moving; // by loops, in order of the calls
+  std::vector<ReadyStep> steps;
+  std::vector<uint64_t> counters; // of the loops around, outermost first
+  std::chrono::steady_clock::time_point runBegan;
+};
+
+/// An allocation that failed; what() tells its name and size.
+struct OutOfMemory : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+} // namespace te_rt::interp
+
+#endif // TE_RT_PLAN_SESSION_H
