@@ -4,16 +4,13 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Types.h"
 #include "te/Builders/LayerBuilder.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 using namespace mlir::te;
-
-static RankedTensorType typeOf(Value value) {
-  return cast<RankedTensorType>(value.getType());
-}
 
 static int64_t getNumRows(const ProductOperand &operand) {
   return typeOf(operand.values).getDimSize(operand.transpose ? 1 : 0);

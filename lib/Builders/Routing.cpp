@@ -4,20 +4,27 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Types.h"
 #include "te/Builders/LayerBuilder.h"
 
 using namespace mlir;
 using namespace mlir::te;
-
-static RankedTensorType typeOf(Value value) {
-  return cast<RankedTensorType>(value.getType());
-}
 
 /// The type of `value` with another number of rows.
 static RankedTensorType withRows(Value value, int64_t rows) {
   SmallVector<int64_t> shape(typeOf(value).getShape());
   shape[0] = rows;
   return typeOf(value).clone(shape);
+}
+
+/// A dispatch or combine of all inputs together, to results of `rows` rows.
+template <typename OpTy>
+static SmallVector<Value> exchange(OpBuilder &b, Location loc, Value handle,
+                                   ArrayRef<Value> inputs, int64_t rows) {
+  SmallVector<Type> types;
+  for (Value input : inputs)
+    types.push_back(withRows(input, rows));
+  return OpTy::create(b, loc, types, handle, inputs).getOutputs();
 }
 
 Location LayerBuilder::loc(const Twine &name) {
@@ -32,21 +39,6 @@ Value LayerBuilder::buildConvert(const Twine &name, Value scales,
                     typeOf(scales).getElementType());
   return ConvertScalesOp::create(b, loc(name), type, scales,
                                  typeOf(data).getShape());
-}
-
-/// `rows` and `other` to the ranks that want them.
-std::pair<Value, Value> LayerBuilder::buildExchange(const Twine &name,
-                                                    Value handle, Value rows,
-                                                    Value other) {
-  int64_t received = config.getReceivedTokens();
-  SmallVector<Value> inputs = {rows};
-  SmallVector<Type> types = {withRows(rows, received)};
-  if (other) {
-    inputs.push_back(other);
-    types.push_back(withRows(other, received));
-  }
-  auto dispatch = DispatchOp::create(b, loc(name), types, handle, inputs);
-  return {dispatch.getOutputs()[0], other ? dispatch.getOutputs()[1] : Value()};
 }
 
 Value LayerBuilder::buildOffsets(Value counts, int64_t alignment) {
@@ -97,23 +89,22 @@ LayerBuilder::buildRouting(Value tokens, Value indices, Value probs) {
                                Value(), -1, none);
     Value compact = buildConvert("dispatch/convert 1", sent.scales,
                                  ScaleLayout::Compact, sent.values);
-    Value inputs[] = {sent.values, compact, probs};
-    SmallVector<Type> types;
-    for (Value input : inputs)
-      types.push_back(withRows(input, received));
-    auto dispatch =
-        DispatchOp::create(b, loc("dispatch"), types, routing.handle, inputs);
-    rows = dispatch.getOutputs()[0];
-    probs = dispatch.getOutputs()[2];
+    SmallVector<Value> got =
+        exchange<DispatchOp>(b, loc("dispatch"), routing.handle,
+                             {sent.values, compact, probs}, received);
+    rows = got[0];
+    probs = got[2];
     // The tensor's class declares its scales ready for products, and permute
     // moves rows of them.
-    scales = buildConvert("dispatch/convert 3", dispatch.getOutputs()[1],
-                          ScaleLayout::GemmReady, rows);
+    scales = buildConvert("dispatch/convert 3", got[1], ScaleLayout::GemmReady,
+                          rows);
     scales =
         buildConvert("permute/convert 4a", scales, ScaleLayout::Compact, rows);
   } else if (exchanges) {
-    std::tie(rows, probs) =
-        buildExchange("dispatch", routing.handle, tokens, probs);
+    SmallVector<Value> got = exchange<DispatchOp>(
+        b, loc("dispatch"), routing.handle, {tokens, probs}, received);
+    rows = got[0];
+    probs = got[1];
   }
 
   auto map = RoutingMapOp::create(b, loc("routing_map"), indices.getType(),
@@ -149,7 +140,8 @@ LayerBuilder::buildRouting(Value tokens, Value indices, Value probs) {
 
 Value LayerBuilder::buildRouteGradient(const Routing &routing, Value rows) {
   if (routing.handle)
-    rows = buildExchange("dispatch dy", routing.handle, rows, Value()).first;
+    rows = exchange<DispatchOp>(b, loc("dispatch dy"), routing.handle, rows,
+                                config.getReceivedTokens())[0];
   rows = PermuteOp::create(b, loc("permute dy"),
                            withRows(rows, config.getDenseCapacity()), Type(),
                            Type(), rows, Value(), Value(), routing.rowMap)
@@ -183,11 +175,7 @@ ExpertRows LayerBuilder::buildReturn(const Routing &routing, ExpertRows rows) {
   SmallVector<Value> inputs = {rows.rows};
   if (rows.probs)
     inputs.push_back(rows.probs);
-  SmallVector<Type> types;
-  for (Value input : inputs)
-    types.push_back(withRows(input, config.tokens));
-  auto combine =
-      CombineOp::create(b, loc("combine"), types, routing.handle, inputs);
-  return {combine.getOutputs()[0],
-          rows.probs ? combine.getOutputs()[1] : Value()};
+  SmallVector<Value> sums = exchange<CombineOp>(
+      b, loc("combine"), routing.handle, inputs, config.tokens);
+  return {sums[0], rows.probs ? sums[1] : Value()};
 }

@@ -139,8 +139,6 @@ private:
   Location loc(const Twine &name);
   Value buildConvert(const Twine &name, Value scales, ScaleLayout layout,
                      Value data);
-  std::pair<Value, Value> buildExchange(const Twine &name, Value handle,
-                                        Value rows, Value other);
   ExpertRows buildPad(ExpertRows rows, Value counts);
   SmallVector<Type> getCastTypes(const CastScheme &scheme,
                                  RankedTensorType input, int64_t groups);
