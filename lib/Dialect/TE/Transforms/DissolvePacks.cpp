@@ -23,6 +23,50 @@ PackOp te::createPack(OpBuilder &builder, Location loc, ValueRange values) {
                         MemberOp::getPackedType(member, values.size()), values);
 }
 
+/// The tensor whose members `values` are, all of them in order, or null.
+static Value getTensorOfMembers(ValueRange values, RankedTensorType type) {
+  Value packed;
+  for (auto [e, value] : llvm::enumerate(values)) {
+    auto member = value.getDefiningOp<MemberOp>();
+    if (!member || member.getIndex() != std::optional<uint64_t>(e) ||
+        (packed && packed != member.getPacked()))
+      return {};
+    packed = member.getPacked();
+  }
+  return packed.getType() == type ? packed : Value();
+}
+
+/// The splat constant that `values` all are, or null.
+static DenseElementsAttr getCommonSplat(ValueRange values) {
+  DenseElementsAttr splat;
+  for (Value value : values) {
+    auto constant = value.getDefiningOp<arith::ConstantOp>();
+    auto elements = constant ? dyn_cast<DenseElementsAttr>(constant.getValue())
+                             : DenseElementsAttr();
+    if (!elements || !elements.isSplat() || (splat && splat != elements))
+      return {};
+    splat = elements;
+  }
+  return splat;
+}
+
+Value te::getPacked(OpBuilder &builder, Location loc, ValueRange values) {
+  auto type = MemberOp::getPackedType(
+      cast<RankedTensorType>(values.front().getType()), values.size());
+  if (Value packed = getTensorOfMembers(values, type))
+    return packed;
+  if (DenseElementsAttr splat = getCommonSplat(values))
+    return arith::ConstantOp::create(
+        builder, loc,
+        DenseElementsAttr::get(type, splat.getSplatValue<Attribute>()));
+  if (llvm::all_of(values, [](Value value) {
+        auto empty = value.getDefiningOp<tensor::EmptyOp>();
+        return empty && empty.getDynamicSizes().empty();
+      }))
+    return tensor::EmptyOp::create(builder, loc, type, ValueRange());
+  return {};
+}
+
 namespace {
 /// Positions (of iteration arguments, of slots) that become one packed
 /// position.
@@ -141,40 +185,11 @@ private:
   SmallVector<PackOp> queue;
 };
 
-/// The value that all inputs are filled with, or null.
-DenseElementsAttr getCommonSplat(PackOp pack) {
-  DenseElementsAttr splat;
-  for (Value input : pack.getInputs()) {
-    auto constant = input.getDefiningOp<arith::ConstantOp>();
-    auto value = constant ? dyn_cast<DenseElementsAttr>(constant.getValue())
-                          : DenseElementsAttr();
-    if (!value || !value.isSplat() || (splat && splat != value))
-      return {};
-    splat = value;
-  }
-  return splat;
-}
-
 LogicalResult Dissolver::simplify(PackOp pack) {
   OpBuilder builder(pack);
-  auto type = cast<RankedTensorType>(pack.getOutput().getType());
-  Value packed;
-  SmallVector<OpFoldResult> folded;
-  if (succeeded(pack->fold(folded)) && !folded.empty())
-    packed = cast<Value>(folded.front());
-  else if (DenseElementsAttr splat = getCommonSplat(pack))
-    packed = arith::ConstantOp::create(
-        builder, pack.getLoc(),
-        DenseElementsAttr::get(type, splat.getSplatValue<Attribute>()));
-  else if (llvm::all_of(pack.getInputs(), [](Value input) {
-             auto empty = input.getDefiningOp<tensor::EmptyOp>();
-             return empty && empty.getDynamicSizes().empty();
-           }))
-    packed =
-        tensor::EmptyOp::create(builder, pack.getLoc(), type, ValueRange());
-  else
+  Value packed = getPacked(builder, pack.getLoc(), pack.getInputs());
+  if (!packed)
     return failure();
-
   llvm::SetVector<Operation *> producers;
   for (Value input : pack.getInputs())
     if (Operation *def = input.getDefiningOp())

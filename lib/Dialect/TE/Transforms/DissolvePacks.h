@@ -15,6 +15,11 @@ namespace mlir::te {
 /// `te.pack` of `values`, which have one type.
 PackOp createPack(OpBuilder &builder, Location loc, ValueRange values);
 
+/// The packed form of `values` where there is one at no cost: the tensor whose
+/// members they all are, in order; one splat constant or `tensor.empty` of the
+/// packed type for equal ones, made at `builder`. Else null.
+Value getPacked(OpBuilder &builder, Location loc, ValueRange values);
+
 /// Removes `packs` by making their inputs packed where they come from:
 ///
 /// * members of one packed tensor: that tensor;
