@@ -9,4 +9,35 @@
 
 include "mlir/Pass/PassBase.td"
 
+def GroupGemmsPass : Pass<"te-group-gemms", "::mlir::func::FuncOp"> {
+  let summary = "one grouped op for the ops of all members of a group";
+  let description = [{
+    Ops with `member 0` to `member E-1` on one ragged operand become one op that
+    reads the offsets on the device: E launches become one, and once nothing reads
+    `te.to_host`, the host no longer waits. What members share and what each has
+    for itself (weights, scales, amax) is told by `MemberOpInterface`.
+
+    Exactness: **exact**.
+
+    Legal where all members are there, each once, with one set of attributes,
+    shared operands and offsets; where members chained through destinations have
+    no other reader; and where nothing reads a member's own result before the last
+    member. Members of one packed tensor are read as that tensor, others as a list
+    (products) or packed (scales and amax). The first member's destination, unless
+    it holds nothing, becomes that of the grouped op.
+
+    ```mlir
+    %h = te.to_host %o : tensor<3xi32> -> tensor<3xi32, #te.host>
+    %y0 = te.gemm %x, %w0 groups(%h) member 0 over rows outs(%e) : ...
+    %y1 = te.gemm %x, %w1 groups(%h) member 1 over rows outs(%y0) : ...
+    // becomes
+    %y1 = te.grouped_gemm %x, %w0, %w1 groups(%o) over rows : ...
+    ```
+    Checked by `@list` in `test/Dialect/TE/Transforms/group-gemms.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numGroups", "num-groups", "Number of grouped ops formed">,
+    Statistic<"numMembers", "num-members", "Number of member ops replaced">];
+}
+
 #endif // TE_DIALECT_TE_TRANSFORMS_PASSES
