@@ -28,7 +28,7 @@ func.func @list(%x: tensor<64x32xbf16>, %w0: tensor<16x32xbf16>, %w1: tensor<16x
 // A cast and the products that read it, the weights and their scales packed.
 // CHECK-LABEL: func @cast_and_product(
 // CHECK-SAME:      %[[X:[a-z0-9]+]]: {{.*}}, %[[W:[a-z0-9]+]]: {{.*}}, %[[WS:[a-z0-9]+]]: {{.*}}, %[[O:[a-z0-9]+]]:
-// CHECK-NEXT:    %[[Q:.*]], %[[S:.*]], %[[T:.*]], %[[TS:.*]] = te.quantize %[[X]] groups(%[[O]]) {pow2_scales} :
+// CHECK-NEXT:    %[[Q:.*]], %[[S:.*]], %[[T:.*]], %[[TS:.*]] = te.quantize %[[X]] groups(%[[O]] : tensor<3xi32>) {pow2_scales} :
 // CHECK-NEXT:    %[[Y:.*]] = te.grouped_gemm %[[Q]] scales(%[[S]]), %[[W]] scales(%[[WS]]) groups(%[[O]]) over rows :
 // CHECK-NEXT:    return %[[Y]], %[[T]]
 func.func @cast_and_product(%x: tensor<256x256xbf16>, %w: tensor<2x128x256xf8E4M3FN>, %ws: tensor<2x1x4xf32, #square>, %o: tensor<3xi32>) -> (tensor<256x128xbf16>, tensor<256x256xf8E4M3FN>) {
