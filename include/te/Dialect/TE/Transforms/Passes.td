@@ -40,4 +40,32 @@ def GroupGemmsPass : Pass<"te-group-gemms", "::mlir::func::FuncOp"> {
     Statistic<"numMembers", "num-members", "Number of member ops replaced">];
 }
 
+def ShareOffsetsPass : Pass<"te-share-offsets", "::mlir::func::FuncOp"> {
+  let summary = "computes the offsets of groups once, not for each reader";
+  let description = [{
+    Keeps one `te.compute_offsets` for each pair of counts and alignment, and none
+    where the `te.routing_map` that counted has that alignment: its offsets are
+    these. Likewise one `te.to_host` for each offsets.
+
+    Exactness: **exact**.
+
+    The op that stays is the first, where it dominates the others; where it does
+    not (it stands in another branch or loop), it moves to the definition of the
+    counts, which dominates all.
+
+    ```mlir
+    %map, %counts, %o = te.routing_map %i {alignment = 1, capacity = 768} : ...
+    %o1 = te.compute_offsets %counts {alignment = 1} : tensor<8xi32> -> tensor<9xi32>
+    %o2 = te.compute_offsets %counts {alignment = 16} : tensor<8xi32> -> tensor<9xi32>
+    %o3 = te.compute_offsets %counts {alignment = 16} : tensor<8xi32> -> tensor<9xi32>
+    // becomes
+    %map, %counts, %o = te.routing_map %i {alignment = 1, capacity = 768} : ...
+    %o2 = te.compute_offsets %counts {alignment = 16} : tensor<8xi32> -> tensor<9xi32>
+    ```
+    Checked by `@share` in `test/Dialect/TE/Transforms/share-offsets.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numShared", "num-shared", "Number of ops replaced by another">];
+}
+
 #endif // TE_DIALECT_TE_TRANSFORMS_PASSES
