@@ -99,6 +99,13 @@ TEST_F(Check, MissingAndMistypedAreMisses) {
             std::string::npos);
 }
 
+TEST_F(Check, EmptyResultsAreEqual) {
+  CheckReport report;
+  report.add({{"x", result("x", nullptr, {0, 3})}},
+             {{"x", result("x", nullptr, {0, 3})}}, true, "");
+  EXPECT_TRUE(report.passed()) << report.str();
+}
+
 TEST_F(Check, MergingKeepsTheWorst) {
   CheckReport good, bad;
   good.add({{"x", result("x", a)}}, {{"x", result("x", a)}}, true, ", rank 0");

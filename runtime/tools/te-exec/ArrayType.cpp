@@ -116,7 +116,8 @@ std::string te::exec::shapeString(const std::vector<int64_t> &shape) {
 std::string te::exec::positionString(int64_t linear,
                                      const std::vector<int64_t> &shape) {
   std::vector<int64_t> position(shape.size());
-  for (size_t d = shape.size(); d-- > 0;) {
+  // An empty array has no position but its origin.
+  for (size_t d = shape.size(); d-- > 0 && linear > 0;) {
     position[d] = linear % shape[d];
     linear /= shape[d];
   }

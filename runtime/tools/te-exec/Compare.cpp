@@ -111,15 +111,20 @@ void CheckReport::add(const Results &wanted, const Results &found, bool exactly,
     row.members.emplace(name, result.type);
     return row;
   };
+  // The first of many is enough to go on.
+  auto missing = [](Row &row, const std::string &what) {
+    if (row.missing.empty())
+      row.missing = what;
+  };
   for (auto &[name, result] : found) {
     Row &row = rowOf(name, result);
     auto other = wanted.find(name);
-    if (other == wanted.end())
-      row.missing = name + " is missing in the naive program";
-    else if (other->second.type != result.type)
-      row.missing = name + " is " + result.type.str() + ", naive " +
-                    other->second.type.str();
-    else {
+    if (other == wanted.end()) {
+      missing(row, name + " is missing in the naive program");
+    } else if (other->second.type != result.type) {
+      missing(row, name + " is " + result.type.str() + ", naive " +
+                       other->second.type.str());
+    } else {
       Difference difference =
           compareArrays(result.type, other->second.data, result.data, exactly);
       note(row, difference,
@@ -129,7 +134,7 @@ void CheckReport::add(const Results &wanted, const Results &found, bool exactly,
   }
   for (auto &[name, result] : wanted)
     if (!found.count(name))
-      rowOf(name, result).missing = name + " is missing in the program";
+      missing(rowOf(name, result), name + " is missing in the program");
 }
 
 void CheckReport::merge(const CheckReport &other) {
