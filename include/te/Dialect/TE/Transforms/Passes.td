@@ -26,6 +26,7 @@ def CostReportPass : Pass<"te-cost-report", "::mlir::ModuleOp"> {
            "table or json">,
     Option<"file", "file", "std::string", /*default=*/"\"\"",
            "Where to write; standard error if empty">];
+}
 
 //===----------------------------------------------------------------------===//
 // Parameters and casts of weights
@@ -163,6 +164,7 @@ def TrimUsagesPass : Pass<"te-trim-usages", "::mlir::func::FuncOp"> {
   }];
   let statistics = [
     Statistic<"numTrimmed", "num-trimmed", "Number of directions dropped">];
+}
 
 def GroupGemmsPass : Pass<"te-group-gemms", "::mlir::func::FuncOp"> {
   let summary = "one grouped op for the ops of all members of a group";
