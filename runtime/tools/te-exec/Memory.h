@@ -46,7 +46,8 @@ private:
 };
 
 /// The constant inputs of one rank, held once for all programs: where one has a
-/// leaf as an argument and another within a packed one, both see one memory.
+/// leaf as an argument and another within a packed one, both see one memory. A
+/// leaf must have one type in all of them.
 class ConstantInputs {
 public:
   ConstantInputs(const std::vector<const Program *> &programs,
@@ -57,14 +58,10 @@ public:
   }
 
 private:
-  struct Place {
-    char *data;
-    ArrayType type;
-  };
   char *reuse(const Argument &argument) const;
 
   std::vector<Buffer> buffers;
-  std::map<std::string, Place> leaves;
+  std::map<std::string, char *> leaves;
   std::map<std::pair<const Program *, size_t>, char *> places;
 };
 

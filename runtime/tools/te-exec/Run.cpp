@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -33,6 +34,7 @@ private:
     CheckReport check;
   };
   void checkBackend() const;
+  void checkTypes() const;
   void checkMemory() const;
   void checkOutputs() const;
   std::string directoryOf(int rank) const;
@@ -82,6 +84,7 @@ Driver::Driver(const Options &options, std::string_view planBytes,
   if (naive)
     naiveWorlds.emplace(*naive, ranks);
   checkBackend();
+  checkTypes();
   checkMemory();
   checkOutputs();
   reports.resize(static_cast<size_t>(ranks));
@@ -103,6 +106,22 @@ void Driver::checkBackend() const {
   te_rt_context_destroy(context);
   fail("--backend=cuda: arguments are bound in host memory, wanted "
        "--backend=ref");
+}
+
+/// An input that both plans have is made once, for both.
+void Driver::checkTypes() const {
+  std::map<std::string, ArrayType> types;
+  for (const Program *program : programs)
+    for (const Argument &argument : program->arguments)
+      for (const Leaf &leaf : argument.leaves) {
+        if (argument.direction == TE_RT_OUT)
+          continue;
+        const ArrayType &type =
+            types.emplace(leaf.name, leaf.type).first->second;
+        if (type != leaf.type)
+          fail(program->label, ": argument ", leaf.name, ": found ",
+               leaf.type.str(), ", wanted ", type.str(), " as in ", plan.label);
+      }
 }
 
 /// The system hands out more memory than there is, and ends who touches it.
