@@ -36,6 +36,8 @@ Buffer::~Buffer() {
 
 void InputData::fill(const Argument &argument, char *data) const {
   for (const Leaf &leaf : argument.leaves) {
+    if (progress)
+      progress->showInput(leaf.name);
     if (inputs.read(leaf, data + leaf.offset))
       continue;
     RandomSpec spec{leaf.type, argument.init, argument.deviation,

@@ -9,6 +9,7 @@
 #include "Inputs.h"
 #include "Options.h"
 #include "Program.h"
+#include "Timeline.h"
 
 #include <map>
 
@@ -35,14 +36,18 @@ private:
 /// random by seed, rank and name of the leaf, so that packing changes nothing.
 class InputData {
 public:
-  InputData(const Inputs &inputs, const Options &options, int rank, int threads)
-      : inputs(inputs), options(options), rank(rank), threads(threads) {}
+  /// `progress` may be null.
+  InputData(const Inputs &inputs, const Options &options, int rank, int threads,
+            Progress *progress = nullptr)
+      : inputs(inputs), options(options), rank(rank), threads(threads),
+        progress(progress) {}
   void fill(const Argument &argument, char *data) const;
 
 private:
   const Inputs &inputs;
   const Options &options;
   int rank, threads;
+  Progress *progress;
 };
 
 /// The constant inputs of one rank, held once for all programs: where one has a
