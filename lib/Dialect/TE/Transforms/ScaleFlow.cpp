@@ -94,15 +94,17 @@ void ScaleFlowAnalysis::addReaders(ScaleFlow &flow, Value from) {
   while (!open.empty()) {
     Value value = open.pop_back_val();
     unsigned label = flow.getLabel(value.getType());
-    for (OpOperand &use : value.getUses()) {
-      if (auto convert = dyn_cast<ConvertScalesOp>(use.getOwner())) {
+    // Uses are listed last first.
+    auto uses = llvm::to_vector(llvm::make_pointer_range(value.getUses()));
+    for (OpOperand *use : llvm::reverse(uses)) {
+      if (auto convert = dyn_cast<ConvertScalesOp>(use->getOwner())) {
         flow.conversions.push_back(convert);
         open.push_back(convert.getOutput());
         continue;
       }
       unsigned variable = addVariable(label);
-      variableOf[&use] = variable;
-      flow.readers.push_back({&use, variable});
+      variableOf[use] = variable;
+      flow.readers.push_back({use, variable});
     }
   }
 }
@@ -210,9 +212,9 @@ static ArrayRef<int64_t> getDataOf(Operation *op, Value scales) {
 }
 
 /// Scales tell the shape of their data only in part. It is told by who makes,
-/// reads or converts them; or by others of the class with the same shape; or,
-/// as far as a conversion needs it, by compact scales themselves. Where it is
-/// not known, or told in two ways, layouts stay.
+/// reads or converts them; or by scales of the same shape which theirs are tied
+/// to; or, as far as a conversion needs it, by compact scales themselves. Where
+/// it is not known, or told in two ways, layouts stay.
 void ScaleFlowAnalysis::findData() {
   using Shape = SmallVector<int64_t, 2>;
   constexpr int64_t kConflict = -1;
@@ -222,26 +224,36 @@ void ScaleFlowAnalysis::findData() {
     else if (!data.empty() && ArrayRef<int64_t>(known) != data)
       known.assign(2, kConflict);
   };
-  auto keyOf = [&](const ScaleFlow &flow) {
-    auto type = cast<RankedTensorType>(flow.value.getType());
-    ArrayRef<int64_t> shape = type.getShape().take_back(2);
-    return std::make_tuple(getClass(flow.variable), shape[0], shape[1]);
-  };
 
-  std::map<std::tuple<unsigned, int64_t, int64_t>, Shape> ofClass;
-  for (ScaleFlow &flow : flows) {
-    tell(flow.data, getDataOf(flow.value.getDefiningOp(), flow.value));
+  // Flows that meet in a class of variables with one shape have one data.
+  llvm::IntEqClasses alike(flows.size());
+  std::map<std::tuple<unsigned, int64_t, int64_t>, unsigned> meeting;
+  auto meet = [&](unsigned flow, unsigned variable, Type type) {
+    ArrayRef<int64_t> shape = cast<RankedTensorType>(type).getShape();
+    auto key = std::make_tuple(getClass(variable), shape[shape.size() - 2],
+                               shape.back());
+    alike.join(flow, meeting.try_emplace(key, flow).first->second);
+  };
+  for (auto [i, flow] : llvm::enumerate(flows)) {
+    meet(i, flow.variable, flow.value.getType());
     for (const ScaleFlow::Reader &reader : flow.readers)
-      tell(flow.data,
-           getDataOf(reader.operand->getOwner(), reader.operand->get()));
-    for (ConvertScalesOp convert : flow.conversions)
-      tell(flow.data, convert.getDataShape());
-    tell(ofClass[keyOf(flow)], flow.data);
+      meet(i, reader.variable, reader.operand->get().getType());
   }
-  for (ScaleFlow &flow : flows) {
+  alike.compress();
+
+  std::vector<Shape> told(alike.getNumClasses());
+  for (auto [i, flow] : llvm::enumerate(flows)) {
+    Shape &data = told[alike[i]];
+    tell(data, getDataOf(flow.value.getDefiningOp(), flow.value));
+    for (const ScaleFlow::Reader &reader : flow.readers)
+      tell(data, getDataOf(reader.operand->getOwner(), reader.operand->get()));
+    for (ConvertScalesOp convert : flow.conversions)
+      tell(data, convert.getDataShape());
+  }
+  for (auto [i, flow] : llvm::enumerate(flows)) {
     auto type = cast<RankedTensorType>(flow.value.getType());
     ScalesAttr encoding = getScalesEncoding(type);
-    tell(flow.data, ofClass[keyOf(flow)]);
+    flow.data = told[alike[i]];
     if (flow.data.empty() && encoding.getLayout() == ScaleLayout::Compact &&
         encoding.getGroups() == 0) {
       ArrayRef<int64_t> shape = type.getShape().take_back(2);
