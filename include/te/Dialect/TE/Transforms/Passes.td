@@ -197,6 +197,36 @@ def GroupGemmsPass : Pass<"te-group-gemms", "::mlir::func::FuncOp"> {
     Statistic<"numMembers", "num-members", "Number of member ops replaced">];
 }
 
+def RemoveScaleTransposesPass
+    : Pass<"te-remove-scale-transposes", "::mlir::func::FuncOp"> {
+  let summary = "chooses layouts of scales for which fewest bytes are converted";
+  let description = [{
+    Gives each value of scales, its conversions regarded as the value itself, the
+    layout for which the conversions that are still needed move the fewest bytes,
+    then take the fewest launches. What an op can write and read, and which of its
+    layouts are one, is told by `ScaleLayoutOpInterface`; a value carried by a loop
+    keeps one layout all the way round; what enters and leaves the function, and
+    what other ops make and read, keeps the layout it has. The choice is a minimum
+    cut: of all assignments, none costs less. Where the program is as good as it
+    can be, it stays as it is.
+
+    Exactness: **exact**. The same scales lie elsewhere.
+
+    ```mlir
+    %q, %s = te.quantize %x -> ..., tensor<2x96xf32, #te.scales<1 x 128, gemm_ready>>
+    %c = te.convert_scales %s of [96, 256] : ... -> tensor<96x2xf32, #te.scales<1 x 128, compact>>
+    %rq, %rs = te.dispatch %q, %c by %handle
+    // becomes
+    %q, %s = te.quantize %x -> ..., tensor<96x2xf32, #te.scales<1 x 128, compact>>
+    %rq, %rs = te.dispatch %q, %s by %handle
+    ```
+    Checked by `@dispatch` in `test/Dialect/TE/Transforms/remove-scale-transposes.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numRemoved", "num-removed", "Number of conversions removed">,
+    Statistic<"numKept", "num-kept", "Number of conversions still needed">];
+}
+
 def ShareOffsetsPass : Pass<"te-share-offsets", "::mlir::func::FuncOp"> {
   let summary = "computes the offsets of groups once, not for each reader";
   let description = [{
