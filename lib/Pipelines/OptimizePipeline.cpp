@@ -23,6 +23,11 @@ void te::buildOptimizePipeline(OpPassManager &pm) {
   // there with it.
   functions.addPass(createHoistWeightQuantizePass());
   functions.addPass(createFuseMultiCastTransposePass());
+  // Layouts are chosen for the casts, moves and products that remain.
+  functions.addPass(createRemoveScaleTransposesPass());
+  // Before grouping: members of one group must read one value of offsets.
+  functions.addPass(createShareOffsetsPass());
+  functions.addPass(createGroupGemmsPass());
   // Once all readers are in their final form: what nobody reads, and what the
   // rewrites above left behind (iteration arguments, views).
   functions.addPass(createTrimUsagesPass());

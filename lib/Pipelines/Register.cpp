@@ -11,8 +11,19 @@
 
 using namespace mlir;
 
+void te::buildCompilePipeline(OpPassManager &pm) {
+  buildOptimizePipeline(pm);
+  buildLowerPipeline(pm);
+}
+
 void te::registerTEPipelines() {
   PassPipelineRegistration<>("te-optimize",
                              "The rewrites of expert layers, in their order",
                              buildOptimizePipeline);
+  PassPipelineRegistration<>("te-lower",
+                             "From the te dialect to calls of the runtime, with "
+                             "all memory planned",
+                             buildLowerPipeline);
+  PassPipelineRegistration<>("te-compile", "te-optimize, then te-lower",
+                             buildCompilePipeline);
 }

@@ -1,13 +1,10 @@
-//===- te-opt.cpp - runs passes on programs
-//-----------------------------------===//
+//===- te-opt.cpp - runs passes on programs -----------------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
-#include "te/Dialect/TE/IR/TE.h"
-#include "te/Dialect/TE/Transforms/Passes.h"
-#include "te/Pipelines/Pipelines.h"
+#include "te/InitAll.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -19,9 +16,8 @@ int main(int argc, char **argv) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
   mlir::registerAllPasses();
-  mlir::te::registerTETransformsPasses();
-  mlir::te::registerTEPipelines();
-  registry.insert<mlir::te::TEDialect>();
+  mlir::te::registerAllTEDialects(registry);
+  mlir::te::registerAllTEPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(
       argc, argv, "te-opt: rewrites of expert layers\n", registry));
 }

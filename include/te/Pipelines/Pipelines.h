@@ -16,7 +16,13 @@ namespace mlir::te {
 /// te-optimize: the rewrites of the te dialect, on a module.
 void buildOptimizePipeline(OpPassManager &pm);
 
-/// Registers them by these names.
+/// te-lower: te to te_rt with planned memory, on a module.
+void buildLowerPipeline(OpPassManager &pm);
+
+/// te-compile: te-optimize, then te-lower.
+void buildCompilePipeline(OpPassManager &pm);
+
+/// Registers the three by these names.
 void registerTEPipelines();
 
 } // namespace mlir::te

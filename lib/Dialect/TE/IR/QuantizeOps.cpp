@@ -233,7 +233,7 @@ RuntimeCall QuantizeOp::getRuntimeCall() {
           {Slot::in(getInput()), Slot::in(getScale()), Slot::in(getAmax()),
            Slot::in(getNoop()), Slot::in(getOffsets()), Slot::out(getValues()),
            Slot::out(getScales()), Slot::out(getValuesT()),
-           Slot::out(getScalesT()), Slot::out(getAmaxOut())},
+           Slot::out(getScalesT()), Slot::out(getAmaxOut()).orInPlaceOf(2)},
           {b.getI64IntegerAttr(getMember().value_or(-1)),
            b.getI64IntegerAttr(getPow2Scales()),
            b.getF64FloatAttr(getEpsilon().convertToDouble())}};
@@ -337,7 +337,7 @@ RuntimeCall MultiCastTransposeOp::getRuntimeCall() {
        Slot::in(ValueRange(getAmax())), Slot::in(getNoop()),
        Slot::out(ValueRange(getValues())), Slot::out(ValueRange(getScales())),
        Slot::out(ValueRange(getValuesT())), Slot::out(ValueRange(getScalesT())),
-       Slot::out(ValueRange(getAmaxOut()))},
+       Slot::out(ValueRange(getAmaxOut())).orInPlaceOf(2)},
       {b.getI64IntegerAttr(getPow2Scales()),
        b.getF64FloatAttr(getEpsilon().convertToDouble())}};
 }
@@ -421,8 +421,8 @@ RuntimeCall UpdateScalesOp::getRuntimeCall() {
   return {"update_scales",
           {Slot::in(ValueRange(getAmax())), Slot::in(ValueRange(getHistory())),
            Slot::in(ValueRange(getScale())),
-           Slot::out(ValueRange(getHistoryOut())),
-           Slot::out(ValueRange(getScaleOut()))},
+           Slot::out(ValueRange(getHistoryOut())).orInPlaceOf(1),
+           Slot::out(ValueRange(getScaleOut())).orInPlaceOf(2)},
           {b.getF64FloatAttr(getFp8Max().convertToDouble()),
            b.getI64IntegerAttr(getMargin()),
            b.getI64IntegerAttr(getAlgorithm() == AmaxAlgorithm::MostRecent)}};

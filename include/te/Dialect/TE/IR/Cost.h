@@ -67,18 +67,27 @@ CostClass getQuantizeClass(Value input);
 struct RuntimeSlot {
   SmallVector<Value> values;
   bool isOutput = false;
+  /// Of an output: the slot whose entries its own may be the same memory as.
+  std::optional<unsigned> inPlaceOf = std::nullopt;
+
+  /// This output, which may be in place of slot `input`.
+  RuntimeSlot orInPlaceOf(unsigned input) const {
+    RuntimeSlot slot = *this;
+    slot.inPlaceOf = input;
+    return slot;
+  }
 
   static RuntimeSlot in(Value value) {
-    return value ? RuntimeSlot{{value}, false} : RuntimeSlot{{}, false};
+    return value ? in(ValueRange(value)) : in(ValueRange());
   }
   static RuntimeSlot in(ValueRange values) {
-    return {SmallVector<Value>(values), false};
+    return {SmallVector<Value>(values), false, std::nullopt};
   }
   static RuntimeSlot out(Value value) {
-    return value ? RuntimeSlot{{value}, true} : RuntimeSlot{{}, true};
+    return value ? out(ValueRange(value)) : out(ValueRange());
   }
   static RuntimeSlot out(ValueRange values) {
-    return {SmallVector<Value>(values), true};
+    return {SmallVector<Value>(values), true, std::nullopt};
   }
 };
 
