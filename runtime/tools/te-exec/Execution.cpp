@@ -96,7 +96,7 @@ double Execution::step() {
     const Argument &argument = program.arguments[i];
     if (!argument.next.empty())
       std::memcpy(memory[i],
-                  memory[static_cast<size_t>(program.find(argument.next))],
+                  memory[static_cast<size_t>(program.findResult(argument.next))],
                   static_cast<size_t>(argument.bytes));
   }
   int64_t began = now();

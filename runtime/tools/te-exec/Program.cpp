@@ -47,9 +47,8 @@ Program::Program(const std::string &label, std::string_view bytes,
   for (const Argument &argument : arguments) {
     if (argument.next.empty())
       continue;
-    int next = find(argument.next);
-    if (next < 0 || arguments[next].direction == TE_RT_IN ||
-        arguments[next].type != argument.type)
+    int next = findResult(argument.next);
+    if (next < 0 || arguments[next].type != argument.type)
       fail(label, ": argument ", argument.name, ": found next value '",
            argument.next, "', wanted a result of type ", argument.type.str());
   }
@@ -109,9 +108,9 @@ void Program::addArgument(const te_rt_argument_info &info) {
   arguments.push_back(std::move(argument));
 }
 
-int Program::find(const std::string &name) const {
+int Program::findResult(const std::string &name) const {
   for (size_t i = 0; i < arguments.size(); ++i)
-    if (arguments[i].name == name)
+    if (arguments[i].isResult() && arguments[i].name == name)
       return static_cast<int>(i);
   return -1;
 }

@@ -58,8 +58,9 @@ public:
 
   te_rt_plan *handle() const { return plan.get(); }
   int32_t index() const { return program; }
-  /// Position of argument `name`, or -1.
-  int find(const std::string &name) const;
+  /// Position of the result `name`, or -1. A state has the name of its next
+  /// value.
+  int findResult(const std::string &name) const;
 
 private:
   void select(const std::string &entry);
