@@ -2,6 +2,7 @@
 #
 # Substitutions  %python      Python with NumPy, and with ml_dtypes where it could be
 #                             installed (tools/scripts/requirements.txt)
+#                %te_source  the root of the tree
 # Features       gpus-N       at least N NVIDIA GPUs, N up to 8
 #                ml_dtypes    %python can import it
 #                sanitize     built with TE_SANITIZE
@@ -50,6 +51,7 @@ python = (
     venv_python if os.access(venv_python, os.X_OK) else config.python_executable
 )
 config.substitutions.append(("%python", python))
+config.substitutions.append(("%te_source", config.te_source_dir))
 
 if output_of([python, "-c", "import numpy, ml_dtypes; print(ml_dtypes.__version__)"]):
     config.available_features.add("ml_dtypes")

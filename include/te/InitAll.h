@@ -9,6 +9,7 @@
 
 #include "te/Conversion/TEToTERuntime/Passes.h"
 #include "te/Dialect/TE/IR/TE.h"
+#include "te/Dialect/TE/Transforms/Passes.h"
 #include "te/Dialect/TERuntime/IR/TERuntime.h"
 #include "te/Dialect/TERuntime/Transforms/Passes.h"
 #include "te/Pipelines/Pipelines.h"
@@ -30,6 +31,7 @@ inline void registerAllTEDialects(DialectRegistry &registry) {
 
 /// The project's passes and pipelines.
 inline void registerAllTEPasses() {
+  registerTETransformsPasses();
   registerTEConversionPasses();
   te_rt::registerTERuntimeTransformsPasses();
   registerTEPipelines();

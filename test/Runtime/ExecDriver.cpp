@@ -170,6 +170,16 @@ TEST_F(Driver, AMissingResultIsAMiss) {
                       out);
 }
 
+TEST_F(Driver, AnInputOfTwoTypesIsRefused) {
+  Builder plan, naive;
+  plan.addArgument("x", Direction::In, {3, 4});
+  naive.addArgument("x", Direction::In, {4, 3});
+  std::string bytes = bytesOf(naive);
+  EXPECT_EQ(run(bytesOf(plan), bytes), 1);
+  EXPECT_EQ(err, "te-exec: error: naive.plan: argument x: found f32[4, 3], "
+                 "wanted f32[3, 4] as in in.plan\n");
+}
+
 TEST_F(Driver, StatesTakeTheirNextValues) {
   options.outputDirectory = path("out");
   ASSERT_EQ(run(bytesOf(packedPlan())), 0) << err;

@@ -11,7 +11,6 @@ SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 import json
 import os
-import re
 import sys
 
 
@@ -109,19 +108,27 @@ def table(before, after, peak_before, peak_after):
 
 
 def exactness(folder, name, where):
-    """What te-run --check found: how many results are equal bit for bit, and its
-    own line for each that is not."""
+    """What te-run --check found: which results are equal bit for bit, and its own
+    line for each that is not."""
     try:
         with open(os.path.join(folder, name), encoding="utf-8") as file:
-            results = [line.rstrip() for line in file if ":" in line]
+            lines = file.read().splitlines()
     except FileNotFoundError:
         return []
-    inexact = [line for line in results if not re.search(r":\s*exact\b", line)]
-    count = len(results) - len(inexact)
-    text = f"{where}: {count} of {len(results)} results equal the naive program's bit for bit"
+    # A table under a heading, ended by the line of its verdict.
+    if not lines or "error" not in lines[0]:
+        sys.exit(f"error: no table of results in {os.path.join(folder, name)}")
+    column = lines[0].index("error")
+    rows = lines[1 : next(i for i, line in enumerate(lines) if line.startswith("check:"))]
+    exact = [row.split()[0] for row in rows if row[column:].startswith("exact")]
+    inexact = [row.rstrip() for row in rows if not row[column:].startswith("exact")]
+    text = (
+        f"{where}, {len(exact)} of {len(rows)} results equal the naive program's bit "
+        f"for bit: {', '.join(exact) or 'none'}"
+    )
     if not inexact:
         return [text + "."]
-    return [text + "; within their bounds:"] + ["  " + line for line in inexact]
+    return [text + ";", "within their bounds:"] + ["  " + row for row in inexact]
 
 
 def main():
@@ -134,6 +141,11 @@ def main():
         for name in ("naive-lowered.json", "optimized-lowered.json")
     ]
     print("\n".join(table(before, after, *peaks)))
+    if peaks[1] > peaks[0]:
+        print(
+            "\nThe optimized program keeps the quantized weights for the whole step; the"
+            "\nnaive one makes them again in each micro-batch, and needs room for less."
+        )
     print()
     lines = exactness(folder, "check.txt", "On ref")
     lines += exactness(folder, "check-cuda.txt", "On the GPU")

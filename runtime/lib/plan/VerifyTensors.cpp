@@ -245,21 +245,15 @@ static void verifyInit(const Where &where, const plan::Argument &source,
                  " of rank ", info.tensor.rank);
 }
 
-using ByName = std::map<std::string_view, const te_rt_argument_info *>;
+using ArgumentsByName = std::map<std::string_view, const te_rt_argument_info *>;
 
 /// `next` names an argument of direction Out and the same type.
 static void verifyNext(const Where &where, const te_rt_argument_info &info,
-                       const ByName &read, const ByName &written) {
-  auto lookup = [&](const ByName &names) {
-    auto found = names.find(info.next);
-    return found == names.end() ? nullptr : found->second;
-  };
-  const te_rt_argument_info *found = lookup(written);
-  if (!found)
-    found = lookup(read);
-  if (!found)
-    where.refuse("next is '", info.next, "', which is not an argument");
-  const te_rt_argument_info &next = *found;
+                       const ArgumentsByName &results) {
+  auto found = results.find(info.next);
+  if (found == results.end())
+    where.refuse("next is '", info.next, "', wanted an argument that is Out");
+  const te_rt_argument_info &next = *found->second;
   if (next.direction != TE_RT_OUT)
     where.refuse("next is '", info.next, "' of direction ",
                  plan::EnumNameDirection(plan::Direction(next.direction)),
@@ -281,8 +275,8 @@ void te_rt::interp::verifyArguments(Verification &v,
                                     Program &program) {
   uint32_t count = sizeOf(source.arguments());
   program.arguments.resize(count);
-  // A state and its next value may have one name.
-  ByName read, written;
+  // A state and its next value share a name: one is read, the other written.
+  ArgumentsByName inputs, results;
   for (uint32_t i = 0; i < count; ++i) {
     const plan::Argument &from = *source.arguments()->Get(i);
     Argument &argument = program.arguments[i];
@@ -294,15 +288,13 @@ void te_rt::interp::verifyArguments(Verification &v,
       v.where.refuse("name is empty, wanted a name");
     verifyEnum(v.where, "direction", from.direction());
     info.direction = te_rt_direction(from.direction());
-    bool isNew = true;
-    if (info.direction != TE_RT_OUT)
-      isNew &= read.emplace(info.name, &info).second;
-    if (info.direction != TE_RT_IN)
-      isNew &= written.emplace(info.name, &info).second;
-    if (!isNew)
+    if ((info.direction != TE_RT_OUT &&
+         !inputs.emplace(info.name, &info).second) ||
+        (info.direction != TE_RT_IN &&
+         !results.emplace(info.name, &info).second))
       v.where.refuse("name '", info.name,
-                     "' is taken by an earlier one of its direction, wanted "
-                     "another name");
+                     "' is taken by an earlier one of this direction, "
+                     "wanted another name");
     const Tensor &tensor =
         verifyArgumentTensor(v.where, program, i, from.tensor());
     info.tensor = tensor.descriptor;
@@ -317,6 +309,6 @@ void te_rt::interp::verifyArguments(Verification &v,
     const te_rt_argument_info &info = program.arguments[i].info;
     Where::Scope scope(v.where, "argument", i, info.name);
     if (*info.next)
-      verifyNext(v.where, info, read, written);
+      verifyNext(v.where, info, results);
   }
 }

@@ -36,6 +36,8 @@ Buffer::~Buffer() {
 
 void InputData::fill(const Argument &argument, char *data) const {
   for (const Leaf &leaf : argument.leaves) {
+    if (progress)
+      progress->showInput(leaf.name);
     if (inputs.read(leaf, data + leaf.offset))
       continue;
     RandomSpec spec{leaf.type, argument.init, argument.deviation,
@@ -64,7 +66,7 @@ ConstantInputs::ConstantInputs(const std::vector<const Program *> &programs,
       memory = buffers.back().data();
       data.fill(argument, memory);
       for (const Leaf &leaf : argument.leaves)
-        leaves.emplace(leaf.name, Place{memory + leaf.offset, leaf.type});
+        leaves.emplace(leaf.name, memory + leaf.offset);
     }
     places[{programs[p], i}] = memory;
   }
@@ -80,10 +82,7 @@ char *ConstantInputs::reuse(const Argument &argument) const {
       inOrder = false;
       continue;
     }
-    if (found->second.type != leaf.type)
-      fail("argument ", leaf.name, ": found ", leaf.type.str(),
-           " in one plan, ", found->second.type.str(), " in the other");
-    char *start = found->second.data - leaf.offset;
+    char *start = found->second - leaf.offset;
     if (!memory)
       memory = start;
     inOrder &= memory == start;

@@ -9,6 +9,7 @@
 #include "Inputs.h"
 #include "Options.h"
 #include "Program.h"
+#include "Timeline.h"
 
 #include <map>
 
@@ -35,18 +36,23 @@ private:
 /// random by seed, rank and name of the leaf, so that packing changes nothing.
 class InputData {
 public:
-  InputData(const Inputs &inputs, const Options &options, int rank, int threads)
-      : inputs(inputs), options(options), rank(rank), threads(threads) {}
+  /// `progress` may be null.
+  InputData(const Inputs &inputs, const Options &options, int rank, int threads,
+            Progress *progress = nullptr)
+      : inputs(inputs), options(options), rank(rank), threads(threads),
+        progress(progress) {}
   void fill(const Argument &argument, char *data) const;
 
 private:
   const Inputs &inputs;
   const Options &options;
   int rank, threads;
+  Progress *progress;
 };
 
 /// The constant inputs of one rank, held once for all programs: where one has a
-/// leaf as an argument and another within a packed one, both see one memory.
+/// leaf as an argument and another within a packed one, both see one memory. A
+/// leaf must have one type in all of them.
 class ConstantInputs {
 public:
   ConstantInputs(const std::vector<const Program *> &programs,
@@ -57,14 +63,10 @@ public:
   }
 
 private:
-  struct Place {
-    char *data;
-    ArrayType type;
-  };
   char *reuse(const Argument &argument) const;
 
   std::vector<Buffer> buffers;
-  std::map<std::string, Place> leaves;
+  std::map<std::string, char *> leaves;
   std::map<std::pair<const Program *, size_t>, char *> places;
 };
 

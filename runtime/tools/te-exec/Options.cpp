@@ -86,7 +86,8 @@ int te::exec::reportError(const std::string &tool, const std::string &message) {
   while (!line.empty() && line.back() == '\n')
     line.pop_back();
   for (char &c : line)
-    if (c == '\n' || c == '\r')
+    // Names come from files that may hold anything.
+    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f)
       c = ' ';
   std::fprintf(stderr, "%s: error: %s\n", tool.c_str(), line.c_str());
   return 1;

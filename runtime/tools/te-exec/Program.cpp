@@ -110,7 +110,7 @@ void Program::addArgument(const te_rt_argument_info &info) {
 
 int Program::findResult(const std::string &name) const {
   for (size_t i = 0; i < arguments.size(); ++i)
-    if (arguments[i].name == name && arguments[i].isResult())
+    if (arguments[i].isResult() && arguments[i].name == name)
       return static_cast<int>(i);
   return -1;
 }

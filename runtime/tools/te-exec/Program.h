@@ -58,7 +58,8 @@ public:
 
   te_rt_plan *handle() const { return plan.get(); }
   int32_t index() const { return program; }
-  /// Position of result `name`, or -1.
+  /// Position of the result `name`, or -1. A state has the name of its next
+  /// value.
   int findResult(const std::string &name) const;
 
 private:

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -33,12 +34,14 @@ private:
     CheckReport check;
   };
   void checkBackend() const;
+  void checkTypes() const;
   void checkMemory() const;
   void checkOutputs() const;
   std::string directoryOf(int rank) const;
   void runRank(int rank);
-  void observe(Execution &execution, int rank, const int64_t &step,
-               const int64_t &runBegan);
+  /// `step` and `runBegan` are read when calls are told, not here.
+  void observe(Execution &execution, const Program &program, int rank,
+               const int64_t &step, const int64_t &runBegan);
   void writeOutputs(const Execution &execution, int rank) const;
   bool report() const;
 
@@ -82,6 +85,7 @@ Driver::Driver(const Options &options, std::string_view planBytes,
   if (naive)
     naiveWorlds.emplace(*naive, ranks);
   checkBackend();
+  checkTypes();
   checkMemory();
   checkOutputs();
   reports.resize(static_cast<size_t>(ranks));
@@ -103,6 +107,22 @@ void Driver::checkBackend() const {
   te_rt_context_destroy(context);
   fail("--backend=cuda: arguments are bound in host memory, wanted "
        "--backend=ref");
+}
+
+/// An input that both plans have is made once, for both.
+void Driver::checkTypes() const {
+  std::map<std::string, ArrayType> types;
+  for (const Program *program : programs)
+    for (const Argument &argument : program->arguments)
+      for (const Leaf &leaf : argument.leaves) {
+        if (argument.direction == TE_RT_OUT)
+          continue;
+        const ArrayType &type =
+            types.emplace(leaf.name, leaf.type).first->second;
+        if (type != leaf.type)
+          fail(program->label, ": argument ", leaf.name, ": found ",
+               leaf.type.str(), ", wanted ", type.str(), " as in ", plan.label);
+      }
 }
 
 /// The system hands out more memory than there is, and ends who touches it.
@@ -179,18 +199,21 @@ bool Driver::run() {
 
 void Driver::runRank(int rank) {
   RankReport &mine = reports[static_cast<size_t>(rank)];
-  InputData data(inputs, options, rank, threadsPerRank);
+  InputData data(inputs, options, rank, threadsPerRank,
+                 rank == 0 ? progress.get() : nullptr);
   ConstantInputs constants(programs, data);
   std::unique_ptr<Execution> wanted, found;
   int64_t step = 0, runBegan = 0;
   for (; step < options.steps; ++step) {
     bool isLast = step + 1 == options.steps;
     if (naive) {
-      if (!wanted)
+      if (!wanted) {
         wanted =
             std::make_unique<Execution>(*naive, TE_RT_REF, threadsPerRank,
                                         *naiveWorlds, rank, constants, data,
                                         /*poisoned=*/true);
+        observe(*wanted, *naive, rank, step, runBegan);
+      }
       mine.naiveSeconds += wanted->step();
       // One arena at a time, where there is but one step.
       if (isLast)
@@ -200,7 +223,7 @@ void Driver::runRank(int rank) {
       found = std::make_unique<Execution>(plan, options.backend, threadsPerRank,
                                           *planWorlds, rank, constants, data,
                                           /*poisoned=*/naive.has_value());
-      observe(*found, rank, step, runBegan);
+      observe(*found, plan, rank, step, runBegan);
     }
     runBegan = now() - began;
     mine.planSeconds += found->step();
@@ -220,19 +243,19 @@ void Driver::runRank(int rank) {
     writeOutputs(*found, rank);
 }
 
-void Driver::observe(Execution &execution, int rank, const int64_t &step,
-                     const int64_t &runBegan) {
-  bool timed = options.profile || !options.trace.empty();
+void Driver::observe(Execution &execution, const Program &program, int rank,
+                     const int64_t &step, const int64_t &runBegan) {
+  bool timed = &program == &plan && (options.profile || !options.trace.empty());
   bool watched = rank == 0 && progress->isEnabled();
   if (!timed && !watched)
     return;
   Timeline &timeline = timelines[static_cast<size_t>(rank)];
   execution.observe(
-      [=, &timeline, &step, &runBegan](const te_rt_call_info &call) {
+      [=, &program, &timeline, &step, &runBegan](const te_rt_call_info &call) {
         if (timed)
           timeline.add(call, runBegan);
         if (watched)
-          progress->update(step, options.steps, call);
+          progress->showCall(program.label, step, options.steps, call);
       });
 }
 

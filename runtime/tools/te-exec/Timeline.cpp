@@ -137,20 +137,32 @@ Progress::~Progress() {
     std::fprintf(stderr, "\r\033[K");
 }
 
-void Progress::update(int64_t step, int64_t steps,
-                      const te_rt_call_info &call) {
-  last = std::max(last, call.step);
+bool Progress::isDue() { return enabled && now() >= next; }
+
+void Progress::show(const std::string &text) {
   int64_t time = now();
-  if (!enabled || time < next)
-    return;
   next = time + second / 5;
-  // In the first step the last call is yet to be seen.
-  std::string of = step > 0 ? " of " + std::to_string(last + 1) : "";
-  std::fprintf(stderr, "\r\033[K%s: step %lld of %lld, call %lld%s: %s",
+  std::fprintf(stderr, "\r\033[K%s: %s",
                formatSeconds(static_cast<double>(time - began) / 1e9).c_str(),
-               static_cast<long long>(step + 1), static_cast<long long>(steps),
-               static_cast<long long>(call.step + 1), of.c_str(),
-               call.function);
+               text.c_str());
   std::fflush(stderr);
   shown = true;
+}
+
+void Progress::showInput(const std::string &name) {
+  if (isDue())
+    show("data of " + name);
+}
+
+void Progress::showCall(const std::string &label, int64_t step, int64_t steps,
+                        const te_rt_call_info &call) {
+  int64_t &position = last[label];
+  position = std::max(position, call.step);
+  if (!isDue())
+    return;
+  // In the first step the last call is yet to be seen.
+  std::string of = step > 0 ? " of " + std::to_string(position + 1) : "";
+  show(label + ": step " + std::to_string(step + 1) + " of " +
+       std::to_string(steps) + ", call " + std::to_string(call.step + 1) + of +
+       ": " + call.function);
 }

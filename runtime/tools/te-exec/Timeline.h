@@ -55,13 +55,20 @@ class Progress {
 public:
   Progress();
   ~Progress();
-  void update(int64_t step, int64_t steps, const te_rt_call_info &call);
   bool isEnabled() const { return enabled; }
+  /// Rank 0 makes the data of input `name`.
+  void showInput(const std::string &name);
+  /// Rank 0 has run `call` of the program that messages call `label`.
+  void showCall(const std::string &label, int64_t step, int64_t steps,
+                const te_rt_call_info &call);
 
 private:
+  bool isDue();
+  void show(const std::string &text);
+
   bool enabled, shown = false;
-  int64_t began, next; ///< nanoseconds
-  int64_t last = 0;    ///< position of the plan's last call, once it has run
+  int64_t began, next;                 ///< nanoseconds
+  std::map<std::string, int64_t> last; ///< last call of each program so far
 };
 
 /// Nanoseconds of a steady clock.
