@@ -233,6 +233,9 @@ void PackParametersPass::packResults(func::FuncOp function,
                                      ArrayRef<MemberGroup> groups) {
   if (groups.empty())
     return;
+  // A result may stand at the location of an argument: a name of their own
+  // keeps one remark from taking the place of the other.
+  static const Remarks remarks(DEBUG_TYPE, "PackResults");
   SmallVector<const MemberGroup *> groupOf(candidates.size());
   for (const MemberGroup &group : groups)
     for (unsigned i : group.members)
@@ -258,7 +261,7 @@ void PackParametersPass::packResults(func::FuncOp function,
       operands.push_back(packs.back());
       types.push_back(getPackedType(candidates, *group));
       attributes.push_back(getPackedAttributes(candidates, *group));
-      getRemarks().passedAt(values.front().getLoc(), function)
+      remarks.passedAt(values.front().getLoc(), function)
           << remark::add("result {0}", group->name.getValue())
           << remark::metric("Members", group->members.size());
       ++numResults;
