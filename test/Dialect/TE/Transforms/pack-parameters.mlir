@@ -5,16 +5,16 @@
 // A group whose members are stored after each has been loaded: one load, one store.
 // CHECK:      ml_program.global private mutable @work : tensor<2x8x4xf32> {te.members = ["work.0", "work.1"]}
 // CHECK-NOT:  @work.0
-// REMARK-DAG: [[#@LINE+1]]:{{.*}}[Passed] PackParameters{{.*}}Members=2, Remark="global work"
+// REMARK-DAG: [[#@LINE+1]]:{{.*}}[Passed] PackGlobals{{.*}}Members=2, Remark="global work"
 ml_program.global private mutable @work.0 : tensor<8x4xf32> {te.group = "work", te.member = 0 : i64}
 ml_program.global private mutable @work.1 : tensor<8x4xf32> {te.group = "work", te.member = 1 : i64}
 
 // CHECK:      ml_program.global private mutable @late.0
-// REMARK-DAG: [[#@LINE+1]]:{{.*}}[Missed] PackParameters{{.*}}group late of globals: late.0 is loaded after it has been stored
+// REMARK-DAG: [[#@LINE+1]]:{{.*}}[Missed] PackGlobals{{.*}}group late of globals: late.0 is loaded after it has been stored
 ml_program.global private mutable @late.0 : tensor<8x4xf32> {te.group = "late", te.member = 0 : i64}
 ml_program.global private mutable @late.1 : tensor<8x4xf32> {te.group = "late", te.member = 1 : i64}
 
-// REMARK-DAG: [[#@LINE+1]]:{{.*}}[Missed] PackParameters{{.*}}group half of globals: 1 of its 2 members are stored, not all
+// REMARK-DAG: [[#@LINE+1]]:{{.*}}[Missed] PackGlobals{{.*}}group half of globals: 1 of its 2 members are stored, not all
 ml_program.global private mutable @half.0 : tensor<8x4xf32> {te.group = "half", te.member = 0 : i64}
 ml_program.global private mutable @half.1 : tensor<8x4xf32> {te.group = "half", te.member = 1 : i64}
 
