@@ -20,11 +20,11 @@ static int64_t getNumRows(const ProductOperand &operand) {
 // Casts
 //===----------------------------------------------------------------------===//
 
-/// The types of values, scales and, in training, values_t and scales_t. Ragged
-/// input has `groups`.
+/// The types of values, scales and, if `columnwise` is asked for too, values_t
+/// and scales_t. Ragged input has `groups`.
 SmallVector<Type> LayerBuilder::getCastTypes(const CastScheme &scheme,
                                              RankedTensorType input,
-                                             int64_t groups) {
+                                             bool columnwise, int64_t groups) {
   MLIRContext *context = b.getContext();
   SmallVector<Type> types;
   auto add = [&](int64_t rows, int64_t cols, bool columnwise) {
@@ -37,7 +37,7 @@ SmallVector<Type> LayerBuilder::getCastTypes(const CastScheme &scheme,
   };
   int64_t rows = input.getDimSize(0), cols = input.getDimSize(1);
   add(rows, cols, /*columnwise=*/false);
-  if (config.isTraining())
+  if (columnwise)
     add(cols, rows, /*columnwise=*/true);
   return types;
 }
@@ -76,7 +76,8 @@ LayerBuilder::buildExpertCasts(const std::optional<CastScheme> &scheme,
   if (!scheme)
     return {input, {}, {}, {}};
   int64_t experts = typeOf(hostOffsets).getDimSize(0) - 1;
-  SmallVector<Type> types = getCastTypes(*scheme, typeOf(input), experts);
+  SmallVector<Type> types =
+      getCastTypes(*scheme, typeOf(input), config.isTraining(), experts);
   SmallVector<Value> outs;
   for (Type type : types)
     outs.push_back(tensor::EmptyOp::create(b, loc(name), type, ValueRange()));
@@ -94,7 +95,7 @@ LayerBuilder::buildExpertCasts(const std::optional<CastScheme> &scheme,
 SmallVector<Type> LayerBuilder::getWeightCastTypes(RankedTensorType weight) {
   if (!config.recipe->weight)
     return {};
-  return getCastTypes(*config.recipe->weight, weight, 0);
+  return getCastTypes(*config.recipe->weight, weight, config.isTraining(), 0);
 }
 
 Quantized LayerBuilder::buildWeightCast(GroupedLinear &linear, int64_t expert,

@@ -84,9 +84,10 @@ LayerBuilder::buildRouting(Value tokens, Value indices, Value probs) {
   if (casts) {
     const CastScheme &scheme = getWireScheme();
     ScalingState none;
-    Quantized sent = buildCast(loc("dispatch/quantize"), scheme, tokens,
-                               getCastTypes(scheme, typeOf(tokens), 0), {},
-                               Value(), -1, none);
+    Quantized sent =
+        buildCast(loc("dispatch/quantize"), scheme, tokens,
+                  getCastTypes(scheme, typeOf(tokens), /*columnwise=*/false, 0),
+                  {}, Value(), -1, none);
     Value compact = buildConvert("dispatch/convert 1", sent.scales,
                                  ScaleLayout::Compact, sent.values);
     SmallVector<Value> got =

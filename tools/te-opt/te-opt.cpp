@@ -7,6 +7,7 @@
 
 #include "te/Dialect/TE/IR/TE.h"
 #include "te/Dialect/TE/Transforms/Passes.h"
+#include "te/Pipelines/Pipelines.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -19,6 +20,7 @@ int main(int argc, char **argv) {
   mlir::registerAllExtensions(registry);
   mlir::registerAllPasses();
   mlir::te::registerTETransformsPasses();
+  mlir::te::registerTEPipelines();
   registry.insert<mlir::te::TEDialect>();
   return mlir::asMainReturnCode(mlir::MlirOptMain(
       argc, argv, "te-opt: rewrites of expert layers\n", registry));

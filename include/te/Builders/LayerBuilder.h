@@ -141,7 +141,8 @@ private:
                      Value data);
   ExpertRows buildPad(ExpertRows rows, Value counts);
   SmallVector<Type> getCastTypes(const CastScheme &scheme,
-                                 RankedTensorType input, int64_t groups);
+                                 RankedTensorType input, bool columnwise,
+                                 int64_t groups);
   Quantized buildCast(Location loc, const CastScheme &scheme, Value input,
                       ArrayRef<Type> types, ValueRange outs, Value hostOffsets,
                       int64_t member, ScalingState &state);

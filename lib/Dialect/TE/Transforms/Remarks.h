@@ -24,7 +24,12 @@ public:
   Remarks(StringRef pass, StringRef rewrite) : pass(pass), rewrite(rewrite) {}
 
   remark::detail::InFlightRemark passed(Operation *op) const {
-    return remark::passed(op->getLoc(), options(op));
+    return passedAt(op->getLoc(), op);
+  }
+
+  /// The same at a location other than that of `op`, such as an argument's.
+  remark::detail::InFlightRemark passedAt(Location loc, Operation *op) const {
+    return remark::passed(loc, options(op));
   }
 
   /// A rewrite that was worth having, but not legal: `reason` is formatted as

@@ -9,6 +9,10 @@
 
 include "mlir/Pass/PassBase.td"
 
+//===----------------------------------------------------------------------===//
+// Groups, offsets, and layouts of scales
+//===----------------------------------------------------------------------===//
+
 def GroupGemmsPass : Pass<"te-group-gemms", "::mlir::func::FuncOp"> {
   let summary = "one grouped op for the ops of all members of a group";
   let description = [{
@@ -96,6 +100,144 @@ def ShareOffsetsPass : Pass<"te-share-offsets", "::mlir::func::FuncOp"> {
   }];
   let statistics = [
     Statistic<"numShared", "num-shared", "Number of ops replaced by another">];
+}
+
+//===----------------------------------------------------------------------===//
+// Parameters and casts of weights
+//===----------------------------------------------------------------------===//
+
+def PackParametersPass : Pass<"te-pack-parameters", "::mlir::ModuleOp"> {
+  let summary = "makes one packed parameter, state, gradient of those of E experts";
+  let description = [{
+    Arguments and results of functions, and globals, that `te.group` and `te.member`
+    mark as members of one group become one packed tensor with a leading dimension
+    of E: one parameter for an optimizer, a checkpoint, a collective, and one operand
+    for a grouped op. It bears the group's name, and in `te.members` those of its
+    members; other attributes are those of the members.
+
+    * A member is read as `te.member %w[e]`.
+    * Iteration arguments of loops, and slots of `te.update_scales`, that end in a
+      packed result are packed themselves; where nothing better is possible a
+      `te.pack` remains.
+    * All stores to a group of globals become one store of the packed tensor, where
+      all members are known.
+
+    Legal if all members 0 to E-1 are there and equal in type and attributes, and if
+    the function is not called. For globals also: accessed in one block, each stored
+    at most once and not loaded afterwards, or never stored. Scales of whole tensors
+    (`#te.scales<tensor>`) and per-tensor states become vectors of length E.
+
+    Exactness: **exact**; no value changes, but the signature of the function does.
+
+    ```mlir
+    func.func @step(%w0: tensor<64x32xbf16> {te.name = "w.0", te.group = "w", te.member = 0},
+                    %w1: tensor<64x32xbf16> {te.name = "w.1", te.group = "w", te.member = 1})
+    // becomes
+    func.func @step(%w: tensor<2x64x32xbf16> {te.name = "w", te.members = ["w.0", "w.1"]})
+      %w0 = te.member %w[0]
+      %w1 = te.member %w[1]
+    ```
+    Checked by `test/Dialect/TE/Transforms/pack-parameters.mlir`.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect",
+                           "::mlir::ml_program::MLProgramDialect"];
+  let statistics = [
+    Statistic<"numArguments", "num-arguments", "Number of packed arguments">,
+    Statistic<"numResults", "num-results", "Number of packed results">,
+    Statistic<"numGlobals", "num-globals", "Number of packed globals">];
+}
+
+def HoistWeightQuantizePass : Pass<"te-hoist-weight-quantize", "::mlir::func::FuncOp"> {
+  let summary = "casts weights once in a step, not in each micro-batch";
+  let description = [{
+    Moves a `te.quantize` or `te.multi_cast_transpose` whose operands do not change
+    in the `scf.for` around it in front of the loop: one launch for N. Operands that
+    are views of such values (`te.member`, `te.pack`), constants and `tensor.empty`
+    move along.
+
+    An `amax` operand may also be an iteration argument, or members of a packed one,
+    that the cast alone reads, and whose next value is the `amax_out` of the cast: a
+    maximum taken N times is that taken once. `amax_out` then is the loop's result.
+
+    Legal if the loop is known to run at least once. Left alone, with a remark: a
+    `noop` flag, a scale or a destination that varies in the loop.
+
+    Exactness: **exact**.
+
+    ```mlir
+    scf.for %i = %c0 to %c8 step %c1 iter_args(%a = %init) {
+      %q, %s, %m = te.quantize %w scale(%scale) amax(%a)
+      scf.yield %m
+    }
+    // becomes
+    %q, %s, %m = te.quantize %w scale(%scale) amax(%init)
+    scf.for %i = %c0 to %c8 step %c1 {}
+    ```
+    Checked by `test/Dialect/TE/Transforms/hoist-weight-quantize.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numHoisted", "num-hoisted", "Number of casts moved">];
+}
+
+def FuseMultiCastTransposePass : Pass<"te-fuse-multi-cast-transpose", "::mlir::func::FuncOp"> {
+  let summary = "casts all weights of one scheme in one launch";
+  let description = [{
+    The `te.quantize` ops of a block that have no groups and share one scheme (block
+    and layout of the scales, element types, directions, power-of-two scales,
+    epsilon, `noop` flag, whether they have a scale, an amax, destinations) become
+    one `te.multi_cast_transpose`. Shapes may differ. Where the casts are those of
+    all members of a packed tensor, and so are scales, amaxes and destinations, that
+    tensor is one entry, and readers get `te.member` of its packed result.
+
+    The op stands at the first place where all operands are known. Members, packs,
+    constants and loads of globals are moved up to it; loads not past a store to the
+    same global. Legal if no result is read before that place.
+
+    A single cast stays `te.quantize`. Weights and other tensors are not mixed. A
+    scheme that differs from that of the other weights leaves a remark that names
+    the difference.
+
+    Exactness: **exact**.
+
+    ```mlir
+    %q0, %s0 = te.quantize %w0
+    %q1, %s1 = te.quantize %w1
+    // becomes
+    %q:2, %s:2 = te.multi_cast_transpose %w0, %w1
+    ```
+    Checked by `test/Dialect/TE/Transforms/fuse-multi-cast-transpose.mlir`.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [
+    Statistic<"numFused", "num-fused", "Number of te.quantize ops replaced">,
+    Statistic<"numLaunches", "num-launches", "Number of ops that replace them">];
+}
+
+def TrimUsagesPass : Pass<"te-trim-usages", "::mlir::func::FuncOp"> {
+  let summary = "drops the directions of casts that nobody reads";
+  let description = [{
+    A cast writes data and scales for each direction asked for, rowwise and
+    columnwise. A direction that nobody reads is dropped, with its destinations: half
+    of the bytes written. Of `te.multi_cast_transpose` a direction goes if it is read
+    of no entry. Of a chain of casts, each of which writes one member into what the
+    one before it made, a direction goes from all of them if the last one's is not
+    read. An `amax_out` that nobody reads goes with its operand. A cast of which
+    nothing is read is erased.
+
+    Exactness: **exact**.
+
+    ```mlir
+    %q, %s, %qt, %st = te.quantize %x : ... -> ... columnwise ...
+    use(%q, %s)
+    // becomes
+    %q, %s = te.quantize %x : ... -> ...
+    ```
+    Checked by `test/Dialect/TE/Transforms/trim-usages.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numTrimmed", "num-trimmed", "Number of directions dropped">];
 }
 
 #endif // TE_DIALECT_TE_TRANSFORMS_PASSES
