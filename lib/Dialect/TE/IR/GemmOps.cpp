@@ -166,6 +166,66 @@ SmallVector<ScaleLayout> GemmOp::getOperandLayouts(OpOperand &operand,
   return getReadableLayouts(operand);
 }
 
+Value GemmOp::getScaledData(Value scales) {
+  if (scales == getLhsScales())
+    return getLhs();
+  return scales == getRhsScales() ? getRhs() : Value();
+}
+
+StringRef GemmOp::getMemberOperandName(OpOperand &operand) {
+  if (getRagged() != Ragged::Rows)
+    return "";
+  if (&operand == &getRhsMutable())
+    return "rhs";
+  if (isAmong(getRhsScalesMutable(), operand))
+    return "rhs_scales";
+  return isAmong(getBiasMutable(), operand) ? "bias" : "";
+}
+
+bool GemmOp::isMemberResult(OpResult) {
+  return getRagged() == Ragged::Reduction;
+}
+
+Operation *GemmOp::formGroup(OpBuilder &builder, ArrayRef<Operation *> members,
+                             ValueRange destinations) {
+  auto collect = [&](auto get) {
+    SmallVector<Value> values;
+    for (Operation *member : members)
+      if (Value value = get(cast<GemmOp>(member)))
+        values.push_back(value);
+    return values;
+  };
+  // A packed tensor where each list is one, else all of them as lists.
+  auto packAll = [](ArrayRef<SmallVector<Value> *> lists) {
+    SmallVector<Value> packed;
+    for (SmallVector<Value> *list : lists)
+      packed.push_back(list->empty() ? Value() : getPackedOfMembers(*list));
+    for (auto [list, value] : llvm::zip(lists, packed))
+      if (!list->empty() && !value)
+        return;
+    for (auto [list, value] : llvm::zip(lists, packed))
+      if (value)
+        *list = {value};
+  };
+
+  SmallVector<Value> rhs = {getRhs()}, scales, bias, outs(destinations);
+  if (getRhsScales())
+    scales = {getRhsScales()};
+  if (getRagged() == Ragged::Rows) {
+    rhs = collect([](GemmOp op) { return op.getRhs(); });
+    scales = collect([](GemmOp op) { return op.getRhsScales(); });
+    bias = collect([](GemmOp op) { return op.getBias(); });
+    packAll({&rhs, &scales, &bias});
+  } else {
+    outs = collect([](GemmOp op) { return op.getOuts(); });
+    packAll({&outs});
+  }
+  return GroupedGemmOp::create(
+      builder, getLoc(), ValueRange(outs).getTypes(), getLhs(), getLhsScales(),
+      rhs, scales, bias, getDeviceOffsets(getOffsets()), outs, *getRagged(),
+      getTransposeLhs(), getTransposeRhs(), getAccumulate());
+}
+
 OpCost GemmOp::getCost() {
   int64_t n = tensorType(getResult()).getDimSize(1);
   OpCost cost = getProductCost(*this, tensorType(getLhs()), n,
@@ -279,6 +339,15 @@ std::optional<int64_t> GroupedGemmOp::getGroupMember() { return std::nullopt; }
 SmallVector<ScaleLayout> GroupedGemmOp::getOperandLayouts(OpOperand &operand,
                                                           TargetAttr) {
   return getReadableLayouts(operand);
+}
+
+Value GroupedGemmOp::getScaledData(Value scales) {
+  if (scales == getLhsScales())
+    return getLhs();
+  for (auto [rhs, of] : llvm::zip(getRhs(), getRhsScales()))
+    if (of == scales)
+      return rhs;
+  return {};
 }
 
 OpCost GroupedGemmOp::getCost() {

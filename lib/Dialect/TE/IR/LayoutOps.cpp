@@ -126,16 +126,12 @@ OpFoldResult ConvertScalesOp::fold(FoldAdaptor) {
 
 SmallVector<ScaleLayout> ConvertScalesOp::getOperandLayouts(OpOperand &operand,
                                                             TargetAttr) {
-  return getScales().getType().getElementType().isF32()
-             ? SmallVector<ScaleLayout>{ScaleLayout::Compact,
-                                        ScaleLayout::GemmReady}
-             : SmallVector<ScaleLayout>{ScaleLayout::Compact,
-                                        ScaleLayout::Swizzled};
+  return te::detail::convertibleLayouts(operand.get().getType());
 }
 
-SmallVector<ScaleLayout> ConvertScalesOp::getResultLayouts(OpResult,
-                                                           TargetAttr target) {
-  return getOperandLayouts(getScalesMutable(), target);
+SmallVector<ScaleLayout> ConvertScalesOp::getResultLayouts(OpResult result,
+                                                           TargetAttr) {
+  return te::detail::convertibleLayouts(result.getType());
 }
 
 OpCost ConvertScalesOp::getCost() {
@@ -203,16 +199,44 @@ LogicalResult PackOp::verify() {
                                           getInputs().size()));
 }
 
-OpFoldResult PackOp::fold(FoldAdaptor) {
+Value te::getPackedOfMembers(ValueRange values) {
   Value packed;
-  for (auto [i, input] : llvm::enumerate(getInputs())) {
-    auto member = input.getDefiningOp<MemberOp>();
+  for (auto [i, value] : llvm::enumerate(values)) {
+    auto member = value.getDefiningOp<MemberOp>();
     if (!member || member.getIndex() != std::optional<uint64_t>(i) ||
         (packed && packed != member.getPacked()))
       return {};
     packed = member.getPacked();
   }
-  return packed.getType() == getOutput().getType() ? packed : Value();
+  bool all =
+      packed && tensorType(packed).getDimSize(0) == int64_t(values.size());
+  return all ? packed : Value();
+}
+
+Value te::packMembers(OpBuilder &builder, Location loc, ValueRange values) {
+  if (Value packed = getPackedOfMembers(values))
+    return packed;
+  return PackOp::create(
+      builder, loc,
+      MemberOp::getPackedType(tensorType(values.front()), values.size()),
+      values);
+}
+
+OpFoldResult PackOp::fold(FoldAdaptor) {
+  return getPackedOfMembers(getInputs());
+}
+
+SmallVector<ScaleLayout> PackOp::getOperandLayouts(OpOperand &operand,
+                                                   TargetAttr) {
+  return te::detail::convertibleLayouts(operand.get().getType());
+}
+
+SmallVector<ScaleLayout> PackOp::getResultLayouts(OpResult result, TargetAttr) {
+  return te::detail::convertibleLayouts(result.getType());
+}
+
+SmallVector<OpOperand *> PackOp::getTiedLayoutOperands(OpResult) {
+  return llvm::to_vector(llvm::make_pointer_range((*this)->getOpOperands()));
 }
 
 OpCost PackOp::getCost() { return getMemoryBoundCost(*this, CostClass::Copy); }
@@ -298,6 +322,20 @@ OpFoldResult MemberOp::fold(FoldAdaptor) {
   return {};
 }
 
+SmallVector<ScaleLayout> MemberOp::getOperandLayouts(OpOperand &operand,
+                                                     TargetAttr) {
+  return te::detail::convertibleLayouts(operand.get().getType());
+}
+
+SmallVector<ScaleLayout> MemberOp::getResultLayouts(OpResult result,
+                                                    TargetAttr) {
+  return te::detail::convertibleLayouts(result.getType());
+}
+
+SmallVector<OpOperand *> MemberOp::getTiedLayoutOperands(OpResult) {
+  return {&getPackedMutable()};
+}
+
 OpCost MemberOp::getCost() { return {CostClass::Other, 0, 0, 0, 0, Type()}; }
 
 RuntimeCall MemberOp::getRuntimeCall() { return {}; }
@@ -330,6 +368,20 @@ MutableOperandRange InsertMemberOp::getDestinations() {
   return getPackedMutable();
 }
 bool InsertMemberOp::readsDestinations() { return true; }
+
+SmallVector<ScaleLayout> InsertMemberOp::getOperandLayouts(OpOperand &operand,
+                                                           TargetAttr) {
+  return te::detail::convertibleLayouts(operand.get().getType());
+}
+
+SmallVector<ScaleLayout> InsertMemberOp::getResultLayouts(OpResult result,
+                                                          TargetAttr) {
+  return te::detail::convertibleLayouts(result.getType());
+}
+
+SmallVector<OpOperand *> InsertMemberOp::getTiedLayoutOperands(OpResult) {
+  return {&getValueMutable(), &getPackedMutable()};
+}
 
 OpCost InsertMemberOp::getCost() {
   return {CostClass::Other, 0, 0, 0, 0, Type()};

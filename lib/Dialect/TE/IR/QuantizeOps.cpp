@@ -113,13 +113,7 @@ LogicalResult verifyCast(Operation *op, const CastLabels &labels,
 /// Blocks of FP8 data: products take gemm_ready, moves compact, and the kernel
 /// writes either. Scales of 8 bits are written compact or swizzled.
 SmallVector<ScaleLayout> getWritableLayouts(OpResult result) {
-  ScalesAttr encoding = getScalesEncoding(result.getType());
-  if (!encoding || encoding.isTensor() ||
-      (encoding.getRows() > 1 && encoding.getCols() == 1))
-    return te::detail::currentLayout(result.getType());
-  if (!cast<RankedTensorType>(result.getType()).getElementType().isF32())
-    return {ScaleLayout::Compact, ScaleLayout::Swizzled};
-  return {ScaleLayout::Compact, ScaleLayout::GemmReady};
+  return te::detail::convertibleLayouts(result.getType());
 }
 
 /// Without a given scale, a scale for a whole tensor needs its amax first, in a
@@ -182,6 +176,47 @@ std::optional<int64_t> QuantizeOp::getGroupMember() { return getMember(); }
 SmallVector<ScaleLayout> QuantizeOp::getResultLayouts(OpResult result,
                                                       TargetAttr) {
   return getWritableLayouts(result);
+}
+
+Value QuantizeOp::getScaledData(Value scales) {
+  if (scales == getScales())
+    return getValues();
+  return scales == getScalesT() ? Value(getValuesT()) : Value();
+}
+
+StringRef QuantizeOp::getMemberOperandName(OpOperand &operand) {
+  if (isAmong(getScaleMutable(), operand))
+    return "scale";
+  return isAmong(getAmaxMutable(), operand) ? "amax" : "";
+}
+
+bool QuantizeOp::isMemberResult(OpResult result) {
+  return result == getAmaxOut();
+}
+
+Operation *QuantizeOp::formGroup(OpBuilder &builder,
+                                 ArrayRef<Operation *> members,
+                                 ValueRange destinations) {
+  auto pack = [&](auto get) -> Value {
+    if (!get(*this))
+      return {};
+    SmallVector<Value> values;
+    for (Operation *member : members)
+      values.push_back(get(cast<QuantizeOp>(member)));
+    return packMembers(builder, getLoc(), values);
+  };
+  Value scale = pack([](QuantizeOp op) { return op.getScale(); });
+  Value amax = pack([](QuantizeOp op) { return op.getAmax(); });
+  SmallVector<Value> outs(destinations);
+  if (amax)
+    outs.back() =
+        pack([](QuantizeOp op) -> Value { return op.getOuts().back(); });
+  auto typeOf = [](Value value) { return value ? value.getType() : Type(); };
+  return create(builder, getLoc(), typeOf(getValues()), typeOf(getScales()),
+                typeOf(getValuesT()), typeOf(getScalesT()), typeOf(amax),
+                getInput(), scale, amax, getNoop(),
+                getDeviceOffsets(getOffsets()), outs, IntegerAttr(),
+                getPow2ScalesAttr(), getEpsilonAttr());
 }
 
 OpCost QuantizeOp::getCost() {
@@ -277,6 +312,16 @@ SmallVector<ScaleLayout> MultiCastTransposeOp::getResultLayouts(OpResult result,
   return getWritableLayouts(result);
 }
 
+Value MultiCastTransposeOp::getScaledData(Value scales) {
+  for (auto [values, of] : llvm::zip(getValues(), getScales()))
+    if (of == scales)
+      return values;
+  for (auto [values, of] : llvm::zip(getValuesT(), getScalesT()))
+    if (of == scales)
+      return values;
+  return {};
+}
+
 OpCost MultiCastTransposeOp::getCost() {
   return getCastCost(
       *this, getInputs(),
@@ -318,6 +363,8 @@ SmallVector<ScaleLayout> DequantizeOp::getOperandLayouts(OpOperand &operand,
     return te::detail::currentLayout(operand.get().getType());
   return {ScaleLayout::Compact, ScaleLayout::GemmReady};
 }
+
+Value DequantizeOp::getScaledData(Value) { return getValues(); }
 
 OpCost DequantizeOp::getCost() {
   return getMemoryBoundCost(*this, CostClass::Dequantize);

@@ -181,6 +181,11 @@ LogicalResult ToHostOp::verify() {
                                         HostAttr::get(getContext())));
 }
 
+Value te::getDeviceOffsets(Value hostOffsets) {
+  auto read = hostOffsets.getDefiningOp<ToHostOp>();
+  return read ? read.getOffsets() : Value();
+}
+
 OpCost ToHostOp::getCost() {
   OpCost cost = getMemoryBoundCost(*this, CostClass::Offsets);
   cost.launches = 0;
@@ -258,6 +263,10 @@ SmallVector<ScaleLayout> PermuteOp::getResultLayouts(OpResult result,
   if (!tensorType(result).getElementType().isF32())
     return {ScaleLayout::Compact};
   return {ScaleLayout::Compact, ScaleLayout::GemmReady};
+}
+
+Value PermuteOp::getScaledData(Value scales) {
+  return scales == getOutScales() ? getOutput() : getInput();
 }
 
 OpCost PermuteOp::getCost() {
@@ -467,6 +476,10 @@ SmallVector<ScaleLayout> DispatchOp::getResultLayouts(OpResult result,
   if (getScalesEncoding(result.getType()))
     return {ScaleLayout::Compact};
   return {};
+}
+
+SmallVector<OpOperand *> DispatchOp::getTiedLayoutOperands(OpResult result) {
+  return {&getInputsMutable()[result.getResultNumber()]};
 }
 
 OpCost DispatchOp::getCost() {

@@ -56,6 +56,20 @@ SmallVector<ScaleLayout> te::detail::currentLayout(Type type) {
   return {};
 }
 
+SmallVector<ScaleLayout> te::detail::convertibleLayouts(Type type) {
+  ScalesAttr encoding = getScalesEncoding(type);
+  if (!encoding || encoding.isTensor())
+    return currentLayout(type);
+  bool isF32 = cast<RankedTensorType>(type).getElementType().isF32();
+  SmallVector<ScaleLayout> layouts = {ScaleLayout::Compact};
+  if (isF32 &&
+      (encoding.getRows() == 1 || encoding.getRows() == encoding.getCols()))
+    layouts.push_back(ScaleLayout::GemmReady);
+  if (!isF32 && (encoding.getRows() == 1 || encoding.getCols() == 1))
+    layouts.push_back(ScaleLayout::Swizzled);
+  return layouts;
+}
+
 LogicalResult te::detail::verifyDestinations(Operation *op) {
   auto outs = cast<DestinationOpInterface>(op).getDestinations();
   if (outs.empty())

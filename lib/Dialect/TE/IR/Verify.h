@@ -1,4 +1,5 @@
-//===- Verify.h - what the verifiers of the te ops share --------*- C++ -*-===//
+//===- Verify.h - what the te ops share --------------------------*- C++
+//-*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -66,6 +67,12 @@ inline LogicalResult wantScales(Operation *op, StringRef encodingLabel,
 /// The number of groups of `offsets`.
 inline int64_t getNumGroups(Value offsets) {
   return tensorType(offsets).getDimSize(0) - 1;
+}
+
+/// Whether `operand` is one of `range`: a value may be in several.
+inline bool isAmong(MutableOperandRange range, OpOperand &operand) {
+  return llvm::any_of(range,
+                      [&](OpOperand &each) { return &each == &operand; });
 }
 
 } // namespace mlir::te

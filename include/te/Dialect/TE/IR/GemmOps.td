@@ -12,12 +12,12 @@ include "te/Dialect/TE/IR/TEAttrs.td"
 class TE_ProductOp<string mnemonic, list<Trait> traits = []>
     : TE_Op<mnemonic, !listconcat([
         Pure, AttrSizedOperandSegments,
-        DeclareOpInterfaceMethods<TE_DestinationOpInterface>,
-        DeclareOpInterfaceMethods<TE_MemberOpInterface>,
-        DeclareOpInterfaceMethods<TE_ScaleLayoutOpInterface,
-                                  ["getOperandLayouts"]>], traits)>;
+        DeclareOpInterfaceMethods<TE_DestinationOpInterface>], traits),
+        ["getOperandLayouts", "getScaledData"]>;
 
-def TE_GemmOp : TE_ProductOp<"gemm"> {
+def TE_GemmOp : TE_ProductOp<"gemm", [
+    DeclareOpInterfaceMethods<TE_MemberOpInterface, [
+      "getMemberOperandName", "isMemberResult", "formGroup"]>]> {
   let summary = "a matrix product, dense or of one expert";
   let description = [{
     ```
@@ -73,7 +73,8 @@ def TE_GemmOp : TE_ProductOp<"gemm"> {
   }];
 }
 
-def TE_GroupedGemmOp : TE_ProductOp<"grouped_gemm"> {
+def TE_GroupedGemmOp : TE_ProductOp<"grouped_gemm", [
+    DeclareOpInterfaceMethods<TE_MemberOpInterface>]> {
   let summary = "the matrix products of all experts in one launch";
   let description = [{
     For each group `e`, the `te.gemm` with `member e`, its offsets read on the device.

@@ -9,9 +9,13 @@
 
 include "te/Dialect/TE/IR/TEAttrs.td"
 
-def TE_ConvertScalesOp : TE_Op<"convert_scales", [
-    Pure, DeclareOpInterfaceMethods<TE_ScaleLayoutOpInterface,
-                                    ["getOperandLayouts", "getResultLayouts"]>]> {
+/// Moves whole tensors, whatever the layout of the scales in them.
+class TE_ViewOp<string mnemonic, list<Trait> traits = []>
+    : TE_Op<mnemonic, !listconcat([Pure], traits), [
+        "getOperandLayouts", "getResultLayouts", "getTiedLayoutOperands"]>;
+
+def TE_ConvertScalesOp : TE_Op<"convert_scales", [Pure],
+                               ["getOperandLayouts", "getResultLayouts"]> {
   let summary = "moves scales into another layout";
   let description = [{
     The scale of each block, where the encoding of `output` wants it: between
@@ -76,7 +80,7 @@ def TE_TransposeOp : TE_Op<"transpose", [Pure]> {
   let hasFolder = 1;
 }
 
-def TE_PackOp : TE_Op<"pack", [Pure, SameTypeOperands]> {
+def TE_PackOp : TE_ViewOp<"pack", [SameTypeOperands]> {
   let summary = "lays equal tensors one behind another";
   let description = [{
     `output[e] = inputs[e]`. Scales keep their encoding.
@@ -102,7 +106,7 @@ def TE_PackOp : TE_Op<"pack", [Pure, SameTypeOperands]> {
   let hasFolder = 1;
 }
 
-def TE_MemberOp : TE_Op<"member", [Pure]> {
+def TE_MemberOp : TE_ViewOp<"member"> {
   let summary = "one member of a packed tensor, without a copy";
   let description = [{
     `output = packed[index]`, where the index is a constant or the counter of a loop
@@ -141,8 +145,7 @@ def TE_MemberOp : TE_Op<"member", [Pure]> {
   }];
 }
 
-def TE_InsertMemberOp : TE_Op<"insert_member", [
-    Pure,
+def TE_InsertMemberOp : TE_ViewOp<"insert_member", [
     DeclareOpInterfaceMethods<TE_DestinationOpInterface>]> {
   let summary = "a packed tensor with one member replaced";
   let description = [{

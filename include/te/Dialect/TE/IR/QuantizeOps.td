@@ -12,12 +12,12 @@ include "te/Dialect/TE/IR/TEAttrs.td"
 class TE_CastOp<string mnemonic, list<Trait> traits = []>
     : TE_Op<mnemonic, !listconcat([
         Pure, AttrSizedOperandSegments, AttrSizedResultSegments,
-        DeclareOpInterfaceMethods<TE_DestinationOpInterface>,
-        DeclareOpInterfaceMethods<TE_ScaleLayoutOpInterface,
-                                  ["getResultLayouts"]>], traits)>;
+        DeclareOpInterfaceMethods<TE_DestinationOpInterface>], traits),
+        ["getResultLayouts", "getScaledData"]>;
 
 def TE_QuantizeOp : TE_CastOp<"quantize", [
-    DeclareOpInterfaceMethods<TE_MemberOpInterface>]> {
+    DeclareOpInterfaceMethods<TE_MemberOpInterface, [
+      "getMemberOperandName", "isMemberResult", "formGroup"]>]> {
   let summary = "casts a matrix to FP8, with one scale for each block";
   let description = [{
     For each block `b` that the encoding of `scales` asks for:
@@ -137,9 +137,8 @@ def TE_MultiCastTransposeOp : TE_CastOp<"multi_cast_transpose"> {
   }];
 }
 
-def TE_DequantizeOp : TE_Op<"dequantize", [
-    Pure, DeclareOpInterfaceMethods<TE_ScaleLayoutOpInterface,
-                                    ["getOperandLayouts"]>]> {
+def TE_DequantizeOp : TE_Op<"dequantize", [Pure],
+                            ["getOperandLayouts", "getScaledData"]> {
   let summary = "casts FP8 data back, block by block";
   let description = [{
     `output[i] = values[i] * scales[block of i]`, in F32, then rounded to the type of

@@ -91,9 +91,8 @@ def TE_ToHostOp : TE_Op<"to_host", [Pure]> {
 }
 
 def TE_PermuteOp : TE_Op<"permute", [
-    Pure, AttrSizedOperandSegments, AttrSizedResultSegments,
-    DeclareOpInterfaceMethods<TE_ScaleLayoutOpInterface,
-                              ["getOperandLayouts", "getResultLayouts"]>]> {
+    Pure, AttrSizedOperandSegments, AttrSizedResultSegments],
+    ["getOperandLayouts", "getResultLayouts", "getScaledData"]> {
   let summary = "copies each token to the rows of its experts";
   let description = [{
     `output[row_map[t, j]] = input[t]` for each routed (t, j). Scales of blocks one row
@@ -237,8 +236,8 @@ def TE_DispatchMapOp : TE_Op<"dispatch_map", [Pure]> {
   }];
 }
 
-class TE_ExchangeOp<string mnemonic, list<Trait> traits = []>
-    : TE_Op<mnemonic, !listconcat([Pure], traits)> {
+class TE_ExchangeOp<string mnemonic, list<string> scaleLayoutMethods = []>
+    : TE_Op<mnemonic, [Pure], scaleLayoutMethods> {
   let arguments = (ins TE_I32Tensor:$handle, Variadic<AnyRankedTensor>:$inputs);
   let results = (outs Variadic<AnyRankedTensor>:$outputs);
   let assemblyFormat = [{
@@ -248,8 +247,7 @@ class TE_ExchangeOp<string mnemonic, list<Trait> traits = []>
 }
 
 def TE_DispatchOp : TE_ExchangeOp<"dispatch", [
-    DeclareOpInterfaceMethods<TE_ScaleLayoutOpInterface,
-                              ["getOperandLayouts", "getResultLayouts"]>]> {
+    "getOperandLayouts", "getResultLayouts", "getTiedLayoutOperands"]> {
   let summary = "sends rows to the ranks that want them";
   let description = [{
     On rank `r`, `outputs[i][handle[t, r]] = inputs[i][t]`. Any number of tensors travel

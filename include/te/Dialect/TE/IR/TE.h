@@ -36,8 +36,21 @@ bool isOnHost(Type type);
 RankedTensorType getScalesType(ScalesAttr encoding, RankedTensorType data,
                                Type element);
 
+/// The packed tensor of which `values` are all members, in order, as
+/// `te.member` at constants; or null.
+Value getPackedOfMembers(ValueRange values);
+
+/// That tensor, or else a new `te.pack` of `values`.
+Value packMembers(OpBuilder &builder, Location loc, ValueRange values);
+
+/// Where offsets that the host has read lie on the device, or null.
+Value getDeviceOffsets(Value hostOffsets);
+
 namespace detail {
+/// The layout that scales of this type have; empty for another type.
 SmallVector<ScaleLayout> currentLayout(Type type);
+/// The layouts between which `te.convert_scales` moves scales of this type.
+SmallVector<ScaleLayout> convertibleLayouts(Type type);
 LogicalResult verifyDestinations(Operation *op);
 LogicalResult verifyMember(Operation *op);
 } // namespace detail

@@ -65,9 +65,14 @@ def TE_Dialect : Dialect {
   }];
 }
 
-class TE_Op<string mnemonic, list<Trait> traits = []>
+/// An op keeps the layout of its scales, except as far as it overrides
+/// `scaleLayoutMethods` of `ScaleLayoutOpInterface`.
+class TE_Op<string mnemonic, list<Trait> traits = [],
+            list<string> scaleLayoutMethods = []>
     : Op<TE_Dialect, mnemonic,
          !listconcat(traits, [
+           DeclareOpInterfaceMethods<TE_ScaleLayoutOpInterface,
+                                     scaleLayoutMethods>,
            DeclareOpInterfaceMethods<TE_CostOpInterface, ["getCost"]>,
            DeclareOpInterfaceMethods<TE_RuntimeCallOpInterface,
                                      ["getRuntimeCall"]>])> {

@@ -40,10 +40,15 @@ def TE_ScaleLayoutOpInterface : OpInterface<"ScaleLayoutOpInterface"> {
       (ins "::mlir::OpResult":$result, "::mlir::te::TargetAttr":$target), "",
       [{ return ::mlir::te::detail::currentLayout(result.getType()); }]>,
     InterfaceMethod<[{
-        The operand whose layout `result` must have, or null where the two are
-        independent of each other.
-      }], "::mlir::OpOperand *", "getTiedLayoutOperand",
-      (ins "::mlir::OpResult":$result), "", [{ return nullptr; }]>,
+        The operands whose layout `result` must have: none where it is
+        independent of them. Destinations are tied without being told here.
+      }], "::llvm::SmallVector<::mlir::OpOperand *>", "getTiedLayoutOperands",
+      (ins "::mlir::OpResult":$result), "", [{ return {}; }]>,
+    InterfaceMethod<[{
+        The operand or result whose scales `scales`, an operand or result, are;
+        null where the op does not tell.
+      }], "::mlir::Value", "getScaledData", (ins "::mlir::Value":$scales), "",
+      [{ return {}; }]>,
   ];
 }
 
@@ -75,6 +80,27 @@ def TE_MemberOpInterface : OpInterface<"MemberOpInterface"> {
                     "getGroupOffsets">,
     InterfaceMethod<"The member that the op is restricted to, if any.",
                     "::std::optional<int64_t>", "getGroupMember">,
+    InterfaceMethod<[{
+        The name of `operand` if each member has its own, or an empty string if
+        all members share one. Destinations are as their results.
+      }], "::llvm::StringRef", "getMemberOperandName",
+      (ins "::mlir::OpOperand &":$operand), "", [{ return {}; }]>,
+    InterfaceMethod<[{
+        Whether each member has its own `result`; otherwise all of them write
+        into one, each its group.
+      }], "bool", "isMemberResult", (ins "::mlir::OpResult":$result), "",
+      [{ return false; }]>,
+    InterfaceMethod<[{
+        Makes the op that does the work of `members`, which this op is one of:
+        op `e` is restricted to member `e` of all, and they differ in their own
+        operands and results alone. It reads the offsets on the device, and has
+        a destination for each result: those of `destinations`, or those of the
+        members packed. Members' own results become one packed result, or a
+        result each. Null if the op has no such form.
+      }], "::mlir::Operation *", "formGroup",
+      (ins "::mlir::OpBuilder &":$builder,
+           "::llvm::ArrayRef<::mlir::Operation *>":$members,
+           "::mlir::ValueRange":$destinations), "", [{ return nullptr; }]>,
   ];
   let verify = [{ return ::mlir::te::detail::verifyMember($_op); }];
 }
