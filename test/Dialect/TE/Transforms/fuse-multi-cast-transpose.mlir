@@ -1,5 +1,5 @@
-// RUN: te-opt %s -te-fuse-multi-cast-transpose | FileCheck %s
-// RUN: te-opt %s -te-fuse-multi-cast-transpose -o /dev/null 2>&1 --remark-policy=final \
+// RUN: te-opt %s --allow-unregistered-dialect -te-fuse-multi-cast-transpose | FileCheck %s
+// RUN: te-opt %s --allow-unregistered-dialect -te-fuse-multi-cast-transpose -o /dev/null 2>&1 --remark-policy=final \
 // RUN:   --remarks-filter=te-fuse-multi-cast-transpose | FileCheck %s --check-prefix=REMARK
 
 #block = #te.scales<128 x 128, gemm_ready>
@@ -90,6 +90,24 @@ func.func @keep_interleaved(%a: tensor<256x128xbf16>, %b: tensor<256x128xbf16>, 
   %l1 = ml_program.global_load @a : tensor<256x128xf8E4M3FN>
   %q1, %s1 = te.quantize %b outs(%l1, %s : tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>) : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
   ml_program.global_store @a = %q1 : tensor<256x128xf8E4M3FN>
+  return
+}
+
+// A call may write the workspace that the second cast loads.
+func.func private @refresh()
+// CHECK-LABEL: func @keep_called(
+// CHECK:         te.quantize
+// CHECK-NEXT:    "test.use"
+// CHECK-NEXT:    call @refresh
+// CHECK:         te.quantize
+// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}Function=keep_called | Reason="an operand is known only behind a reader
+func.func @keep_called(%a: tensor<256x128xbf16>, %q: tensor<256x128xf8E4M3FN>, %s: tensor<2x4xf32, #block>) {
+  %q0, %s0 = te.quantize %a outs(%q, %s : tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>) : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
+  "test.use"(%q0) : (tensor<256x128xf8E4M3FN>) -> ()
+  call @refresh() : () -> ()
+  %l1 = ml_program.global_load @a : tensor<256x128xf8E4M3FN>
+  %q1, %s1 = te.quantize %a outs(%l1, %s : tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>) : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
+  "test.use"(%q1) : (tensor<256x128xf8E4M3FN>) -> ()
   return
 }
 

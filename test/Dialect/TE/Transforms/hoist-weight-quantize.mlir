@@ -29,7 +29,7 @@ func.func @hoist(%w: tensor<2x256x128xbf16>) {
 // CHECK-LABEL: func @amax(
 // CHECK-SAME:      %[[W:.*]]: tensor<64x32xbf16>, %[[SCALE:.*]]: tensor<f32>, %[[INIT:.*]]: tensor<f32>)
 // CHECK:         %[[Q:.*]], %[[S:.*]], %[[MAX:.*]] = te.quantize %[[W]] scale(%[[SCALE]] : tensor<f32>) amax(%[[INIT]] : tensor<f32>)
-// CHECK-NEXT:    scf.for {{.*}} iter_args(%[[A:.*]] = %[[INIT]])
+// CHECK-NEXT:    scf.for {{.*}} iter_args(%[[A:.*]] = %[[MAX]])
 // CHECK-NEXT:      "test.use"(%[[Q]], %[[MAX]])
 // CHECK-NEXT:      scf.yield %[[A]]
 // CHECK:         return %[[MAX]]
@@ -44,6 +44,30 @@ func.func @amax(%w: tensor<64x32xbf16>, %scale: tensor<f32>, %init: tensor<f32>)
     scf.yield %m : tensor<f32>
   }
   return %r : tensor<f32>
+}
+
+// One launch for many leaves two loops, with the packed maxima that it makes.
+// CHECK-LABEL: func @nested(
+// CHECK-SAME:      %[[A:.*]]: tensor<2x64x32xbf16>, %[[B:.*]]: tensor<64x32xbf16>, %[[IA:.*]]: tensor<2xf32>, %[[IB:.*]]: tensor<f32>)
+// CHECK:         {{.*}}, %[[MAX:[^ ]*]]:2 = te.multi_cast_transpose %[[A]], %[[B]] amax(%[[IA]], %[[IB]] :
+// CHECK-NEXT:    scf.for
+// CHECK-NEXT:      scf.for
+// CHECK-NEXT:        "test.use"(%[[MAX]]#0)
+// CHECK:         return %[[MAX]]#0, %[[MAX]]#1
+func.func @nested(%a: tensor<2x64x32xbf16>, %b: tensor<64x32xbf16>, %ia: tensor<2xf32>, %ib: tensor<f32>) -> (tensor<2xf32>, tensor<f32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c8 = arith.constant 8 : index
+  %r:2 = scf.for %i = %c0 to %c8 step %c1 iter_args(%ma = %ia, %mb = %ib) -> (tensor<2xf32>, tensor<f32>) {
+    %n:2 = scf.for %j = %c0 to %c8 step %c1 iter_args(%na = %ma, %nb = %mb) -> (tensor<2xf32>, tensor<f32>) {
+      %q:2, %s:2, %m:2 = te.multi_cast_transpose %a, %b amax(%na, %nb : tensor<2xf32>, tensor<f32>) : tensor<2x64x32xbf16>, tensor<64x32xbf16>
+        -> tensor<2x64x32xf8E4M3FN>, tensor<64x32xf8E4M3FN> scales tensor<2xf32, #tensor>, tensor<f32, #tensor> amax_out tensor<2xf32>, tensor<f32>
+      "test.use"(%m#0) : (tensor<2xf32>) -> ()
+      scf.yield %m#0, %m#1 : tensor<2xf32>, tensor<f32>
+    }
+    scf.yield %n#0, %n#1 : tensor<2xf32>, tensor<f32>
+  }
+  return %r#0, %r#1 : tensor<2xf32>, tensor<f32>
 }
 
 // The same for the members of a packed maximum.
