@@ -136,12 +136,17 @@ void ScaleFlowAnalysis::bindResult(const ScaleFlow &flow) {
     if (!outs.empty())
       tied.push_back(&outs[result.getResultNumber()]);
   }
+  OpResult other = interface.getTiedLayoutResult(result);
   // What is tied to scales without a choice has none either.
+  if (other && !flowOf.contains(other))
+    return;
   if (!llvm::all_of(tied, [&](OpOperand *operand) {
         return variableOf.contains(operand);
       }))
     return;
   allow(flow, flow.variable, interface.getResultLayouts(result, target));
+  if (other)
+    classes.join(flow.variable, flows[flowOf[other]].variable);
   for (OpOperand *operand : tied)
     classes.join(flow.variable, variableOf[operand]);
 }

@@ -65,6 +65,31 @@ func.func @multi_cast_transpose(%x: tensor<64x256xf8E4M3FN>, %xs: tensor<128x8xf
   return %y : tensor<64x96xf32>
 }
 
+// The scales of a list have one layout: the second keeps the first compact.
+// CHECK-LABEL: func @list_of_one_layout(
+// CHECK-NEXT:    te.multi_cast_transpose {{.*}} scales tensor<96x8xf8E8M0FNU, #te.scales<1 x 32, compact>>, tensor<96x8xf8E8M0FNU, #te.scales<1 x 32, compact>>
+// CHECK-NEXT:    te.convert_scales
+// CHECK-NEXT:    te.gemm
+func.func @list_of_one_layout(%x: tensor<64x256xf8E4M3FN>, %xs: tensor<128x8xf8E8M0FNU, #swizzled>, %w: tensor<96x256xbf16>) -> (tensor<64x96xf32>, tensor<96x8xf8E8M0FNU, #compact>) {
+  %q:2, %s:2 = te.multi_cast_transpose %w, %w : tensor<96x256xbf16>, tensor<96x256xbf16> -> tensor<96x256xf8E4M3FN>, tensor<96x256xf8E4M3FN> scales tensor<96x8xf8E8M0FNU, #compact>, tensor<96x8xf8E8M0FNU, #compact>
+  %z = te.convert_scales %s#0 of [96, 256] : tensor<96x8xf8E8M0FNU, #compact> -> tensor<128x8xf8E8M0FNU, #swizzled>
+  %y = te.gemm %x scales(%xs), %q#0 scales(%z) : (tensor<64x256xf8E4M3FN>, tensor<128x8xf8E8M0FNU, #swizzled>, tensor<96x256xf8E4M3FN>, tensor<128x8xf8E8M0FNU, #swizzled>) -> tensor<64x96xf32>
+  return %y, %s#1 : tensor<64x96xf32>, tensor<96x8xf8E8M0FNU, #compact>
+}
+
+// CHECK-LABEL: func @list_swizzled(
+// CHECK-NEXT:    te.multi_cast_transpose {{.*}} scales tensor<128x8xf8E8M0FNU, #te.scales<1 x 32, swizzled>>, tensor<128x8xf8E8M0FNU, #te.scales<1 x 32, swizzled>>
+// CHECK-NEXT:    te.gemm
+// CHECK-NEXT:    te.gemm
+func.func @list_swizzled(%x: tensor<64x256xf8E4M3FN>, %xs: tensor<128x8xf8E8M0FNU, #swizzled>, %w: tensor<96x256xbf16>) -> (tensor<64x96xf32>, tensor<64x96xf32>) {
+  %q:2, %s:2 = te.multi_cast_transpose %w, %w : tensor<96x256xbf16>, tensor<96x256xbf16> -> tensor<96x256xf8E4M3FN>, tensor<96x256xf8E4M3FN> scales tensor<96x8xf8E8M0FNU, #compact>, tensor<96x8xf8E8M0FNU, #compact>
+  %z = te.convert_scales %s#0 of [96, 256] : tensor<96x8xf8E8M0FNU, #compact> -> tensor<128x8xf8E8M0FNU, #swizzled>
+  %y = te.gemm %x scales(%xs), %q#0 scales(%z) : (tensor<64x256xf8E4M3FN>, tensor<128x8xf8E8M0FNU, #swizzled>, tensor<96x256xf8E4M3FN>, tensor<128x8xf8E8M0FNU, #swizzled>) -> tensor<64x96xf32>
+  %z1 = te.convert_scales %s#1 of [96, 256] : tensor<96x8xf8E8M0FNU, #compact> -> tensor<128x8xf8E8M0FNU, #swizzled>
+  %y1 = te.gemm %x scales(%xs), %q#1 scales(%z1) : (tensor<64x256xf8E4M3FN>, tensor<128x8xf8E8M0FNU, #swizzled>, tensor<96x256xf8E4M3FN>, tensor<128x8xf8E8M0FNU, #swizzled>) -> tensor<64x96xf32>
+  return %y, %y1 : tensor<64x96xf32>, tensor<64x96xf32>
+}
+
 // The compact scales leave the function too: both layouts stay, one swizzle.
 // CHECK-LABEL: func @keep_both(
 // CHECK:         %[[Q:.*]], %[[S:.*]] = te.quantize {{.*}} tensor<96x8xf8E8M0FNU, #te.scales<1 x 32, compact>>
