@@ -23,6 +23,12 @@ void te::buildOptimizePipeline(OpPassManager &pm) {
   // there with it.
   functions.addPass(createHoistWeightQuantizePass());
   functions.addPass(createFuseMultiCastTransposePass());
+  // While each conversion still stands alone between two ops: the products that
+  // read FP8 data directly are then formed on it.
+  functions.addPass(createRemoveScaleTransposesPass());
+  // Groups are recognised by the offsets that their members share.
+  functions.addPass(createShareOffsetsPass());
+  functions.addPass(createGroupGemmsPass());
   // Once all readers are in their final form: what nobody reads, and what the
   // rewrites above left behind (iteration arguments, views).
   functions.addPass(createTrimUsagesPass());
