@@ -55,7 +55,8 @@ def RemoveScaleTransposesPass
     keeps one layout all the way round; what enters and leaves the function, and
     what other ops make and read, keeps the layout it has. The choice is a minimum
     cut: of all assignments, none costs less. Where the program is as good as it
-    can be, it stays as it is.
+    can be, it stays as it is. A conversion that is left, and whose scales do not
+    vary in a loop around it, moves in front of it.
 
     Exactness: **exact**. The same scales lie elsewhere.
 
@@ -71,7 +72,45 @@ def RemoveScaleTransposesPass
   }];
   let statistics = [
     Statistic<"numRemoved", "num-removed", "Number of conversions removed">,
-    Statistic<"numKept", "num-kept", "Number of conversions still needed">];
+    Statistic<"numKept", "num-kept", "Number of conversions still needed">,
+    Statistic<"numHoisted", "num-hoisted",
+              "Number of those moved out of loops">];
+}
+
+def HoistSwizzlesPass : Pass<"te-hoist-swizzles", "::mlir::func::FuncOp"> {
+  let summary = "swizzles scales once for all iterations, or not at all";
+  let description = [{
+    Layouts are chosen as by `te-remove-scale-transposes`: swizzles of one value
+    become one, those of all members one of the packed tensor; and where the op that
+    makes the scales can write them swizzled, and nobody reads them otherwise, it
+    does and none is left. Where somebody does (a collective, a checkpoint), both
+    layouts stay. A swizzle that is left, and whose scales do not vary in a loop,
+    moves in front of it, with the views it reads.
+
+    Exactness: **exact**. The same scales lie elsewhere.
+
+    Left where they are, with a remark: swizzles in a loop that may have no
+    iteration, or in a branch inside of a loop, and those of scales that vary.
+
+    ```mlir
+    %q, %s = te.quantize %w -> ..., tensor<128x8xf8E8M0FNU, #te.scales<1 x 32, compact>>
+    scf.for %i = %zero to %four step %one {
+      %z = te.convert_scales %s of [128, 256] : ... -> tensor<128x8xf8E8M0FNU, #te.scales<1 x 32, swizzled>>
+      te.gemm %x scales(%xs), %q scales(%z)
+    }
+    // becomes
+    %q, %s = te.quantize %w -> ..., tensor<128x8xf8E8M0FNU, #te.scales<1 x 32, swizzled>>
+    scf.for %i = %zero to %four step %one {
+      te.gemm %x scales(%xs), %q scales(%s)
+    }
+    ```
+    Checked by `@written_swizzled` in `test/Dialect/TE/Transforms/hoist-swizzles.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numRemoved", "num-removed", "Number of swizzles removed">,
+    Statistic<"numKept", "num-kept", "Number of swizzles still needed">,
+    Statistic<"numHoisted", "num-hoisted",
+              "Number of those moved out of loops">];
 }
 
 def ShareOffsetsPass : Pass<"te-share-offsets", "::mlir::func::FuncOp"> {
