@@ -20,10 +20,11 @@ void te::registerTEPipelines() {
   PassPipelineRegistration<>("te-optimize",
                              "The rewrites of expert layers, in their order",
                              buildOptimizePipeline);
-  PassPipelineRegistration<>("te-lower",
-                             "From the te dialect to calls of the runtime, with "
-                             "all memory planned",
-                             buildLowerPipeline);
+  PassPipelineRegistration<>(
+      "te-lower",
+      "From the te dialect to calls of the runtime, with "
+      "all memory planned",
+      buildLowerPipeline);
   PassPipelineRegistration<>("te-compile", "te-optimize, then te-lower",
                              buildCompilePipeline);
 }

@@ -18,8 +18,8 @@ struct Plans {
   std::string optimized, naive;
 };
 
-/// Reads the program at `path` ("-" is standard input) and fills in the plans that
-/// are wanted. Diagnostics go to stderr. Returns false after one.
+/// Reads the program at `path` ("-" is standard input) and fills in the plans
+/// that are wanted. Diagnostics go to stderr. Returns false after one.
 bool compile(const std::string &path, Plans &plans);
 
 } // namespace te_run

@@ -42,8 +42,7 @@ static int write(StringRef bytes) {
     llvm::outs().flush();
     return 0;
   }
-  auto temporary =
-      llvm::sys::fs::TempFile::create(output + ".tmp-%%%%%%%%");
+  auto temporary = llvm::sys::fs::TempFile::create(output + ".tmp-%%%%%%%%");
   if (!temporary)
     return fail(output + ": " + llvm::toString(temporary.takeError()));
   llvm::raw_fd_ostream stream(temporary->FD, /*shouldClose=*/false);

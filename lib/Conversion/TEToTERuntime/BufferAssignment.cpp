@@ -78,10 +78,10 @@ BufferPlace BufferAssignment::getPlace(Value value) const {
 
 std::optional<unsigned>
 BufferAssignment::getResultClass(unsigned number) const {
-  for (auto [id, entry] : llvm::enumerate(classes))
-    if (!entry.mergedInto && entry.result == number)
-      return id;
-  return std::nullopt;
+  auto found = resultClasses.find(number);
+  if (found == resultClasses.end())
+    return std::nullopt;
+  return found->second;
 }
 
 unsigned BufferAssignment::getGlobalClass(StringAttr global) {
@@ -103,8 +103,8 @@ unsigned BufferAssignment::getGlobalClass(StringAttr global) {
 // What is read afterwards
 //===----------------------------------------------------------------------===//
 
-/// Whether an op that runs after `write` (or is it) uses `value`, or a view of it,
-/// and wants the content that `origin` had before.
+/// Whether an op that runs after `write` (or is it) uses `value`, or a view of
+/// it, and wants the content that `origin` had before.
 bool BufferAssignment::isUsedAfter(Value value, Value origin, Operation *write,
                                    Ignore ignore) {
   for (OpOperand &use : value.getUses()) {
@@ -122,17 +122,19 @@ bool BufferAssignment::isUsedAfter(Value value, Value origin, Operation *write,
   return false;
 }
 
-bool BufferAssignment::isPlacedUsedAfter(unsigned id, Operation *write) {
+bool BufferAssignment::isPlacedUsedAfter(unsigned id, Operation *write,
+                                         Ignore ignore) {
   return llvm::any_of(classes[id].placed, [&](unsigned placed) {
-    return isClassUsedAfter(find(placed), write);
+    return isClassUsedAfter(find(placed), write, ignore);
   });
 }
 
-bool BufferAssignment::isClassUsedAfter(unsigned id, Operation *write) {
+bool BufferAssignment::isClassUsedAfter(unsigned id, Operation *write,
+                                        Ignore ignore) {
   for (Value value : classes[id].values)
-    if (isUsedAfter(value, value, write, ignoreNothing))
+    if (isUsedAfter(value, value, write, ignore))
       return true;
-  return isPlacedUsedAfter(id, write);
+  return isPlacedUsedAfter(id, write, ignore);
 }
 
 bool BufferAssignment::isWritable(unsigned id, Operation *write) const {
@@ -154,10 +156,10 @@ bool BufferAssignment::mayOverwrite(OpOperand &destination, Operation *write,
   };
   unsigned id = classOf(value);
   // The next iteration reads what `write` overwrites, if it comes from outside.
-  return isWritable(id, write) &&
+  return reuse && isWritable(id, write) &&
          !(reads && order.runsAfter(write, write, value)) &&
          !isUsedAfter(value, value, write, ignoreToo) &&
-         !isPlacedUsedAfter(id, write);
+         !isPlacedUsedAfter(id, write, ignoreToo);
 }
 
 /// The same for a destination that is a member of a packed tensor: the packed
@@ -183,63 +185,71 @@ bool BufferAssignment::mayOverwriteView(OpOperand &destination,
            insert->getBlock() == write->getBlock();
   };
   unsigned id = classOf(packed);
-  return isWritable(id, write) &&
+  return reuse && isWritable(id, write) &&
          !(reads && order.runsAfter(write, write, packed)) &&
          !isUsedAfter(packed, packed, write, ignoreToo) &&
-         !isPlacedUsedAfter(id, write);
+         !isPlacedUsedAfter(id, write, ignoreToo);
 }
 
 //===----------------------------------------------------------------------===//
 // Calls
 //===----------------------------------------------------------------------===//
 
-/// Whether the one other use of a destination by its own op is an input that the
-/// function of the runtime allows its result to be in place of.
-static bool isOwnInPlaceInput(OpOperand &use, OpOperand &destination,
-                              OpResult result, const RuntimeCall &call) {
-  Operation *op = destination.getOwner();
-  if (use.getOwner() != op || use.get() != destination.get())
-    return false;
-  unsigned inputs = 0;
-  for (const RuntimeSlot &slot : call.slots)
-    if (!slot.isOutput)
-      inputs += llvm::count(slot.values, use.get());
-  if (inputs != 1)
-    return false;
-  for (const RuntimeSlot &slot : call.slots) {
-    auto found = llvm::find(slot.values, Value(result));
-    if (!slot.isOutput || !slot.inPlaceOf || found == slot.values.end())
-      continue;
-    ArrayRef<Value> other = call.slots[*slot.inPlaceOf].values;
-    size_t position = found - slot.values.begin();
-    return position < other.size() && other[position] == use.get();
+namespace {
+/// Of a call: for each result the input that the function of the runtime allows
+/// it to be in place of, if the call reads that once.
+class InPlaceInputs {
+public:
+  InPlaceInputs(Operation *op, const RuntimeCall &call) {
+    llvm::DenseMap<Value, unsigned> uses;
+    llvm::DenseMap<Value, OpOperand *> operands;
+    for (const RuntimeSlot &slot : call.slots)
+      for (Value value : slot.values)
+        ++uses[value];
+    for (OpOperand &operand : op->getOpOperands())
+      operands.insert({operand.get(), &operand});
+    for (const RuntimeSlot &slot : call.slots) {
+      if (!slot.isOutput || !slot.inPlaceOf)
+        continue;
+      for (auto [result, input] :
+           llvm::zip(slot.values, call.slots[*slot.inPlaceOf].values))
+        if (uses.lookup(input) == 1)
+          inputs[result] = operands.lookup(input);
+    }
   }
-  return false;
-}
+  OpOperand *lookup(OpResult result) const { return inputs.lookup(result); }
+
+private:
+  llvm::DenseMap<Value, OpOperand *> inputs;
+};
+} // namespace
 
 LogicalResult BufferAssignment::visitCall(RuntimeCallOpInterface op) {
   auto dest = dyn_cast<DestinationOpInterface>(op.getOperation());
-  RuntimeCall call = op.getRuntimeCall();
+  bool reads = dest && dest.readsDestinations();
+  InPlaceInputs inputs(op, op.getRuntimeCall());
   for (OpResult result : op->getResults()) {
-    if (dest && !dest.getDestinations().empty()) {
-      OpOperand &out = dest.getDestinations()[result.getResultNumber()];
-      auto ignore = [&](OpOperand &use) {
-        return isOwnInPlaceInput(use, out, result, call);
-      };
-      bool reads = dest.readsDestinations();
-      if (auto member = out.get().getDefiningOp<MemberOp>()) {
-        if (mayOverwriteView(out, op, reads, ignore)) {
-          unsigned id = addClass(BufferClass::Alloc, result, op);
-          place(id, classOf(member.getPacked()), getMemberIndex(member));
-          continue;
-        }
-      } else if (!isMadeAtUse(out.get()) &&
-                 mayOverwrite(out, op, reads, ignore)) {
-        join(result, classOf(out.get()));
-        continue;
-      }
+    OpOperand *input = inputs.lookup(result);
+    OpOperand *out = nullptr;
+    if (dest && !dest.getDestinations().empty())
+      out = &dest.getDestinations()[result.getResultNumber()];
+    // The input may be the same value as the destination.
+    bool isSame = input && out && input->get() == out->get();
+    auto ignore = [&](OpOperand &use) { return isSame && &use == input; };
+    if (!out)
+      out = input;
+    if (!out || isMadeAtUse(out->get())) {
+      addClass(BufferClass::Alloc, result, op);
+    } else if (auto member = out->get().getDefiningOp<MemberOp>()) {
+      bool inPlace = mayOverwriteView(*out, op, reads || out == input, ignore);
+      unsigned id = addClass(BufferClass::Alloc, result, op);
+      if (inPlace)
+        place(id, classOf(member.getPacked()), getMemberIndex(member));
+    } else if (mayOverwrite(*out, op, reads || out == input, ignore)) {
+      join(result, classOf(out->get()));
+    } else {
+      addClass(BufferClass::Alloc, result, op);
     }
-    addClass(BufferClass::Alloc, result, op);
   }
   return success();
 }
@@ -274,8 +284,8 @@ LogicalResult BufferAssignment::visitLoop(scf::ForOp loop) {
   return success();
 }
 
-/// What the next iteration begins with is made in the buffer that carries it, if
-/// nobody wants its old content from then on.
+/// What the next iteration begins with is made in the buffer that carries it,
+/// if nobody wants its old content from then on.
 void BufferAssignment::visitYield(scf::ForOp loop) {
   for (auto [yielded, carried] :
        llvm::zip(loop.getYieldedValues(), loop.getRegionIterArgs())) {
@@ -290,7 +300,7 @@ void BufferAssignment::visitYield(scf::ForOp loop) {
 bool BufferAssignment::mayYieldInPlace(scf::ForOp loop, unsigned yielded,
                                        unsigned carried) {
   const BufferClass &entry = classes[yielded];
-  return entry.kind == BufferClass::Alloc &&
+  return reuse && entry.kind == BufferClass::Alloc &&
          loop.getRegion().isAncestor(entry.scope->getParent()) &&
          classes[carried].kind == BufferClass::Alloc &&
          !isUsedFrom(carried, entry.first, loop.getRegion());
@@ -325,8 +335,16 @@ bool BufferAssignment::isUsedFrom(unsigned id, Operation *from,
 
 LogicalResult BufferAssignment::visitInsert(InsertMemberOp op) {
   OpOperand &packed = op.getPackedMutable();
+  // An updated member comes back to where it lies.
+  auto ignore = [&](OpOperand &use) {
+    if (use != op.getValueMutable() || isMadeAtUse(packed.get()))
+      return false;
+    BufferPlace place = getPlace(packed.get());
+    place.path.push_back(getMemberIndex(op));
+    return getPlace(use.get()) == place;
+  };
   if (!isMadeAtUse(packed.get()) && !packed.get().getDefiningOp<MemberOp>() &&
-      mayOverwrite(packed, op, /*reads=*/true, ignoreNothing))
+      mayOverwrite(packed, op, /*reads=*/true, ignore))
     join(op.getOutput(), classOf(packed.get()));
   else
     addClass(BufferClass::Alloc, op.getOutput(), op);
@@ -342,12 +360,12 @@ LogicalResult BufferAssignment::visitInsert(InsertMemberOp op) {
   return success();
 }
 
-/// Whether the producers of the value that is inserted may write into its place:
-/// the place is not used until then, nor written after.
+/// Whether the producers of the value that is inserted may write into its
+/// place: the place is not used until then, nor written after.
 bool BufferAssignment::mayPlace(InsertMemberOp op, unsigned container,
                                 MemberIndex index) {
   Value value = op.getValue();
-  if (isMadeAtUse(value) || value.getDefiningOp<MemberOp>())
+  if (!reuse || isMadeAtUse(value) || value.getDefiningOp<MemberOp>())
     return false;
   unsigned id = classOf(value);
   const BufferClass &entry = classes[id];
@@ -365,7 +383,8 @@ bool BufferAssignment::mayPlace(InsertMemberOp op, unsigned container,
   });
 }
 
-/// Whether an op in [from, to) uses `packed` other than at another constant index.
+/// Whether an op in [from, to) uses `packed` other than at another constant
+/// index.
 bool BufferAssignment::isSlotUsedBetween(Value packed, MemberIndex index,
                                          unsigned from, unsigned to) {
   auto isElsewhere = [&](MemberIndex other) {
@@ -411,7 +430,7 @@ void BufferAssignment::visitStore(ml_program::GlobalStoreOp op) {
                  !op.getValue().getDefiningOp<MemberOp>() &&
                  classOf(op.getValue()) == id;
   // A copy overwrites what the class holds.
-  if (!inPlace && isClassUsedAfter(id, op))
+  if (!inPlace && isClassUsedAfter(id, op, ignoreNothing))
     restart |= buffered.insert(global);
 }
 
@@ -419,9 +438,11 @@ void BufferAssignment::visitReturn(func::ReturnOp op) {
   for (OpOperand &use : op->getOpOperands()) {
     if (isMadeAtUse(use.get()) || use.get().getDefiningOp<MemberOp>())
       continue;
-    BufferClass &entry = classes[classOf(use.get())];
-    if (entry.kind == BufferClass::Alloc && !entry.result)
-      entry.result = use.getOperandNumber();
+    unsigned id = classOf(use.get());
+    if (!reuse || classes[id].kind != BufferClass::Alloc || classes[id].result)
+      continue;
+    classes[id].result = use.getOperandNumber();
+    resultClasses[use.getOperandNumber()] = id;
   }
 }
 
@@ -430,7 +451,8 @@ void BufferAssignment::visitReturn(func::ReturnOp op) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult BufferAssignment::visit(Operation *op) {
-  if (isa<MemberOp, tensor::EmptyOp>(op) || op->hasTrait<OpTrait::ConstantLike>())
+  if (isa<MemberOp, tensor::EmptyOp>(op) ||
+      op->hasTrait<OpTrait::ConstantLike>())
     return success();
   if (auto loop = dyn_cast<scf::ForOp>(op))
     return visitLoop(loop);
@@ -457,11 +479,13 @@ LogicalResult BufferAssignment::visit(Block &block) {
   return success();
 }
 
-/// A global is its memory itself if no load needs its content from before a store.
+/// A global is its memory itself if no load needs its content from before a
+/// store.
 void BufferAssignment::reset() {
   classes.clear();
   ids.clear();
   globalClasses.clear();
+  resultClasses.clear();
   restart = false;
   for (BlockArgument argument : function.getArguments()) {
     unsigned id = addClass(BufferClass::Argument, argument, nullptr);

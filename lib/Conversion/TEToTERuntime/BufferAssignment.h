@@ -4,10 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Values that hold one buffer's content, one after another, are a class. Ops are
-// visited in order; where a result may take the place of a destination, it joins
-// its class, else it begins one. Nothing is rewritten here: what must be copied
-// follows from comparing where the values lie.
+// Values that hold one buffer's content, one after another, are a class. Ops
+// are visited in order; where a result may take the place of a destination, it
+// joins its class, else it begins one. Nothing is rewritten here: what must be
+// copied follows from comparing where the values lie.
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,8 +28,7 @@ namespace mlir::te {
 using MemberIndex = OpFoldResult;
 
 /// The index of a te.member or te.insert_member, constants resolved.
-template <typename Op>
-MemberIndex getMemberIndex(Op op) {
+template <typename Op> MemberIndex getMemberIndex(Op op) {
   if (op.getIndex())
     return IntegerAttr::get(IndexType::get(op.getContext()), *op.getIndex());
   if (auto constant = getConstantIntValue(op.getDynamicIndex()))
@@ -37,8 +36,8 @@ MemberIndex getMemberIndex(Op op) {
   return op.getDynamicIndex();
 }
 
-/// Whether `value` has no buffer of its own: constants and undefined tensors are
-/// made anew where a buffer is needed.
+/// Whether `value` has no buffer of its own: constants and undefined tensors
+/// are made anew where a buffer is needed.
 bool isMadeAtUse(Value value);
 
 /// Where a class of values lies.
@@ -76,8 +75,9 @@ struct BufferPlace {
 
 class BufferAssignment {
 public:
-  explicit BufferAssignment(func::FuncOp function)
-      : function(function), order(function) {}
+  /// Without `reuse` each value gets a buffer of its own.
+  BufferAssignment(func::FuncOp function, bool reuse)
+      : function(function), order(function), reuse(reuse) {}
 
   /// Visits the whole function. Emits an error and fails where it holds
   /// something that has no lowering.
@@ -86,8 +86,8 @@ public:
   const BufferClass &operator[](unsigned id) const { return classes[id]; }
   /// Where `value`, which is not made at its use, lies.
   BufferPlace getPlace(Value value) const;
-  /// Where the argument for result `number` of the function lies, if a class lies
-  /// in it.
+  /// Where the argument for result `number` of the function lies, if a class
+  /// lies in it.
   std::optional<unsigned> getResultClass(unsigned number) const;
   /// The class of the memory of a global.
   unsigned getGlobalClass(StringAttr global);
@@ -121,8 +121,8 @@ private:
                         Ignore ignore);
   bool isWritable(unsigned id, Operation *write) const;
   bool isUsedAfter(Value value, Value origin, Operation *write, Ignore ignore);
-  bool isClassUsedAfter(unsigned id, Operation *write);
-  bool isPlacedUsedAfter(unsigned id, Operation *write);
+  bool isClassUsedAfter(unsigned id, Operation *write, Ignore ignore);
+  bool isPlacedUsedAfter(unsigned id, Operation *write, Ignore ignore);
   bool mayYieldInPlace(scf::ForOp loop, unsigned yielded, unsigned carried);
   bool isUsedFrom(unsigned id, Operation *from, Region &within);
   bool mayPlace(InsertMemberOp op, unsigned container, MemberIndex index);
@@ -131,7 +131,9 @@ private:
 
   func::FuncOp function;
   ProgramOrder order;
+  bool reuse;
   std::vector<BufferClass> classes;
+  llvm::DenseMap<unsigned, unsigned> resultClasses;
   llvm::DenseMap<Value, unsigned> ids;
   llvm::DenseMap<StringAttr, unsigned> globalClasses;
   llvm::DenseMap<StringAttr, SmallVector<Operation *>> loads, stores;

@@ -19,8 +19,8 @@ using namespace mlir;
 using namespace mlir::te;
 
 /// `describe` names the value in the error.
-static LogicalResult
-verifyTensor(Type type, function_ref<InFlightDiagnostic()> describe) {
+static LogicalResult verifyTensor(Type type,
+                                  function_ref<InFlightDiagnostic()> describe) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (tensor && tensor.hasStaticShape() &&
       tensor.getElementType().isIntOrFloat())
@@ -57,8 +57,9 @@ static LogicalResult verifyInput(func::FuncOp function) {
     if (!index || getConstantIntValue(index))
       return WalkResult::advance();
     auto argument = dyn_cast<BlockArgument>(index);
-    auto loop = argument ? dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp())
-                         : scf::ForOp();
+    auto loop = argument
+                    ? dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp())
+                    : scf::ForOp();
     if (loop && loop.getInductionVar() == index)
       return WalkResult::advance();
     op->emitOpError("the index must be a constant or the counter of an scf.for "
@@ -77,7 +78,7 @@ struct ConvertTEToTERuntimePass
          llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>())) {
       if (function.isExternal())
         continue;
-      BufferAssignment assignment(function);
+      BufferAssignment assignment(function, reuseBuffers);
       if (failed(verifyInput(function)) || failed(assignment.compute()))
         return signalPassFailure();
       Emitter(function, assignment).emit();

@@ -32,16 +32,16 @@ func::FuncOp Emitter::emitSignature() {
     NamedAttrList list(given);
     if (!list.get(TEDialect::kNameAttr))
       list.set(TEDialect::kNameAttr, builder.getStringAttr(name));
-    list.set(TERuntimeDialect::kDirectionAttr, builder.getStringAttr(direction));
+    list.set(TERuntimeDialect::kDirectionAttr,
+             builder.getStringAttr(direction));
     attributes.push_back(list.getDictionary(builder.getContext()));
   };
   for (auto [i, type] : llvm::enumerate(from.getArgumentTypes()))
     add(type, from.getArgAttrDict(i), "arg" + Twine(i), "in");
   for (auto [i, type] : llvm::enumerate(from.getResultTypes()))
     add(type, from.getResultAttrDict(i), "result" + Twine(i), "out");
-  auto lowered = func::FuncOp::create(
-      builder, from.getLoc(), from.getName(),
-      builder.getFunctionType(types, {}));
+  auto lowered = func::FuncOp::create(builder, from.getLoc(), from.getName(),
+                                      builder.getFunctionType(types, {}));
   lowered.setVisibility(from.getVisibility());
   for (NamedAttribute attribute : from->getDiscardableAttrs())
     lowered->setAttr(attribute.getName(), attribute.getValue());
@@ -88,9 +88,9 @@ void Emitter::emit(Operation *op) {
     return;
   }
   if (auto store = dyn_cast<ml_program::GlobalStoreOp>(op))
-    return move(op->getLoc(), store.getValue(),
-                {assignment.getGlobalClass(store.getGlobal().getLeafReference()),
-                 {}});
+    return move(
+        op->getLoc(), store.getValue(),
+        {assignment.getGlobalClass(store.getGlobal().getLeafReference()), {}});
   if (auto ret = dyn_cast<func::ReturnOp>(op))
     return emitReturn(ret);
   emitCall(cast<RuntimeCallOpInterface>(op));
@@ -104,7 +104,8 @@ void Emitter::emitCall(RuntimeCallOpInterface op) {
   Location loc = op.getLoc();
   auto dest = dyn_cast<DestinationOpInterface>(op.getOperation());
   if (dest && dest.readsDestinations())
-    for (auto [out, result] : llvm::zip(dest.getDestinations(), op->getResults()))
+    for (auto [out, result] :
+         llvm::zip(dest.getDestinations(), op->getResults()))
       move(loc, out.get(), assignment.getPlace(result));
   te_rt::createCall(
       builder, loc, op.getRuntimeCall(),
@@ -146,8 +147,9 @@ void Emitter::emitYield(scf::YieldOp yield) {
     if (isMadeAtUse(value))
       return false;
     unsigned root = assignment.getPlace(value).root;
-    return llvm::any_of(
-        pending, [&](const Pending &other) { return other.place.root == root; });
+    return llvm::any_of(pending, [&](const Pending &other) {
+      return other.place.root == root;
+    });
   };
   SmallVector<Value> aside(pending.size());
   for (auto [entry, buffer] : llvm::zip(pending, aside))
@@ -241,8 +243,8 @@ Value Emitter::makeAlloc(Block *scope, RankedTensorType type) {
   OpBuilder::InsertionGuard guard(builder);
   Block *block = blocks.lookup(scope);
   if (block != builder.getInsertionBlock())
-    builder.setInsertionPoint(
-        block->findAncestorOpInBlock(*builder.getInsertionBlock()->getParentOp()));
+    builder.setInsertionPoint(block->findAncestorOpInBlock(
+        *builder.getInsertionBlock()->getParentOp()));
   return te_rt::AllocOp::create(builder, from.getLoc(), BufferType::get(type),
                                 IntegerAttr());
 }
@@ -272,7 +274,8 @@ Value Emitter::getMember(Value packed, MemberIndex index) {
       return buffer;
   Value buffer;
   if (auto constant = getConstantIntValue(index))
-    buffer = te_rt::MemberOp::create(builder, packed.getLoc(), packed, *constant);
+    buffer =
+        te_rt::MemberOp::create(builder, packed.getLoc(), packed, *constant);
   else
     buffer = te_rt::MemberOp::create(builder, packed.getLoc(), packed,
                                      scalars.lookup(cast<Value>(index)));
@@ -286,8 +289,8 @@ Value Emitter::getConstant(Value value) {
   builder.setInsertionPointToStart(&to.front());
   ElementsAttr elements;
   if (!matchPattern(value, m_Constant(&elements)))
-    return te_rt::AllocOp::create(builder, value.getLoc(),
-                                  getBufferType(value.getType()), IntegerAttr());
+    return te_rt::AllocOp::create(
+        builder, value.getLoc(), getBufferType(value.getType()), IntegerAttr());
   Value &buffer = constants[elements];
   if (!buffer)
     buffer = te_rt::ConstantOp::create(builder, value.getLoc(), elements);

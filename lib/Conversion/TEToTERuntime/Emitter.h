@@ -12,8 +12,8 @@
 
 namespace mlir::te {
 
-/// Writes a function on buffers, as an assignment says. Wherever a value must be
-/// in a place where it does not lie, there is a copy.
+/// Writes a function on buffers, as an assignment says. Wherever a value must
+/// be in a place where it does not lie, there is a copy.
 class Emitter {
 public:
   Emitter(func::FuncOp from, BufferAssignment &assignment)
@@ -47,7 +47,8 @@ private:
   func::FuncOp to;
   llvm::DenseMap<unsigned, Value> roots;
   llvm::DenseMap<Attribute, Value> constants;
-  llvm::DenseMap<std::pair<Block *, Value>, SmallVector<std::pair<MemberIndex, Value>>>
+  llvm::DenseMap<std::pair<Block *, Value>,
+                 SmallVector<std::pair<MemberIndex, Value>>>
       members;
   llvm::DenseMap<Block *, Block *> blocks;
   /// Loop counters and their bounds.

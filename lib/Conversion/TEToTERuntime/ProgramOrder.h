@@ -20,9 +20,9 @@ public:
   /// The position of `op` in the text.
   unsigned operator[](Operation *op) const { return positions.lookup(op); }
 
-  /// Whether `use` may run after `write` has, and there see the value `origin` as
-  /// it was before: later in the text; or in the next iteration of a loop around
-  /// both, into which `origin` comes from outside.
+  /// Whether `use` may run after `write` has, and there see the value `origin`
+  /// as it was before: later in the text; or in the next iteration of a loop
+  /// around both, into which `origin` comes from outside.
   bool runsAfter(Operation *use, Operation *write, Value origin) const;
 
 private:

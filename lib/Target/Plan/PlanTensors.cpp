@@ -81,11 +81,13 @@ FailureOr<PlanTensors::Place> PlanTensors::getPlace(Value buffer) {
     return Place{plan::Space::Arena, 0, *alloc.getOffset(), {}};
   }
   if (auto workspace = dyn_cast<te_rt::WorkspaceOp>(def)) {
-    auto entry = memory.workspaces.insert(
-        {workspace.getGlobalAttr().getAttr(),
-         workspace.getBuffer().getType().getBytes()});
+    auto entry =
+        memory.workspaces.insert({workspace.getGlobalAttr().getAttr(),
+                                  workspace.getBuffer().getType().getBytes()});
     return Place{plan::Space::Workspace,
-                 uint32_t(entry.first - memory.workspaces.begin()), 0, {}};
+                 uint32_t(entry.first - memory.workspaces.begin()),
+                 0,
+                 {}};
   }
   if (auto constant = dyn_cast<te_rt::ConstantOp>(def)) {
     FailureOr<uint32_t> index = getConstant(constant);
@@ -118,10 +120,10 @@ FailureOr<uint32_t> PlanTensors::getTensor(Value buffer) {
   if (failed(place))
     return failure();
   RankedTensorType type = cast<BufferType>(buffer.getType()).getTensor();
-  auto [found, isNew] = known.insert(
-      {{unsigned(place->space), place->index, place->offset, place->strides,
-        type.getAsOpaquePointer()},
-       uint32_t(tensors.size())});
+  auto [found, isNew] =
+      known.insert({{unsigned(place->space), place->index, place->offset,
+                     place->strides, type.getAsOpaquePointer()},
+                    uint32_t(tensors.size())});
   numbers[buffer] = found->second;
   if (!isNew)
     return found->second;
@@ -133,9 +135,9 @@ FailureOr<uint32_t> PlanTensors::getTensor(Value buffer) {
            << " have no form in a plan, in " << buffer.getType();
   constexpr int64_t maxRank = 4; // TE_RT_MAX_RANK
   if (type.getRank() > maxRank)
-    return emitError(buffer.getLoc()) << "a plan holds tensors of rank "
-                                      << maxRank << " at most, but got "
-                                      << buffer.getType();
+    return emitError(buffer.getLoc())
+           << "a plan holds tensors of rank " << maxRank << " at most, but got "
+           << buffer.getType();
   auto &builder = memory.builder;
   auto strides = place->strides.empty()
                      ? flatbuffers::Offset<flatbuffers::Vector<uint64_t>>()

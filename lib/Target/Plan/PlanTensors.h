@@ -9,8 +9,8 @@
 
 #include "te/Dialect/TERuntime/IR/TERuntime.h"
 
-#include "llvm/ADT/MapVector.h"
 #include "plan_generated.h"
+#include "llvm/ADT/MapVector.h"
 
 #include <map>
 #include <tuple>

@@ -6,9 +6,9 @@
 
 #include "te/Target/Plan/Plan.h"
 
+#include "plan_generated.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/FormatVariadic.h"
-#include "plan_generated.h"
 
 using namespace mlir;
 namespace plan = ::te::plan;
@@ -25,8 +25,8 @@ private:
   void print(const plan::Argument &argument);
   void print(const plan::Tensor &tensor);
   void print(const plan::Call &call);
-  void printSteps(const flatbuffers::Vector<flatbuffers::Offset<plan::Step>>
-                      *steps);
+  void
+  printSteps(const flatbuffers::Vector<flatbuffers::Offset<plan::Step>> *steps);
   void printTensor(uint32_t number);
   std::string
   lookup(const flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>>
@@ -39,14 +39,14 @@ private:
   unsigned indent = 2;
 };
 
-template <typename List>
-size_t sizeOf(const List *list) {
+template <typename List> size_t sizeOf(const List *list) {
   return list ? list->size() : 0;
 }
 } // namespace
 
 std::string PlanPrinter::lookup(
-    const flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>> *strings,
+    const flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>>
+        *strings,
     uint32_t number) {
   return number < sizeOf(strings) ? strings->Get(number)->str()
                                   : "?" + std::to_string(number);
@@ -159,8 +159,8 @@ void PlanPrinter::print() {
     os << "workspace " << i << " " << plan.workspaces()->Get(i)->name()->str()
        << ": " << plan.workspaces()->Get(i)->bytes() << " bytes\n";
   for (size_t i = 0; i < sizeOf(plan.constants()); ++i)
-    os << "constant " << i << ": "
-       << sizeOf(plan.constants()->Get(i)->data()) << " bytes\n";
+    os << "constant " << i << ": " << sizeOf(plan.constants()->Get(i)->data())
+       << " bytes\n";
   for (size_t i = 0; i < sizeOf(plan.programs()); ++i)
     print(*plan.programs()->Get(i));
 }

@@ -42,15 +42,12 @@ public:
   LogicalResult write(std::string &bytes);
 
 private:
-  template <typename T>
-  using Offset = flatbuffers::Offset<T>;
-  template <typename T>
-  using Vector = std::vector<flatbuffers::Offset<T>>;
+  template <typename T> using Offset = flatbuffers::Offset<T>;
+  template <typename T> using Vector = std::vector<flatbuffers::Offset<T>>;
 
   FailureOr<Offset<plan::Program>> writeProgram(func::FuncOp function);
-  FailureOr<Offset<plan::Argument>> writeArgument(func::FuncOp function,
-                                                  unsigned number,
-                                                  PlanTensors &tensors);
+  FailureOr<Offset<plan::Argument>>
+  writeArgument(func::FuncOp function, unsigned number, PlanTensors &tensors);
   LogicalResult writeBody(Block &block, PlanTensors &tensors,
                           Vector<plan::Step> &steps);
   FailureOr<Offset<plan::Call>> writeCall(te_rt::CallOp call,
@@ -118,10 +115,10 @@ PlanWriter::writeCall(te_rt::CallOp call, PlanTensors &tensors) {
   }
   OpCost cost = call.getCost();
   plan::Cost costs(cost.launches, cost.bytes, cost.flops, cost.hostSyncs);
-  return plan::CreateCallDirect(
-      builder, functions[call.getFunction()], &slots, &attributes,
-      locations[describe(call.getLoc())],
-      costClasses[stringifyCostClass(cost.costClass)], &costs);
+  return plan::CreateCallDirect(builder, functions[call.getFunction()], &slots,
+                                &attributes, locations[describe(call.getLoc())],
+                                costClasses[stringifyCostClass(cost.costClass)],
+                                &costs);
 }
 
 LogicalResult PlanWriter::writeBody(Block &block, PlanTensors &tensors,
@@ -131,13 +128,14 @@ LogicalResult PlanWriter::writeBody(Block &block, PlanTensors &tensors,
       auto written = writeCall(call, tensors);
       if (failed(written))
         return failure();
-      steps.push_back(plan::CreateStep(builder, plan::StepKind::Call,
-                                       written->Union()));
+      steps.push_back(
+          plan::CreateStep(builder, plan::StepKind::Call, written->Union()));
     } else if (auto loop = dyn_cast<scf::ForOp>(op)) {
       std::optional<APInt> trips = loop.getStaticTripCount();
       if (!trips || loop.getNumResults())
-        return loop.emitOpError("must have constant bounds and carry nothing to "
-                                "be written to a plan: run te-lower first");
+        return loop.emitOpError(
+            "must have constant bounds and carry nothing to "
+            "be written to a plan: run te-lower first");
       Vector<plan::Step> body;
       if (failed(writeBody(*loop.getBody(), tensors, body)))
         return failure();
@@ -218,10 +216,10 @@ PlanWriter::writeProgram(func::FuncOp function) {
     auto value = function->getAttrOfType<IntegerAttr>(name);
     return value ? value.getInt() : otherwise;
   };
-  return plan::CreateProgramDirect(
-      builder, function.getName().str().c_str(), &arguments, &tensors.tensors,
-      &steps, getInt(TERuntimeDialect::kArenaBytesAttr, 0),
-      getInt(TEDialect::kRanksAttr, 1));
+  return plan::CreateProgramDirect(builder, function.getName().str().c_str(),
+                                   &arguments, &tensors.tensors, &steps,
+                                   getInt(TERuntimeDialect::kArenaBytesAttr, 0),
+                                   getInt(TEDialect::kRanksAttr, 1));
 }
 
 LogicalResult PlanWriter::write(std::string &bytes) {

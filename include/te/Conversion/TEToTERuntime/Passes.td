@@ -36,6 +36,10 @@ def ConvertTEToTERuntimePass
   let dependentDialects = ["::mlir::te_rt::TERuntimeDialect",
                            "::mlir::scf::SCFDialect",
                            "::mlir::arith::ArithDialect"];
+  let options = [
+    Option<"reuseBuffers", "reuse-buffers", "bool", /*default=*/"true",
+           "Let values share buffers; without it each has its own, and the "
+           "results are the same: tests compare the two">];
 }
 
 #endif // TE_CONVERSION_TETOTERUNTIME_PASSES

@@ -17,9 +17,9 @@ class Error;
 
 namespace mlir::te {
 
-/// Writes the functions of `module`, lowered by te-lower, as the bytes of a plan
-/// (runtime/schema/plan.fbs). Emits an error at what is not lowered, or has no
-/// form in a plan, and fails.
+/// Writes the functions of `module`, lowered by te-lower, as the bytes of a
+/// plan (runtime/schema/plan.fbs). Emits an error at what is not lowered, or
+/// has no form in a plan, and fails.
 LogicalResult translateToPlan(ModuleOp module, std::string &bytes);
 
 /// Prints a plan for people. The bytes may be anything: an error says what is

@@ -37,7 +37,8 @@ ParseResult CallOp::parse(OpAsmParser &parser, OperationState &result) {
   SmallVector<Type> types;
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseSymbolName(function) ||
-      parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Paren, parseSlot) ||
+      parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Paren,
+                                     parseSlot) ||
       parser.parseKeyword("scalars") ||
       parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Paren,
                                      parseScalar) ||
@@ -160,17 +161,18 @@ CallOp te_rt::createCopy(OpBuilder &builder, Location loc, Value input,
                          Value output) {
   using Slot = te::RuntimeSlot;
   int64_t bytes = cast<BufferType>(output.getType()).getBytes();
-  return createCall(builder, loc,
-                    {"copy", {Slot::in(input), Slot::out(output)}, {}},
-                    [](Value value) { return value; }, getCopyCost(2 * bytes));
+  return createCall(
+      builder, loc, {"copy", {Slot::in(input), Slot::out(output)}, {}},
+      [](Value value) { return value; }, getCopyCost(2 * bytes));
 }
 
 CallOp te_rt::createFill(OpBuilder &builder, Location loc, Value output,
                          double value) {
   int64_t bytes = cast<BufferType>(output.getType()).getBytes();
-  return createCall(builder, loc,
-                    {"fill",
-                     {te::RuntimeSlot::out(output)},
-                     {builder.getF64FloatAttr(value)}},
-                    [](Value value) { return value; }, getCopyCost(bytes));
+  return createCall(
+      builder, loc,
+      {"fill",
+       {te::RuntimeSlot::out(output)},
+       {builder.getF64FloatAttr(value)}},
+      [](Value value) { return value; }, getCopyCost(bytes));
 }

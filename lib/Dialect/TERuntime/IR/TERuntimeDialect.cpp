@@ -43,8 +43,8 @@ TERuntimeDialect::verifyOperationAttribute(Operation *op,
   auto bytes = dyn_cast<IntegerAttr>(attribute.getValue());
   if (!bytes || !bytes.getType().isInteger(64) || bytes.getInt() < 0)
     return op->emitOpError()
-           << kArenaBytesAttr
-           << " must be a non-negative i64, but got " << attribute.getValue();
+           << kArenaBytesAttr << " must be a non-negative i64, but got "
+           << attribute.getValue();
   return success();
 }
 
@@ -54,9 +54,9 @@ LogicalResult TERuntimeDialect::verifyRegionArgAttribute(
     return success();
   auto direction = dyn_cast<StringAttr>(attribute.getValue());
   if (!direction || (direction != "in" && direction != "out"))
-    return op->emitOpError() << kDirectionAttr << " of argument " << arg
-                             << " must be \"in\" or \"out\", but got "
-                             << attribute.getValue();
+    return op->emitOpError()
+           << kDirectionAttr << " of argument " << arg
+           << " must be \"in\" or \"out\", but got " << attribute.getValue();
   return success();
 }
 
@@ -83,8 +83,7 @@ Type BufferType::parse(AsmParser &parser) {
   if (parser.parseLess() || parser.parseDimensionList(shape) ||
       parser.parseType(element))
     return {};
-  if (succeeded(parser.parseOptionalComma()) &&
-      parser.parseAttribute(encoding))
+  if (succeeded(parser.parseOptionalComma()) && parser.parseAttribute(encoding))
     return {};
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseGreater())
@@ -178,6 +177,6 @@ void CostAttr::print(AsmPrinter &printer) const {
 }
 
 te::OpCost CostAttr::getCost() const {
-  return {getCostClass(), getLaunches(), getBytes(),
+  return {getCostClass(), getLaunches(),  getBytes(),
           getFlops(),     getHostSyncs(), getProduct()};
 }

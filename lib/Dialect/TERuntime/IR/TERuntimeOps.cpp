@@ -40,8 +40,7 @@ WorkspaceOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
 // ConstantOp
 //===----------------------------------------------------------------------===//
 
-void ConstantOp::build(OpBuilder &, OperationState &state,
-                       ElementsAttr value) {
+void ConstantOp::build(OpBuilder &, OperationState &state, ElementsAttr value) {
   state.getOrAddProperties<Properties>().value = value;
   state.addTypes(BufferType::get(cast<RankedTensorType>(value.getType())));
 }
@@ -88,9 +87,10 @@ void MemberOp::build(OpBuilder &builder, OperationState &state, Value packed,
   build(builder, state, packed, index, IntegerAttr());
 }
 
-LogicalResult
-MemberOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
-                           Adaptor adaptor, SmallVectorImpl<Type> &types) {
+LogicalResult MemberOp::inferReturnTypes(MLIRContext *,
+                                         std::optional<Location> location,
+                                         Adaptor adaptor,
+                                         SmallVectorImpl<Type> &types) {
   auto packed = dyn_cast<BufferType>(adaptor.getPacked().getType());
   if (!packed || packed.getTensor().getRank() < 1)
     return emitOptionalError(
@@ -116,7 +116,8 @@ ParseResult MemberOp::parse(OpAsmParser &parser, OperationState &result) {
     result.getOrAddProperties<Properties>().index =
         parser.getBuilder().getI64IntegerAttr(index);
   }
-  if (parser.parseRSquare() || parser.parseOptionalAttrDict(result.attributes) ||
+  if (parser.parseRSquare() ||
+      parser.parseOptionalAttrDict(result.attributes) ||
       parser.parseColonType(type) ||
       parser.resolveOperand(packed, type, result.operands))
     return failure();
@@ -148,11 +149,12 @@ void MemberOp::print(OpAsmPrinter &printer) {
 /// The loop whose counter `index` is, if its bounds and step are constants.
 static scf::ForOp getCountingLoop(Value index) {
   auto argument = dyn_cast<BlockArgument>(index);
-  auto loop = argument ? dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp())
-                       : scf::ForOp();
+  auto loop = argument
+                  ? dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp())
+                  : scf::ForOp();
   if (!loop || loop.getInductionVar() != index ||
-      !getConstantIntValue(loop.getLowerBound()) ||
-      !loop.getConstantStep() || !loop.getStaticTripCount())
+      !getConstantIntValue(loop.getLowerBound()) || !loop.getConstantStep() ||
+      !loop.getStaticTripCount())
     return {};
   return loop;
 }

@@ -26,8 +26,8 @@ static void number(Operation *op, unsigned &next,
   spans[op] = {begin, next - 1};
 }
 
-/// Extends [begin, end] by all uses of `value` and of views of it, each as it is
-/// seen from `block`: a use in a loop below counts as the whole loop.
+/// Extends [begin, end] by all uses of `value` and of views of it, each as it
+/// is seen from `block`: a use in a loop below counts as the whole loop.
 static void addUses(Value value, Block *block,
                     const DenseMap<Operation *, Span> &spans, Span &live) {
   for (Operation *user : value.getUsers()) {

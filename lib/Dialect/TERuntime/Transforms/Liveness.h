@@ -20,7 +20,8 @@ struct LiveBuffer {
   unsigned begin, end;
 };
 
-/// Those of a function that are used and not empty, in order of their te_rt.alloc.
+/// Those of a function that are used and not empty, in order of their
+/// te_rt.alloc.
 SmallVector<LiveBuffer> getLiveBuffers(func::FuncOp function);
 
 } // namespace mlir::te_rt

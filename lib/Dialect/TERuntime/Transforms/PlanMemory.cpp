@@ -61,7 +61,8 @@ struct PlanMemoryPass : te_rt::impl::PlanMemoryPassBase<PlanMemoryPass> {
   void runOnOperation() override {
     func::FuncOp function = getOperation();
     if (alignment < 1) {
-      function.emitError("te-plan-memory: alignment must be at least 1, but got ")
+      function.emitError(
+          "te-plan-memory: alignment must be at least 1, but got ")
           << alignment;
       return signalPassFailure();
     }

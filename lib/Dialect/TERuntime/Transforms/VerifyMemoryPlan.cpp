@@ -30,8 +30,7 @@ static LogicalResult verifyBounds(func::FuncOp function) {
              WalkResult::interrupt();
     if (!arena)
       return function.emitOpError("has no ")
-                 << TERuntimeDialect::kArenaBytesAttr
-                 << ": run te-plan-memory",
+                 << TERuntimeDialect::kArenaBytesAttr << ": run te-plan-memory",
              WalkResult::interrupt();
     int64_t end = *alloc.getOffset() + alloc.getBuffer().getType().getBytes();
     if (!alloc.getBuffer().use_empty() && end > arena.getInt())
@@ -59,10 +58,10 @@ static LogicalResult verifyOverlaps(ArrayRef<LiveBuffer> buffers) {
       return std::to_string(getOffset(buffer)) + " to " +
              std::to_string(getOffset(buffer) + buffer.bytes);
     };
-    InFlightDiagnostic error =
-        AllocOp(a.alloc).emitOpError("lies in bytes ")
-        << bytes(a) << " of the arena while another buffer lives in "
-        << bytes(b);
+    InFlightDiagnostic error = AllocOp(a.alloc).emitOpError("lies in bytes ")
+                               << bytes(a)
+                               << " of the arena while another buffer lives in "
+                               << bytes(b);
     error.attachNote(AllocOp(b.alloc).getLoc()) << "the other buffer";
     return error;
   };
@@ -71,8 +70,7 @@ static LogicalResult verifyOverlaps(ArrayRef<LiveBuffer> buffers) {
     for (; ended < ends.size() && ends[ended].first < begin; ++ended)
       alive.erase(getOffset(*ends[ended].second));
     auto next = alive.lower_bound(getOffset(*buffer));
-    if (next != alive.end() &&
-        next->first < getOffset(*buffer) + buffer->bytes)
+    if (next != alive.end() && next->first < getOffset(*buffer) + buffer->bytes)
       return refuse(*buffer, *next->second);
     if (next != alive.begin()) {
       const LiveBuffer *before = std::prev(next)->second;

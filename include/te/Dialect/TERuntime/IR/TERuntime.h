@@ -27,8 +27,7 @@ namespace mlir::te_rt {
 
 /// Calls this function of the runtime, at the cost `cost`.
 CallOp createCall(OpBuilder &builder, Location loc, const te::RuntimeCall &call,
-                  function_ref<Value(Value)> getBuffer,
-                  const te::OpCost &cost);
+                  function_ref<Value(Value)> getBuffer, const te::OpCost &cost);
 /// output = input.
 CallOp createCopy(OpBuilder &builder, Location loc, Value input, Value output);
 /// Every element of output becomes `value`.
