@@ -335,7 +335,7 @@ TEST(PlanFile, ConstantOutOfAlignment) {
   FinishPlanBuffer(builder, root.Finish());
   Bytes bytes(builder.GetBufferPointer(),
               builder.GetBufferPointer() + builder.GetSize());
-  EXPECT_THAT(load(bytes).message, HasSubstr("wanted a multiple of 64"));
+  EXPECT_THAT(load(bytes).message, HasSubstr("wanted a multiple of 32"));
 }
 
 TEST(PlanFile, NullArguments) {
