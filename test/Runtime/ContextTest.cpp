@@ -69,7 +69,8 @@ TEST(Context, RefusesExtentsAndTypesOutOfRange) {
   negative.t.shape[0] = -4;
   huge.t.rank = 2;
   huge.t.shape[0] = huge.t.shape[1] = int64_t(1) << 40;
-  noType.t.dtype = static_cast<te_rt_dtype>(42);
+  const int32_t number = 42;
+  std::memcpy(&noType.t.dtype, &number, sizeof(number));
   noData.t.data = nullptr;
   EXPECT_FAILS(context, te_rt_copy(context.get(), negative, output),
                TE_RT_INVALID_ARGUMENT, "input: found shape [-4]");

@@ -117,8 +117,9 @@ TEST(Numeric, BF16KeepsItsOwnValuesAndRoundsToEven) {
 TEST(Numeric, F16) {
   for (int bits = 0; bits < 65536; ++bits) {
     float value = halfToFloat(static_cast<uint16_t>(bits));
-    if (!std::isnan(value))
+    if (!std::isnan(value)) {
       ASSERT_EQ(floatToHalf(value), bits) << value;
+    }
   }
   EXPECT_EQ(halfToFloat(0x3c00), 1.0f);
   EXPECT_EQ(halfToFloat(0x0001), 0x1p-24f);

@@ -59,7 +59,12 @@ struct Tensor {
   Tensor(const Tensor &other) : t(other.t), bytes(other.bytes) {
     t.data = bytes.data();
   }
-  Tensor &operator=(const Tensor &) = delete;
+  Tensor &operator=(const Tensor &other) {
+    t = other.t;
+    bytes = other.bytes;
+    t.data = bytes.data();
+    return *this;
+  }
 
   Tensor &scales(te_rt_scale_layout layout, int32_t rows = 0, int32_t cols = 0,
                  int32_t groups = 0) {

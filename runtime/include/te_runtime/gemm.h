@@ -24,7 +24,7 @@ typedef enum te_rt_ragged {
  *   lhs_scales  opt     scales of lhs as stored; needed for FP8
  *   rhs         in      [N, K], with transpose_rhs [K, N]
  *   rhs_scales  opt     likewise
- *   bias        opt     [N] BF16 or F32
+ *   bias        opt     [N] BF16 or F32; not with REDUCTION
  *   offsets     opt     I32 [E+1], for a ragged product
  *   result      in/out  [M, N] BF16 or F32; read only with accumulate
  *

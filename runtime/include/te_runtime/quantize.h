@@ -22,9 +22,11 @@ extern "C" {
  *
  *   input     in   [M, K], ragged [C, K] with offsets, or packed [E, M, K];
  *                  BF16 or F32
- *   scale     opt  F32 [] or, for a group, [E]: the multiplier s to use (delayed
- *                  scaling). Absent: s comes from the amax of each block
- *   amax      opt  F32 as scale: the largest magnitude so far
+ *   scale     opt  F32 [] or, for all members of a group, [E]: the multiplier s to
+ *                  use (delayed scaling). Absent: s comes from the amax of each
+ *                  block
+ *   amax      opt  F32 as scale: the largest magnitude so far. With `member` both are
+ *                  [], while scales of TENSOR have all E
  *   noop      opt  F32 []: at 1.0 the call returns and writes nothing
  *   offsets   opt  I32 [E+1]
  *   values    opt  FP8, shape of input

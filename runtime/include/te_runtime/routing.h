@@ -23,8 +23,8 @@ extern "C" {
  *   offsets  opt  I32 [E+1]
  *
  * A pair whose row would be `capacity` or more gets -1 and is not counted, and
- * the context's overflow flag is set. An index outside [-1, E) is an error on
- * the ref backend. */
+ * the context's overflow flag is set; no offset passes `capacity`. An index
+ * outside [-1, E) is an error on the ref backend. */
 te_rt_status te_rt_routing_map(te_rt_context *context,
                                const te_rt_tensor *indices,
                                const te_rt_tensor *row_map,
@@ -100,9 +100,9 @@ te_rt_status te_rt_unpad(te_rt_context *context, const te_rt_tensor *input,
                          const te_rt_tensor *to, const te_rt_tensor *output,
                          const te_rt_tensor *out_probs);
 
-/* Where each token goes among R ranks with E experts each: expert x of all lives
- * on rank x / E. A token is sent once to each rank that holds one of its experts.
- * All ranks of the communicator meet here.
+/* Where each token goes among R = `ranks` ranks with E = `num_experts` experts
+ * each: expert x of all lives on rank x / E. A token is sent once to each rank
+ * that holds one of its experts. All ranks of the communicator meet here.
  *
  *   indices       in   I32 [T, k]: an expert in [0, R*E), or -1
  *   handle        out  I32 [T, R]: the row of token t among those that rank r

@@ -8,6 +8,7 @@
 #include "comm/communicator.h"
 
 #include <algorithm>
+#include <cstring>
 
 using namespace te_rt;
 
@@ -113,18 +114,25 @@ void Checker::list(const char *name, te_rt_tensor_list list, int64_t count,
                    bool mayBeEmpty) {
   if (list.count == 0 && mayBeEmpty)
     return;
-  if (list.count != count)
+  if (list.count != count || count < 0)
     finding(name, std::to_string(list.count) + " tensors",
-            std::to_string(count) + (mayBeEmpty ? " or none" : ""));
+            count < 0 ? "0 or more"
+                      : std::to_string(count) + (mayBeEmpty ? " or none" : ""));
   else if (count > 0 && !list.items)
     finding(name, "NULL items", std::to_string(count) + " tensors");
 }
 
 void Checker::wellFormed(const std::string &name, const te_rt_tensor &tensor) {
+  // Whatever a caller of C wrote there: not loaded as an enum until it is one.
+  int32_t dtype, layout;
+  std::memcpy(&dtype, &tensor.dtype, sizeof(dtype));
+  std::memcpy(&layout, &tensor.layout, sizeof(layout));
+  if (dtype < TE_RT_F32 || dtype > TE_RT_U8)
+    return finding(name, "dtype " + std::to_string(dtype), "a te_rt_dtype");
+  if (layout < TE_RT_NOT_SCALES || layout > TE_RT_SWIZZLED)
+    return finding(name, "layout " + std::to_string(layout),
+                   "a te_rt_scale_layout");
   int64_t size = elementSize(tensor.dtype);
-  if (size == 0)
-    return finding(name, "dtype " + std::to_string(tensor.dtype),
-                   "a te_rt_dtype");
   if (tensor.rank < 0 || tensor.rank > TE_RT_MAX_RANK)
     return finding(name, "rank " + std::to_string(tensor.rank), "rank 0 to 4");
   // The product of all extents but zeros must fit, so that later products of
@@ -179,9 +187,8 @@ void Checker::scales(const Arg &arg, int64_t rows, int64_t cols,
       finding(groupsName, scales.groups, groups);
     return;
   }
-  if (scales.layout < TE_RT_COMPACT || scales.layout > TE_RT_SWIZZLED)
-    return finding(arg.label(), "layout " + std::to_string(scales.layout),
-                   "a layout of scales");
+  if (scales.layout == TE_RT_NOT_SCALES)
+    return finding(arg.label(), "layout NOT_SCALES", "a layout of scales");
   if (scales.block_rows < 1 || scales.block_cols < 1)
     return finding(arg.label(),
                    "blocks of " + std::to_string(scales.block_rows) + " x " +

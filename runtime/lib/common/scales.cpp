@@ -50,7 +50,9 @@ ScaleGrid::ScaleGrid(const te_rt_tensor &scales, int64_t rows, int64_t cols,
     strideRow = gridCols;
     strideCol = 1;
   }
-  elements = shape[0] * shape[1];
+  // No tensor has that many; a descriptor may claim so before it is refused.
+  if (__builtin_mul_overflow(shape[0], shape[1], &elements))
+    elements = INT64_MAX;
 }
 
 // Tiles of 128 x 4 scales, 512 bytes each, in rows of tiles; within a tile row

@@ -256,13 +256,14 @@ static void verifyInit(const Where &where, const plan::Argument &source,
                  " of rank ", info.tensor.rank);
 }
 
+using ArgumentsByName = std::map<std::string_view, const te_rt_argument_info *>;
+
 /// `next` names an argument of direction Out and the same type.
-static void verifyNext(
-    const Where &where, const te_rt_argument_info &info,
-    const std::map<std::string_view, const te_rt_argument_info *> &byName) {
-  auto found = byName.find(info.next);
-  if (found == byName.end())
-    where.refuse("next is '", info.next, "', which is not an argument");
+static void verifyNext(const Where &where, const te_rt_argument_info &info,
+                       const ArgumentsByName &results) {
+  auto found = results.find(info.next);
+  if (found == results.end())
+    where.refuse("next is '", info.next, "', wanted an argument that is Out");
   const te_rt_argument_info &next = *found->second;
   if (next.direction != TE_RT_OUT)
     where.refuse("next is '", info.next, "' of direction ",
@@ -285,7 +286,8 @@ void te_rt::interp::verifyArguments(Verification &v,
                                     Program &program) {
   uint32_t count = sizeOf(source.arguments());
   program.arguments.resize(count);
-  std::map<std::string_view, const te_rt_argument_info *> byName;
+  // A state and its next value share a name: one is read, the other written.
+  ArgumentsByName inputs, results;
   for (uint32_t i = 0; i < count; ++i) {
     const plan::Argument &from = *source.arguments()->Get(i);
     Argument &argument = program.arguments[i];
@@ -295,12 +297,15 @@ void te_rt::interp::verifyArguments(Verification &v,
     info.name = verifyString(v.where, "name", from.name());
     if (!*info.name)
       v.where.refuse("name is empty, wanted a name");
-    if (!byName.emplace(info.name, &info).second)
-      v.where.refuse("name '", info.name,
-                     "' is taken by an earlier one, "
-                     "wanted another name");
     verifyEnum(v.where, "direction", from.direction());
     info.direction = te_rt_direction(from.direction());
+    if ((info.direction != TE_RT_OUT &&
+         !inputs.emplace(info.name, &info).second) ||
+        (info.direction != TE_RT_IN &&
+         !results.emplace(info.name, &info).second))
+      v.where.refuse("name '", info.name,
+                     "' is taken by an earlier one of this direction, "
+                     "wanted another name");
     const Tensor &tensor =
         verifyArgumentTensor(v.where, program, i, from.tensor());
     info.tensor = tensor.descriptor;
@@ -315,6 +320,6 @@ void te_rt::interp::verifyArguments(Verification &v,
     const te_rt_argument_info &info = program.arguments[i].info;
     Where::Scope scope(v.where, "argument", i, info.name);
     if (*info.next)
-      verifyNext(v.where, info, byName);
+      verifyNext(v.where, info, results);
   }
 }

@@ -7,6 +7,8 @@
 #include "ref/backend.h"
 #include "common/check.h"
 
+#include <algorithm>
+
 using namespace te_rt;
 
 const BackendTable &ref::table() {
@@ -41,6 +43,7 @@ te_rt_status ref::checkRows(te_rt_context *context, const char *name,
                             const te_rt_tensor &map, int64_t capacity,
                             bool once) {
   const int32_t *rows = data<int32_t>(map);
+  capacity = std::min<int64_t>(capacity, int64_t(1) << 31);
   std::vector<bool> taken(once ? static_cast<size_t>(capacity) : 0);
   for (int64_t i = 0, count = numElements(map); i < count; ++i) {
     if (rows[i] == -1)

@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ref/cast.h"
-#include "common/numeric.h"
+#include "ref/rows.h"
 
 #include <algorithm>
 
@@ -14,38 +14,6 @@ using namespace te_rt::ref;
 
 namespace {
 constexpr int64_t kTile = 128;
-
-/// The magnitude's bits, which order as the magnitudes do; NaN gives 0.
-template <typename T> inline int32_t orderedMagnitude(T value) {
-  int32_t bits = floatBits(toFloat(value)) & kMagnitudeMask;
-  return bits > kInfinityBits ? 0 : bits;
-}
-
-template <typename T> int32_t rowAmax(const T *row, int64_t count) {
-  int32_t amax = 0;
-  for (int64_t j = 0; j < count; ++j)
-    amax = std::max(amax, orderedMagnitude(row[j]));
-  return amax;
-}
-
-template <typename T>
-void columnAmax(const T *row, int64_t count, int32_t *amax) {
-  for (int64_t j = 0; j < count; ++j)
-    amax[j] = std::max(amax[j], orderedMagnitude(row[j]));
-}
-
-template <typename Format, typename T>
-void castRow(const T *row, int64_t count, float scale, uint8_t *codes) {
-  for (int64_t j = 0; j < count; ++j)
-    codes[j] = encodeFp8<Format>(toFloat(row[j]) * scale);
-}
-
-template <typename Format, typename T>
-void castRowByColumn(const T *row, int64_t count, const float *scales,
-                     uint8_t *codes) {
-  for (int64_t j = 0; j < count; ++j)
-    codes[j] = encodeFp8<Format>(toFloat(row[j]) * scales[j]);
-}
 
 /// out[j * stride + i] = codes[i * width + j], in pieces that stay in registers
 /// and lines of cache.
@@ -90,14 +58,14 @@ template <typename Format, typename T> struct Tile {
       castWith(task.scale, buffer);
     } else if (task.blockRows == 1) {
       for (int64_t i = 0; i < rows; ++i)
-        castRow<Format>(input(i), cols, choose(rowAmax(input(i), cols), i, 0),
-                        codes(i, buffer));
+        castRow(Format(), input(i), cols,
+                choose(rowAmax(input(i), cols, 0), i, 0), codes(i, buffer));
     } else if (task.blockCols == 1) {
       castColumns(buffer);
     } else {
       int32_t amax = 0;
       for (int64_t i = 0; i < rows; ++i)
-        amax = std::max(amax, rowAmax(input(i), cols));
+        amax = rowAmax(input(i), cols, amax);
       castWith(choose(amax, 0, 0), buffer);
     }
     if (task.transposed)
@@ -108,7 +76,7 @@ template <typename Format, typename T> struct Tile {
 private:
   void castWith(float scale, uint8_t *buffer) const {
     for (int64_t i = 0; i < rows; ++i)
-      castRow<Format>(input(i), cols, scale, codes(i, buffer));
+      castRow(Format(), input(i), cols, scale, codes(i, buffer));
   }
   void castColumns(uint8_t *buffer) const {
     int32_t amax[kTile] = {};
@@ -118,7 +86,7 @@ private:
     for (int64_t j = 0; j < cols; ++j)
       scales[j] = choose(amax[j], 0, j);
     for (int64_t i = 0; i < rows; ++i)
-      castRowByColumn<Format>(input(i), cols, scales, codes(i, buffer));
+      castRow(Format(), input(i), cols, scales, codes(i, buffer));
   }
 };
 } // namespace
@@ -127,7 +95,9 @@ int64_t CastTask::stripRows() const {
   return !scales || blockRows == 1 ? kTile : blockRows;
 }
 
-int64_t CastTask::numStrips() const { return ceilDiv(rows, stripRows()); }
+int64_t CastTask::numStrips() const {
+  return cols ? ceilDiv(rows, stripRows()) : 0;
+}
 
 void ref::castStrip(const CastTask &task, int64_t strip) {
   int64_t row0 = strip * task.stripRows();
@@ -150,7 +120,8 @@ float ref::largestMagnitude(const char *input, te_rt_dtype type,
                             int64_t count) {
   int32_t amax = 0;
   withFloatType(type, [&](auto element) {
-    amax = rowAmax(reinterpret_cast<const decltype(element) *>(input), count);
+    amax =
+        rowAmax(reinterpret_cast<const decltype(element) *>(input), count, 0);
   });
   return bitsFloat(amax);
 }

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ref/dequantize.h"
+#include "ref/rows.h"
 
 #include <algorithm>
 
@@ -49,8 +50,7 @@ void Operand::convertRow(int64_t member, const Group &group, int64_t row,
   const uint8_t *codes = at<uint8_t>(member, row, col0);
   const float *decode = decodeTable(values.dtype);
   auto run = [&](int64_t begin, int64_t end, float scale) {
-    for (int64_t j = begin; j < end; ++j)
-      fromFloat(decode[codes[j]] * scale, output[j]);
+    decodeRow(codes + begin, end - begin, decode, scale, output + begin);
   };
   if (scales->layout == TE_RT_TENSOR) {
     int64_t index = values.rank == 3 ? member : group.index;

@@ -1,0 +1,80 @@
+//===- LayerConfig.h - what an expert layer is built from -------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_BUILDERS_LAYERCONFIG_H
+#define TE_BUILDERS_LAYERCONFIG_H
+
+#include "te/Builders/Recipe.h"
+#include "llvm/Support/Error.h"
+
+namespace mlir::te {
+
+/// The expert layer of a published model.
+struct Model {
+  StringRef name;
+  int64_t hidden, ffn, experts, topK;
+};
+
+/// All known models.
+ArrayRef<Model> getModels();
+/// The model of this name, or null.
+const Model *findModel(StringRef name);
+
+enum class Direction { Forward, Training };
+
+/// How tokens reach the ranks of their experts.
+enum class Dispatch {
+  None, ///< they do not: each rank routes its tokens among its own experts
+  BF16, ///< as bf16 rows
+  FP8,  ///< as FP8 rows and their scales
+};
+
+struct LayerConfig {
+  /// Tokens of one micro-batch on one rank.
+  int64_t tokens = 256;
+  int64_t hidden = 0;
+  /// Width of the activation of one expert; fc1 computes twice as much.
+  int64_t ffn = 0;
+  /// Experts on this rank.
+  int64_t localExperts = 0;
+  /// Experts that a token is routed to.
+  int64_t topK = 0;
+  int64_t microbatches = 1;
+  /// Ranks among which the experts are spread.
+  int64_t ranks = 1;
+  const Recipe *recipe = findRecipe("bf16");
+  Direction direction = Direction::Forward;
+  Dispatch dispatch = Dispatch::None;
+  /// Weights are cast once in a step, into workspaces that outlive it, not in
+  /// each micro-batch. Without meaning where the recipe casts nothing.
+  bool cachedWeights = false;
+  std::string target = "sm_90";
+  /// Of delayed scaling: steps in an amax history, and how it is read.
+  int64_t amaxHistory = 1024;
+  int64_t margin = 0;
+  AmaxAlgorithm amaxAlgorithm = AmaxAlgorithm::Max;
+
+  bool isTraining() const { return direction == Direction::Training; }
+  /// Experts among which a token is routed.
+  int64_t getRoutedExperts() const {
+    return dispatch == Dispatch::None ? localExperts : localExperts * ranks;
+  }
+  /// Rows that may reach this rank in a micro-batch.
+  int64_t getReceivedTokens() const {
+    return dispatch == Dispatch::None ? tokens : tokens * ranks;
+  }
+  /// Rows of the experts of this rank, at most: before and after padding.
+  int64_t getDenseCapacity() const;
+  int64_t getCapacity() const;
+
+  /// An error that begins with the name of a field in the spelling of te-gen's
+  /// options, and tells the value found and the value wanted.
+  llvm::Error verify() const;
+};
+
+} // namespace mlir::te
+
+#endif // TE_BUILDERS_LAYERCONFIG_H

@@ -1,0 +1,118 @@
+//===- GemmOps.td - matrix products of experts -----------------*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_DIALECT_TE_IR_GEMMOPS
+#define TE_DIALECT_TE_IR_GEMMOPS
+
+include "te/Dialect/TE/IR/TEAttrs.td"
+
+class TE_ProductOp<string mnemonic, list<Trait> traits = []>
+    : TE_Op<mnemonic, !listconcat([
+        Pure, AttrSizedOperandSegments,
+        DeclareOpInterfaceMethods<TE_DestinationOpInterface>], traits),
+        ["getOperandLayouts", "getScaledData"]>;
+
+def TE_GemmOp : TE_ProductOp<"gemm", [
+    DeclareOpInterfaceMethods<TE_MemberOpInterface, [
+      "getMemberOperandName", "isMemberResult", "formGroup"]>]> {
+  let summary = "a matrix product, dense or of one expert";
+  let description = [{
+    ```
+    result[m, n] = sum over k of lhs[m, k] * rhs[n, k]  (+ bias[n])  (+ outs[m, n])
+    ```
+
+    Operands are M x K and N x K, or with `transpose_lhs`, `transpose_rhs` K x M and
+    K x N. FP8 operands come with their scales, and are taken as
+    `values * scale of the block`; sums are in F32. With `accumulate` the product,
+    rounded to the type of the result, is added to the destination.
+
+    With `groups(...)` a dimension is ragged. `over rows`: lhs is C x K, the result
+    C x N, and group `member` alone takes part. `over reduction`: lhs is M x C, rhs
+    N x C, and the sum is over the rows of group `member`; an empty group gives zeros
+    (with `accumulate`: what is there).
+
+    Constraints:
+    * (G1) `lhs` and `rhs` have rank 2 and one length of reduction.
+    * (G2) `result` is M x N.
+    * (G3) an FP8 operand has scales, another has none; `scales` carry a `#te.scales`
+      encoding and have the shape which it gives for the operand.
+    * (G4) FP8 operands are not transposed.
+    * (G5) not both operands are `f8E5M2`.
+    * (G6) blocks: both `<tensor>`, or one row high, or one one row high and the other
+      square; `gemm_ready` unless `<tensor>`.
+    * (G7) `bias` has N values.
+    * (G8) `groups`, `member` and `over` come together, and the member is one of the
+      groups; without them the product is dense.
+    * (G9) with `accumulate`, and with `over rows`, there is a destination.
+
+    Example:
+
+    ```mlir
+    %y = te.gemm %x scales(%xs), %w scales(%ws) groups(%offsets) member 3 over rows outs(%y0)
+      : (tensor<896x256xf8E4M3FN>, tensor<2x896xf32, #te.scales<1 x 128, gemm_ready>>,
+         tensor<512x256xf8E4M3FN>, tensor<4x4xf32, #te.scales<128 x 128, gemm_ready>>,
+         tensor<9xi32, #te.host>, tensor<896x512xbf16>) -> tensor<896x512xbf16>
+    ```
+  }];
+  let arguments = (ins
+    TE_DataTensor:$lhs, Optional<TE_ScalesTensor>:$lhs_scales,
+    TE_DataTensor:$rhs, Optional<TE_ScalesTensor>:$rhs_scales,
+    Optional<TE_FloatTensor>:$bias, Optional<TE_I32Tensor>:$offsets,
+    Optional<TE_FloatTensor>:$outs, OptionalAttr<I64Attr>:$member,
+    OptionalAttr<TE_RaggedAttr>:$ragged, UnitAttr:$transpose_lhs,
+    UnitAttr:$transpose_rhs, UnitAttr:$accumulate);
+  let results = (outs TE_FloatTensor:$result);
+  let assemblyFormat = [{
+    $lhs (`scales` `(` $lhs_scales^ `)`)? `,` $rhs (`scales` `(` $rhs_scales^ `)`)?
+    (`bias` `(` $bias^ `)`)? (`groups` `(` $offsets^ `)`)? (`member` $member^)?
+    (`over` `` $ragged^)? (`outs` `(` $outs^ `)`)? attr-dict
+    `:` functional-type(operands, results)
+  }];
+}
+
+def TE_GroupedGemmOp : TE_ProductOp<"grouped_gemm", [
+    DeclareOpInterfaceMethods<TE_MemberOpInterface>]> {
+  let summary = "the matrix products of all experts in one launch";
+  let description = [{
+    For each group `e`, the `te.gemm` with `member e`, its offsets read on the device.
+
+    `over rows`: `rhs` (and its scales, and the bias) is one packed tensor, E x N x K, or
+    E tensors; there is one result, C x N. `over reduction`: there is one `rhs`, and
+    the results are one packed tensor, E x M x N, or E tensors.
+
+    Constraints:
+    * (GG1) `rhs` is one tensor of rank 3 or E of rank 2 (`over rows`), one of rank 2
+      (`over reduction`); `rhs_scales` is empty or has as many entries.
+    * (GG2) each product satisfies (G1) to (G7) of `te.gemm`.
+    * (GG3) `results` is one tensor (`over rows`), one packed tensor or E (`over
+      reduction`).
+    * (GG4) the number of experts is that of the groups.
+    * (GG5) with `accumulate` there are destinations.
+
+    Example:
+
+    ```mlir
+    %y = te.grouped_gemm %x scales(%xs), %w scales(%ws) groups(%offsets) over rows
+      : (tensor<896x256xf8E4M3FN>, tensor<2x896xf32, #te.scales<1 x 128, gemm_ready>>,
+         tensor<8x512x256xf8E4M3FN>, tensor<8x4x4xf32, #te.scales<128 x 128, gemm_ready>>,
+         tensor<9xi32>) -> tensor<896x512xbf16>
+    ```
+  }];
+  let arguments = (ins
+    TE_DataTensor:$lhs, Optional<TE_ScalesTensor>:$lhs_scales,
+    Variadic<TE_DataTensor>:$rhs, Variadic<TE_ScalesTensor>:$rhs_scales,
+    Variadic<TE_FloatTensor>:$bias, TE_I32Tensor:$offsets,
+    Variadic<TE_FloatTensor>:$outs, TE_RaggedAttr:$ragged,
+    UnitAttr:$transpose_lhs, UnitAttr:$transpose_rhs, UnitAttr:$accumulate);
+  let results = (outs Variadic<TE_FloatTensor>:$results);
+  let assemblyFormat = [{
+    $lhs (`scales` `(` $lhs_scales^ `)`)? `,` $rhs (`scales` `(` $rhs_scales^ `)`)?
+    (`bias` `(` $bias^ `)`)? `groups` `(` $offsets `)` `over` `` $ragged
+    (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+#endif // TE_DIALECT_TE_IR_GEMMOPS

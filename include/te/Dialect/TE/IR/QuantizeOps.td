@@ -1,0 +1,213 @@
+//===- QuantizeOps.td - casts and their scales -----------------*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_DIALECT_TE_IR_QUANTIZEOPS
+#define TE_DIALECT_TE_IR_QUANTIZEOPS
+
+include "te/Dialect/TE/IR/TEAttrs.td"
+
+class TE_CastOp<string mnemonic, list<Trait> traits = []>
+    : TE_Op<mnemonic, !listconcat([
+        Pure, AttrSizedOperandSegments, AttrSizedResultSegments,
+        DeclareOpInterfaceMethods<TE_DestinationOpInterface>], traits),
+        ["getResultLayouts", "getScaledData"]>;
+
+def TE_QuantizeOp : TE_CastOp<"quantize", [
+    DeclareOpInterfaceMethods<TE_MemberOpInterface, [
+      "getMemberOperandName", "isMemberResult", "formGroup"]>]> {
+  let summary = "casts a matrix to FP8, with one scale for each block";
+  let description = [{
+    For each block `b` that the encoding of `scales` asks for:
+
+    ```
+    amax      = max |input[i]|, NaN left out
+    s         = scale                                    if it is given
+                1                                        if amax is 0 or not finite
+                fp8_max / max(amax, epsilon)             otherwise; with
+                                  pow2_scales rounded down to a power of two
+    values[i] = fp8(input[i] * s)      (nearest even, saturating; NaN stays NaN)
+    scales[b] = 1 / s
+    amax_out  = max(amax operand, max |input|)           of each group
+    ```
+
+    `fp8_max` is 448 for `f8E4M3FN` and 57344 for `f8E5M2`. Where the division
+    overflows, the input type's largest value stands in (with `<tensor>` scales the
+    largest F32). Edge blocks may be partial.
+
+    *Rowwise* results are `values` and `scales`; *columnwise* ones, `values_t` and
+    `scales_t`, are the input quantized along its columns: stored transposed, or,
+    with `compact` blocks one column wide, as the input is. At least one pair is
+    asked for. The input may be packed (E x M x K) or ragged (`groups`). At a `noop`
+    of 1.0 nothing is written, and the results are what the destinations held.
+
+    Constraints:
+    * (Q1) at least one of the rowwise and columnwise pairs is asked for.
+    * (Q2) `scales` carries a `#te.scales` encoding, likewise `scales_t`.
+    * (Q3) `values` has the shape of `input`.
+    * (Q4) `scales` has the shape which its encoding gives for `values`.
+    * (Q5) `values_t` has the shape of `input` transposed, or, with `compact` blocks
+      one column wide, that of `input`.
+    * (Q6) `scales_t` has the shape which its encoding gives for `values_t`.
+    * (Q7) `scale` stands with `<tensor>` scales only: one value for each member of a
+      group, and with `member` one.
+    * (Q8) `amax` and `amax_out` come together: one value for each member of a group,
+      and with `member` one.
+    * (Q9) with `groups`, the groups of `<tensor>` scales and of columnwise scales are
+      those of the offsets; without, there are none.
+    * (Q10) `noop` needs destinations.
+
+    Example:
+
+    ```mlir
+    // 4096 tokens of 7168 features, so 56 scales for each token.
+    %values, %scales = te.quantize %x : tensor<4096x7168xbf16>
+      -> tensor<4096x7168xf8E4M3FN>, tensor<4096x56xf32, #te.scales<1 x 128, compact>>
+    ```
+  }];
+  let arguments = (ins
+    TE_FloatTensor:$input, Optional<TE_F32Tensor>:$scale,
+    Optional<TE_F32Tensor>:$amax, Optional<TE_F32Tensor>:$noop,
+    Optional<TE_I32Tensor>:$offsets, Variadic<AnyRankedTensor>:$outs,
+    OptionalAttr<I64Attr>:$member, UnitAttr:$pow2_scales,
+    DefaultValuedAttr<F32Attr, "0.0f">:$epsilon);
+  let results = (outs
+    Optional<TE_FP8Tensor>:$values, Optional<TE_ScalesTensor>:$scales,
+    Optional<TE_FP8Tensor>:$values_t, Optional<TE_ScalesTensor>:$scales_t,
+    Optional<TE_F32Tensor>:$amax_out);
+  let assemblyFormat = [{
+    $input (`scale` `(` $scale^ `:` type($scale) `)`)?
+    (`amax` `(` $amax^ `:` type($amax) `)`)?
+    (`noop` `(` $noop^ `:` type($noop) `)`)?
+    (`groups` `(` $offsets^ `:` type($offsets) `)`)? (`member` $member^)?
+    (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input)
+    (`->` type($values)^ `,` type($scales))?
+    (`columnwise` type($values_t)^ `,` type($scales_t))?
+    (`amax_out` type($amax_out)^)?
+  }];
+}
+
+def TE_MultiCastTransposeOp : TE_CastOp<"multi_cast_transpose"> {
+  let summary = "quantizes any number of weights in one launch";
+  let description = [{
+    For each `i`, what `te.quantize` does to `inputs[i]` with `scale[i]`, `amax[i]` and
+    the results `values[i]`, `scales[i]`, `values_t[i]`, `scales_t[i]`, `amax_out[i]`:
+    one launch for all of them, whatever their number and shapes. A list is empty or
+    has an entry for each input. `noop` is one flag for all.
+
+    Constraints:
+    * (M1) each list that is not empty has as many entries as `inputs`, and `inputs`
+      has at least one.
+    * (M2) `scale`, `amax`, `amax_out`: of types as in (Q7) and (Q8) of `te.quantize`.
+    * (M3) for each `i` the results fit the input, as in (Q1) to (Q6) of `te.quantize`.
+    * (M4) all inputs have one element type; all values have one element type, and
+      all scales the same block.
+    * (M5) `noop` needs destinations.
+
+    Example:
+
+    ```mlir
+    %v:2, %s:2, %vt:2, %st:2 = te.multi_cast_transpose %w1, %w2 {pow2_scales}
+      : tensor<8x4096x7168xbf16>, tensor<8x7168x2048xbf16>
+      -> tensor<8x4096x7168xf8E4M3FN>, tensor<8x7168x2048xf8E4M3FN>
+      scales tensor<8x32x56xf32, #te.scales<128 x 128, gemm_ready>>, tensor<8x56x16xf32, #te.scales<128 x 128, gemm_ready>>
+      columnwise tensor<8x7168x4096xf8E4M3FN>, tensor<8x2048x7168xf8E4M3FN>
+      scales tensor<8x56x32xf32, #te.scales<128 x 128, gemm_ready>>, tensor<8x16x56xf32, #te.scales<128 x 128, gemm_ready>>
+    ```
+  }];
+  let arguments = (ins
+    Variadic<TE_FloatTensor>:$inputs, Variadic<TE_F32Tensor>:$scale,
+    Variadic<TE_F32Tensor>:$amax, Optional<TE_F32Tensor>:$noop,
+    Variadic<AnyRankedTensor>:$outs, UnitAttr:$pow2_scales,
+    DefaultValuedAttr<F32Attr, "0.0f">:$epsilon);
+  let results = (outs
+    Variadic<TE_FP8Tensor>:$values, Variadic<TE_ScalesTensor>:$scales,
+    Variadic<TE_FP8Tensor>:$values_t, Variadic<TE_ScalesTensor>:$scales_t,
+    Variadic<TE_F32Tensor>:$amax_out);
+  let assemblyFormat = [{
+    $inputs (`scale` `(` $scale^ `:` type($scale) `)`)?
+    (`amax` `(` $amax^ `:` type($amax) `)`)?
+    (`noop` `(` $noop^ `:` type($noop) `)`)?
+    (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($inputs)
+    (`->` type($values)^ `scales` type($scales))?
+    (`columnwise` type($values_t)^ `scales` type($scales_t))?
+    (`amax_out` type($amax_out)^)?
+  }];
+}
+
+def TE_DequantizeOp : TE_Op<"dequantize", [Pure],
+                            ["getOperandLayouts", "getScaledData"]> {
+  let summary = "casts FP8 data back, block by block";
+  let description = [{
+    `output[i] = values[i] * scales[block of i]`, in F32, then rounded to the type of
+    `output`. Of a ragged matrix (`groups`) the rows that belong to a group.
+
+    Constraints:
+    * (D1) `scales` carries a `#te.scales` encoding.
+    * (D2) `scales` has the shape which that encoding gives for `values`.
+    * (D3) `output` has the shape of `values`.
+
+    Example:
+
+    ```mlir
+    %y = te.dequantize %q, %s : (tensor<64x512xf8E4M3FN>,
+      tensor<64x4xf32, #te.scales<1 x 128, compact>>) -> tensor<64x512xbf16>
+    ```
+  }];
+  let arguments = (ins TE_FP8Tensor:$values, TE_ScalesTensor:$scales,
+                       Optional<TE_I32Tensor>:$offsets);
+  let results = (outs TE_FloatTensor:$output);
+  let assemblyFormat = [{
+    $values `,` $scales (`groups` `(` $offsets^ `)`)? attr-dict
+    `:` functional-type(operands, results)
+  }];
+}
+
+def TE_UpdateScalesOp : TE_Op<"update_scales", [
+    Pure, SameVariadicOperandSize, SameVariadicResultSize]> {
+  let summary = "delayed scaling: the scales of the next step, for all slots at once";
+  let description = [{
+    For each slot, with `amax` of the step just run and a `history` of L values:
+
+    ```
+    amax == 0:  history and scale stay
+    a       = max(history[1..L-1], amax), NaN left out     (max)
+              amax                                         (most_recent)
+    history = history rolled by one: history[i] = history[i+1] for 1 <= i <= L-2,
+              history[L-1] = amax, history[0] = 0
+    scale   = fp8_max * 2^-margin / a, the largest F32 if that is infinite,
+              or unchanged if a is not finite or not above 0
+    ```
+
+    Each entry of the lists is one slot (scalars), or a packed group of E slots.
+
+    Constraints:
+    * (U1) there is at least one slot, and each list has as many entries.
+    * (U2) `scale` and `amax` have one shape; `history` has one more dimension, of at
+      least 1.
+    * (U3) results have the types of the operands.
+    * (U4) `fp8_max` is above 0.
+
+    Example:
+
+    ```mlir
+    %h, %s = te.update_scales amax(%a) history(%h0) scale(%s0) {fp8_max = 448.0 : f32}
+      : (tensor<8xf32>, tensor<8x1024xf32>, tensor<8xf32>) -> (tensor<8x1024xf32>, tensor<8xf32>)
+    ```
+  }];
+  let arguments = (ins
+    Variadic<TE_F32Tensor>:$amax, Variadic<TE_F32Tensor>:$history,
+    Variadic<TE_F32Tensor>:$scale, F32Attr:$fp8_max,
+    DefaultValuedAttr<I64Attr, "0">:$margin,
+    DefaultValuedAttr<TE_AmaxAlgorithmAttr, "AmaxAlgorithm::Max">:$algorithm);
+  let results = (outs Variadic<TE_F32Tensor>:$history_out,
+                      Variadic<TE_F32Tensor>:$scale_out);
+  let assemblyFormat = [{
+    `amax` `(` $amax `)` `history` `(` $history `)` `scale` `(` $scale `)` attr-dict
+    `:` functional-type(operands, results)
+  }];
+}
+
+#endif // TE_DIALECT_TE_IR_QUANTIZEOPS

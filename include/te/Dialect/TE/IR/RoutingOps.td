@@ -1,0 +1,292 @@
+//===- RoutingOps.td - which token goes where ------------------*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_DIALECT_TE_IR_ROUTINGOPS
+#define TE_DIALECT_TE_IR_ROUTINGOPS
+
+include "te/Dialect/TE/IR/TEAttrs.td"
+
+def TE_RoutingMapOp : TE_Op<"routing_map", [Pure]> {
+  let summary = "from chosen experts to rows, on the device";
+  let description = [{
+    Rows are ordered by expert, then by token, then by slot; expert `e` begins at the
+    sum over the experts before it of their counts, each rounded up to a multiple of
+    `alignment`:
+
+    ```
+    counts[e]       = number of (t, j) with indices[t, j] == e
+    offsets[e]      = sum over e' < e of ceil(counts[e'] / alignment) * alignment
+    row_map[t, j]   = offsets[e] + number of (t', j') before (t, j) with the same e,
+                      or -1 where indices[t, j] is -1
+    ```
+
+    A pair whose row would be `capacity` or more gets -1 and is not counted, and the
+    context's overflow flag is set.
+
+    Constraints:
+    * (R1) `indices` is T x k of i32, and `row_map` too.
+    * (R2) `counts` has one value for each expert, at least one; `offsets` one more.
+    * (R3) `alignment` and `capacity` are above 0.
+
+    Example:
+
+    ```mlir
+    %map, %counts, %offsets = te.routing_map %indices {alignment = 16, capacity = 896}
+      : tensor<96x8xi32> -> tensor<96x8xi32>, tensor<8xi32>, tensor<9xi32>
+    ```
+  }];
+  let arguments = (ins TE_I32Tensor:$indices,
+                       DefaultValuedAttr<I64Attr, "1">:$alignment,
+                       I64Attr:$capacity);
+  let results = (outs TE_I32Tensor:$row_map, TE_I32Tensor:$counts,
+                      TE_I32Tensor:$offsets);
+  let assemblyFormat = [{
+    $indices attr-dict `:` type($indices)
+    `->` type($row_map) `,` type($counts) `,` type($offsets)
+  }];
+}
+
+def TE_ComputeOffsetsOp : TE_Op<"compute_offsets", [Pure]> {
+  let summary = "where each group begins, from the counts";
+  let description = [{
+    `offsets[0] = 0`, `offsets[e+1] = offsets[e] + ceil(counts[e] / alignment) * alignment`.
+
+    Constraints:
+    * (O1) `offsets` has one value more than `counts`.
+    * (O2) `alignment` is above 0.
+
+    Example:
+
+    ```mlir
+    %offsets = te.compute_offsets %counts {alignment = 16} : tensor<8xi32> -> tensor<9xi32>
+    ```
+  }];
+  let arguments = (ins TE_I32Tensor:$counts,
+                       DefaultValuedAttr<I64Attr, "1">:$alignment);
+  let results = (outs TE_I32Tensor:$offsets);
+  let assemblyFormat = "$counts attr-dict `:` type($counts) `->` type($offsets)";
+}
+
+def TE_ToHostOp : TE_Op<"to_host", [Pure]> {
+  let summary = "copies offsets to the host and waits for them";
+  let description = [{
+    A host synchronization: what frameworks do to launch experts one by one.
+
+    Constraints:
+    * (H1) `offsets` is not on the host yet.
+    * (H2) `output` is of the type of `offsets` with the encoding `#te.host`.
+
+    Example:
+
+    ```mlir
+    %h = te.to_host %offsets : tensor<9xi32> -> tensor<9xi32, #te.host>
+    ```
+  }];
+  let arguments = (ins TE_I32Tensor:$offsets);
+  let results = (outs TE_I32Tensor:$output);
+  let assemblyFormat = "$offsets attr-dict `:` type($offsets) `->` type($output)";
+}
+
+def TE_PermuteOp : TE_Op<"permute", [
+    Pure, AttrSizedOperandSegments, AttrSizedResultSegments],
+    ["getOperandLayouts", "getResultLayouts", "getScaledData"]> {
+  let summary = "copies each token to the rows of its experts";
+  let description = [{
+    `output[row_map[t, j]] = input[t]` for each routed (t, j). Scales of blocks one row
+    high and probabilities travel along, in one launch. Rows that nothing is routed to
+    hold nothing.
+
+    ```
+    out_probs[row_map[t, j]] = probs[t, j]
+    ```
+
+    Constraints:
+    * (V1) `row_map` is T x k for an `input` of T rows.
+    * (V2) `output` has the width and element type of `input`.
+    * (V3) `scales` and `out_scales` come together, of one block one row high, and have
+      the shapes which their encodings give for `input` and `output`.
+    * (V4) `probs` and `out_probs` come together: T x k, and one value for each row of
+      `output`.
+
+    Example:
+
+    ```mlir
+    %y, %ys, %yp = te.permute %x scales(%s) probs(%p) rows(%map)
+      : (tensor<96x256xf8E4M3FN>, tensor<96x2xf32, #te.scales<1 x 128, compact>>, tensor<96x8xf32>, tensor<96x8xi32>)
+      -> (tensor<768x256xf8E4M3FN>, tensor<768x2xf32, #te.scales<1 x 128, compact>>, tensor<768xf32>)
+    ```
+  }];
+  let arguments = (ins TE_DataTensor:$input, Optional<TE_ScalesTensor>:$scales,
+                       Optional<TE_F32Tensor>:$probs, TE_I32Tensor:$row_map);
+  let results = (outs TE_DataTensor:$output, Optional<TE_ScalesTensor>:$out_scales,
+                      Optional<TE_F32Tensor>:$out_probs);
+  let hasCustomAssemblyFormat = 1;
+}
+
+def TE_UnpermuteOp : TE_Op<"unpermute", [Pure]> {
+  let summary = "sums the rows of each token";
+  let description = [{
+    `output[t]` is the sum over the routed slots of `t` of `input[row_map[t, j]]`, added in
+    F32 in descending order of row and rounded once; 0 for a token without any.
+
+    ```
+    out_probs[t, j] = probs[row_map[t, j]], or 0 where that is -1
+    ```
+
+    Constraints:
+    * (N1) `output` has as many rows as `row_map`, and the width and element type of
+      `input`.
+    * (N2) `probs` and `out_probs` come together: one value for each row of `input`, and
+      the shape of `row_map`.
+
+    Example:
+
+    ```mlir
+    %y = te.unpermute %x rows(%map)
+      : (tensor<768x256xbf16>, tensor<96x8xi32>) -> tensor<96x256xbf16>
+    ```
+  }];
+  let arguments = (ins TE_FloatTensor:$input, Optional<TE_F32Tensor>:$probs,
+                       TE_I32Tensor:$row_map);
+  let results = (outs TE_FloatTensor:$output, Optional<TE_F32Tensor>:$out_probs);
+  let hasCustomAssemblyFormat = 1;
+}
+
+class TE_PadLikeOp<string mnemonic> : TE_Op<mnemonic, [Pure]> {
+  let arguments = (ins TE_DataTensor:$input, Optional<TE_F32Tensor>:$probs,
+                       TE_I32Tensor:$from, TE_I32Tensor:$to);
+  let results = (outs TE_DataTensor:$output, Optional<TE_F32Tensor>:$out_probs);
+  let hasCustomAssemblyFormat = 1;
+}
+
+def TE_PadOp : TE_PadLikeOp<"pad"> {
+  let summary = "moves groups apart and fills the rows between them with zeros";
+  let description = [{
+    Row `from[g] + r` of `input` becomes row `to[g] + r` of `output` for each row `r` of
+    group `g`; the rows of a group in `to` beyond those it has in `from` become zero.
+    Probabilities likewise.
+
+    Constraints:
+    * (A1) `from` and `to` have as many values.
+    * (A2) `output` has the width and element type of `input`.
+    * (A3) `probs` and `out_probs` come together, one value for each row of `input` and
+      of `output`.
+
+    Example:
+
+    ```mlir
+    %y, %yp = te.pad %x probs(%p) from(%dense) to(%aligned)
+      : (tensor<768x256xbf16>, tensor<768xf32>, tensor<9xi32>, tensor<9xi32>)
+      -> (tensor<896x256xbf16>, tensor<896xf32>)
+    ```
+  }];
+}
+
+def TE_UnpadOp : TE_PadLikeOp<"unpad"> {
+  let summary = "moves groups together and drops the rows between them";
+  let description = [{
+    The inverse of `te.pad`: row `from[g] + r` of `input` becomes row `to[g] + r` of
+    `output` for each row `r` that group `g` has in `to`.
+
+    Constraints: (A1) to (A3) of `te.pad`.
+
+    Example:
+
+    ```mlir
+    %y = te.unpad %x from(%aligned) to(%dense)
+      : (tensor<896x256xbf16>, tensor<9xi32>, tensor<9xi32>) -> tensor<768x256xbf16>
+    ```
+  }];
+}
+
+def TE_DispatchMapOp : TE_Op<"dispatch_map", [Pure]> {
+  let summary = "where each token goes among ranks";
+  let description = [{
+    With E experts on each of R ranks, expert `x` of all lives on rank `x / E`. A token is
+    sent once to each rank that holds one of its experts; a rank receives by source
+    rank, then by token.
+
+    ```
+    handle[t, r]       = the row of token t among those that rank r receives, or -1
+    recv_indices[i, j] = the expert, counted from 0 on this rank, of slot j of received
+                         row i; -1 where it lives elsewhere or nothing was received
+    ```
+
+    All ranks meet here.
+
+    Constraints:
+    * (X1) `ranks` and `num_experts` (on one rank) are above 0.
+    * (X2) `handle` is T x ranks for `indices` of T x k.
+    * (X3) `recv_indices` is ranks * T x k.
+
+    Example:
+
+    ```mlir
+    %handle, %recv = te.dispatch_map %indices {ranks = 2, num_experts = 8}
+      : tensor<96x8xi32> -> tensor<96x2xi32>, tensor<192x8xi32>
+    ```
+  }];
+  let arguments = (ins TE_I32Tensor:$indices, I64Attr:$ranks, I64Attr:$num_experts);
+  let results = (outs TE_I32Tensor:$handle, TE_I32Tensor:$recv_indices);
+  let assemblyFormat = [{
+    $indices attr-dict `:` type($indices) `->` type($handle) `,` type($recv_indices)
+  }];
+}
+
+class TE_ExchangeOp<string mnemonic, list<string> scaleLayoutMethods = []>
+    : TE_Op<mnemonic, [Pure], scaleLayoutMethods> {
+  let arguments = (ins TE_I32Tensor:$handle, Variadic<AnyRankedTensor>:$inputs);
+  let results = (outs Variadic<AnyRankedTensor>:$outputs);
+  let assemblyFormat = [{
+    $inputs `by` $handle attr-dict `:` type($inputs) `by` type($handle)
+    `->` type($outputs)
+  }];
+}
+
+def TE_DispatchOp : TE_ExchangeOp<"dispatch", [
+    "getOperandLayouts", "getResultLayouts", "getTiedLayoutOperands"]> {
+  let summary = "sends rows to the ranks that want them";
+  let description = [{
+    On rank `r`, `outputs[i][handle[t, r]] = inputs[i][t]`. Any number of tensors travel
+    together. All ranks meet here.
+
+    Constraints:
+    * (Y1) there are as many outputs as inputs, at least one.
+    * (Y2) each input has as many rows as `handle`, and each output R times as many, its
+      other dimensions and element type those of the input.
+    * (Y3) scales that travel have `compact` blocks one row high.
+
+    Example:
+
+    ```mlir
+    %y, %ys = te.dispatch %x, %s by %handle
+      : tensor<96x256xf8E4M3FN>, tensor<96x2xf32, #te.scales<1 x 128, compact>> by tensor<96x2xi32>
+      -> tensor<192x256xf8E4M3FN>, tensor<192x2xf32, #te.scales<1 x 128, compact>>
+    ```
+  }];
+}
+
+def TE_CombineOp : TE_ExchangeOp<"combine"> {
+  let summary = "brings rows back and sums those of each token";
+  let description = [{
+    `outputs[i][t]` is the sum over the ranks `r` with `handle[t, r] >= 0` of row
+    `handle[t, r]` of `inputs[i]` on rank `r`, added in F32 by ascending rank and rounded
+    once; 0 where there is none. All ranks meet here.
+
+    Constraints:
+    * (Z1) there are as many outputs as inputs, at least one.
+    * (Z2) each output has as many rows as `handle`, and each input R times as many, its
+      other dimensions and element type, BF16 or F32, those of the output.
+
+    Example:
+
+    ```mlir
+    %y = te.combine %x by %handle : tensor<192x256xbf16> by tensor<96x2xi32> -> tensor<96x256xbf16>
+    ```
+  }];
+}
+
+#endif // TE_DIALECT_TE_IR_ROUTINGOPS

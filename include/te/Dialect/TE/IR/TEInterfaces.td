@@ -1,0 +1,119 @@
+//===- TEInterfaces.td - how ops take part in passes -----------*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_DIALECT_TE_IR_TEINTERFACES
+#define TE_DIALECT_TE_IR_TEINTERFACES
+
+include "mlir/IR/OpBase.td"
+
+def TE_CostOpInterface : OpInterface<"CostOpInterface"> {
+  let cppNamespace = "::mlir::te";
+  let description = [{
+    What one execution of the op costs on the device, from its types alone. A
+    ragged operand counts with its capacity, one member with its equal share.
+  }];
+  let methods = [
+    InterfaceMethod<"The cost of one execution.", "::mlir::te::OpCost",
+                    "getCost">,
+  ];
+}
+
+def TE_ScaleLayoutOpInterface : OpInterface<"ScaleLayoutOpInterface"> {
+  let cppNamespace = "::mlir::te";
+  let description = [{
+    Which layouts the op can read scales in, and write them in, on a target. A
+    pass may give an operand or a result any of these by changing types alone.
+    What is not told keeps the layout it has.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        The layouts that `operand`, which carries `#te.scales`, may have.
+      }], "::llvm::SmallVector<::mlir::te::ScaleLayout>", "getOperandLayouts",
+      (ins "::mlir::OpOperand &":$operand, "::mlir::te::TargetAttr":$target), "",
+      [{ return ::mlir::te::detail::currentLayout(operand.get().getType()); }]>,
+    InterfaceMethod<[{
+        The layouts that `result`, which carries `#te.scales`, may have.
+      }], "::llvm::SmallVector<::mlir::te::ScaleLayout>", "getResultLayouts",
+      (ins "::mlir::OpResult":$result, "::mlir::te::TargetAttr":$target), "",
+      [{ return ::mlir::te::detail::currentLayout(result.getType()); }]>,
+    InterfaceMethod<[{
+        The operands whose layout `result` must have: none where it is
+        independent of them. Destinations are tied without being told here.
+      }], "::llvm::SmallVector<::mlir::OpOperand *>", "getTiedLayoutOperands",
+      (ins "::mlir::OpResult":$result), "", [{ return {}; }]>,
+    InterfaceMethod<[{
+        The operand or result whose scales `scales`, an operand or result, are;
+        null where the op does not tell.
+      }], "::mlir::Value", "getScaledData", (ins "::mlir::Value":$scales), "",
+      [{ return {}; }]>,
+  ];
+}
+
+def TE_DestinationOpInterface : OpInterface<"DestinationOpInterface"> {
+  let cppNamespace = "::mlir::te";
+  let description = [{
+    An op that may write into destinations: either none, or one of the same type
+    for each result, in order. Upstream's `DestinationStyleOpInterface` has no
+    form for an op that may also make its results itself.
+  }];
+  let methods = [
+    InterfaceMethod<"The destinations, or an empty range.",
+                    "::mlir::MutableOperandRange", "getDestinations">,
+    InterfaceMethod<[{
+        Whether the result depends on what the destination held: a member op, an
+        accumulation, a `noop` flag.
+      }], "bool", "readsDestinations">,
+  ];
+  let verify = [{ return ::mlir::te::detail::verifyDestinations($_op); }];
+}
+
+def TE_MemberOpInterface : OpInterface<"MemberOpInterface"> {
+  let cppNamespace = "::mlir::te";
+  let description = [{
+    An op on a ragged operand that may be restricted to one member of its groups.
+  }];
+  let methods = [
+    InterfaceMethod<"The offsets of the groups, or null.", "::mlir::Value",
+                    "getGroupOffsets">,
+    InterfaceMethod<"The member that the op is restricted to, if any.",
+                    "::std::optional<int64_t>", "getGroupMember">,
+    InterfaceMethod<[{
+        The name of `operand` if each member has its own, or an empty string if
+        all members share one. Destinations are as their results.
+      }], "::llvm::StringRef", "getMemberOperandName",
+      (ins "::mlir::OpOperand &":$operand), "", [{ return {}; }]>,
+    InterfaceMethod<[{
+        Whether each member has its own `result`; otherwise all of them write
+        into one, each its group.
+      }], "bool", "isMemberResult", (ins "::mlir::OpResult":$result), "",
+      [{ return false; }]>,
+    InterfaceMethod<[{
+        Makes the op that does the work of `members`, which this op is one of:
+        op `e` is restricted to member `e` of all, and they differ in their own
+        operands and results alone. It reads the offsets on the device, and has
+        a destination for each result: those of `destinations`, or those of the
+        members packed. Members' own results become one packed result, or a
+        result each. Null if the op has no such form.
+      }], "::mlir::Operation *", "formGroup",
+      (ins "::mlir::OpBuilder &":$builder,
+           "::llvm::ArrayRef<::mlir::Operation *>":$members,
+           "::mlir::ValueRange":$destinations), "", [{ return nullptr; }]>,
+  ];
+  let verify = [{ return ::mlir::te::detail::verifyMember($_op); }];
+}
+
+def TE_RuntimeCallOpInterface : OpInterface<"RuntimeCallOpInterface"> {
+  let cppNamespace = "::mlir::te";
+  let description = [{
+    The function of the runtime that executes the op: its name without `te_rt_`,
+    its slots in the order of its parameters, then its scalar attributes.
+  }];
+  let methods = [
+    InterfaceMethod<"The call.", "::mlir::te::RuntimeCall", "getRuntimeCall">,
+  ];
+}
+
+#endif // TE_DIALECT_TE_IR_TEINTERFACES

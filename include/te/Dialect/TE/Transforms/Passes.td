@@ -1,0 +1,258 @@
+//===- Passes.td - rewrites of the te dialect ------------------*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_DIALECT_TE_TRANSFORMS_PASSES
+#define TE_DIALECT_TE_TRANSFORMS_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def CostReportPass : Pass<"te-cost-report", "::mlir::ModuleOp"> {
+  let summary = "prints what a program costs, by op class and in total";
+  let description = [{
+    For each class of op, and in total: launches, bytes, flops, host synchronizations
+    and the roofline time on the target of the module, from `CostOpInterface`. The body
+    of a loop counts times its trip count. The module goes on unchanged.
+
+    `format=table` prints to standard error unless a file is named; `format=json` is
+    `{"target", "total", "classes": {CLASS: COST, ...}, "peak_bytes"}`, a COST being
+    `{"launches", "bytes", "flops", "host_syncs", "us"}`. `peak_bytes` is the arena of a
+    lowered program, and null before te-lower.
+  }];
+  let options = [
+    Option<"format", "format", "std::string", /*default=*/"\"table\"",
+           "table or json">,
+    Option<"file", "file", "std::string", /*default=*/"\"\"",
+           "Where to write; standard error if empty">];
+}
+
+//===----------------------------------------------------------------------===//
+// Parameters and casts of weights
+//===----------------------------------------------------------------------===//
+
+def PackParametersPass : Pass<"te-pack-parameters", "::mlir::ModuleOp"> {
+  let summary = "makes one packed parameter, state, gradient of those of E experts";
+  let description = [{
+    Arguments and results of functions, and globals, that `te.group` and `te.member`
+    mark as members of one group become one packed tensor with a leading dimension
+    of E: one parameter for an optimizer, a checkpoint, a collective, and one operand
+    for a grouped op. It bears the group's name, and in `te.members` those of its
+    members; other attributes are those of the members.
+
+    * A member is read as `te.member %w[e]`.
+    * Iteration arguments of loops, and slots of `te.update_scales`, that end in a
+      packed result are packed themselves; where nothing better is possible a
+      `te.pack` remains.
+    * All stores to a group of globals become one store of the packed tensor, where
+      all members are known.
+
+    Legal if all members 0 to E-1 are there and equal in type and attributes, and if
+    the function is not called. For globals also: accessed in one block, each stored
+    at most once and not loaded afterwards, or never stored. Scales of whole tensors
+    (`#te.scales<tensor>`) and per-tensor states become vectors of length E.
+
+    Exactness: **exact**; no value changes, but the signature of the function does.
+
+    ```mlir
+    func.func @step(%w0: tensor<64x32xbf16> {te.name = "w.0", te.group = "w", te.member = 0},
+                    %w1: tensor<64x32xbf16> {te.name = "w.1", te.group = "w", te.member = 1})
+    // becomes
+    func.func @step(%w: tensor<2x64x32xbf16> {te.name = "w", te.members = ["w.0", "w.1"]})
+      %w0 = te.member %w[0]
+      %w1 = te.member %w[1]
+    ```
+    Checked by `test/Dialect/TE/Transforms/pack-parameters.mlir`.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect",
+                           "::mlir::ml_program::MLProgramDialect"];
+  let statistics = [
+    Statistic<"numArguments", "num-arguments", "Number of packed arguments">,
+    Statistic<"numResults", "num-results", "Number of packed results">,
+    Statistic<"numGlobals", "num-globals", "Number of packed globals">];
+}
+
+def HoistWeightQuantizePass : Pass<"te-hoist-weight-quantize", "::mlir::func::FuncOp"> {
+  let summary = "casts weights once in a step, not in each micro-batch";
+  let description = [{
+    Moves a `te.quantize` or `te.multi_cast_transpose` whose operands do not change
+    in the `scf.for` around it in front of the loop: one launch for N. Operands that
+    are views of such values (`te.member`, `te.pack`), constants and `tensor.empty`
+    move along.
+
+    An `amax` operand may also be an iteration argument, or members of a packed one,
+    that the cast alone reads, and whose next value is the `amax_out` of the cast: a
+    maximum taken N times is that taken once. `amax_out` then is the loop's result.
+
+    Legal if the loop is known to run at least once. Left alone, with a remark: a
+    `noop` flag, a scale or a destination that varies in the loop.
+
+    Exactness: **exact**.
+
+    ```mlir
+    scf.for %i = %c0 to %c8 step %c1 iter_args(%a = %init) {
+      %q, %s, %m = te.quantize %w scale(%scale) amax(%a)
+      scf.yield %m
+    }
+    // becomes
+    %q, %s, %m = te.quantize %w scale(%scale) amax(%init)
+    scf.for %i = %c0 to %c8 step %c1 {}
+    ```
+    Checked by `test/Dialect/TE/Transforms/hoist-weight-quantize.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numHoisted", "num-hoisted", "Number of casts moved">];
+}
+
+def FuseMultiCastTransposePass : Pass<"te-fuse-multi-cast-transpose", "::mlir::func::FuncOp"> {
+  let summary = "casts all weights of one scheme in one launch";
+  let description = [{
+    The `te.quantize` ops of a block that have no groups and share one scheme (block
+    and layout of the scales, element types, directions, power-of-two scales,
+    epsilon, `noop` flag, whether they have a scale, an amax, destinations) become
+    one `te.multi_cast_transpose`. Shapes may differ. Where the casts are those of
+    all members of a packed tensor, and so are scales, amaxes and destinations, that
+    tensor is one entry, and readers get `te.member` of its packed result.
+
+    The op stands at the first place where all operands are known. Members, packs,
+    constants and loads of globals are moved up to it; loads not past a store to the
+    same global. Legal if no result is read before that place.
+
+    A single cast stays `te.quantize`. Weights and other tensors are not mixed. A
+    scheme that differs from that of the other weights leaves a remark that names
+    the difference.
+
+    Exactness: **exact**.
+
+    ```mlir
+    %q0, %s0 = te.quantize %w0
+    %q1, %s1 = te.quantize %w1
+    // becomes
+    %q:2, %s:2 = te.multi_cast_transpose %w0, %w1
+    ```
+    Checked by `test/Dialect/TE/Transforms/fuse-multi-cast-transpose.mlir`.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [
+    Statistic<"numFused", "num-fused", "Number of te.quantize ops replaced">,
+    Statistic<"numLaunches", "num-launches", "Number of ops that replace them">];
+}
+
+def TrimUsagesPass : Pass<"te-trim-usages", "::mlir::func::FuncOp"> {
+  let summary = "drops the directions of casts that nobody reads";
+  let description = [{
+    A cast writes data and scales for each direction asked for, rowwise and
+    columnwise. A direction that nobody reads is dropped, with its destinations: half
+    of the bytes written. Of `te.multi_cast_transpose` a direction goes if it is read
+    of no entry. Of a chain of casts, each of which writes one member into what the
+    one before it made, a direction goes from all of them if the last one's is not
+    read. An `amax_out` that nobody reads goes with its operand. A cast of which
+    nothing is read is erased.
+
+    Exactness: **exact**.
+
+    ```mlir
+    %q, %s, %qt, %st = te.quantize %x : ... -> ... columnwise ...
+    use(%q, %s)
+    // becomes
+    %q, %s = te.quantize %x : ... -> ...
+    ```
+    Checked by `test/Dialect/TE/Transforms/trim-usages.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numTrimmed", "num-trimmed", "Number of directions dropped">];
+}
+
+def GroupGemmsPass : Pass<"te-group-gemms", "::mlir::func::FuncOp"> {
+  let summary = "one grouped op for the ops of all members of a group";
+  let description = [{
+    Ops with `member 0` to `member E-1` on one ragged operand become one op that
+    reads the offsets on the device: E launches become one, and once nothing reads
+    `te.to_host`, the host no longer waits. What members share and what each has
+    for itself (weights, scales, amax) is told by `MemberOpInterface`.
+
+    Exactness: **exact**.
+
+    Legal where all members are there, each once, with one set of attributes,
+    shared operands and offsets; where members chained through destinations have
+    no other reader; and where nothing reads a member's own result before the last
+    member. Members of one packed tensor are read as that tensor, others as a list
+    (products) or packed (scales and amax). The first member's destination, unless
+    it holds nothing, becomes that of the grouped op.
+
+    ```mlir
+    %h = te.to_host %o : tensor<3xi32> -> tensor<3xi32, #te.host>
+    %y0 = te.gemm %x, %w0 groups(%h) member 0 over rows outs(%e) : ...
+    %y1 = te.gemm %x, %w1 groups(%h) member 1 over rows outs(%y0) : ...
+    // becomes
+    %y1 = te.grouped_gemm %x, %w0, %w1 groups(%o) over rows : ...
+    ```
+    Checked by `@list` in `test/Dialect/TE/Transforms/group-gemms.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numGroups", "num-groups", "Number of grouped ops formed">,
+    Statistic<"numMembers", "num-members", "Number of member ops replaced">];
+}
+
+def RemoveScaleTransposesPass
+    : Pass<"te-remove-scale-transposes", "::mlir::func::FuncOp"> {
+  let summary = "chooses layouts of scales for which fewest bytes are converted";
+  let description = [{
+    Gives each value of scales, its conversions regarded as the value itself, the
+    layout for which the conversions that are still needed move the fewest bytes,
+    then take the fewest launches. What an op can write and read, and which of its
+    layouts are one, is told by `ScaleLayoutOpInterface`; a value carried by a loop
+    keeps one layout all the way round; what enters and leaves the function, and
+    what other ops make and read, keeps the layout it has. The choice is a minimum
+    cut: of all assignments, none costs less. Where the program is as good as it
+    can be, it stays as it is.
+
+    Exactness: **exact**. The same scales lie elsewhere.
+
+    ```mlir
+    %q, %s = te.quantize %x -> ..., tensor<2x96xf32, #te.scales<1 x 128, gemm_ready>>
+    %c = te.convert_scales %s of [96, 256] : ... -> tensor<96x2xf32, #te.scales<1 x 128, compact>>
+    %rq, %rs = te.dispatch %q, %c by %handle
+    // becomes
+    %q, %s = te.quantize %x -> ..., tensor<96x2xf32, #te.scales<1 x 128, compact>>
+    %rq, %rs = te.dispatch %q, %s by %handle
+    ```
+    Checked by `@dispatch` in `test/Dialect/TE/Transforms/remove-scale-transposes.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numRemoved", "num-removed", "Number of conversions removed">,
+    Statistic<"numKept", "num-kept", "Number of conversions still needed">];
+}
+
+def ShareOffsetsPass : Pass<"te-share-offsets", "::mlir::func::FuncOp"> {
+  let summary = "computes the offsets of groups once, not for each reader";
+  let description = [{
+    Keeps one `te.compute_offsets` for each pair of counts and alignment, and none
+    where the `te.routing_map` that counted has that alignment: its offsets are
+    these. Likewise one `te.to_host` for each offsets.
+
+    Exactness: **exact**.
+
+    The op that stays is the first, where it dominates the others; where it does
+    not (it stands in another branch or loop), it moves to the definition of the
+    counts, which dominates all.
+
+    ```mlir
+    %map, %counts, %o = te.routing_map %i {alignment = 1, capacity = 768} : ...
+    %o1 = te.compute_offsets %counts {alignment = 1} : tensor<8xi32> -> tensor<9xi32>
+    %o2 = te.compute_offsets %counts {alignment = 16} : tensor<8xi32> -> tensor<9xi32>
+    %o3 = te.compute_offsets %counts {alignment = 16} : tensor<8xi32> -> tensor<9xi32>
+    // becomes
+    %map, %counts, %o = te.routing_map %i {alignment = 1, capacity = 768} : ...
+    %o2 = te.compute_offsets %counts {alignment = 16} : tensor<8xi32> -> tensor<9xi32>
+    ```
+    Checked by `@share` in `test/Dialect/TE/Transforms/share-offsets.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numShared", "num-shared", "Number of ops replaced by another">];
+}
+
+#endif // TE_DIALECT_TE_TRANSFORMS_PASSES

@@ -1,0 +1,219 @@
+//===- GroupedLinear.cpp - linear layers, one expert at a time ------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Types.h"
+#include "te/Builders/LayerBuilder.h"
+
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace mlir::te;
+
+static int64_t getNumRows(const ProductOperand &operand) {
+  return typeOf(operand.values).getDimSize(operand.transpose ? 1 : 0);
+}
+
+//===----------------------------------------------------------------------===//
+// Casts
+//===----------------------------------------------------------------------===//
+
+/// The types of values, scales and, if `columnwise` is asked for too, values_t
+/// and scales_t. Ragged input has `groups`.
+SmallVector<Type> LayerBuilder::getCastTypes(const CastScheme &scheme,
+                                             RankedTensorType input,
+                                             bool columnwise, int64_t groups) {
+  MLIRContext *context = b.getContext();
+  SmallVector<Type> types;
+  auto add = [&](int64_t rows, int64_t cols, bool columnwise) {
+    auto values =
+        RankedTensorType::get({rows, cols}, scheme.getElementType(context));
+    types.push_back(values);
+    types.push_back(
+        getScalesType(scheme.getEncoding(context, columnwise, groups), values,
+                      b.getF32Type()));
+  };
+  int64_t rows = input.getDimSize(0), cols = input.getDimSize(1);
+  add(rows, cols, /*columnwise=*/false);
+  if (columnwise)
+    add(cols, rows, /*columnwise=*/true);
+  return types;
+}
+
+/// One te.quantize, of member `member` of the state (none where that is empty).
+/// `types` are those of the data; the amax, which the cast replaces, comes
+/// last.
+Quantized LayerBuilder::buildCast(Location loc, const CastScheme &scheme,
+                                  Value input, ArrayRef<Type> types,
+                                  ValueRange outs, Value hostOffsets,
+                                  int64_t member, ScalingState &state) {
+  Value scale, amax;
+  SmallVector<Value> destinations(outs);
+  if (!state.scale.empty()) {
+    scale = state.scale[member];
+    amax = state.amax[member];
+    if (!outs.empty())
+      destinations.push_back(amax);
+  }
+  bool both = types.size() == 4;
+  auto op = QuantizeOp::create(
+      b, loc, types[0], types[1], both ? types[2] : Type(),
+      both ? types[3] : Type(), amax ? amax.getType() : Type(), input, scale,
+      amax, /*noop=*/Value(), hostOffsets, destinations,
+      hostOffsets ? b.getI64IntegerAttr(member) : IntegerAttr(),
+      scheme.pow2Scales ? b.getUnitAttr() : UnitAttr(), b.getF32FloatAttr(0));
+  if (amax)
+    state.amax[member] = op.getAmaxOut();
+  return {op.getValues(), op.getScales(), op.getValuesT(), op.getScalesT()};
+}
+
+Quantized
+LayerBuilder::buildExpertCasts(const std::optional<CastScheme> &scheme,
+                               StringRef name, Value input, Value hostOffsets,
+                               ScalingState &state) {
+  if (!scheme)
+    return {input, {}, {}, {}};
+  int64_t experts = typeOf(hostOffsets).getDimSize(0) - 1;
+  SmallVector<Type> types =
+      getCastTypes(*scheme, typeOf(input), config.isTraining(), experts);
+  SmallVector<Value> outs;
+  for (Type type : types)
+    outs.push_back(tensor::EmptyOp::create(b, loc(name), type, ValueRange()));
+  Quantized result;
+  for (int64_t e = 0; e < experts; ++e) {
+    result = buildCast(loc(name + "[" + Twine(e) + "]"), *scheme, input, types,
+                       outs, hostOffsets, e, state);
+    outs.assign({result.values, result.scales});
+    if (result.valuesT)
+      outs.append({result.valuesT, result.scalesT});
+  }
+  return result;
+}
+
+SmallVector<Type> LayerBuilder::getWeightCastTypes(RankedTensorType weight) {
+  if (!config.recipe->weight)
+    return {};
+  return getCastTypes(*config.recipe->weight, weight, config.isTraining(), 0);
+}
+
+Quantized LayerBuilder::buildWeightCast(GroupedLinear &linear, int64_t expert,
+                                        ValueRange outs) {
+  Value weight = linear.weights[expert];
+  if (!config.recipe->weight)
+    return {weight, {}, {}, {}};
+  Location where = loc(linear.name + "/quantize " + linear.weightName + "[" +
+                       Twine(expert) + "]");
+  return buildCast(where, *config.recipe->weight, weight,
+                   getWeightCastTypes(typeOf(weight)), outs, Value(), expert,
+                   linear.weightState);
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+/// Rows of each expert times that expert's rhs: C x N, chained.
+Value LayerBuilder::buildRowProducts(const Twine &name, ProductOperand lhs,
+                                     ArrayRef<ProductOperand> rhs,
+                                     Value hostOffsets) {
+  auto type = RankedTensorType::get({getNumRows(lhs), getNumRows(rhs.front())},
+                                    b.getBF16Type());
+  std::string prefix = name.str();
+  Value result = tensor::EmptyOp::create(b, loc(prefix), type, ValueRange());
+  for (auto [e, operand] : llvm::enumerate(rhs))
+    result = GemmOp::create(
+        b, loc(prefix + "[" + Twine(e) + "]"), type, lhs.values, lhs.scales,
+        operand.values, operand.scales, /*bias=*/Value(), hostOffsets, result,
+        b.getI64IntegerAttr(e), RaggedAttr::get(b.getContext(), Ragged::Rows),
+        lhs.transpose, operand.transpose, /*accumulate=*/false);
+  return result;
+}
+
+/// Adds to each accumulator the product over the rows of its expert.
+void LayerBuilder::buildWeightGradients(const Twine &name, ProductOperand lhs,
+                                        ProductOperand rhs, Value hostOffsets,
+                                        MutableArrayRef<Value> accumulators) {
+  std::string prefix = name.str();
+  for (auto [e, sum] : llvm::enumerate(accumulators))
+    sum = GemmOp::create(b, loc(prefix + "[" + Twine(e) + "]"), sum.getType(),
+                         lhs.values, lhs.scales, rhs.values, rhs.scales,
+                         /*bias=*/Value(), hostOffsets, sum,
+                         b.getI64IntegerAttr(e),
+                         RaggedAttr::get(b.getContext(), Ragged::Reduction),
+                         lhs.transpose, rhs.transpose, /*accumulate=*/true);
+}
+
+//===----------------------------------------------------------------------===//
+// The layer
+//===----------------------------------------------------------------------===//
+
+Value LayerBuilder::buildForward(GroupedLinear &linear, Value input,
+                                 Value counts) {
+  // The host launches the experts one by one, and so must know their rows.
+  Value offsets = buildOffsets(counts, config.recipe->alignment);
+  RankedTensorType type = typeOf(offsets);
+  linear.hostOffsets = ToHostOp::create(
+      b, loc(linear.name + "/to_host"),
+      RankedTensorType::get(type.getShape(), type.getElementType(),
+                            HostAttr::get(b.getContext())),
+      offsets);
+  linear.input =
+      buildExpertCasts(config.recipe->activation,
+                       (linear.name + "/quantize " + linear.inputName).str(),
+                       input, linear.hostOffsets, linear.inputState);
+  if (linear.castWeights.empty())
+    for (size_t e = 0; e < linear.weights.size(); ++e)
+      linear.castWeights.push_back(buildWeightCast(linear, e));
+  SmallVector<ProductOperand> weights;
+  for (const Quantized &weight : linear.castWeights)
+    weights.push_back(weight.getRowwise());
+  return buildRowProducts(linear.name + "/fprop", linear.input.getRowwise(),
+                          weights, linear.hostOffsets);
+}
+
+Value LayerBuilder::buildBackward(GroupedLinear &linear, Value gradient) {
+  Quantized dy =
+      buildExpertCasts(config.recipe->gradient,
+                       (linear.name + "/quantize " + linear.gradientName).str(),
+                       gradient, linear.hostOffsets, linear.gradientState);
+  SmallVector<ProductOperand> weights;
+  for (const Quantized &weight : linear.castWeights)
+    weights.push_back(weight.getColumnwise());
+  Value dx = buildRowProducts(linear.name + "/dgrad", dy.getRowwise(), weights,
+                              linear.hostOffsets);
+  buildWeightGradients(linear.name + "/wgrad", dy.getColumnwise(),
+                       linear.input.getColumnwise(), linear.hostOffsets,
+                       linear.weightGradients);
+  return dx;
+}
+
+Value LayerBuilder::buildForward(GroupedLinear &fc1, GroupedLinear &fc2,
+                                 Value tokens, Value indices, Value probs,
+                                 Saved &saved) {
+  auto [routing, rows] = buildRouting(tokens, indices, probs);
+  saved.routing = routing;
+  saved.probs = rows.probs;
+  saved.hidden = buildForward(fc1, rows.rows, routing.counts);
+  RankedTensorType type = typeOf(saved.hidden);
+  Value offsets = buildOffsets(routing.counts, config.recipe->alignment);
+  Value act =
+      SwigluOp::create(b, loc("swiglu"),
+                       type.clone({type.getDimSize(0), type.getDimSize(1) / 2}),
+                       saved.hidden, saved.probs, offsets);
+  Value result = buildForward(fc2, act, routing.counts);
+  return buildReturn(routing, {result, Value()}).rows;
+}
+
+ExpertRows LayerBuilder::buildBackward(GroupedLinear &fc1, GroupedLinear &fc2,
+                                       Value gradient, const Saved &saved) {
+  Value dy = buildRouteGradient(saved.routing, gradient);
+  Value dact = buildBackward(fc2, dy);
+  Value offsets = buildOffsets(saved.routing.counts, config.recipe->alignment);
+  auto swiglu = SwigluBackwardOp::create(
+      b, loc("swiglu_backward"), saved.hidden.getType(), saved.probs.getType(),
+      dact, saved.hidden, saved.probs, offsets);
+  Value dx = buildBackward(fc1, swiglu.getGradInput());
+  return buildReturn(saved.routing, {dx, swiglu.getGradProbs()});
+}

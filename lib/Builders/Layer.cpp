@@ -1,0 +1,210 @@
+//===- Layer.cpp - a step of an expert layer as a module ------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "te/Builders/Layer.h"
+#include "Step.h"
+
+#include "mlir/Dialect/MLProgram/IR/MLProgram.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace mlir::te;
+
+void te::loadLayerDialects(MLIRContext &context) {
+  context.loadDialect<TEDialect, arith::ArithDialect, func::FuncDialect,
+                      ml_program::MLProgramDialect, scf::SCFDialect,
+                      tensor::TensorDialect>();
+}
+
+/// Casts each weight into its own workspaces, which outlive the step.
+void StepBuilder::cacheWeights(GroupedLinear &linear) {
+  static constexpr StringLiteral parts[] = {".values", ".scales", ".values_t",
+                                            ".scales_t"};
+  for (auto [e, weight] : llvm::enumerate(linear.weights)) {
+    SmallVector<Value> outs;
+    SmallVector<FlatSymbolRefAttr> names;
+    std::string prefix = (linear.weightName + "." + Twine(e)).str();
+    auto types =
+        layer.getWeightCastTypes(cast<RankedTensorType>(weight.getType()));
+    for (auto [part, type] : llvm::zip(parts, types)) {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPoint(module.lookupSymbol("step"));
+      auto global = ml_program::GlobalOp::create(
+          b, loc(prefix + part), prefix + part.str(), type,
+          /*is_mutable=*/true, /*value=*/Attribute(),
+          b.getStringAttr("private"));
+      global->setAttr(TEDialect::kGroupAttr,
+                      b.getStringAttr(linear.weightName + part));
+      global->setAttr(TEDialect::kMemberAttr, b.getI64IntegerAttr(e));
+      names.push_back(FlatSymbolRefAttr::get(global.getSymNameAttr()));
+    }
+    for (auto [name, type] : llvm::zip(names, types))
+      outs.push_back(ml_program::GlobalLoadOp::create(b, loc(name.getValue()),
+                                                      type, name));
+    Quantized quantized = layer.buildWeightCast(linear, e, outs);
+    Value results[] = {quantized.values, quantized.scales, quantized.valuesT,
+                       quantized.scalesT};
+    for (auto [name, value] : llvm::zip(names, results))
+      ml_program::GlobalStoreOp::create(b, loc(name.getValue()), name, value);
+    linear.castWeights.push_back(quantized);
+  }
+}
+
+void StepBuilder::buildMicrobatch(Value index) {
+  auto member = [&](StringRef name, Value all) -> Value {
+    return MemberOp::create(b, loc(name), all, index);
+  };
+  auto insert = [&](StringRef name, Value &all, Value value) {
+    all = InsertMemberOp::create(b, loc(name), value, all, index);
+  };
+  LayerBuilder::Saved saved;
+  Value y = layer.buildForward(fc1, fc2, member("tokens", tokens),
+                               member("indices", indices),
+                               member("probs", probs), saved);
+  insert("out", out, y);
+  if (!config.isTraining())
+    return;
+  ExpertRows gradients =
+      layer.buildBackward(fc1, fc2, member("grad_out", gradOut), saved);
+  insert("grad_tokens", gradTokens, gradients.rows);
+  insert("grad_probs", gradProbs, gradients.probs);
+}
+
+/// The micro-batches. What they leave is carried around the loop.
+void StepBuilder::buildLoop() {
+  SmallVector<Value *> carried;
+  auto carryAll = [&](SmallVectorImpl<Value> &values) {
+    for (Value &value : values)
+      carried.push_back(&value);
+  };
+  auto carryNew = [&](Value &value, Value like) {
+    value =
+        tensor::EmptyOp::create(b, loc("empty"), like.getType(), ValueRange());
+    carried.push_back(&value);
+  };
+  carryNew(out, tokens);
+  if (config.isTraining()) {
+    carryNew(gradTokens, tokens);
+    carryNew(gradProbs, probs);
+    for (GroupedLinear *linear : {&fc1, &fc2}) {
+      linear->weightGradients.assign(
+          config.localExperts, zeros(weightType(*linear, b.getF32Type())));
+      carryAll(linear->weightGradients);
+    }
+  }
+  for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots)) {
+    bool isWeight =
+        slot.state == &fc1.weightState || slot.state == &fc2.weightState;
+    if (!isWeight || !config.cachedWeights)
+      carryAll(slot.state->amax);
+  }
+
+  SmallVector<Value> inits;
+  for (Value *value : carried)
+    inits.push_back(*value);
+  auto index = [&](int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(b, loc("microbatches"), value);
+  };
+  Value lower = index(0), upper = index(config.microbatches), step = index(1);
+  auto loop =
+      scf::ForOp::create(b, loc("microbatches"), lower, upper, step, inits);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  for (auto [value, argument] :
+       llvm::zip_equal(carried, loop.getRegionIterArgs()))
+    *value = argument;
+  buildMicrobatch(loop.getInductionVar());
+  SmallVector<Value> yields;
+  for (Value *value : carried)
+    yields.push_back(*value);
+  scf::YieldOp::create(b, loc("microbatches"), yields);
+  for (auto [value, result] : llvm::zip_equal(carried, loop.getResults()))
+    *value = result;
+}
+
+void StepBuilder::updateScales(MutableArrayRef<Slot> slots,
+                               const CastScheme &scheme) {
+  if (slots.empty())
+    return;
+  SmallVector<Value> amax, history, scale;
+  for (Slot &slot : slots) {
+    llvm::append_range(amax, slot.state->amax);
+    llvm::append_range(history, slot.history);
+    llvm::append_range(scale, slot.state->scale);
+  }
+  auto update = UpdateScalesOp::create(
+      b, loc("update_scales"), ValueRange(history).getTypes(),
+      ValueRange(scale).getTypes(), amax, history, scale,
+      llvm::APFloat(float(scheme.getMax())), config.margin,
+      config.amaxAlgorithm);
+  auto nextHistory = update.getHistoryOut().begin();
+  auto nextScale = update.getScaleOut().begin();
+  for (Slot &slot : slots)
+    for (int64_t e = 0; e < config.localExperts; ++e) {
+      slot.history[e] = *nextHistory++;
+      slot.state->scale[e] = *nextScale++;
+    }
+}
+
+void StepBuilder::build() {
+  if (config.recipe->delayed) {
+    forwardSlots = {{"x", &fc1.inputState, {}},
+                    {"w1", &fc1.weightState, {}},
+                    {"act", &fc2.inputState, {}},
+                    {"w2", &fc2.weightState, {}}};
+    if (config.isTraining())
+      backwardSlots = {{"dy", &fc2.gradientState, {}},
+                       {"dh", &fc1.gradientState, {}}};
+  }
+  Ports arguments{context, {}, {}}, results{context, {}, {}};
+  addArguments(arguments);
+  addResults(results);
+
+  b.setInsertionPointToEnd(module.getBody());
+  auto function = func::FuncOp::create(
+      b, loc("step"), "step", b.getFunctionType(arguments.types, results.types),
+      b.getNamedAttr(TEDialect::kRanksAttr, b.getI64IntegerAttr(config.ranks)),
+      arguments.attributes);
+  function.setAllResultAttrs(results.attributes);
+  b.setInsertionPointToEnd(function.addEntryBlock());
+  takeArguments(function);
+
+  if (config.recipe->delayed) {
+    Value zero = zeros(tensor({}, b.getF32Type()));
+    for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))
+      slot.state->amax.assign(config.localExperts, zero);
+  }
+  if (config.cachedWeights && config.recipe->weight)
+    for (GroupedLinear *linear : {&fc1, &fc2})
+      cacheWeights(*linear);
+  buildLoop();
+  if (config.recipe->delayed) {
+    updateScales(forwardSlots, *config.recipe->activation);
+    updateScales(backwardSlots, *config.recipe->gradient);
+  }
+
+  SmallVector<Value> returned = {out};
+  if (config.isTraining()) {
+    returned.append({gradTokens, gradProbs});
+    llvm::append_range(returned, fc1.weightGradients);
+    llvm::append_range(returned, fc2.weightGradients);
+  }
+  for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))
+    for (int64_t e = 0; e < config.localExperts; ++e)
+      returned.append({slot.state->scale[e], slot.history[e]});
+  func::ReturnOp::create(b, loc("step"), returned);
+}
+
+OwningOpRef<ModuleOp> te::buildLayer(MLIRContext *context,
+                                     const LayerConfig &config) {
+  OwningOpRef<ModuleOp> module =
+      ModuleOp::create(NameLoc::get(StringAttr::get(context, "layer")));
+  module.get()->setAttr(TEDialect::kTargetAttr,
+                        TargetAttr::get(context, config.target));
+  StepBuilder(*module, config).build();
+  return module;
+}

@@ -1,0 +1,390 @@
+//===- LayoutOps.cpp - conversions and views that change no value
+//-------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Verify.h"
+
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace mlir::te;
+
+//===----------------------------------------------------------------------===//
+// Assembly: types that follow from others, and indices
+//===----------------------------------------------------------------------===//
+
+static ParseResult
+parseSameTypes(OpAsmParser &parser, SmallVectorImpl<Type> &types,
+               ArrayRef<OpAsmParser::UnresolvedOperand> operands) {
+  Type type;
+  if (parser.parseType(type))
+    return failure();
+  types.append(operands.size(), type);
+  return success();
+}
+
+static void printSameTypes(OpAsmPrinter &printer, Operation *, TypeRange types,
+                           OperandRange) {
+  printer << types.front();
+}
+
+static ParseResult parseSameType(OpAsmParser &parser, Type &type, Type &other) {
+  if (parser.parseType(type))
+    return failure();
+  other = type;
+  return success();
+}
+
+static void printSameType(OpAsmPrinter &printer, Operation *, Type type, Type) {
+  printer << type;
+}
+
+static ParseResult
+parseIndex(OpAsmParser &parser,
+           std::optional<OpAsmParser::UnresolvedOperand> &dynamic,
+           IntegerAttr &index) {
+  OpAsmParser::UnresolvedOperand operand;
+  OptionalParseResult parsed = parser.parseOptionalOperand(operand);
+  if (parsed.has_value()) {
+    dynamic = operand;
+    return *parsed;
+  }
+  int64_t value;
+  if (parser.parseInteger(value))
+    return failure();
+  index = parser.getBuilder().getI64IntegerAttr(value);
+  return success();
+}
+
+static void printIndex(OpAsmPrinter &printer, Operation *, Value dynamic,
+                       IntegerAttr index) {
+  if (dynamic)
+    printer << dynamic;
+  else
+    printer << index.getInt();
+}
+
+#define GET_OP_CLASSES
+#include "te/Dialect/TE/IR/TEOps.cpp.inc"
+
+//===----------------------------------------------------------------------===//
+// ConvertScalesOp
+//===----------------------------------------------------------------------===//
+
+/// The layouts between which a conversion exists.
+static bool isConvertible(ScaleLayout from, ScaleLayout to, Type element) {
+  auto is = [&](ScaleLayout a, ScaleLayout b) {
+    return (from == a && to == b) || (from == b && to == a);
+  };
+  if (from == to)
+    return from != ScaleLayout::Tensor;
+  if (is(ScaleLayout::Compact, ScaleLayout::GemmReady))
+    return element.isF32();
+  return is(ScaleLayout::Compact, ScaleLayout::Swizzled) && !element.isF32();
+}
+
+LogicalResult ConvertScalesOp::verify() {
+  RankedTensorType from = tensorType(getScales()), to = tensorType(getOutput());
+  ScalesAttr in = getScalesEncoding(from), out = getScalesEncoding(to);
+  if (!in || !out)
+    return emitOpError("(C1) scales and output must carry #te.scales "
+                       "encodings, but got ")
+           << from << " and " << to;
+  if (in.withLayout(out.getLayout()) != out)
+    return emitOpError("(C1) output must have the block and groups of ")
+           << in << ", but got " << out;
+  if (!isConvertible(in.getLayout(), out.getLayout(), from.getElementType()))
+    return emitOpError("(C2) layouts must be compact and gemm_ready (f32), or "
+                       "compact and swizzled (8 bits), but got ")
+           << stringifyScaleLayout(in.getLayout()) << " and "
+           << stringifyScaleLayout(out.getLayout()) << " of "
+           << from.getElementType();
+  if (getDataShape().size() != 2)
+    return emitOpError("(C3) of must have two extents, but got ")
+           << getDataShape().size();
+  SmallVector<int64_t> data(from.getShape().drop_back(2));
+  data.append(getDataShape().begin(), getDataShape().end());
+  if (failed(wantShape(*this, "C3", "scales", from, in.getScalesShape(data))))
+    return failure();
+  return wantType(*this, "C4", "output", to,
+                  RankedTensorType::get(out.getScalesShape(data),
+                                        from.getElementType(), out));
+}
+
+OpFoldResult ConvertScalesOp::fold(FoldAdaptor) {
+  if (getScales().getType() == getOutput().getType())
+    return getScales();
+  if (auto source = getScales().getDefiningOp<ConvertScalesOp>())
+    if (source.getScales().getType() == getOutput().getType() &&
+        source.getDataShape() == getDataShape())
+      return source.getScales();
+  return {};
+}
+
+SmallVector<ScaleLayout> ConvertScalesOp::getOperandLayouts(OpOperand &operand,
+                                                            TargetAttr) {
+  return te::detail::convertibleLayouts(operand.get().getType());
+}
+
+SmallVector<ScaleLayout> ConvertScalesOp::getResultLayouts(OpResult result,
+                                                           TargetAttr) {
+  return te::detail::convertibleLayouts(result.getType());
+}
+
+OpCost ConvertScalesOp::getCost() {
+  auto layout = getScalesEncoding(getOutput().getType()).getLayout();
+  auto from = getScalesEncoding(getScales().getType()).getLayout();
+  bool swizzle =
+      layout == ScaleLayout::Swizzled || from == ScaleLayout::Swizzled;
+  return getMemoryBoundCost(*this, swizzle ? CostClass::Swizzle
+                                           : CostClass::ScaleConversion);
+}
+
+RuntimeCall ConvertScalesOp::getRuntimeCall() {
+  Builder b(getContext());
+  return {"convert_scales",
+          {RuntimeSlot::in(getScales()), RuntimeSlot::out(getOutput())},
+          {b.getI64IntegerAttr(getDataShape()[0]),
+           b.getI64IntegerAttr(getDataShape()[1])}};
+}
+
+//===----------------------------------------------------------------------===//
+// TransposeOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult TransposeOp::verify() {
+  RankedTensorType input = tensorType(getInput());
+  if (failed(want(*this, "T1", "the rank of input",
+                  input.getRank() == 2 || input.getRank() == 3, "2 or 3",
+                  input.getRank())))
+    return failure();
+  SmallVector<int64_t> shape(input.getShape());
+  std::swap(shape[shape.size() - 1], shape[shape.size() - 2]);
+  return wantType(*this, "T2", "output", getOutput().getType(),
+                  input.clone(shape));
+}
+
+OpFoldResult TransposeOp::fold(FoldAdaptor) {
+  if (auto source = getInput().getDefiningOp<TransposeOp>())
+    return source.getInput();
+  return {};
+}
+
+OpCost TransposeOp::getCost() {
+  return getMemoryBoundCost(*this, CostClass::Transpose);
+}
+
+RuntimeCall TransposeOp::getRuntimeCall() {
+  return {"transpose",
+          {RuntimeSlot::in(getInput()), RuntimeSlot::out(getOutput())},
+          {}};
+}
+
+//===----------------------------------------------------------------------===//
+// PackOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult PackOp::verify() {
+  if (getInputs().empty())
+    return emitOpError("(P1) there must be at least one input, but got 0");
+  for (Value input : getInputs())
+    if (failed(wantType(*this, "P1", "each input", input.getType(),
+                        getInputs().front().getType())))
+      return failure();
+  return wantType(*this, "P2", "output", getOutput().getType(),
+                  MemberOp::getPackedType(tensorType(getInputs().front()),
+                                          getInputs().size()));
+}
+
+Value te::getPackedOfMembers(ValueRange values) {
+  Value packed;
+  for (auto [i, value] : llvm::enumerate(values)) {
+    auto member = value.getDefiningOp<MemberOp>();
+    if (!member || member.getIndex() != std::optional<uint64_t>(i) ||
+        (packed && packed != member.getPacked()))
+      return {};
+    packed = member.getPacked();
+  }
+  bool all =
+      packed && tensorType(packed).getDimSize(0) == int64_t(values.size());
+  return all ? packed : Value();
+}
+
+Value te::packMembers(OpBuilder &builder, Location loc, ValueRange values) {
+  if (Value packed = getPackedOfMembers(values))
+    return packed;
+  return PackOp::create(
+      builder, loc,
+      MemberOp::getPackedType(tensorType(values.front()), values.size()),
+      values);
+}
+
+OpFoldResult PackOp::fold(FoldAdaptor) {
+  return getPackedOfMembers(getInputs());
+}
+
+SmallVector<ScaleLayout> PackOp::getOperandLayouts(OpOperand &operand,
+                                                   TargetAttr) {
+  return te::detail::convertibleLayouts(operand.get().getType());
+}
+
+SmallVector<ScaleLayout> PackOp::getResultLayouts(OpResult result, TargetAttr) {
+  return te::detail::convertibleLayouts(result.getType());
+}
+
+SmallVector<OpOperand *> PackOp::getTiedLayoutOperands(OpResult) {
+  return llvm::to_vector(llvm::make_pointer_range((*this)->getOpOperands()));
+}
+
+OpCost PackOp::getCost() { return getMemoryBoundCost(*this, CostClass::Copy); }
+
+RuntimeCall PackOp::getRuntimeCall() {
+  return {
+      "pack",
+      {RuntimeSlot::in(ValueRange(getInputs())), RuntimeSlot::out(getOutput())},
+      {}};
+}
+
+//===----------------------------------------------------------------------===//
+// MemberOp
+//===----------------------------------------------------------------------===//
+
+RankedTensorType MemberOp::getMemberType(RankedTensorType packed) {
+  return RankedTensorType::get(packed.getShape().drop_front(),
+                               packed.getElementType(), packed.getEncoding());
+}
+
+RankedTensorType MemberOp::getPackedType(RankedTensorType member,
+                                         int64_t count) {
+  SmallVector<int64_t> shape = {count};
+  llvm::append_range(shape, member.getShape());
+  return RankedTensorType::get(shape, member.getElementType(),
+                               member.getEncoding());
+}
+
+/// The index is a constant in range, or an operand.
+static LogicalResult verifyIndex(Operation *op, StringRef label, Value dynamic,
+                                 std::optional<uint64_t> index,
+                                 RankedTensorType packed) {
+  if (bool(dynamic) == index.has_value())
+    return op->emitOpError() << "(" << label
+                             << ") the index must be either a constant or an "
+                                "operand, but got "
+                             << (dynamic ? "both" : "neither");
+  if (packed.getRank() < 1)
+    return op->emitOpError()
+           << "(" << label << ") packed must have a first dimension, but got "
+           << packed;
+  if (index && (int64_t(*index) < 0 || int64_t(*index) >= packed.getDimSize(0)))
+    return op->emitOpError()
+           << "(" << label << ") the index must be in [0, "
+           << packed.getDimSize(0) << "), but got " << int64_t(*index);
+  return success();
+}
+
+void MemberOp::build(OpBuilder &builder, OperationState &state, Value packed,
+                     int64_t index) {
+  build(builder, state, getMemberType(tensorType(packed)), packed, Value(),
+        builder.getI64IntegerAttr(index));
+}
+
+void MemberOp::build(OpBuilder &builder, OperationState &state, Value packed,
+                     Value index) {
+  build(builder, state, getMemberType(tensorType(packed)), packed, index,
+        IntegerAttr());
+}
+
+LogicalResult MemberOp::verify() {
+  RankedTensorType packed = tensorType(getPacked());
+  if (failed(verifyIndex(*this, "E1", getDynamicIndex(), getIndex(), packed)))
+    return failure();
+  return wantType(*this, "E2", "output", getOutput().getType(),
+                  getMemberType(packed));
+}
+
+OpFoldResult MemberOp::fold(FoldAdaptor) {
+  if (!getIndex())
+    return {};
+  if (auto pack = getPacked().getDefiningOp<PackOp>())
+    return pack.getInputs()[*getIndex()];
+  // Look through insertions of other members.
+  Value packed = getPacked();
+  while (auto insert = packed.getDefiningOp<InsertMemberOp>()) {
+    if (!insert.getIndex())
+      break;
+    if (*insert.getIndex() == *getIndex())
+      return insert.getValue();
+    packed = insert.getPacked();
+  }
+  return {};
+}
+
+SmallVector<ScaleLayout> MemberOp::getOperandLayouts(OpOperand &operand,
+                                                     TargetAttr) {
+  return te::detail::convertibleLayouts(operand.get().getType());
+}
+
+SmallVector<ScaleLayout> MemberOp::getResultLayouts(OpResult result,
+                                                    TargetAttr) {
+  return te::detail::convertibleLayouts(result.getType());
+}
+
+SmallVector<OpOperand *> MemberOp::getTiedLayoutOperands(OpResult) {
+  return {&getPackedMutable()};
+}
+
+OpCost MemberOp::getCost() { return {CostClass::Other, 0, 0, 0, 0, Type()}; }
+
+RuntimeCall MemberOp::getRuntimeCall() { return {}; }
+
+//===----------------------------------------------------------------------===//
+// InsertMemberOp
+//===----------------------------------------------------------------------===//
+
+void InsertMemberOp::build(OpBuilder &builder, OperationState &state,
+                           Value value, Value packed, int64_t index) {
+  build(builder, state, packed.getType(), value, packed, Value(),
+        builder.getI64IntegerAttr(index));
+}
+
+void InsertMemberOp::build(OpBuilder &builder, OperationState &state,
+                           Value value, Value packed, Value index) {
+  build(builder, state, packed.getType(), value, packed, index, IntegerAttr());
+}
+
+LogicalResult InsertMemberOp::verify() {
+  RankedTensorType packed = tensorType(getPacked());
+  if (failed(verifyIndex(*this, "I1", getDynamicIndex(), getIndex(), packed)) ||
+      failed(wantType(*this, "I2", "value", getValue().getType(),
+                      MemberOp::getMemberType(packed))))
+    return failure();
+  return wantType(*this, "I3", "output", getOutput().getType(), packed);
+}
+
+MutableOperandRange InsertMemberOp::getDestinations() {
+  return getPackedMutable();
+}
+bool InsertMemberOp::readsDestinations() { return true; }
+
+SmallVector<ScaleLayout> InsertMemberOp::getOperandLayouts(OpOperand &operand,
+                                                           TargetAttr) {
+  return te::detail::convertibleLayouts(operand.get().getType());
+}
+
+SmallVector<ScaleLayout> InsertMemberOp::getResultLayouts(OpResult result,
+                                                          TargetAttr) {
+  return te::detail::convertibleLayouts(result.getType());
+}
+
+SmallVector<OpOperand *> InsertMemberOp::getTiedLayoutOperands(OpResult) {
+  return {&getValueMutable(), &getPackedMutable()};
+}
+
+OpCost InsertMemberOp::getCost() {
+  return {CostClass::Other, 0, 0, 0, 0, Type()};
+}
+
+RuntimeCall InsertMemberOp::getRuntimeCall() { return {}; }

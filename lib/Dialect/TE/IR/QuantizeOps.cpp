@@ -1,0 +1,429 @@
+//===- QuantizeOps.cpp - casts and their scales
+//-------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Verify.h"
+
+using namespace mlir;
+using namespace mlir::te;
+
+//===----------------------------------------------------------------------===//
+// What te.quantize and te.multi_cast_transpose share
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// One tensor of a cast: its operands and results; absent ones are null.
+struct Cast {
+  Value input, scale, amax, offsets;
+  bool isMember;
+  Value values, scales, valuesT, scalesT, amaxOut;
+};
+
+/// Labels of the constraints, which the two ops number differently.
+struct CastLabels {
+  StringRef encoding, values, scales, valuesT, scalesT, scale, amax, groups;
+};
+constexpr CastLabels kQuantizeLabels = {"Q2", "Q3", "Q4", "Q5",
+                                        "Q6", "Q7", "Q8", "Q9"};
+constexpr CastLabels kMultiLabels = {"M3", "M3", "M3", "M3",
+                                     "M3", "M2", "M2", "M3"};
+
+SmallVector<int64_t> transposed(ArrayRef<int64_t> shape) {
+  SmallVector<int64_t> result(shape);
+  std::swap(result[result.size() - 1], result[result.size() - 2]);
+  return result;
+}
+
+/// Groups that `scales` must tell: those of the offsets where one scale, or a
+/// grid of blocks along the rows of the input, belongs to a group.
+LogicalResult verifyGroups(Operation *op, const CastLabels &labels,
+                           StringRef name, Value scales, bool columnwise,
+                           int64_t groups) {
+  ScalesAttr encoding = getScalesEncoding(scales.getType());
+  int64_t wanted = encoding.isTensor() || columnwise ? groups : 0;
+  if (encoding.getGroups() == wanted)
+    return success();
+  return op->emitOpError() << "(" << labels.groups << ") " << name
+                           << " must have " << wanted << " groups, but got "
+                           << encoding.getGroups();
+}
+
+LogicalResult verifyCast(Operation *op, const CastLabels &labels,
+                         const Cast &cast) {
+  RankedTensorType input = tensorType(cast.input);
+  int64_t groups = cast.offsets ? getNumGroups(cast.offsets) : 0;
+  // One value for each member of a group; a member op has its own alone.
+  SmallVector<int64_t> perMember(input.getShape().drop_back(2));
+  if (groups && !cast.isMember)
+    perMember.push_back(groups);
+
+  Value anyScales = cast.scales ? cast.scales : cast.scalesT;
+  if (cast.values) {
+    RankedTensorType values = tensorType(cast.values);
+    if (failed(
+            wantShape(op, labels.values, "values", values, input.getShape())) ||
+        failed(wantScales(op, labels.encoding, labels.scales, "scales",
+                          tensorType(cast.scales), values)) ||
+        failed(verifyGroups(op, labels, "scales", cast.scales,
+                            /*columnwise=*/false, groups)))
+      return failure();
+  }
+  if (cast.valuesT) {
+    RankedTensorType values = tensorType(cast.valuesT);
+    ScalesAttr encoding = getScalesEncoding(cast.scalesT.getType());
+    bool inPlace = encoding && encoding.getCols() == 1 &&
+                   encoding.getRows() > 1 &&
+                   encoding.getLayout() != ScaleLayout::GemmReady;
+    SmallVector<int64_t> shape = inPlace
+                                     ? SmallVector<int64_t>(input.getShape())
+                                     : transposed(input.getShape());
+    if (failed(wantShape(op, labels.valuesT, "values_t", values, shape)) ||
+        failed(wantScales(op, labels.encoding, labels.scalesT, "scales_t",
+                          tensorType(cast.scalesT), values)) ||
+        failed(verifyGroups(op, labels, "scales_t", cast.scalesT,
+                            /*columnwise=*/true, groups)))
+      return failure();
+  }
+  if (cast.scale) {
+    if (!getScalesEncoding(anyScales.getType()).isTensor())
+      return op->emitOpError()
+             << "(" << labels.scale
+             << ") a given scale must stand with <tensor> scales, but got "
+             << anyScales.getType();
+    if (failed(wantShape(op, labels.scale, "scale", tensorType(cast.scale),
+                         perMember)))
+      return failure();
+  }
+  if (bool(cast.amax) != bool(cast.amaxOut))
+    return op->emitOpError()
+           << "(" << labels.amax << ") amax and amax_out must come together, "
+           << "but got " << (cast.amax ? "amax" : "amax_out") << " alone";
+  if (cast.amax &&
+      (failed(wantShape(op, labels.amax, "amax", tensorType(cast.amax),
+                        perMember)) ||
+       failed(wantType(op, labels.amax, "amax_out", cast.amaxOut.getType(),
+                       cast.amax.getType()))))
+    return failure();
+  return success();
+}
+
+/// Blocks of FP8 data: products take gemm_ready, moves compact, and the kernel
+/// writes either. Scales of 8 bits are written compact or swizzled.
+SmallVector<ScaleLayout> getWritableLayouts(OpResult result) {
+  return te::detail::convertibleLayouts(result.getType());
+}
+
+/// Without a given scale, a scale for a whole tensor needs its amax first, in a
+/// kernel of its own.
+int64_t getNumLaunches(bool hasScale, ValueRange scales, ValueRange scalesT) {
+  Value any = scales.empty() ? scalesT.front() : scales.front();
+  return !hasScale && getScalesEncoding(any.getType()).isTensor() ? 2 : 1;
+}
+
+OpCost getCastCost(Operation *op, ValueRange inputs, int64_t launches) {
+  OpCost cost = getMemoryBoundCost(op, getQuantizeClass(inputs.front()));
+  if (launches == 2) {
+    int64_t bytes = 0;
+    for (Value input : inputs)
+      bytes += getBytes(input.getType());
+    if (auto member = dyn_cast<MemberOpInterface>(op))
+      if (member.getGroupMember())
+        bytes /= getNumGroups(member.getGroupOffsets());
+    cost.bytes += bytes;
+  }
+  cost.launches = launches;
+  return cost;
+}
+
+ValueRange asRange(const Value &value) {
+  return value ? ValueRange(value) : ValueRange();
+}
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// QuantizeOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult QuantizeOp::verify() {
+  if (!getValues() && !getValuesT())
+    return emitOpError("(Q1) at least one of the rowwise and columnwise "
+                       "results must be asked for, but got none");
+  if (bool(getValues()) != bool(getScales()) ||
+      bool(getValuesT()) != bool(getScalesT()))
+    return emitOpError("(Q1) values and scales must come together, but got "
+                       "one of them alone");
+  int64_t rank = tensorType(getInput()).getRank();
+  if (rank != 2 && (rank != 3 || getOffsets()))
+    return emitOpError("(Q3) input must have rank 2, or 3 without groups, but "
+                       "got ")
+           << getInput().getType();
+  if (getNoop() && getOuts().empty())
+    return emitOpError("(Q10) noop needs destinations, but got none");
+  return verifyCast(*this, kQuantizeLabels,
+                    {getInput(), getScale(), getAmax(), getOffsets(),
+                     bool(getMember()), getValues(), getScales(), getValuesT(),
+                     getScalesT(), getAmaxOut()});
+}
+
+MutableOperandRange QuantizeOp::getDestinations() { return getOutsMutable(); }
+bool QuantizeOp::readsDestinations() { return getMember() || getNoop(); }
+Value QuantizeOp::getGroupOffsets() { return getOffsets(); }
+std::optional<int64_t> QuantizeOp::getGroupMember() { return getMember(); }
+
+SmallVector<ScaleLayout> QuantizeOp::getResultLayouts(OpResult result,
+                                                      TargetAttr) {
+  return getWritableLayouts(result);
+}
+
+Value QuantizeOp::getScaledData(Value scales) {
+  if (scales == getScales())
+    return getValues();
+  return scales == getScalesT() ? Value(getValuesT()) : Value();
+}
+
+StringRef QuantizeOp::getMemberOperandName(OpOperand &operand) {
+  if (isAmong(getScaleMutable(), operand))
+    return "scale";
+  return isAmong(getAmaxMutable(), operand) ? "amax" : "";
+}
+
+bool QuantizeOp::isMemberResult(OpResult result) {
+  return result == getAmaxOut();
+}
+
+Operation *QuantizeOp::formGroup(OpBuilder &builder,
+                                 ArrayRef<Operation *> members,
+                                 ValueRange destinations) {
+  auto pack = [&](auto get) -> Value {
+    if (!get(*this))
+      return {};
+    SmallVector<Value> values;
+    for (Operation *member : members)
+      values.push_back(get(cast<QuantizeOp>(member)));
+    return packMembers(builder, getLoc(), values);
+  };
+  Value scale = pack([](QuantizeOp op) { return op.getScale(); });
+  Value amax = pack([](QuantizeOp op) { return op.getAmax(); });
+  SmallVector<Value> outs(destinations);
+  if (amax)
+    outs.back() =
+        pack([](QuantizeOp op) -> Value { return op.getOuts().back(); });
+  auto typeOf = [](Value value) { return value ? value.getType() : Type(); };
+  return create(builder, getLoc(), typeOf(getValues()), typeOf(getScales()),
+                typeOf(getValuesT()), typeOf(getScalesT()), typeOf(amax),
+                getInput(), scale, amax, getNoop(),
+                getDeviceOffsets(getOffsets()), outs, IntegerAttr(),
+                getPow2ScalesAttr(), getEpsilonAttr());
+}
+
+OpCost QuantizeOp::getCost() {
+  Value scales = getScales(), scalesT = getScalesT();
+  return getCastCost(
+      *this, getInput(),
+      getNumLaunches(bool(getScale()), asRange(scales), asRange(scalesT)));
+}
+
+RuntimeCall QuantizeOp::getRuntimeCall() {
+  Builder b(getContext());
+  using Slot = RuntimeSlot;
+  return {"quantize",
+          {Slot::in(getInput()), Slot::in(getScale()), Slot::in(getAmax()),
+           Slot::in(getNoop()), Slot::in(getOffsets()), Slot::out(getValues()),
+           Slot::out(getScales()), Slot::out(getValuesT()),
+           Slot::out(getScalesT()), Slot::out(getAmaxOut()).orInPlaceOf(2)},
+          {b.getI64IntegerAttr(getMember().value_or(-1)),
+           b.getI64IntegerAttr(getPow2Scales()),
+           b.getF64FloatAttr(getEpsilon().convertToDouble())}};
+}
+
+//===----------------------------------------------------------------------===//
+// MultiCastTransposeOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult MultiCastTransposeOp::verify() {
+  size_t count = getInputs().size();
+  if (count == 0)
+    return emitOpError("(M1) inputs must have at least one entry, but got 0");
+  const std::pair<StringRef, size_t> lists[] = {
+      {"scale", getScale().size()},      {"amax", getAmax().size()},
+      {"values", getValues().size()},    {"scales", getScales().size()},
+      {"values_t", getValuesT().size()}, {"scales_t", getScalesT().size()},
+      {"amax_out", getAmaxOut().size()}};
+  for (auto [name, size] : lists)
+    if (size != 0 && size != count)
+      return emitOpError("(M1) ") << name << " must be empty or have " << count
+                                  << " entries, but got " << size;
+  if (getValues().empty() && getValuesT().empty())
+    return emitOpError("(M3) at least one of the rowwise and columnwise "
+                       "results must be asked for, but got none");
+  if (getValues().size() != getScales().size() ||
+      getValuesT().size() != getScalesT().size())
+    return emitOpError("(M3) values and scales must come together, but got "
+                       "one of them alone");
+  if (getNoop() && getOuts().empty())
+    return emitOpError("(M5) noop needs destinations, but got none");
+
+  auto at = [](auto range, size_t i) {
+    return range.empty() ? Value() : Value(range[i]);
+  };
+  for (size_t i = 0; i < count; ++i) {
+    int64_t rank = tensorType(getInputs()[i]).getRank();
+    if (rank != 2 && rank != 3)
+      return emitOpError("(M3) inputs must have rank 2 or 3, but got ")
+             << getInputs()[i].getType();
+    if (failed(verifyCast(*this, kMultiLabels,
+                          {getInputs()[i], at(getScale(), i), at(getAmax(), i),
+                           Value(), false, at(getValues(), i),
+                           at(getScales(), i), at(getValuesT(), i),
+                           at(getScalesT(), i), at(getAmaxOut(), i)})))
+      return failure();
+  }
+  // One launch knows one scheme.
+  auto element = [](Value value) { return tensorType(value).getElementType(); };
+  for (ValueRange list : {ValueRange(getInputs()), ValueRange(getValues()),
+                          ValueRange(getValuesT())})
+    for (Value value : list)
+      if (failed(wantType(*this, "M4", "the element type of each entry",
+                          element(value), element(list.front()))))
+        return failure();
+  for (ValueRange list : {ValueRange(getScales()), ValueRange(getScalesT())})
+    for (Value value : list)
+      if (getScalesEncoding(value.getType()) !=
+          getScalesEncoding(list.front().getType()))
+        return emitOpError("(M4) all scales must be ")
+               << getScalesEncoding(list.front().getType()) << ", but got "
+               << getScalesEncoding(value.getType());
+  return success();
+}
+
+MutableOperandRange MultiCastTransposeOp::getDestinations() {
+  return getOutsMutable();
+}
+bool MultiCastTransposeOp::readsDestinations() { return bool(getNoop()); }
+
+SmallVector<ScaleLayout> MultiCastTransposeOp::getResultLayouts(OpResult result,
+                                                                TargetAttr) {
+  // (M4) ties the entries of a list, so none of them moves alone.
+  if (getInputs().size() > 1)
+    return te::detail::currentLayout(result.getType());
+  return getWritableLayouts(result);
+}
+
+Value MultiCastTransposeOp::getScaledData(Value scales) {
+  for (auto [values, of] : llvm::zip(getValues(), getScales()))
+    if (of == scales)
+      return values;
+  for (auto [values, of] : llvm::zip(getValuesT(), getScalesT()))
+    if (of == scales)
+      return values;
+  return {};
+}
+
+OpCost MultiCastTransposeOp::getCost() {
+  return getCastCost(
+      *this, getInputs(),
+      getNumLaunches(!getScale().empty(), getScales(), getScalesT()));
+}
+
+RuntimeCall MultiCastTransposeOp::getRuntimeCall() {
+  Builder b(getContext());
+  using Slot = RuntimeSlot;
+  return {
+      "multi_cast_transpose",
+      {Slot::in(ValueRange(getInputs())), Slot::in(ValueRange(getScale())),
+       Slot::in(ValueRange(getAmax())), Slot::in(getNoop()),
+       Slot::out(ValueRange(getValues())), Slot::out(ValueRange(getScales())),
+       Slot::out(ValueRange(getValuesT())), Slot::out(ValueRange(getScalesT())),
+       Slot::out(ValueRange(getAmaxOut())).orInPlaceOf(2)},
+      {b.getI64IntegerAttr(getPow2Scales()),
+       b.getF64FloatAttr(getEpsilon().convertToDouble())}};
+}
+
+//===----------------------------------------------------------------------===//
+// DequantizeOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult DequantizeOp::verify() {
+  if (failed(wantScales(*this, "D1", "D2", "scales", tensorType(getScales()),
+                        tensorType(getValues()))))
+    return failure();
+  return wantShape(*this, "D3", "output", tensorType(getOutput()),
+                   tensorType(getValues()).getShape());
+}
+
+SmallVector<ScaleLayout> DequantizeOp::getOperandLayouts(OpOperand &operand,
+                                                         TargetAttr) {
+  ScalesAttr encoding = getScalesEncoding(operand.get().getType());
+  if (!encoding || encoding.isTensor() ||
+      encoding.getLayout() == ScaleLayout::Swizzled ||
+      (encoding.getRows() > 1 && encoding.getCols() == 1))
+    return te::detail::currentLayout(operand.get().getType());
+  return {ScaleLayout::Compact, ScaleLayout::GemmReady};
+}
+
+Value DequantizeOp::getScaledData(Value) { return getValues(); }
+
+OpCost DequantizeOp::getCost() {
+  return getMemoryBoundCost(*this, CostClass::Dequantize);
+}
+
+RuntimeCall DequantizeOp::getRuntimeCall() {
+  using Slot = RuntimeSlot;
+  return {"dequantize",
+          {Slot::in(getValues()), Slot::in(getScales()), Slot::in(getOffsets()),
+           Slot::out(getOutput())},
+          {}};
+}
+
+//===----------------------------------------------------------------------===//
+// UpdateScalesOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult UpdateScalesOp::verify() {
+  if (getScale().empty())
+    return emitOpError("(U1) there must be at least one slot, but got 0");
+  if (getHistoryOut().size() != getScale().size())
+    return emitOpError("(U1) each list must have ")
+           << getScale().size() << " entries, but got "
+           << getHistoryOut().size();
+  for (auto [amax, history, scale, historyOut, scaleOut] :
+       llvm::zip(getAmax(), getHistory(), getScale(), getHistoryOut(),
+                 getScaleOut())) {
+    if (failed(wantType(*this, "U2", "amax", amax.getType(), scale.getType())))
+      return failure();
+    RankedTensorType historyType = tensorType(history);
+    if (historyType.getRank() != tensorType(scale).getRank() + 1 ||
+        historyType.getShape().drop_back() != tensorType(scale).getShape() ||
+        historyType.getShape().back() < 1)
+      return emitOpError("(U2) history must have the shape of scale and one "
+                         "more dimension of at least 1, but got ")
+             << historyType << " for " << scale.getType();
+    if (failed(wantType(*this, "U3", "history_out", historyOut.getType(),
+                        history.getType())) ||
+        failed(wantType(*this, "U3", "scale_out", scaleOut.getType(),
+                        scale.getType())))
+      return failure();
+  }
+  return want(*this, "U4", "fp8_max", getFp8Max().convertToDouble() > 0,
+              "above 0", getFp8Max().convertToDouble());
+}
+
+OpCost UpdateScalesOp::getCost() {
+  return getMemoryBoundCost(*this, CostClass::UpdateScales);
+}
+
+RuntimeCall UpdateScalesOp::getRuntimeCall() {
+  Builder b(getContext());
+  using Slot = RuntimeSlot;
+  return {"update_scales",
+          {Slot::in(ValueRange(getAmax())), Slot::in(ValueRange(getHistory())),
+           Slot::in(ValueRange(getScale())),
+           Slot::out(ValueRange(getHistoryOut())).orInPlaceOf(1),
+           Slot::out(ValueRange(getScaleOut())).orInPlaceOf(2)},
+          {b.getF64FloatAttr(getFp8Max().convertToDouble()),
+           b.getI64IntegerAttr(getMargin()),
+           b.getI64IntegerAttr(getAlgorithm() == AmaxAlgorithm::MostRecent)}};
+}

@@ -1,0 +1,174 @@
+//===- CostReport.cpp - what a program costs, by op class
+//----------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "te/Dialect/TE/IR/TE.h"
+#include "te/Dialect/TE/Transforms/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
+
+namespace mlir::te {
+#define GEN_PASS_DEF_COSTREPORTPASS
+#include "te/Dialect/TE/Transforms/Passes.h.inc"
+} // namespace mlir::te
+
+using namespace mlir;
+using namespace mlir::te;
+
+namespace {
+/// The sum of costs, and their roofline time.
+struct Total {
+  int64_t launches = 0, bytes = 0, flops = 0, hostSyncs = 0;
+  double us = 0;
+
+  void add(const OpCost &cost, int64_t times, TargetAttr target) {
+    launches += cost.launches * times;
+    bytes += cost.bytes * times;
+    flops += cost.flops * times;
+    hostSyncs += cost.hostSyncs * times;
+    double seconds = cost.bytes / target.getBytesPerSecond();
+    if (cost.flops)
+      seconds = std::max(seconds,
+                         cost.flops / target.getFlopsPerSecond(cost.product));
+    us += seconds * times * 1e6;
+  }
+  bool empty() const { return !launches && !bytes && !flops && !hostSyncs; }
+};
+
+struct Report {
+  TargetAttr target;
+  Total classes[kNumCostClasses];
+  Total total;
+  std::optional<int64_t> peakBytes;
+};
+
+void writeTable(raw_ostream &os, const Report &report) {
+  const char *row = "{0,-20} {1,9} {2,12} {3,12} {4,11} {5,12}\n";
+  auto line = [&](StringRef name, const Total &cost) {
+    os << llvm::formatv(row, name, cost.launches,
+                        llvm::formatv("{0:f3}", cost.bytes / 1e6),
+                        llvm::formatv("{0:f3}", cost.flops / 1e9),
+                        cost.hostSyncs, llvm::formatv("{0:f1}", cost.us));
+  };
+  os << "target " << report.target.getChip() << "\n"
+     << llvm::formatv(row, "class", "launches", "MB", "GFLOP", "host syncs",
+                      "roofline us");
+  for (unsigned i = 0; i < kNumCostClasses; ++i)
+    if (!report.classes[i].empty())
+      line(stringifyCostClass(CostClass(i)), report.classes[i]);
+  line("total", report.total);
+  if (report.peakBytes)
+    os << llvm::formatv("peak of the arena: {0:f3} MB\n",
+                        *report.peakBytes / 1e6);
+}
+
+void writeJSON(raw_ostream &os, const Report &report) {
+  llvm::json::OStream json(os, 2);
+  auto cost = [&](const Total &cost) {
+    json.object([&] {
+      json.attribute("launches", cost.launches);
+      json.attribute("bytes", cost.bytes);
+      json.attribute("flops", cost.flops);
+      json.attribute("host_syncs", cost.hostSyncs);
+      json.attribute("us", cost.us);
+    });
+  };
+  json.object([&] {
+    json.attribute("target", report.target.getChip());
+    json.attributeBegin("total");
+    cost(report.total);
+    json.attributeEnd();
+    json.attributeObject("classes", [&] {
+      for (unsigned i = 0; i < kNumCostClasses; ++i) {
+        json.attributeBegin(stringifyCostClass(CostClass(i)));
+        cost(report.classes[i]);
+        json.attributeEnd();
+      }
+    });
+    if (report.peakBytes)
+      json.attribute("peak_bytes", *report.peakBytes);
+    else
+      json.attribute("peak_bytes", nullptr);
+  });
+  os << "\n";
+}
+
+/// How often `op` runs: the product of the trip counts of the loops around it.
+FailureOr<int64_t> getNumExecutions(Operation *op) {
+  int64_t times = 1;
+  for (Operation *at = op->getParentOp(); at; at = at->getParentOp()) {
+    auto loop = dyn_cast<LoopLikeOpInterface>(at);
+    if (!loop)
+      continue;
+    std::optional<APInt> trips = loop.getStaticTripCount();
+    if (!trips)
+      return at->emitError(
+          "te-cost-report: the trip count of this loop must be "
+          "a constant, so that its body can be counted");
+    times *= trips->getSExtValue();
+  }
+  return times;
+}
+
+struct CostReportPass : te::impl::CostReportPassBase<CostReportPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    if (format != "table" && format != "json") {
+      emitError(module.getLoc(),
+                "te-cost-report: format must be table or json, but got ")
+          << format;
+      return signalPassFailure();
+    }
+    Report report;
+    report.target = TargetAttr::lookup(module);
+    // All ops of a block run equally often.
+    llvm::DenseMap<Block *, int64_t> executions;
+    WalkResult walk = module.walk([&](CostOpInterface op) {
+      auto [it, isNew] = executions.try_emplace(op->getBlock(), 0);
+      if (isNew) {
+        FailureOr<int64_t> times = getNumExecutions(op);
+        if (failed(times))
+          return WalkResult::interrupt();
+        it->second = *times;
+      }
+      OpCost cost = op.getCost();
+      report.classes[unsigned(cost.costClass)].add(cost, it->second,
+                                                   report.target);
+      report.total.add(cost, it->second, report.target);
+      return WalkResult::advance();
+    });
+    if (walk.wasInterrupted())
+      return signalPassFailure();
+    module.walk([&](func::FuncOp function) {
+      if (auto bytes =
+              function->getAttrOfType<IntegerAttr>("te_rt.arena_bytes"))
+        report.peakBytes =
+            std::max(report.peakBytes.value_or(0), bytes.getInt());
+    });
+    markAllAnalysesPreserved();
+
+    auto write = format == "json" ? writeJSON : writeTable;
+    if (file.empty())
+      return write(llvm::errs(), report);
+    // Through a temporary file, so that nothing is half-written.
+    llvm::Error error = llvm::writeToOutput(file, [&](raw_ostream &os) {
+      write(os, report);
+      return llvm::Error::success();
+    });
+    if (error) {
+      emitError(module.getLoc(), "te-cost-report: cannot write ")
+          << llvm::toString(std::move(error));
+      signalPassFailure();
+    }
+  }
+};
+} // namespace

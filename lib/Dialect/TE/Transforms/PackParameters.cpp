@@ -1,0 +1,435 @@
+//===- PackParameters.cpp - one packed parameter for E members ------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "DissolvePacks.h"
+#include "MemberGroups.h"
+#include "te/Dialect/TE/Transforms/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MLProgram/IR/MLProgram.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/BitVector.h"
+#include "llvm/ADT/StringMap.h"
+
+#define DEBUG_TYPE "te-pack-parameters"
+namespace mlir::te {
+#define GEN_PASS_DEF_PACKPARAMETERSPASS
+#include "te/Dialect/TE/Transforms/Passes.h.inc"
+} // namespace mlir::te
+
+using namespace mlir;
+using namespace mlir::te;
+using ml_program::GlobalLoadOp;
+using ml_program::GlobalOp;
+using ml_program::GlobalStoreOp;
+
+namespace {
+struct PackParametersPass
+    : te::impl::PackParametersPassBase<PackParametersPass> {
+  using Base::Base;
+  void runOnOperation() override;
+
+private:
+  void packFunction(func::FuncOp function, const SymbolUserMap &users);
+  void packArguments(func::FuncOp function, ArrayRef<Candidate> candidates,
+                     ArrayRef<MemberGroup> groups);
+  void packResults(func::FuncOp function, ArrayRef<Candidate> candidates,
+                   ArrayRef<MemberGroup> groups);
+  void packGlobals(SymbolTable &symbols, const SymbolUserMap &users);
+  void packGlobal(SymbolTable &symbols, ArrayRef<GlobalOp> members,
+                  DictionaryAttr attributes, ArrayRef<Operation *> accesses);
+
+  /// Packs that were made on the way.
+  SmallVector<PackOp> packs;
+};
+
+const Remarks &getRemarks() {
+  static const Remarks remarks(DEBUG_TYPE, "PackParameters");
+  return remarks;
+}
+
+RankedTensorType getPackedType(ArrayRef<Candidate> candidates,
+                               const MemberGroup &group) {
+  return MemberOp::getPackedType(
+      cast<RankedTensorType>(candidates[group.members.front()].type),
+      group.members.size());
+}
+
+StringRef getName(const Candidate &candidate, StringRef attribute) {
+  if (candidate.attributes)
+    if (auto name = candidate.attributes.getAs<StringAttr>(attribute))
+      return name.getValue();
+  return "";
+}
+
+//===----------------------------------------------------------------------===//
+// States: an argument and the result with its next value
+//===----------------------------------------------------------------------===//
+
+/// Keeps, of the groups of arguments with `te.next` and of the groups of
+/// results, those that go together member by member, and names the packed
+/// result in the `te.next` of the arguments.
+void matchStates(func::FuncOp function, MutableArrayRef<Candidate> arguments,
+                 SmallVector<MemberGroup> &argumentGroups,
+                 ArrayRef<Candidate> results,
+                 SmallVector<MemberGroup> &resultGroups) {
+  auto missed = [&](const Candidate &at, StringAttr group) {
+    getRemarks().missedAt(at.loc, function,
+                          "group {0} is a state, but the next values of its "
+                          "members are not the members of one group",
+                          group.getValue());
+  };
+  // The group and member that each result is; then drop to a fixed point.
+  for (bool changed = true; changed;) {
+    changed = false;
+    llvm::StringMap<std::pair<unsigned, unsigned>> byName;
+    for (auto [g, group] : llvm::enumerate(resultGroups))
+      for (auto [e, i] : llvm::enumerate(group.members))
+        byName[getName(results[i], TEDialect::kNameAttr)] = {g, e};
+
+    llvm::BitVector inGroup(arguments.size());
+    llvm::erase_if(argumentGroups, [&](const MemberGroup &group) {
+      const Candidate &first = arguments[group.members.front()];
+      StringRef next = getName(first, TEDialect::kNextAttr);
+      auto it = byName.find(next);
+      bool matches =
+          next.empty() || (it != byName.end() &&
+                           resultGroups[it->second.first].members.size() ==
+                               group.members.size());
+      for (auto [e, i] : llvm::enumerate(group.members)) {
+        StringRef name = getName(arguments[i], TEDialect::kNextAttr);
+        auto member = byName.find(name);
+        if (matches && !next.empty())
+          matches = member != byName.end() &&
+                    member->second == std::pair(it->second.first, unsigned(e));
+      }
+      if (matches)
+        for (unsigned i : group.members)
+          inGroup.set(i);
+      else
+        missed(first, group.name);
+      changed |= !matches;
+      return !matches;
+    });
+
+    // A result that an unpacked argument names keeps its name.
+    llvm::BitVector keeps(resultGroups.size());
+    for (auto [i, argument] : llvm::enumerate(arguments))
+      if (!inGroup.test(i))
+        if (auto it = byName.find(getName(argument, TEDialect::kNextAttr));
+            it != byName.end())
+          keeps.set(it->second.first);
+    for (unsigned g = resultGroups.size(); g-- > 0;)
+      if (keeps.test(g)) {
+        missed(results[resultGroups[g].members.front()], resultGroups[g].name);
+        resultGroups.erase(resultGroups.begin() + g);
+        changed = true;
+      }
+    if (changed)
+      continue;
+    for (const MemberGroup &group : argumentGroups) {
+      Candidate &first = arguments[group.members.front()];
+      auto it = byName.find(getName(first, TEDialect::kNextAttr));
+      if (it == byName.end())
+        continue;
+      NamedAttrList attributes(first.attributes);
+      attributes.set(TEDialect::kNextAttr, resultGroups[it->second.first].name);
+      first.attributes = attributes.getDictionary(function.getContext());
+    }
+  }
+}
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Arguments and results
+//===----------------------------------------------------------------------===//
+
+void PackParametersPass::packFunction(func::FuncOp function,
+                                      const SymbolUserMap &users) {
+  SmallVector<Candidate> arguments, results;
+  for (unsigned i = 0, e = function.getNumArguments(); i < e; ++i)
+    arguments.push_back(
+        {function.isExternal() ? function.getLoc()
+                               : function.getArgument(i).getLoc(),
+         function.getArgumentTypes()[i], function.getArgAttrDict(i)});
+  for (unsigned i = 0, e = function.getNumResults(); i < e; ++i)
+    results.push_back({function.getLoc(), function.getResultTypes()[i],
+                       function.getResultAttrDict(i)});
+  SmallVector<MemberGroup> argumentGroups =
+      findMemberGroups(arguments, function, getRemarks());
+  SmallVector<MemberGroup> resultGroups =
+      findMemberGroups(results, function, getRemarks());
+  if (argumentGroups.empty() && resultGroups.empty())
+    return;
+  if (!function.getBody().hasOneBlock())
+    return getRemarks().missed(function,
+                               "the function has {0} blocks, but only the body "
+                               "of one block is rewritten",
+                               function.getBody().getBlocks().size());
+  if (!users.useEmpty(function))
+    return getRemarks().missed(function,
+                               "the function is called, and packing would "
+                               "change its signature");
+  matchStates(function, arguments, argumentGroups, results, resultGroups);
+  packResults(function, results, resultGroups);
+  packArguments(function, arguments, argumentGroups);
+}
+
+void PackParametersPass::packArguments(func::FuncOp function,
+                                       ArrayRef<Candidate> candidates,
+                                       ArrayRef<MemberGroup> groups) {
+  if (groups.empty())
+    return;
+  // In the order of the positions, as insertArguments wants it.
+  SmallVector<const MemberGroup *> sorted;
+  for (const MemberGroup &group : groups)
+    sorted.push_back(&group);
+  auto position = [](const MemberGroup *group) {
+    return *llvm::min_element(group->members);
+  };
+  llvm::sort(sorted, [&](const MemberGroup *a, const MemberGroup *b) {
+    return position(a) < position(b);
+  });
+
+  SmallVector<Value> members(function.getArguments());
+  SmallVector<unsigned> indices;
+  SmallVector<Type> types;
+  SmallVector<DictionaryAttr> attributes;
+  SmallVector<Location> locs;
+  for (const MemberGroup *group : sorted) {
+    indices.push_back(position(group));
+    types.push_back(getPackedType(candidates, *group));
+    attributes.push_back(getPackedAttributes(candidates, *group));
+    locs.push_back(candidates[group->members.front()].loc);
+  }
+  (void)function.insertArguments(indices, types, attributes, locs);
+
+  OpBuilder builder = OpBuilder::atBlockBegin(&function.getBody().front());
+  llvm::BitVector packed(function.getNumArguments());
+  for (auto [g, group] : llvm::enumerate(sorted)) {
+    Value argument = function.getArgument(indices[g] + g);
+    for (auto [e, i] : llvm::enumerate(group->members)) {
+      Value member = members[i];
+      packed.set(cast<BlockArgument>(member).getArgNumber());
+      if (!member.use_empty())
+        member.replaceAllUsesWith(
+            MemberOp::create(builder, member.getLoc(), argument, int64_t(e)));
+    }
+    getRemarks().passedAt(locs[g], function)
+        << remark::add("argument {0}", group->name.getValue())
+        << remark::metric("Members", group->members.size());
+    ++numArguments;
+  }
+  (void)function.eraseArguments(packed);
+}
+
+void PackParametersPass::packResults(func::FuncOp function,
+                                     ArrayRef<Candidate> candidates,
+                                     ArrayRef<MemberGroup> groups) {
+  if (groups.empty())
+    return;
+  SmallVector<const MemberGroup *> groupOf(candidates.size());
+  for (const MemberGroup &group : groups)
+    for (unsigned i : group.members)
+      groupOf[i] = &group;
+
+  Operation *terminator = function.getBody().front().getTerminator();
+  OpBuilder builder(terminator);
+  SmallVector<Value> operands;
+  SmallVector<Type> types;
+  SmallVector<DictionaryAttr> attributes;
+  llvm::SmallPtrSet<const MemberGroup *, 8> done;
+  for (auto [i, candidate] : llvm::enumerate(candidates)) {
+    const MemberGroup *group = groupOf[i];
+    if (!group) {
+      operands.push_back(terminator->getOperand(i));
+      types.push_back(candidate.type);
+      attributes.push_back(candidate.attributes);
+    } else if (done.insert(group).second) {
+      auto values = llvm::map_to_vector(group->members, [&](unsigned member) {
+        return terminator->getOperand(member);
+      });
+      packs.push_back(createPack(builder, terminator->getLoc(), values));
+      operands.push_back(packs.back());
+      types.push_back(getPackedType(candidates, *group));
+      attributes.push_back(getPackedAttributes(candidates, *group));
+      getRemarks().passedAt(values.front().getLoc(), function)
+          << remark::add("result {0}", group->name.getValue())
+          << remark::metric("Members", group->members.size());
+      ++numResults;
+    }
+  }
+  terminator->setOperands(operands);
+  function.setType(builder.getFunctionType(function.getArgumentTypes(), types));
+  function.setAllResultAttrs(attributes);
+}
+
+//===----------------------------------------------------------------------===//
+// Globals
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Why `accesses` of the members of a group, in order of their members, cannot
+/// be loads and one store of the packed global; empty if they can.
+std::string whyNotPacked(ArrayRef<GlobalOp> members,
+                         ArrayRef<ArrayRef<Operation *>> accesses) {
+  auto because = [](const char *format, auto... args) {
+    return llvm::formatv(format, args...).str();
+  };
+  Block *block = nullptr;
+  size_t stored = 0;
+  bool manyBlocks = false;
+  for (auto [member, its] : llvm::zip(members, accesses)) {
+    GlobalOp global = member;
+    StringRef name = global.getSymName();
+    if (global.getValue())
+      return because("{0} has an initial value", name);
+    Operation *store = nullptr;
+    for (Operation *op : its) {
+      if (!isa<GlobalLoadOp, GlobalStoreOp>(op))
+        return because("{0} is accessed by {1}", name, op->getName());
+      manyBlocks |= block && block != op->getBlock();
+      block = op->getBlock();
+      if (isa<GlobalStoreOp>(op)) {
+        if (store)
+          return because("{0} is stored more than once", name);
+        store = op;
+        ++stored;
+      }
+    }
+    if (store)
+      for (Operation *op : its)
+        if (op != store && op->getBlock() == store->getBlock() &&
+            store->isBeforeInBlock(op))
+          return because("{0} is loaded after it has been stored", name);
+  }
+  if (stored && manyBlocks)
+    return "its members are stored, but accessed in more than one block";
+  if (stored && stored != members.size())
+    return because("{0} of its {1} members are stored, not all", stored,
+                   members.size());
+  return "";
+}
+} // namespace
+
+void PackParametersPass::packGlobals(SymbolTable &symbols,
+                                     const SymbolUserMap &users) {
+  MLIRContext *context = &getContext();
+  SmallVector<Candidate> candidates;
+  auto globals = llvm::to_vector(getOperation().getOps<GlobalOp>());
+  for (GlobalOp global : globals) {
+    NamedAttrList attributes(global->getAttrDictionary());
+    attributes.erase(global.getSymNameAttrName());
+    attributes.erase(global.getTypeAttrName());
+    attributes.set(TEDialect::kNameAttr, global.getSymNameAttr());
+    candidates.push_back(
+        {global.getLoc(), global.getType(), attributes.getDictionary(context)});
+  }
+  for (const MemberGroup &group :
+       findMemberGroups(candidates, getOperation(), getRemarks())) {
+    auto members = llvm::map_to_vector(group.members,
+                                       [&](unsigned i) { return globals[i]; });
+    auto accesses = llvm::map_to_vector(
+        members, [&](GlobalOp op) { return users.getUsers(op); });
+    std::string reason = whyNotPacked(members, accesses);
+    if (reason.empty() && symbols.lookup(group.name) &&
+        !llvm::is_contained(members, symbols.lookup(group.name)))
+      reason = "there is another symbol of its name";
+    if (!reason.empty()) {
+      getRemarks().missed(members.front(), "group {0} of globals: {1}",
+                          group.name.getValue(), reason);
+      continue;
+    }
+    Location loc = members.front().getLoc();
+    SmallVector<Operation *> all;
+    for (ArrayRef<Operation *> its : accesses)
+      llvm::append_range(all, its);
+    packGlobal(symbols, members, getPackedAttributes(candidates, group), all);
+    getRemarks().passedAt(loc, getOperation())
+        << remark::add("global {0}", group.name.getValue())
+        << remark::metric("Members", group.members.size());
+    ++numGlobals;
+  }
+}
+
+void PackParametersPass::packGlobal(SymbolTable &symbols,
+                                    ArrayRef<GlobalOp> members,
+                                    DictionaryAttr attributes,
+                                    ArrayRef<Operation *> accesses) {
+  GlobalOp first = members.front();
+  auto type = MemberOp::getPackedType(cast<RankedTensorType>(first.getType()),
+                                      members.size());
+  auto name = attributes.getAs<StringAttr>(TEDialect::kNameAttr);
+  auto symbol = FlatSymbolRefAttr::get(name);
+  llvm::StringMap<unsigned> indexOf;
+  for (auto [e, global] : llvm::enumerate(members))
+    indexOf[GlobalOp(global).getSymName()] = e;
+
+  // The first access of each block loads all members, the last store stores
+  // them.
+  llvm::SmallDenseMap<Block *, Operation *> firstLoad;
+  Operation *lastStore = nullptr;
+  SmallVector<Value> stored(members.size());
+  for (Operation *op : accesses) {
+    if (auto store = dyn_cast<GlobalStoreOp>(op)) {
+      stored[indexOf[store.getGlobal().getLeafReference()]] = store.getValue();
+      if (!lastStore || lastStore->isBeforeInBlock(op))
+        lastStore = op;
+    } else if (Operation *&at = firstLoad[op->getBlock()];
+               !at || op->isBeforeInBlock(at)) {
+      at = op;
+    }
+  }
+  llvm::SmallDenseMap<Block *, Value> loaded;
+  for (auto [block, at] : firstLoad) {
+    OpBuilder builder(at);
+    loaded[block] = GlobalLoadOp::create(builder, at->getLoc(), type, symbol);
+  }
+  for (Operation *op : accesses)
+    if (auto load = dyn_cast<GlobalLoadOp>(op)) {
+      OpBuilder builder(load);
+      int64_t e = indexOf[load.getGlobal().getLeafReference()];
+      load.getResult().replaceAllUsesWith(MemberOp::create(
+          builder, load.getLoc(), loaded[load->getBlock()], e));
+    }
+  if (lastStore) {
+    // A stored value may itself be a loaded one.
+    for (Operation *op : accesses)
+      if (auto store = dyn_cast<GlobalStoreOp>(op))
+        stored[indexOf[store.getGlobal().getLeafReference()]] =
+            store.getValue();
+    OpBuilder builder(lastStore);
+    packs.push_back(createPack(builder, lastStore->getLoc(), stored));
+    GlobalStoreOp::create(builder, lastStore->getLoc(), symbol, packs.back());
+  }
+  for (Operation *op : accesses)
+    op->erase();
+
+  OpBuilder builder(first);
+  auto packed = GlobalOp::create(builder, first.getLoc(), name,
+                                 TypeAttr::get(type), first.getIsMutableAttr(),
+                                 Attribute(), first.getSymVisibilityAttr());
+  for (NamedAttribute attribute : attributes)
+    if (attribute.getName().getValue().starts_with("te.") &&
+        attribute.getName() != TEDialect::kNameAttr)
+      packed->setAttr(attribute.getName(), attribute.getValue());
+  for (GlobalOp global : members)
+    symbols.erase(global);
+  symbols.insert(packed);
+}
+
+void PackParametersPass::runOnOperation() {
+  SymbolTableCollection tables;
+  SymbolUserMap users(tables, getOperation());
+  for (auto function :
+       llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
+    packFunction(function, users);
+  packGlobals(tables.getSymbolTable(getOperation()), users);
+  dissolvePacks(packs);
+  packs.clear();
+}

@@ -1,0 +1,89 @@
+//===- ScaleFlow.h - where the scales of a function go ----------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_LIB_DIALECT_TE_TRANSFORMS_SCALEFLOW_H
+#define TE_LIB_DIALECT_TE_TRANSFORMS_SCALEFLOW_H
+
+#include "LayoutAssignment.h"
+#include "te/Dialect/TE/IR/TE.h"
+
+#include "llvm/ADT/IntEqClasses.h"
+
+namespace mlir::te {
+
+class Remarks;
+
+/// A value of scales that has a choice of layouts, and who reads it. Its
+/// conversions are regarded as the value itself: who reads one, reads it.
+struct ScaleFlow {
+  struct Reader {
+    OpOperand *operand;
+    unsigned variable;
+  };
+
+  /// The position in `layouts` of the layout of `type`.
+  unsigned getLabel(Type type) const;
+  /// The type of the value in `layouts[label]`.
+  RankedTensorType getType(unsigned label) const;
+
+  Value value;
+  /// `compact`, and the layout that products read.
+  SmallVector<ScaleLayout, 2> layouts;
+  unsigned variable;
+  SmallVector<Reader> readers;
+  /// Each behind the one it converts.
+  SmallVector<ConvertScalesOp> conversions;
+  /// Rows and columns of (one member of) the data; empty if they are not known.
+  SmallVector<int64_t, 2> data;
+};
+
+/// The flows in a function. Each value and each operand that reads one has a
+/// variable, its layout; variables that must be equal are of one class.
+class ScaleFlowAnalysis {
+public:
+  explicit ScaleFlowAnalysis(Operation *root);
+
+  ArrayRef<ScaleFlow> getFlows() const { return flows; }
+  /// By class, the layouts for which conversions cost least.
+  LayoutLabels assign() const;
+  unsigned getClass(unsigned variable) const { return classes[variable]; }
+  /// The layouts that the variable may have, as in `LayoutGraph`.
+  uint8_t getAllowed(unsigned variable) const {
+    return allowed[getClass(variable)];
+  }
+
+private:
+  void addFlow(Value value);
+  void addReaders(ScaleFlow &flow, Value from);
+  unsigned addVariable(unsigned label);
+  void allow(const ScaleFlow &flow, unsigned variable,
+             ArrayRef<ScaleLayout> layouts);
+  void bindResult(const ScaleFlow &flow);
+  void bindReader(const ScaleFlow &flow, const ScaleFlow::Reader &reader);
+  void bindLoop(Operation *op);
+  void closeClasses();
+  void findData();
+  int64_t getConversionCost(const ScaleFlow &flow) const;
+
+  TargetAttr target;
+  std::vector<ScaleFlow> flows;
+  DenseMap<Value, unsigned> flowOf;
+  DenseMap<OpOperand *, unsigned> variableOf;
+  LayoutLabels current;         // by variable
+  std::vector<uint8_t> allowed; // by variable; once closed, by class
+  llvm::IntEqClasses classes;
+};
+
+/// Gives the scales in `root` whose second layout is `layout` the layouts for
+/// which conversions cost least, and leaves the conversions that are needed
+/// then, one for each value at most. Counts those that went and that stayed.
+void assignScaleLayouts(Operation *root, ScaleLayout layout,
+                        const Remarks &remarks, int64_t &numRemoved,
+                        int64_t &numKept);
+
+} // namespace mlir::te
+
+#endif // TE_LIB_DIALECT_TE_TRANSFORMS_SCALEFLOW_H

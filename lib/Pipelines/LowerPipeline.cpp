@@ -1,0 +1,22 @@
+//===- LowerPipeline.cpp - te-lower ---------------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "te/Conversion/TEToTERuntime/Passes.h"
+#include "te/Dialect/TERuntime/IR/TERuntime.h"
+#include "te/Dialect/TERuntime/Transforms/Passes.h"
+#include "te/Pipelines/Pipelines.h"
+
+#include "mlir/Pass/PassManager.h"
+
+using namespace mlir;
+
+void te::buildLowerPipeline(OpPassManager &pm) {
+  pm.addPass(te::createConvertTEToTERuntimePass());
+  OpPassManager &functions = pm.nest<func::FuncOp>();
+  functions.addPass(te_rt::createPlanMemoryPass());
+  // What runs later trusts the plan blindly, and checking it is cheap.
+  functions.addPass(te_rt::createVerifyMemoryPlanPass());
+}

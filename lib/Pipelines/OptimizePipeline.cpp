@@ -1,0 +1,36 @@
+//===- OptimizePipeline.cpp - te-optimize ---------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "te/Dialect/TE/Transforms/Passes.h"
+#include "te/Pipelines/Pipelines.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+void te::buildOptimizePipeline(OpPassManager &pm) {
+  // First, because it changes signatures, and because a group whose members are
+  // one tensor is one operand for every pass below.
+  pm.addPass(createPackParametersPass());
+  OpPassManager &functions = pm.nest<func::FuncOp>();
+  // Equal casts of one value are one, before casts are counted and moved.
+  functions.addPass(createCSEPass());
+  // Before fusion, so that a cast which has to stay in the loop keeps no other
+  // there with it.
+  functions.addPass(createHoistWeightQuantizePass());
+  functions.addPass(createFuseMultiCastTransposePass());
+  // Layouts are chosen for the casts, moves and products that remain.
+  functions.addPass(createRemoveScaleTransposesPass());
+  // Before grouping: members of one group must read one value of offsets.
+  functions.addPass(createShareOffsetsPass());
+  functions.addPass(createGroupGemmsPass());
+  // Once all readers are in their final form: what nobody reads, and what the
+  // rewrites above left behind (iteration arguments, views).
+  functions.addPass(createTrimUsagesPass());
+  functions.addPass(createCanonicalizerPass());
+  functions.addPass(createCSEPass());
+}

@@ -1,0 +1,29 @@
+//===- Register.cpp - the pipelines by name -------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "te/Pipelines/Pipelines.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+
+using namespace mlir;
+
+void te::buildCompilePipeline(OpPassManager &pm) {
+  buildOptimizePipeline(pm);
+  buildLowerPipeline(pm);
+}
+
+void te::registerTEPipelines() {
+  PassPipelineRegistration<>("te-optimize",
+                             "The rewrites of expert layers, in their order",
+                             buildOptimizePipeline);
+  PassPipelineRegistration<>("te-lower",
+                             "From the te dialect to calls of the runtime, with "
+                             "all memory planned",
+                             buildLowerPipeline);
+  PassPipelineRegistration<>("te-compile", "te-optimize, then te-lower",
+                             buildCompilePipeline);
+}

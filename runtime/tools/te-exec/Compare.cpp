@@ -1,0 +1,189 @@
+//===- Compare.cpp - results of two programs, side by side ----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "Compare.h"
+#include "Table.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+using namespace te::exec;
+
+double te::exec::relativeBound(te_rt_dtype dtype) {
+  switch (dtype) {
+  case TE_RT_F32:
+    return 0x1p-12;
+  case TE_RT_F16:
+    return 0x1p-10;
+  case TE_RT_BF16:
+    return 0x1p-8;
+  case TE_RT_F8E4M3:
+    return 0x1p-3;
+  case TE_RT_F8E5M2:
+    return 0x1p-2;
+  case TE_RT_F8E8M0:
+  case TE_RT_I32:
+  case TE_RT_I64:
+  case TE_RT_U8:
+    return 0;
+  }
+  return 0;
+}
+
+Difference te::exec::compareArrays(const ArrayType &type, const void *wanted,
+                                   const void *found, bool exactly) {
+  Difference difference;
+  double largest = 0;
+  int64_t width = dtypeBytes(type.dtype), elements = type.elements();
+  double relative = exactly ? 0 : relativeBound(type.dtype);
+  bool sameBits =
+      elements == 0 ||
+      std::memcmp(wanted, found, static_cast<size_t>(type.bytes())) == 0;
+  if (sameBits && relative == 0)
+    return difference;
+  for (int64_t i = 0; i < elements; ++i) {
+    double a = decodeElement(type.dtype, wanted, i);
+    if (std::isfinite(a))
+      largest = std::max(largest, std::fabs(a));
+    if (sameBits || std::memcmp(static_cast<const char *>(wanted) + i * width,
+                                static_cast<const char *>(found) + i * width,
+                                static_cast<size_t>(width)) == 0)
+      continue;
+    double b = decodeElement(type.dtype, found, i);
+    if (std::isnan(a) && std::isnan(b))
+      continue;
+    double error = std::fabs(a - b);
+    // One is NaN, or both are infinite (and differ in sign).
+    if (std::isnan(error))
+      error = std::numeric_limits<double>::infinity();
+    if (difference.exact || error > difference.error) {
+      difference.position = i;
+      difference.error = error;
+    }
+    difference.exact = false;
+  }
+  difference.bound = relative * largest;
+  return difference;
+}
+
+/// Where `name` ends in digits behind a dot, what stands before.
+static std::string prefixOf(const std::string &name) {
+  size_t dot = name.find_last_not_of("0123456789");
+  if (dot == std::string::npos || dot == 0 || dot + 1 == name.size() ||
+      name[dot] != '.')
+    return name;
+  return name.substr(0, dot);
+}
+
+bool CheckReport::isWorse(const Difference &a, const Difference &b) {
+  if (a.isMiss() != b.isMiss())
+    return a.isMiss();
+  if (a.exact != b.exact)
+    return !a.exact;
+  // Against their own bounds, which differ between members.
+  double left = a.bound > 0 ? a.error / a.bound : a.error;
+  double right = b.bound > 0 ? b.error / b.bound : b.error;
+  return left > right;
+}
+
+void CheckReport::note(Row &row, const Difference &difference,
+                       const std::string &where) {
+  row.exact &= difference.exact;
+  if (row.where.empty() || isWorse(difference, row.worst)) {
+    row.worst = difference;
+    row.where = where;
+  }
+}
+
+void CheckReport::add(const Results &wanted, const Results &found, bool exactly,
+                      const std::string &where) {
+  auto rowOf = [&](const std::string &name, const Result &result) -> Row & {
+    // A packed result on either side makes the group.
+    auto other = wanted.find(name);
+    std::string group = result.group;
+    if (group == name && other != wanted.end())
+      group = other->second.group;
+    Row &row = rows[group == name ? prefixOf(name) : group];
+    row.members.emplace(name, result.type);
+    return row;
+  };
+  // The first of many is enough to go on.
+  auto missing = [](Row &row, const std::string &what) {
+    if (row.missing.empty())
+      row.missing = what;
+  };
+  for (auto &[name, result] : found) {
+    Row &row = rowOf(name, result);
+    auto other = wanted.find(name);
+    if (other == wanted.end()) {
+      missing(row, name + " is missing in the naive program");
+    } else if (other->second.type != result.type) {
+      missing(row, name + " is " + result.type.str() + ", naive " +
+                       other->second.type.str());
+    } else {
+      Difference difference =
+          compareArrays(result.type, other->second.data, result.data, exactly);
+      note(row, difference,
+           name + positionString(difference.position, result.type.shape) +
+               where);
+    }
+  }
+  for (auto &[name, result] : wanted)
+    if (!found.count(name))
+      missing(rowOf(name, result), name + " is missing in the program");
+}
+
+void CheckReport::merge(const CheckReport &other) {
+  for (auto &[name, row] : other.rows) {
+    Row &mine = rows[name];
+    mine.members.insert(row.members.begin(), row.members.end());
+    if (mine.missing.empty())
+      mine.missing = row.missing;
+    if (!row.where.empty())
+      note(mine, row.worst, row.where);
+    mine.exact &= row.exact;
+  }
+}
+
+bool CheckReport::passed() const {
+  for (auto &[name, row] : rows)
+    if (!row.missing.empty() || row.worst.isMiss())
+      return false;
+  return true;
+}
+
+std::string CheckReport::str() const {
+  Table table({"result", "type", "error", "bound", "where"}, "llrrl");
+  int64_t misses = 0;
+  for (auto &[name, row] : rows) {
+    std::string type = row.members.begin()->second.str();
+    if (row.members.size() > 1)
+      type = std::to_string(row.members.size()) + " x " + type;
+    if (!row.missing.empty()) {
+      table.add({name, type, "-", "-", "MISS: " + row.missing});
+      ++misses;
+      continue;
+    }
+    const Difference &worst = row.worst;
+    bool miss = worst.isMiss();
+    misses += miss;
+    if (row.exact)
+      table.add({name, type, "exact",
+                 worst.bound > 0 ? formatNumber("%.3g", worst.bound) : "0",
+                 ""});
+    else
+      table.add(
+          {name, type,
+           worst.error == 0 ? "sign of 0" : formatNumber("%.3g", worst.error),
+           formatNumber("%.3g", worst.bound),
+           (miss ? "MISS: " : "") + row.where});
+  }
+  std::string summary = "check: " + std::to_string(rows.size()) + " results, " +
+                        (misses ? std::to_string(misses) + " missed"
+                                : std::string("all within bounds"));
+  return table.str() + summary + "\n";
+}

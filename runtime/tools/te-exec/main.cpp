@@ -1,0 +1,39 @@
+//===- main.cpp - te-exec: runs a plan ------------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "Error.h"
+#include "Files.h"
+#include "Run.h"
+
+#include <CLI/CLI.hpp>
+
+using namespace te::exec;
+
+int main(int argc, char **argv) {
+  Options options;
+  std::string planPath, naivePath;
+  CLI::App app{"Runs a plan that te-translate --te-to-plan wrote.", "te-exec"};
+  app.add_option("plan", planPath, "The plan, or - for standard input")
+      ->required();
+  app.add_option(
+      "--check", naivePath,
+      "Runs this plan on ref too, and compares all results: exact on "
+      "ref, else within a bound");
+  addOptions(app, options);
+  int exitStatus = 0;
+  if (!parseCommandLine(app, argc, argv, options.tool, exitStatus))
+    return exitStatus;
+  try {
+    options.planName = planPath == "-" ? "standard input" : planPath;
+    options.naiveName = naivePath;
+    std::string plan = readWholeFile(planPath);
+    if (naivePath.empty())
+      return run(options, plan);
+    std::string naive = readWholeFile(naivePath);
+    return run(options, plan, naive);
+  } catch (const std::exception &error) {
+    return reportError(options.tool, error.what());
+  }
+}

@@ -1,0 +1,249 @@
+"""run_layer.py: a generated layer, executed, against the float64 model.
+
+Generates a layer with te-gen, runs it with te-run on random inputs, as given and
+optimized, and compares the forward result and every gradient with the model's. Exits
+with 1 and one line for each miss.
+
+SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+
+import ml_dtypes
+import numpy as np
+
+from fake_quantize import GRADIENTS, Bf16, Block, Current, Delayed
+from layer_inputs import random_inputs
+from layer_model import finite_differences, relative_error, run_layer
+
+# Relative Frobenius errors allowed against the model that quantizes as the recipe
+# says. What is left is the order of F32 sums, and the values that it moves over a
+# rounding boundary of BF16 or FP8.
+TOLERANCE = {"bf16": 1e-2, "block": 1.5e-2, "current": 1.5e-2, "delayed": 1.5e-2}
+# And against the definition without any quantization, (forward, gradients). The
+# model itself is at 0.07 for E4M3 operands, 0.095 where gradients are E5M2.
+DISTANCE = {
+    "bf16": (1e-2, 1e-2),
+    "block": (8e-2, 8e-2),
+    "current": (8e-2, 1.2e-1),
+    "delayed": (8e-2, 1.2e-1),
+}
+FORWARD_SLOTS = ("x", "w1", "act", "w2")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--recipe", choices=TOLERANCE, required=True)
+    parser.add_argument("--direction", choices=("forward", "training"), required=True)
+    parser.add_argument("--dispatch", choices=("none", "bf16", "fp8"), default="none")
+    parser.add_argument("--work-dir", required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--tokens", type=int, default=203)
+    parser.add_argument("--hidden", type=int, default=256)
+    parser.add_argument("--ffn", type=int, default=384)
+    parser.add_argument("--experts", type=int, default=5)
+    parser.add_argument("--top-k", type=int, default=2)
+    parser.add_argument("--microbatches", type=int, default=2)
+    parser.add_argument("--empty-expert", type=int)
+    return parser.parse_args()
+
+
+def run_tool(command):
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}\nexit status {done.returncode}: {done.stderr}")
+
+
+def generate(args, path):
+    run_tool(
+        [
+            "te-gen", "--model=tiny", f"--recipe={args.recipe}",
+            f"--direction={args.direction}", f"--dispatch={args.dispatch}",
+            f"--tokens={args.tokens}", f"--hidden={args.hidden}", f"--ffn={args.ffn}",
+            f"--local-experts={args.experts}", f"--top-k={args.top_k}",
+            f"--microbatches={args.microbatches}", "--cached-weights=false", "-o", path,
+        ]
+    )  # fmt: skip
+
+
+def as_bf16_bits(x):
+    return x.astype(np.float32).astype(ml_dtypes.bfloat16).view(np.uint16)
+
+
+def write_inputs(args, inputs, scales, folder):
+    """One file for each argument of the program. Returns te-run's options."""
+    arrays = {
+        "tokens": as_bf16_bits(inputs.tokens),
+        "indices": inputs.indices.astype(np.int32),
+        "probs": inputs.probs.astype(np.float32),
+    }
+    if args.direction == "training":
+        arrays["grad_out"] = as_bf16_bits(inputs.grad_out)
+    for expert in range(args.experts):
+        arrays[f"w1.{expert}"] = as_bf16_bits(inputs.w1[expert])
+        arrays[f"w2.{expert}"] = as_bf16_bits(inputs.w2[expert])
+    for (slot, expert), scale in scales.items():
+        arrays[f"{slot}.{expert}.scale"] = np.array(scale, np.float32)
+    os.makedirs(folder, exist_ok=True)
+    options = []
+    for name, array in arrays.items():
+        path = os.path.join(folder, name + ".npy")
+        np.save(path, array)
+        options.append(f"--input={name}={path}")
+    return options
+
+
+class Outputs:
+    """The files that te-run wrote into a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def path(self, name):
+        return os.path.join(self.folder, name + ".npy")
+
+    def load(self, name):
+        array = np.load(self.path(name))
+        if array.dtype in (np.uint16, np.dtype("V2")):
+            array = array.view(ml_dtypes.bfloat16)
+        return array.astype(np.float64)
+
+    def members(self, prefix, experts, suffix=""):
+        """[E, ...] from one packed file, or from one file for each expert."""
+        if os.path.exists(self.path(prefix + suffix)):
+            return self.load(prefix + suffix)
+        names = [f"{prefix}.{expert}{suffix}" for expert in range(experts)]
+        return np.stack([self.load(name) for name in names])
+
+    def results(self, args):
+        found = {"out": self.load("out")}
+        if args.direction == "training":
+            found["grad_tokens"] = self.load("grad_tokens")
+            found["grad_probs"] = self.load("grad_probs")
+            for name in ("grad_w1", "grad_w2"):
+                found[name] = self.members(name, args.experts)
+        return found
+
+
+def compare(found, wanted, tolerances, against):
+    """One line for each result that is further away than its tolerance. Weights'
+    gradients are compared expert by expert."""
+    misses = []
+    for name, values in wanted.items():
+        if found[name].shape != values.shape:
+            misses.append(f"{name}: shape {found[name].shape}, wanted {values.shape}")
+            continue
+        parts = [(name, found[name], values)]
+        if name in ("grad_w1", "grad_w2"):
+            parts = [
+                (f"{name}.{expert}", *pair)
+                for expert, pair in enumerate(zip(found[name], values))
+            ]
+        tolerance = tolerances[name != "out"]
+        for part, left, right in parts:
+            error = relative_error(left, right)
+            print(f"  {part}: {error:.2e} from {against}, tolerance {tolerance:g}")
+            if not error <= tolerance:  # NaN misses too
+                misses.append(f"{part}: {error:.3e} from {against}, over {tolerance:g}")
+    return misses
+
+
+def check_experts(found, inputs):
+    """A gradient is zero for an expert without tokens, and only then; no two
+    experts have the same one."""
+    misses = []
+    for name in ("grad_w1", "grad_w2"):
+        busy = [bool(np.any(inputs.indices == e)) for e in range(inputs.experts)]
+        for expert, gradient in enumerate(found[name]):
+            if np.any(gradient) != busy[expert]:
+                state = "is zero" if busy[expert] else "is not zero without tokens"
+                misses.append(f"{name}.{expert} {state}")
+            for other in range(expert):
+                if busy[expert] and np.array_equal(gradient, found[name][other]):
+                    misses.append(f"{name}.{expert} equals {name}.{other}")
+    return misses
+
+
+def check_finite_differences(found, inputs, tolerance):
+    """The program's gradients along random directions, against the definition's
+    central differences."""
+    rng = np.random.default_rng(11)
+    misses = []
+    for name in ("tokens", "probs", "w1", "w2"):
+        directions = rng.normal(size=(12, *getattr(inputs, name).shape))
+        wanted = finite_differences(inputs, name, directions)
+        along = [(found["grad_" + name] * direction).sum() for direction in directions]
+        error = relative_error(along, wanted)
+        print(f"  grad_{name}: {error:.2e} from finite differences")
+        if not error <= tolerance:
+            misses.append(f"grad_{name}: {error:.3e} from finite differences")
+    return misses
+
+
+def check_next_scales(args, outputs, policy, scales):
+    misses = []
+    for slot in sorted({slot for slot, _ in scales}):
+        found = outputs.members(slot, args.experts, ".scale")
+        wanted = [policy.next_scale(slot, e) for e in range(args.experts)]
+        # An amax is one BF16 value, whose last bit sums in another order may move.
+        if not np.allclose(found, wanted, rtol=2**-6, atol=0):
+            misses.append(f"next scales of {slot}: {found}, wanted {wanted}")
+    return misses
+
+
+def main():
+    args = parse_arguments()
+    training = args.direction == "training"
+    inputs = random_inputs(
+        args.seed, args.microbatches, args.tokens, args.hidden, args.ffn,
+        args.experts, args.top_k, args.empty_expert,
+    )  # fmt: skip
+    scales = {}
+    if args.recipe == "delayed":
+        rng = np.random.default_rng(args.seed)
+        scales = {
+            (slot, expert): float(np.float32(rng.uniform(4, 40)))
+            for slot in FORWARD_SLOTS + (GRADIENTS if training else ())
+            for expert in range(args.experts)
+        }
+    program = os.path.join(args.work_dir, "layer.mlir")
+    os.makedirs(args.work_dir, exist_ok=True)
+    generate(args, program)
+    options = write_inputs(args, inputs, scales, os.path.join(args.work_dir, "in"))
+
+    policy = {
+        "bf16": Bf16, "block": Block, "current": Current,
+        "delayed": lambda: Delayed(scales),
+    }[args.recipe]()  # fmt: skip
+    model = run_layer(inputs, policy, training, args.dispatch == "fp8")
+    definition = run_layer(inputs, training=training)
+
+    misses = []
+    for optimize in ("false", "true"):
+        print(f"--optimize={optimize}")
+        folder = os.path.join(args.work_dir, f"out-optimize-{optimize}")
+        run_tool(
+            ["te-run", program, f"--optimize={optimize}", f"--output-dir={folder}"]
+            + options
+        )
+        outputs = Outputs(folder)
+        found = outputs.results(args)
+        tolerance = TOLERANCE[args.recipe]
+        missed = compare(found, model, (tolerance, tolerance), "the model")
+        missed += compare(found, definition, DISTANCE[args.recipe], "the definition")
+        if training:
+            missed += check_experts(found, inputs)
+        if training and args.recipe == "bf16":
+            missed += check_finite_differences(found, inputs, 2e-2)
+        if scales:
+            missed += check_next_scales(args, outputs, policy, scales)
+        misses += [f"--optimize={optimize}: {miss}" for miss in missed]
+    if misses:
+        sys.exit("\n".join(misses))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,258 @@
+//===- te-gen.cpp - prints the naive program of an expert layer -----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "te/Builders/Layer.h"
+
+#include "mlir/IR/Verifier.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/Error.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace mlir::te;
+namespace cl = llvm::cl;
+using llvm::formatv;
+
+namespace {
+cl::OptionCategory category("te-gen options");
+
+/// All values are read as text, so that each error is in our words.
+struct TextOption : cl::opt<std::string> {
+  TextOption(StringRef name, StringRef value, StringRef description,
+             const std::string &initial = "")
+      : cl::opt<std::string>(name, cl::value_desc(value), cl::desc(description),
+                             cl::init(initial), cl::cat(category)) {}
+};
+
+TextOption model("model", "name",
+                 "Take the dimensions of this model: deepseek-v3, "
+                 "deepseek-v2-lite, qwen3-30b-a3b, qwen3-235b-a22b, "
+                 "mixtral-8x7b, gpt-oss-120b, llama4-scout, tiny",
+                 "tiny");
+TextOption recipe("recipe", "name",
+                  "Cast to FP8 as this recipe does: bf16 (not at all), "
+                  "delayed, current, block",
+                  "bf16");
+TextOption direction("direction", "name",
+                     "Build forward, or training: forward and backward",
+                     "forward");
+TextOption dispatch("dispatch", "name",
+                    "Send tokens to the ranks of their experts: none, bf16, "
+                    "fp8",
+                    "none");
+TextOption tokens("tokens", "T", "Set the tokens of a micro-batch", "256");
+TextOption hidden("hidden", "H", "Set the hidden width of the model");
+TextOption ffn("ffn", "F", "Set the ffn width of one expert");
+TextOption topK("top-k", "k", "Set the experts of a token");
+TextOption localExperts("local-experts", "E",
+                        "Set the experts on this rank (those of the model, "
+                        "divided by the ranks)");
+TextOption microbatches("microbatches", "N", "Set the micro-batches of a step",
+                        "1");
+TextOption epRanks("ep-ranks", "R",
+                   "Set the ranks that the experts are spread over", "1");
+TextOption cachedWeights("cached-weights", "bool",
+                         "Cast weights once in a step, not in each "
+                         "micro-batch: false, true",
+                         "false");
+TextOption target("target", "chip", "Set the device: sm_90, sm_100", "sm_90");
+TextOption amaxHistory("amax-history", "L",
+                       "Set the steps in an amax history (delayed)", "1024");
+TextOption amaxMargin("amax-margin", "bits",
+                      "Leave this many powers of two above the amax (delayed)",
+                      "0");
+TextOption amaxAlgorithm("amax-algorithm", "name",
+                         "Read a history by max or most_recent (delayed)",
+                         "max");
+TextOption output("o", "file", "Write to this file (- is standard output)",
+                  "-");
+cl::opt<bool> printLocations("print-locations",
+                             cl::desc("Print the stage that each op is of"),
+                             cl::cat(category));
+
+llvm::Error makeError(const Twine &message) {
+  return llvm::createStringError(message);
+}
+
+llvm::Error unknown(const TextOption &option, ArrayRef<StringRef> wanted) {
+  return makeError(formatv("--{0} must be one of {1}, but got '{2}'",
+                           option.ArgStr, llvm::join(wanted, ", "),
+                           option.getValue()));
+}
+
+/// The position of the option's value among `names`.
+llvm::Expected<size_t> parseName(const TextOption &option,
+                                 ArrayRef<StringRef> names) {
+  const auto *it = llvm::find(names, option.getValue());
+  if (it == names.end())
+    return unknown(option, names);
+  return it - names.begin();
+}
+
+/// Sets `value` if the option is given.
+llvm::Error parseNumber(const TextOption &option, int64_t &value) {
+  if (!option.getNumOccurrences() && option.getValue().empty())
+    return llvm::Error::success();
+  if (StringRef(option).getAsInteger(10, value))
+    return makeError(formatv("--{0} must be a whole number, but got '{1}'",
+                             option.ArgStr, option.getValue()));
+  return llvm::Error::success();
+}
+
+template <typename Range> SmallVector<StringRef> namesOf(const Range &range) {
+  SmallVector<StringRef> names;
+  for (const auto &item : range)
+    names.push_back(item.name);
+  return names;
+}
+
+llvm::Expected<LayerConfig> parseConfig() {
+  LayerConfig config;
+  auto modelIndex = parseName(model, namesOf(getModels()));
+  if (!modelIndex)
+    return modelIndex.takeError();
+  const Model &dims = getModels()[*modelIndex];
+  config.hidden = dims.hidden;
+  config.ffn = dims.ffn;
+  config.topK = dims.topK;
+
+  if (recipe == "mxfp8" || recipe == "nvfp4")
+    return makeError(
+        formatv("--recipe={0} is not supported yet; it must be one of {1}",
+                recipe.getValue(), llvm::join(namesOf(getRecipes()), ", ")));
+  auto recipeIndex = parseName(recipe, namesOf(getRecipes()));
+  if (!recipeIndex)
+    return recipeIndex.takeError();
+  config.recipe = &getRecipes()[*recipeIndex];
+
+  const struct {
+    const TextOption &option;
+    SmallVector<StringRef> names;
+    std::function<void(size_t)> set;
+  } choices[] = {
+      {direction,
+       {"forward", "training"},
+       [&](size_t i) { config.direction = Direction(i); }},
+      {dispatch,
+       {"none", "bf16", "fp8"},
+       [&](size_t i) { config.dispatch = Dispatch(i); }},
+      {cachedWeights,
+       {"false", "true"},
+       [&](size_t i) { config.cachedWeights = i; }},
+      {amaxAlgorithm,
+       {"max", "most_recent"},
+       [&](size_t i) { config.amaxAlgorithm = AmaxAlgorithm(i); }},
+  };
+  for (const auto &choice : choices) {
+    auto index = parseName(choice.option, choice.names);
+    if (!index)
+      return index.takeError();
+    choice.set(*index);
+  }
+  config.target = target;
+
+  const std::pair<const TextOption &, int64_t &> numbers[] = {
+      {tokens, config.tokens},
+      {hidden, config.hidden},
+      {ffn, config.ffn},
+      {topK, config.topK},
+      {localExperts, config.localExperts},
+      {microbatches, config.microbatches},
+      {epRanks, config.ranks},
+      {amaxHistory, config.amaxHistory},
+      {amaxMargin, config.margin},
+  };
+  for (auto [option, value] : numbers)
+    if (llvm::Error error = parseNumber(option, value))
+      return error;
+  if (!localExperts.getNumOccurrences()) {
+    if (config.ranks < 1 || dims.experts % config.ranks != 0)
+      return makeError(formatv(
+          "--ep-ranks must divide the {0} experts of {1} (or --local-experts "
+          "be given), but got {2}",
+          dims.experts, dims.name, config.ranks));
+    config.localExperts = dims.experts / config.ranks;
+  }
+  if (llvm::Error error = config.verify())
+    return makeError("--" + llvm::toString(std::move(error)));
+  return config;
+}
+
+/// Prints into `os`, and tells whether all of it was written.
+llvm::Error printModule(ModuleOp module, llvm::raw_fd_ostream &os) {
+  module.print(os, OpPrintingFlags().enableDebugInfo(printLocations));
+  os << "\n";
+  os.flush();
+  if (!os.has_error())
+    return llvm::Error::success();
+  std::error_code code = os.error();
+  os.clear_error();
+  return llvm::createFileError(output == "-" ? "<stdout>" : output.getValue(),
+                               code);
+}
+
+/// A file appears when it is whole: it is written beside and then renamed. What
+/// is no regular file (a device, a pipe) must not be replaced by one.
+llvm::Error writeModule(ModuleOp module) {
+  if (output == "-")
+    return printModule(module, llvm::outs());
+  llvm::sys::fs::file_status status;
+  std::error_code code = llvm::sys::fs::status(output, status);
+  if (!code && !llvm::sys::fs::is_regular_file(status)) {
+    llvm::raw_fd_ostream os(output, code);
+    return code ? llvm::createFileError(output, code) : printModule(module, os);
+  }
+  // Through a symbolic link, its target is what gets replaced.
+  SmallString<128> path(output);
+  if (!code && (code = llvm::sys::fs::real_path(output, path)))
+    return llvm::createFileError(output, code);
+  return llvm::writeToOutput(path, [&](llvm::raw_ostream &os) {
+    return printModule(module, static_cast<llvm::raw_fd_ostream &>(os));
+  });
+}
+
+llvm::Error run() {
+  auto config = parseConfig();
+  if (!config)
+    return config.takeError();
+  MLIRContext context(MLIRContext::Threading::DISABLED);
+  loadLayerDialects(context);
+  OwningOpRef<ModuleOp> module = buildLayer(&context, *config);
+  if (failed(verify(*module)))
+    return makeError("the layer that was built does not verify");
+  return writeModule(*module);
+}
+
+int fail(StringRef message) {
+  llvm::errs() << "te-gen: error: " << message << "\n";
+  return 1;
+}
+} // namespace
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  cl::HideUnrelatedOptions(category);
+  std::string errors;
+  llvm::raw_string_ostream stream(errors);
+  if (!cl::ParseCommandLineOptions(
+          argc, argv, "prints the naive program of an expert layer\n",
+          &stream)) {
+    // The first line, without the name of the program and its advice. Empty
+    // where the parser has written to the standard error itself.
+    StringRef first = StringRef(errors).split('\n').first;
+    if (first.empty())
+      return 1;
+    first.consume_front("te-gen: ");
+    return fail(first.split(".  Try").first);
+  }
+  if (llvm::Error error = run())
+    return fail(llvm::toString(std::move(error)));
+  return 0;
+}
