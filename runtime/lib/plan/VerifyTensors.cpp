@@ -83,10 +83,12 @@ uint64_t te_rt::interp::spaceBytes(const te_rt_plan &plan,
 }
 
 /// That the elements can be read: flatbuffers::Verifier holds the alignment of
-/// a vector's length, not that of wider elements behind it.
+/// a vector's length, not that of wider elements behind it. A writer aligns
+/// those that are there.
 static void verifyReadable(const Where &where, const char *what,
                            const flatbuffers::Vector<uint64_t> *list) {
-  if (list && reinterpret_cast<uintptr_t>(list->Data()) % sizeof(uint64_t))
+  if (list && list->size() &&
+      reinterpret_cast<uintptr_t>(list->Data()) % sizeof(uint64_t))
     where.refuse(what, " lies at an address that is not a multiple of ",
                  sizeof(uint64_t));
 }
