@@ -23,10 +23,11 @@ void te::buildOptimizePipeline(OpPassManager &pm) {
   // there with it.
   functions.addPass(createHoistWeightQuantizePass());
   functions.addPass(createFuseMultiCastTransposePass());
-  // While each conversion still stands alone between two ops: the products that
-  // read FP8 data directly are then formed on it.
+  // Behind fusion, which lets the scales of all members change their layout as
+  // one tensor; in front of the groups, so that each reads that tensor.
   functions.addPass(createRemoveScaleTransposesPass());
-  // Groups are recognised by the offsets that their members share.
+  functions.addPass(createHoistSwizzlesPass());
+  // A group is known by the offsets that its members share.
   functions.addPass(createShareOffsetsPass());
   functions.addPass(createGroupGemmsPass());
   // Once all readers are in their final form: what nobody reads, and what the
