@@ -9,6 +9,7 @@
 
 #include "te/Builders/LayerBuilder.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 namespace mlir::te {
