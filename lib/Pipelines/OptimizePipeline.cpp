@@ -23,9 +23,11 @@ void te::buildOptimizePipeline(OpPassManager &pm) {
   // there with it.
   functions.addPass(createHoistWeightQuantizePass());
   functions.addPass(createFuseMultiCastTransposePass());
-  // Layouts are chosen for the casts, moves and products that remain.
+  // Behind fusion, which lets the scales of all members change their layout as
+  // one tensor; in front of the groups, so that each reads that tensor.
   functions.addPass(createRemoveScaleTransposesPass());
-  // Before grouping: members of one group must read one value of offsets.
+  functions.addPass(createHoistSwizzlesPass());
+  // A group is known by the offsets that its members share.
   functions.addPass(createShareOffsetsPass());
   functions.addPass(createGroupGemmsPass());
   // Once all readers are in their final form: what nobody reads, and what the

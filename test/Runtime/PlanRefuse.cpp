@@ -112,8 +112,8 @@ const Refusal refusals[] = {
      "tensor 6: bytes 0 and 20 more of constant 0, which has 16"},
 
     // Arguments.
-    {"ArgumentName", [](Builder &b) { argument(b, 1).name = "x"; },
-     "argument 1: name 'x' is taken"},
+    {"ArgumentName", [](Builder &b) { argument(b, 2).name = "y"; },
+     "argument 2: name 'y' is taken by an earlier one of this direction"},
     {"Direction", [](Builder &b) { argument(b, 1).direction = Direction(3); },
      "argument 1: direction is 3, wanted 0 to 2"},
     {"ArgumentTensor", [](Builder &b) { argument(b, 1).tensor = 99; },
@@ -144,7 +144,7 @@ const Refusal refusals[] = {
      "argument 0: init Routing wants I32 of rank 1 or more, but the tensor is "
      "F32 of rank 2"},
     {"NextUnknown", [](Builder &b) { argument(b, 0).next = "z"; },
-     "argument 0 'x': next is 'z', which is not an argument"},
+     "argument 0 'x': next is 'z', wanted an argument that is Out"},
     {"NextDirection", [](Builder &b) { argument(b, 0).next = "last"; },
      "argument 0 'x': next is 'last' of direction InOut, wanted Out"},
     {"NextOfOut", [](Builder &b) { argument(b, 2).next = "y"; },
@@ -335,7 +335,7 @@ TEST(PlanFile, ConstantOutOfAlignment) {
   FinishPlanBuffer(builder, root.Finish());
   Bytes bytes(builder.GetBufferPointer(),
               builder.GetBufferPointer() + builder.GetSize());
-  EXPECT_THAT(load(bytes).message, HasSubstr("wanted a multiple of 64"));
+  EXPECT_THAT(load(bytes).message, HasSubstr("wanted a multiple of 32"));
 }
 
 TEST(PlanFile, NullArguments) {

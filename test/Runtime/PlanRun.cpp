@@ -71,6 +71,14 @@ TEST(PlanRun, Info) {
             TE_RT_INVALID_ARGUMENT);
 }
 
+TEST(PlanRun, StateSharesItsNameWithItsNextValue) {
+  Builder b = rows();
+  b.program().arguments[1]->name = "x";
+  b.program().arguments[0]->next = "x";
+  Loaded loaded = load(b.plan);
+  EXPECT_EQ(loaded.status, TE_RT_OK) << loaded.message;
+}
+
 TEST(PlanRun, LoopsConstantsArena) {
   Loaded loaded = load(rows().plan);
   ASSERT_EQ(loaded.status, TE_RT_OK) << loaded.message;

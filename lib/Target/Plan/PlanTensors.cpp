@@ -65,7 +65,8 @@ FailureOr<uint32_t> PlanTensors::getConstant(te_rt::ConstantOp op) {
     for (size_t i = 0; i < wanted; ++i)
       bytes[i] = raw[i % raw.size()];
   }
-  memory.builder.ForceVectorAlignment(bytes.size(), sizeof(uint8_t), 64);
+  // The alignment that the schema promises of Constant.data.
+  memory.builder.ForceVectorAlignment(bytes.size(), sizeof(uint8_t), 32);
   auto data = memory.builder.CreateVector(bytes);
   memory.constantData.push_back(plan::CreateConstant(memory.builder, data));
   return found->second;

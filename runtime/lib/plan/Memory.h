@@ -11,8 +11,10 @@
 
 namespace te_rt::interp {
 
-/// What arenas, workspaces, constants and bound arguments are aligned to.
+/// What arenas, workspaces and bound arguments are aligned to.
 inline constexpr uint64_t memoryAlignment = 64;
+/// What the data of constants is aligned to, as the schema says.
+inline constexpr uint64_t constantAlignment = 32;
 
 struct FreeMemory {
   void operator()(uint8_t *data) const { std::free(data); }

@@ -87,9 +87,9 @@ static void verifyConstants(Verification &v) {
     }
     // Constants are read where they lie.
     uint64_t at = data->data() - v.plan.bytes.get();
-    if (data->size() && at % memoryAlignment)
+    if (data->size() && at % constantAlignment)
       v.where.refuse("data at byte ", at, " of the plan, wanted a multiple of ",
-                     memoryAlignment);
+                     constantAlignment);
     v.plan.constants.push_back({data->data(), data->size()});
   }
 }

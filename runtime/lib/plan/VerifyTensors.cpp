@@ -82,10 +82,22 @@ uint64_t te_rt::interp::spaceBytes(const te_rt_plan &plan,
   return 0;
 }
 
+/// That the elements can be read: flatbuffers::Verifier holds the alignment of
+/// a vector's length, not that of wider elements behind it. A writer aligns
+/// those that are there.
+static void verifyReadable(const Where &where, const char *what,
+                           const flatbuffers::Vector<uint64_t> *list) {
+  if (list && list->size() &&
+      reinterpret_cast<uintptr_t>(list->Data()) % sizeof(uint64_t))
+    where.refuse(what, " lies at an address that is not a multiple of ",
+                 sizeof(uint64_t));
+}
+
 /// Rank, extents and their product; returns the bytes.
 static uint64_t verifyShape(const Where &where,
                             const flatbuffers::Vector<uint64_t> *shape,
                             uint64_t elementBytes, te_rt_tensor &descriptor) {
+  verifyReadable(where, "shape", shape);
   if (sizeOf(shape) > TE_RT_MAX_RANK)
     where.refuse("rank is ", shape->size(), ", wanted at most ",
                  int(TE_RT_MAX_RANK));
@@ -172,6 +184,7 @@ void te_rt::interp::verifyTensors(Verification &v, const plan::Program &source,
     tensor.descriptor.on_host = from.on_host();
     tensor.offset = from.offset();
     verifyAligned(v.where, "offset", tensor.offset, element);
+    verifyReadable(v.where, "loop_strides", from.loop_strides());
     if (sizeOf(from.loop_strides()) > limits::depth)
       v.where.refuse("has ", from.loop_strides()->size(),
                      " loop strides, wanted at most ", limits::depth);

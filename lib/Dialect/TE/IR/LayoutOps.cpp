@@ -7,8 +7,6 @@
 
 #include "Verify.h"
 
-#include "mlir/IR/Builders.h"
-
 using namespace mlir;
 using namespace mlir::te;
 

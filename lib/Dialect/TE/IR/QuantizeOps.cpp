@@ -306,10 +306,15 @@ bool MultiCastTransposeOp::readsDestinations() { return bool(getNoop()); }
 
 SmallVector<ScaleLayout> MultiCastTransposeOp::getResultLayouts(OpResult result,
                                                                 TargetAttr) {
-  // (M4) ties the entries of a list, so none of them moves alone.
-  if (getInputs().size() > 1)
-    return te::detail::currentLayout(result.getType());
   return getWritableLayouts(result);
+}
+
+/// (M4) makes the entries of a list one.
+OpResult MultiCastTransposeOp::getTiedLayoutResult(OpResult result) {
+  for (ValueRange list : {ValueRange(getScales()), ValueRange(getScalesT())})
+    if (llvm::is_contained(list, result))
+      return cast<OpResult>(list.front());
+  return {};
 }
 
 Value MultiCastTransposeOp::getScaledData(Value scales) {

@@ -14,6 +14,8 @@
 
 #include "te/Dialect/TE/IR/TE.h"
 
+#include "mlir/IR/Builders.h"
+
 namespace mlir::te {
 
 inline RankedTensorType tensorType(Value value) {

@@ -9,6 +9,7 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Dominance.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 
 using namespace mlir;
 using namespace mlir::te;
@@ -32,9 +33,10 @@ public:
   /// Types change all at once, before any reader is moved.
   void retype() { Value(flow.value).setType(type); }
   void moveReaders(DominanceInfo &dominance);
-  void leaveRemarks(const Remarks &remarks, int64_t &numRemoved,
-                    int64_t &numKept);
+  void leaveRemarks(const Remarks &remarks, ScaleLayoutCounts &counts);
   void eraseConversions();
+  /// The conversion that is still needed, or null.
+  ConvertScalesOp getKept() const { return kept; }
 
 private:
   unsigned labelOf(unsigned variable) const {
@@ -116,10 +118,10 @@ void FlowRewrite::explainKept(const Remarks &remarks, Operation *conversion) {
                  nameOf(reader), other);
 }
 
-void FlowRewrite::leaveRemarks(const Remarks &remarks, int64_t &numRemoved,
-                               int64_t &numKept) {
+void FlowRewrite::leaveRemarks(const Remarks &remarks,
+                               ScaleLayoutCounts &counts) {
   if (kept) {
-    ++numKept;
+    ++counts.kept;
     explainKept(remarks, kept);
   }
   // One of the conversions lives on in `kept`, at the place of its location.
@@ -129,7 +131,7 @@ void FlowRewrite::leaveRemarks(const Remarks &remarks, int64_t &numRemoved,
            .drop_front(replaced && !flow.conversions.empty())) {
     if (convert == kept)
       continue;
-    ++numRemoved;
+    ++counts.removed;
     remarks.passed(convert)
         << remark::metric("Bytes", getBytes(type) + getBytes(otherType));
   }
@@ -141,9 +143,41 @@ void FlowRewrite::eraseConversions() {
       convert.erase();
 }
 
-void te::assignScaleLayouts(Operation *root, ScaleLayout layout,
-                            const Remarks &remarks, int64_t &numRemoved,
-                            int64_t &numKept) {
+/// Moves `op` in front of each loop that it does not vary in, unless the loop
+/// may have no iteration, and the op then none to run in.
+static bool hoist(ConvertScalesOp op, const Remarks &remarks) {
+  bool hoisted = false;
+  while (Operation *parent = op->getParentOp()) {
+    auto loop = dyn_cast<LoopLikeOpInterface>(parent);
+    if (!loop) {
+      if (parent->getParentOfType<LoopLikeOpInterface>())
+        remarks.missed(op, "{0} around it may not run it in each iteration",
+                       parent->getName());
+      break;
+    }
+    llvm::SetVector<Operation *> views;
+    if (!isInvariant(op.getScales(), loop, &views)) {
+      remarks.missed(op, "the scales vary in the loop");
+      break;
+    }
+    std::optional<APInt> trips = loop.getStaticTripCount();
+    if (!trips || trips->isZero()) {
+      remarks.missed(op, "the loop may have no iteration");
+      break;
+    }
+    for (Operation *view : views)
+      loop.moveOutOfLoop(view);
+    loop.moveOutOfLoop(op);
+    hoisted = true;
+  }
+  if (hoisted)
+    remarks.passed(op) << remark::metric("Bytes",
+                                         getBytes(op.getOutput().getType()));
+  return hoisted;
+}
+
+ScaleLayoutCounts te::assignScaleLayouts(Operation *root, ScaleLayout layout,
+                                         const Remarks &remarks) {
   ScaleFlowAnalysis analysis(root);
   LayoutLabels labels = analysis.assign();
   SmallVector<FlowRewrite> rewrites;
@@ -155,8 +189,14 @@ void te::assignScaleLayouts(Operation *root, ScaleLayout layout,
     rewrite.retype();
   for (FlowRewrite &rewrite : rewrites)
     rewrite.moveReaders(dominance);
+  ScaleLayoutCounts counts;
   for (FlowRewrite &rewrite : rewrites) {
-    rewrite.leaveRemarks(remarks, numRemoved, numKept);
+    rewrite.leaveRemarks(remarks, counts);
     rewrite.eraseConversions();
   }
+  // Only now, so that none is hoisted which need not be there at all.
+  for (FlowRewrite &rewrite : rewrites)
+    if (ConvertScalesOp kept = rewrite.getKept())
+      counts.hoisted += hoist(kept, remarks);
+  return counts;
 }

@@ -16,7 +16,9 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
-#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+
+#include <map>
 
 #define DEBUG_TYPE "te-group-gemms"
 namespace mlir::te {
@@ -79,8 +81,8 @@ Value getSharedDestination(MemberOpInterface op) {
 /// through their destinations, others share their inputs. In linear time.
 SmallVector<Group> collectGroups(Block &block) {
   SmallVector<Group> groups;
-  DenseMap<Operation *, unsigned> chains;               // by their last op
-  DenseMap<std::pair<Value, Value>, unsigned> parallel; // by offsets and input
+  DenseMap<Operation *, unsigned> chains;           // by their last op
+  std::map<SmallVector<void *>, unsigned> parallel; // by what they share
   for (Operation &op : block) {
     auto member = dyn_cast<MemberOpInterface>(&op);
     if (!member || !member.getGroupMember() || !isPure(&op))
@@ -94,7 +96,10 @@ SmallVector<Group> collectGroups(Block &block) {
       }
       chains[&op] = index;
     } else {
-      auto key = std::make_pair(member.getGroupOffsets(), op.getOperand(0));
+      SmallVector<void *> key = {op.getName().getAsOpaquePointer()};
+      for (OpOperand *input : getInputs(&op))
+        if (member.getMemberOperandName(*input).empty())
+          key.push_back(input->get().getAsOpaquePointer());
       auto it = parallel.find(key);
       if (it != parallel.end() && groups[it->second].accepts(member))
         index = it->second;
@@ -175,7 +180,7 @@ bool GroupGemmsPass::fitsFirst(Operation *op, Operation *first) {
 }
 
 /// Whether nothing reads what only some of the members have written, and
-/// nothing reads a member's own result before the last member.
+/// nothing reads a member's own result up to the last member.
 bool GroupGemmsPass::hasNoReaderBetween(const Group &group) {
   Operation *last = group.ops.back();
   for (auto [i, op] : llvm::enumerate(group.ops)) {
@@ -185,10 +190,10 @@ bool GroupGemmsPass::hasNoReaderBetween(const Group &group) {
       if (member.isMemberResult(result)) {
         for (Operation *user : result.getUsers()) {
           Operation *at = last->getBlock()->findAncestorOpInBlock(*user);
-          if (at && at->isBeforeInBlock(last))
+          if (at && !last->isBeforeInBlock(at))
             return missed(op,
                           "result {0} of member {1} is read before the "
-                          "last member",
+                          "last member is done",
                           result.getResultNumber(), index);
         }
         continue;

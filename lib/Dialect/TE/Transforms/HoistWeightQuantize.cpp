@@ -180,8 +180,8 @@ void LoopCasts::moveOut(Value value) {
   def->moveBefore(loop);
 }
 
-/// Lets the casts begin with the initial values of their maxima, and readers of
-/// the loop's results read the maxima. The arguments become dead.
+/// Lets the casts begin with the initial values of their maxima: the arguments
+/// become dead.
 void LoopCasts::moveMaxima() {
   for (auto [argument, isOwn] : ownMaximum) {
     OpOperand *init = loop.getTiedLoopInit(argument);
@@ -235,6 +235,9 @@ unsigned LoopCasts::hoist() {
   for (auto [argument, isOwn] : ownMaximum) {
     OpOperand *yielded = loop.getTiedLoopYieldedValue(argument);
     moveOut(yielded->get());
+    // The loop carries the maximum round unchanged, and needs no initial one:
+    // in a loop around it that one may be an argument too.
+    loop.getTiedLoopInit(argument)->set(yielded->get());
     loop.getTiedLoopResult(argument).replaceAllUsesWith(yielded->get());
     yielded->set(argument);
   }

@@ -45,6 +45,58 @@ static StringAttr findDifference(DictionaryAttr a, DictionaryAttr b) {
   return {};
 }
 
+/// The group of the candidates at `positions`, or nothing, with a remark.
+static FailureOr<MemberGroup> makeGroup(StringAttr name,
+                                        ArrayRef<Candidate> candidates,
+                                        ArrayRef<unsigned> positions,
+                                        Operation *op, const Remarks &remarks) {
+  constexpr unsigned kMissing = ~0u;
+  unsigned count = positions.size();
+  StringRef text = name.getValue();
+  MemberGroup group{name, SmallVector<unsigned>(count, kMissing)};
+  for (unsigned position : positions) {
+    const Candidate &candidate = candidates[position];
+    auto member =
+        candidate.attributes.getAs<IntegerAttr>(TEDialect::kMemberAttr);
+    int64_t index = member ? member.getInt() : -1;
+    if (index < 0 || index >= count || group.members[index] != kMissing) {
+      remarks.missedAt(candidate.loc, op,
+                       "a member of group {0} has te.member = {1}, but each of "
+                       "0 to {2} is needed once",
+                       text, index, count - 1);
+      return failure();
+    }
+    group.members[index] = position;
+  }
+
+  const Candidate &first = candidates[group.members.front()];
+  if (!isa<RankedTensorType>(first.type)) {
+    remarks.missedAt(first.loc, op, "group {0} is of {1}, not of tensors", text,
+                     first.type);
+    return failure();
+  }
+  DictionaryAttr common = getCommonAttributes(first);
+  for (auto [e, position] : llvm::enumerate(group.members)) {
+    const Candidate &candidate = candidates[position];
+    if (candidate.type != first.type) {
+      remarks.missedAt(candidate.loc, op,
+                       "member {0} of group {1} is {2}, but member 0 is {3}", e,
+                       text, candidate.type, first.type);
+      return failure();
+    }
+    DictionaryAttr attributes = getCommonAttributes(candidate);
+    if (attributes != common) {
+      StringAttr differs = findDifference(attributes, common);
+      remarks.missedAt(candidate.loc, op,
+                       "member {0} of group {1} has {2}, but member 0 has {3}",
+                       e, text, describe(attributes, differs),
+                       describe(common, differs));
+      return failure();
+    }
+  }
+  return group;
+}
+
 SmallVector<MemberGroup> te::findMemberGroups(ArrayRef<Candidate> candidates,
                                               Operation *op,
                                               const Remarks &remarks) {
@@ -57,59 +109,10 @@ SmallVector<MemberGroup> te::findMemberGroups(ArrayRef<Candidate> candidates,
 
   SmallVector<MemberGroup> groups;
   for (auto &[name, positions] : byName) {
-    MemberGroup group{name, SmallVector<unsigned>(positions.size())};
-    StringRef text = name.getValue();
-    const Candidate &front = candidates[positions.front()];
-    llvm::SmallVector<int64_t> seen(positions.size(), -1);
-    bool legal = true;
-    for (unsigned position : positions) {
-      const Candidate &candidate = candidates[position];
-      auto member =
-          candidate.attributes.getAs<IntegerAttr>(TEDialect::kMemberAttr);
-      int64_t index = member ? member.getInt() : -1;
-      if (index < 0 || index >= int64_t(positions.size()) || seen[index] >= 0) {
-        remarks.missedAt(candidate.loc, op,
-                         "a member of group {0} has te.member = {1}, but each "
-                         "of 0 to {2} is needed once",
-                         text, index, positions.size() - 1);
-        legal = false;
-        break;
-      }
-      seen[index] = position;
-      group.members[index] = position;
-    }
-    if (!legal)
-      continue;
-    const Candidate &first = candidates[group.members.front()];
-    DictionaryAttr common = getCommonAttributes(first);
-    for (auto [e, position] : llvm::enumerate(group.members)) {
-      const Candidate &candidate = candidates[position];
-      if (candidate.type != first.type) {
-        remarks.missedAt(candidate.loc, op,
-                         "member {0} of group {1} is {2}, but member 0 is {3}",
-                         e, text, candidate.type, first.type);
-        legal = false;
-        break;
-      }
-      DictionaryAttr attributes = getCommonAttributes(candidate);
-      if (attributes != common) {
-        StringAttr differs = findDifference(attributes, common);
-        remarks.missedAt(candidate.loc, op,
-                         "member {0} of group {1} has {2}, but member 0 has "
-                         "{3}",
-                         e, text, describe(attributes, differs),
-                         describe(common, differs));
-        legal = false;
-        break;
-      }
-    }
-    if (legal && !isa<RankedTensorType>(front.type)) {
-      remarks.missedAt(front.loc, op, "group {0} is of {1}, not of tensors",
-                       text, front.type);
-      legal = false;
-    }
-    if (legal)
-      groups.push_back(std::move(group));
+    FailureOr<MemberGroup> group =
+        makeGroup(name, candidates, positions, op, remarks);
+    if (succeeded(group))
+      groups.push_back(std::move(*group));
   }
   return groups;
 }

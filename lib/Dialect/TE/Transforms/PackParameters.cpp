@@ -6,6 +6,7 @@
 
 #include "DissolvePacks.h"
 #include "MemberGroups.h"
+#include "PackGlobals.h"
 #include "te/Dialect/TE/Transforms/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -24,9 +25,6 @@ namespace mlir::te {
 
 using namespace mlir;
 using namespace mlir::te;
-using ml_program::GlobalLoadOp;
-using ml_program::GlobalOp;
-using ml_program::GlobalStoreOp;
 
 namespace {
 struct PackParametersPass
@@ -40,9 +38,6 @@ private:
                      ArrayRef<MemberGroup> groups);
   void packResults(func::FuncOp function, ArrayRef<Candidate> candidates,
                    ArrayRef<MemberGroup> groups);
-  void packGlobals(SymbolTable &symbols, const SymbolUserMap &users);
-  void packGlobal(SymbolTable &symbols, ArrayRef<GlobalOp> members,
-                  DictionaryAttr attributes, ArrayRef<Operation *> accesses);
 
   /// Packs that were made on the way.
   SmallVector<PackOp> packs;
@@ -233,6 +228,9 @@ void PackParametersPass::packResults(func::FuncOp function,
                                      ArrayRef<MemberGroup> groups) {
   if (groups.empty())
     return;
+  // A result may stand at the location of an argument: a name of their own
+  // keeps one remark from taking the place of the other.
+  static const Remarks remarks(DEBUG_TYPE, "PackResults");
   SmallVector<const MemberGroup *> groupOf(candidates.size());
   for (const MemberGroup &group : groups)
     for (unsigned i : group.members)
@@ -258,7 +256,7 @@ void PackParametersPass::packResults(func::FuncOp function,
       operands.push_back(packs.back());
       types.push_back(getPackedType(candidates, *group));
       attributes.push_back(getPackedAttributes(candidates, *group));
-      getRemarks().passedAt(values.front().getLoc(), function)
+      remarks.passedAt(values.front().getLoc(), function)
           << remark::add("result {0}", group->name.getValue())
           << remark::metric("Members", group->members.size());
       ++numResults;
@@ -269,167 +267,14 @@ void PackParametersPass::packResults(func::FuncOp function,
   function.setAllResultAttrs(attributes);
 }
 
-//===----------------------------------------------------------------------===//
-// Globals
-//===----------------------------------------------------------------------===//
-
-namespace {
-/// Why `accesses` of the members of a group, in order of their members, cannot
-/// be loads and one store of the packed global; empty if they can.
-std::string whyNotPacked(ArrayRef<GlobalOp> members,
-                         ArrayRef<ArrayRef<Operation *>> accesses) {
-  auto because = [](const char *format, auto... args) {
-    return llvm::formatv(format, args...).str();
-  };
-  Block *block = nullptr;
-  size_t stored = 0;
-  bool manyBlocks = false;
-  for (auto [member, its] : llvm::zip(members, accesses)) {
-    GlobalOp global = member;
-    StringRef name = global.getSymName();
-    if (global.getValue())
-      return because("{0} has an initial value", name);
-    Operation *store = nullptr;
-    for (Operation *op : its) {
-      if (!isa<GlobalLoadOp, GlobalStoreOp>(op))
-        return because("{0} is accessed by {1}", name, op->getName());
-      manyBlocks |= block && block != op->getBlock();
-      block = op->getBlock();
-      if (isa<GlobalStoreOp>(op)) {
-        if (store)
-          return because("{0} is stored more than once", name);
-        store = op;
-        ++stored;
-      }
-    }
-    if (store)
-      for (Operation *op : its)
-        if (op != store && op->getBlock() == store->getBlock() &&
-            store->isBeforeInBlock(op))
-          return because("{0} is loaded after it has been stored", name);
-  }
-  if (stored && manyBlocks)
-    return "its members are stored, but accessed in more than one block";
-  if (stored && stored != members.size())
-    return because("{0} of its {1} members are stored, not all", stored,
-                   members.size());
-  return "";
-}
-} // namespace
-
-void PackParametersPass::packGlobals(SymbolTable &symbols,
-                                     const SymbolUserMap &users) {
-  MLIRContext *context = &getContext();
-  SmallVector<Candidate> candidates;
-  auto globals = llvm::to_vector(getOperation().getOps<GlobalOp>());
-  for (GlobalOp global : globals) {
-    NamedAttrList attributes(global->getAttrDictionary());
-    attributes.erase(global.getSymNameAttrName());
-    attributes.erase(global.getTypeAttrName());
-    attributes.set(TEDialect::kNameAttr, global.getSymNameAttr());
-    candidates.push_back(
-        {global.getLoc(), global.getType(), attributes.getDictionary(context)});
-  }
-  for (const MemberGroup &group :
-       findMemberGroups(candidates, getOperation(), getRemarks())) {
-    auto members = llvm::map_to_vector(group.members,
-                                       [&](unsigned i) { return globals[i]; });
-    auto accesses = llvm::map_to_vector(
-        members, [&](GlobalOp op) { return users.getUsers(op); });
-    std::string reason = whyNotPacked(members, accesses);
-    if (reason.empty() && symbols.lookup(group.name) &&
-        !llvm::is_contained(members, symbols.lookup(group.name)))
-      reason = "there is another symbol of its name";
-    if (!reason.empty()) {
-      getRemarks().missed(members.front(), "group {0} of globals: {1}",
-                          group.name.getValue(), reason);
-      continue;
-    }
-    Location loc = members.front().getLoc();
-    SmallVector<Operation *> all;
-    for (ArrayRef<Operation *> its : accesses)
-      llvm::append_range(all, its);
-    packGlobal(symbols, members, getPackedAttributes(candidates, group), all);
-    getRemarks().passedAt(loc, getOperation())
-        << remark::add("global {0}", group.name.getValue())
-        << remark::metric("Members", group.members.size());
-    ++numGlobals;
-  }
-}
-
-void PackParametersPass::packGlobal(SymbolTable &symbols,
-                                    ArrayRef<GlobalOp> members,
-                                    DictionaryAttr attributes,
-                                    ArrayRef<Operation *> accesses) {
-  GlobalOp first = members.front();
-  auto type = MemberOp::getPackedType(cast<RankedTensorType>(first.getType()),
-                                      members.size());
-  auto name = attributes.getAs<StringAttr>(TEDialect::kNameAttr);
-  auto symbol = FlatSymbolRefAttr::get(name);
-  llvm::StringMap<unsigned> indexOf;
-  for (auto [e, global] : llvm::enumerate(members))
-    indexOf[GlobalOp(global).getSymName()] = e;
-
-  // The first access of each block loads all members, the last store stores
-  // them.
-  llvm::SmallDenseMap<Block *, Operation *> firstLoad;
-  Operation *lastStore = nullptr;
-  SmallVector<Value> stored(members.size());
-  for (Operation *op : accesses) {
-    if (auto store = dyn_cast<GlobalStoreOp>(op)) {
-      stored[indexOf[store.getGlobal().getLeafReference()]] = store.getValue();
-      if (!lastStore || lastStore->isBeforeInBlock(op))
-        lastStore = op;
-    } else if (Operation *&at = firstLoad[op->getBlock()];
-               !at || op->isBeforeInBlock(at)) {
-      at = op;
-    }
-  }
-  llvm::SmallDenseMap<Block *, Value> loaded;
-  for (auto [block, at] : firstLoad) {
-    OpBuilder builder(at);
-    loaded[block] = GlobalLoadOp::create(builder, at->getLoc(), type, symbol);
-  }
-  for (Operation *op : accesses)
-    if (auto load = dyn_cast<GlobalLoadOp>(op)) {
-      OpBuilder builder(load);
-      int64_t e = indexOf[load.getGlobal().getLeafReference()];
-      load.getResult().replaceAllUsesWith(MemberOp::create(
-          builder, load.getLoc(), loaded[load->getBlock()], e));
-    }
-  if (lastStore) {
-    // A stored value may itself be a loaded one.
-    for (Operation *op : accesses)
-      if (auto store = dyn_cast<GlobalStoreOp>(op))
-        stored[indexOf[store.getGlobal().getLeafReference()]] =
-            store.getValue();
-    OpBuilder builder(lastStore);
-    packs.push_back(createPack(builder, lastStore->getLoc(), stored));
-    GlobalStoreOp::create(builder, lastStore->getLoc(), symbol, packs.back());
-  }
-  for (Operation *op : accesses)
-    op->erase();
-
-  OpBuilder builder(first);
-  auto packed = GlobalOp::create(builder, first.getLoc(), name,
-                                 TypeAttr::get(type), first.getIsMutableAttr(),
-                                 Attribute(), first.getSymVisibilityAttr());
-  for (NamedAttribute attribute : attributes)
-    if (attribute.getName().getValue().starts_with("te.") &&
-        attribute.getName() != TEDialect::kNameAttr)
-      packed->setAttr(attribute.getName(), attribute.getValue());
-  for (GlobalOp global : members)
-    symbols.erase(global);
-  symbols.insert(packed);
-}
-
 void PackParametersPass::runOnOperation() {
   SymbolTableCollection tables;
   SymbolUserMap users(tables, getOperation());
   for (auto function :
        llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
     packFunction(function, users);
-  packGlobals(tables.getSymbolTable(getOperation()), users);
+  numGlobals += packGlobals(
+      getOperation(), tables.getSymbolTable(getOperation()), users, packs);
   dissolvePacks(packs);
   packs.clear();
 }

@@ -24,12 +24,12 @@ struct RemoveScaleTransposesPass
     : te::impl::RemoveScaleTransposesPassBase<RemoveScaleTransposesPass> {
   using Base::Base;
   void runOnOperation() override {
-    int64_t removed = 0, kept = 0;
-    assignScaleLayouts(getOperation(), ScaleLayout::GemmReady,
-                       Remarks(DEBUG_TYPE, "RemoveScaleTransposes"), removed,
-                       kept);
-    numRemoved += removed;
-    numKept += kept;
+    ScaleLayoutCounts counts =
+        assignScaleLayouts(getOperation(), ScaleLayout::GemmReady,
+                           Remarks(DEBUG_TYPE, "RemoveScaleTransposes"));
+    numRemoved += counts.removed;
+    numKept += counts.kept;
+    numHoisted += counts.hoisted;
   }
 };
 } // namespace

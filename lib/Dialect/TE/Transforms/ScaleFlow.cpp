@@ -7,7 +7,7 @@
 #include "ScaleFlow.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/Interfaces/LoopLikeInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <map>
@@ -136,12 +136,17 @@ void ScaleFlowAnalysis::bindResult(const ScaleFlow &flow) {
     if (!outs.empty())
       tied.push_back(&outs[result.getResultNumber()]);
   }
+  OpResult other = interface.getTiedLayoutResult(result);
   // What is tied to scales without a choice has none either.
+  if (other && !flowOf.contains(other))
+    return;
   if (!llvm::all_of(tied, [&](OpOperand *operand) {
         return variableOf.contains(operand);
       }))
     return;
   allow(flow, flow.variable, interface.getResultLayouts(result, target));
+  if (other)
+    classes.join(flow.variable, flows[flowOf[other]].variable);
   for (OpOperand *operand : tied)
     classes.join(flow.variable, variableOf[operand]);
 }
@@ -275,15 +280,34 @@ void ScaleFlowAnalysis::findData() {
 // The assignment
 //===----------------------------------------------------------------------===//
 
-/// Bytes, then launches, each as often as the loops around the value run.
+bool te::isInvariant(Value value, LoopLikeOpInterface loop,
+                     llvm::SetVector<Operation *> *views) {
+  if (loop.isDefinedOutsideOfLoop(value))
+    return true;
+  Operation *def = value.getDefiningOp();
+  auto cost = dyn_cast_or_null<CostOpInterface>(def);
+  if (!cost || cost.getCost().launches != 0 || !isPure(def) ||
+      !llvm::all_of(def->getOperands(), [&](Value operand) {
+        return isInvariant(operand, loop, views);
+      }))
+    return false;
+  if (views)
+    views->insert(def);
+  return true;
+}
+
+/// Bytes, then launches, each as often as the loops that the value varies in.
 int64_t ScaleFlowAnalysis::getConversionCost(const ScaleFlow &flow) const {
   uint64_t trips = 1;
   for (Operation *op = Value(flow.value).getParentBlock()->getParentOp(); op;
-       op = op->getParentOp())
-    if (auto loop = dyn_cast<LoopLikeOpInterface>(op))
-      if (std::optional<APInt> count = loop.getStaticTripCount())
-        trips = llvm::SaturatingMultiply(
-            trips, std::max<uint64_t>(count->getLimitedValue(), 1));
+       op = op->getParentOp()) {
+    auto loop = dyn_cast<LoopLikeOpInterface>(op);
+    if (!loop || isInvariant(flow.value, loop))
+      continue;
+    if (std::optional<APInt> count = loop.getStaticTripCount())
+      trips = llvm::SaturatingMultiply(
+          trips, std::max<uint64_t>(count->getLimitedValue(), 1));
+  }
   constexpr uint64_t kLaunchesPerByte = 1 << 16;
   uint64_t cost = (getBytes(flow.getType(0)) + getBytes(flow.getType(1))) *
                       kLaunchesPerByte +

@@ -10,7 +10,9 @@
 #include "LayoutAssignment.h"
 #include "te/Dialect/TE/IR/TE.h"
 
+#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "llvm/ADT/IntEqClasses.h"
+#include "llvm/ADT/SetVector.h"
 
 namespace mlir::te {
 
@@ -77,12 +79,25 @@ private:
   llvm::IntEqClasses classes;
 };
 
+/// Whether `value` is the same in all iterations: from outside of the loop, or
+/// a view of what is. Adds these to `views`, each behind those it reads.
+bool isInvariant(Value value, LoopLikeOpInterface loop,
+                 llvm::SetVector<Operation *> *views = nullptr);
+
+/// What became of the conversions.
+struct ScaleLayoutCounts {
+  int64_t removed = 0;
+  int64_t kept = 0;
+  /// Of those kept, in front of a loop that they stood in.
+  int64_t hoisted = 0;
+};
+
 /// Gives the scales in `root` whose second layout is `layout` the layouts for
 /// which conversions cost least, and leaves the conversions that are needed
-/// then, one for each value at most. Counts those that went and that stayed.
-void assignScaleLayouts(Operation *root, ScaleLayout layout,
-                        const Remarks &remarks, int64_t &numRemoved,
-                        int64_t &numKept);
+/// then, one for each value at most, in front of loops where they can stand
+/// there.
+ScaleLayoutCounts assignScaleLayouts(Operation *root, ScaleLayout layout,
+                                     const Remarks &remarks);
 
 } // namespace mlir::te
 

@@ -96,6 +96,21 @@ func.func @separate_gradients(%x: tensor<64x32xbf16>, %y: tensor<64x16xbf16>, %a
   return %g0, %g1 : tensor<32x16xf32>, tensor<32x16xf32>
 }
 
+// Two products of one operand, their members interleaved.
+// CHECK-LABEL: func @interleaved_gradients(
+// CHECK-SAME:      %[[X:[a-z0-9]+]]: {{.*}}, %[[Y:[a-z0-9]+]]: {{.*}}, %[[Z:[a-z0-9]+]]: {{.*}}, %[[A0:[a-z0-9]+]]: {{.*}}, %[[A1:[a-z0-9]+]]: {{.*}}, %[[O:[a-z0-9]+]]:
+// CHECK-NEXT:    %[[G:.*]]:2 = te.grouped_gemm %[[X]], %[[Y]] groups(%[[O]]) over reduction
+// CHECK-NEXT:    %[[K:.*]]:2 = te.grouped_gemm %[[X]], %[[Z]] groups(%[[O]]) over reduction
+// CHECK-NEXT:    return %[[G]]#0, %[[G]]#1, %[[K]]#0, %[[K]]#1
+func.func @interleaved_gradients(%x: tensor<64x32xbf16>, %y: tensor<64x16xbf16>, %z: tensor<64x16xbf16>, %a0: tensor<32x16xf32>, %a1: tensor<32x16xf32>, %o: tensor<3xi32>) -> (tensor<32x16xf32>, tensor<32x16xf32>, tensor<32x16xf32>, tensor<32x16xf32>) {
+  %h = te.to_host %o : tensor<3xi32> -> tensor<3xi32, #te.host>
+  %g0 = te.gemm %x, %y groups(%h) member 0 over reduction outs(%a0) {transpose_lhs, transpose_rhs} : (tensor<64x32xbf16>, tensor<64x16xbf16>, tensor<3xi32, #te.host>, tensor<32x16xf32>) -> tensor<32x16xf32>
+  %k0 = te.gemm %x, %z groups(%h) member 0 over reduction outs(%a0) {transpose_lhs, transpose_rhs} : (tensor<64x32xbf16>, tensor<64x16xbf16>, tensor<3xi32, #te.host>, tensor<32x16xf32>) -> tensor<32x16xf32>
+  %g1 = te.gemm %x, %y groups(%h) member 1 over reduction outs(%a1) {transpose_lhs, transpose_rhs} : (tensor<64x32xbf16>, tensor<64x16xbf16>, tensor<3xi32, #te.host>, tensor<32x16xf32>) -> tensor<32x16xf32>
+  %k1 = te.gemm %x, %z groups(%h) member 1 over reduction outs(%a1) {transpose_lhs, transpose_rhs} : (tensor<64x32xbf16>, tensor<64x16xbf16>, tensor<3xi32, #te.host>, tensor<32x16xf32>) -> tensor<32x16xf32>
+  return %g0, %g1, %k0, %k1 : tensor<32x16xf32>, tensor<32x16xf32>, tensor<32x16xf32>, tensor<32x16xf32>
+}
+
 // Rows of no group are those of the first destination, if it holds something.
 // CHECK-LABEL: func @keep_destination(
 // CHECK-SAME:      %[[Y:[a-z0-9]+]]: tensor<64x16xbf16>
@@ -105,6 +120,39 @@ func.func @keep_destination(%x: tensor<64x32xbf16>, %w: tensor<1x16x32xbf16>, %o
   %w0 = te.member %w[0] : tensor<1x16x32xbf16> -> tensor<16x32xbf16>
   %y0 = te.gemm %x, %w0 groups(%h) member 0 over rows outs(%y) : (tensor<64x32xbf16>, tensor<16x32xbf16>, tensor<2xi32, #te.host>, tensor<64x16xbf16>) -> tensor<64x16xbf16>
   return %y0 : tensor<64x16xbf16>
+}
+
+// Weights and biases are both packed or both lists.
+// CHECK-LABEL: func @bias(
+// CHECK-SAME:      %[[X:[a-z0-9]+]]: {{.*}}, %[[W:[a-z0-9]+]]: {{.*}}, %[[B0:[a-z0-9]+]]: {{.*}}, %[[B1:[a-z0-9]+]]: {{.*}}, %[[B:[a-z0-9]+]]: {{.*}}, %[[O:[a-z0-9]+]]:
+// CHECK-NEXT:    %[[W0:.*]] = te.member %[[W]][0]
+// CHECK-NEXT:    %[[W1:.*]] = te.member %[[W]][1]
+// CHECK-NEXT:    te.grouped_gemm %[[X]], %[[W0]], %[[W1]] bias(%[[B0]], %[[B1]]) groups(%[[O]]) over rows :
+// CHECK-NEXT:    te.grouped_gemm %[[X]], %[[W]] bias(%[[B]]) groups(%[[O]]) over rows :
+func.func @bias(%x: tensor<64x32xbf16>, %w: tensor<2x16x32xbf16>, %b0: tensor<16xbf16>, %b1: tensor<16xbf16>, %b: tensor<2x16xbf16>, %o: tensor<3xi32>) -> (tensor<64x16xbf16>, tensor<64x16xbf16>) {
+  %h = te.to_host %o : tensor<3xi32> -> tensor<3xi32, #te.host>
+  %e = tensor.empty() : tensor<64x16xbf16>
+  %w0 = te.member %w[0] : tensor<2x16x32xbf16> -> tensor<16x32xbf16>
+  %w1 = te.member %w[1] : tensor<2x16x32xbf16> -> tensor<16x32xbf16>
+  %y0 = te.gemm %x, %w0 bias(%b0) groups(%h) member 0 over rows outs(%e) : (tensor<64x32xbf16>, tensor<16x32xbf16>, tensor<16xbf16>, tensor<3xi32, #te.host>, tensor<64x16xbf16>) -> tensor<64x16xbf16>
+  %y1 = te.gemm %x, %w1 bias(%b1) groups(%h) member 1 over rows outs(%y0) : (tensor<64x32xbf16>, tensor<16x32xbf16>, tensor<16xbf16>, tensor<3xi32, #te.host>, tensor<64x16xbf16>) -> tensor<64x16xbf16>
+  %p0 = te.member %b[0] : tensor<2x16xbf16> -> tensor<16xbf16>
+  %p1 = te.member %b[1] : tensor<2x16xbf16> -> tensor<16xbf16>
+  %z0 = te.gemm %x, %w0 bias(%p0) groups(%h) member 0 over rows outs(%e) : (tensor<64x32xbf16>, tensor<16x32xbf16>, tensor<16xbf16>, tensor<3xi32, #te.host>, tensor<64x16xbf16>) -> tensor<64x16xbf16>
+  %z1 = te.gemm %x, %w1 bias(%p1) groups(%h) member 1 over rows outs(%z0) : (tensor<64x32xbf16>, tensor<16x32xbf16>, tensor<16xbf16>, tensor<3xi32, #te.host>, tensor<64x16xbf16>) -> tensor<64x16xbf16>
+  return %y1, %z1 : tensor<64x16xbf16>, tensor<64x16xbf16>
+}
+
+// At a noop the results are what the destinations held, so these stay.
+// CHECK-LABEL: func @noop(
+// CHECK:         te.quantize %{{.*}} noop(%{{.*}} : tensor<1xf32>) groups(%{{.*}} : tensor<3xi32>) outs(
+func.func @noop(%x: tensor<64x32xbf16>, %n: tensor<1xf32>, %o: tensor<3xi32>) -> tensor<64x32xf8E4M3FN> {
+  %h = te.to_host %o : tensor<3xi32> -> tensor<3xi32, #te.host>
+  %e0 = tensor.empty() : tensor<64x32xf8E4M3FN>
+  %e1 = tensor.empty() : tensor<2xf32, #each>
+  %q:2 = te.quantize %x noop(%n : tensor<1xf32>) groups(%h : tensor<3xi32, #te.host>) member 0 outs(%e0, %e1 : tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>) : tensor<64x32xbf16> -> tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>
+  %r:2 = te.quantize %x noop(%n : tensor<1xf32>) groups(%h : tensor<3xi32, #te.host>) member 1 outs(%q#0, %q#1 : tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>) : tensor<64x32xbf16> -> tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>
+  return %r#0 : tensor<64x32xf8E4M3FN>
 }
 
 // CHECK-LABEL: func @member_missing(
@@ -173,6 +221,17 @@ func.func @read_in_between(%x: tensor<64x32xbf16>, %y: tensor<64x16xbf16>, %a0: 
   %i = te.insert_member %g0 into %all[0] : tensor<32x16xf32> -> tensor<2x32x16xf32>
   %g1 = te.gemm %x, %y groups(%h) member 1 over reduction outs(%a0) {transpose_lhs, transpose_rhs} : (tensor<64x32xbf16>, tensor<64x16xbf16>, tensor<3xi32, #te.host>, tensor<32x16xf32>) -> tensor<32x16xf32>
   return %i, %g1 : tensor<2x32x16xf32>, tensor<32x16xf32>
+}
+
+// One gradient of both members: the second reads what the first has written.
+// CHECK-LABEL: func @one_accumulator(
+// CHECK-COUNT-2: te.gemm
+// REMARK-DAG: [[#@LINE+3]]:{{.*}}[Missed] GroupMembers{{.*}}result 0 of member 0 is read before the last member is done
+func.func @one_accumulator(%x: tensor<64x32xbf16>, %y: tensor<64x16xbf16>, %a: tensor<32x16xf32>, %o: tensor<3xi32>) -> tensor<32x16xf32> {
+  %h = te.to_host %o : tensor<3xi32> -> tensor<3xi32, #te.host>
+  %g0 = te.gemm %x, %y groups(%h) member 0 over reduction outs(%a) {accumulate, transpose_lhs, transpose_rhs} : (tensor<64x32xbf16>, tensor<64x16xbf16>, tensor<3xi32, #te.host>, tensor<32x16xf32>) -> tensor<32x16xf32>
+  %g1 = te.gemm %x, %y groups(%h) member 1 over reduction outs(%g0) {accumulate, transpose_lhs, transpose_rhs} : (tensor<64x32xbf16>, tensor<64x16xbf16>, tensor<3xi32, #te.host>, tensor<32x16xf32>) -> tensor<32x16xf32>
+  return %g1 : tensor<32x16xf32>
 }
 
 // CHECK-LABEL: func @offsets_of_the_host(

@@ -9,11 +9,13 @@
 
 include "te/Dialect/TE/IR/TEAttrs.td"
 
-class TE_CastOp<string mnemonic, list<Trait> traits = []>
+class TE_CastOp<string mnemonic, list<Trait> traits = [],
+                list<string> scaleLayoutMethods = []>
     : TE_Op<mnemonic, !listconcat([
         Pure, AttrSizedOperandSegments, AttrSizedResultSegments,
         DeclareOpInterfaceMethods<TE_DestinationOpInterface>], traits),
-        ["getResultLayouts", "getScaledData"]>;
+        !listconcat(["getResultLayouts", "getScaledData"],
+                    scaleLayoutMethods)>;
 
 def TE_QuantizeOp : TE_CastOp<"quantize", [
     DeclareOpInterfaceMethods<TE_MemberOpInterface, [
@@ -89,7 +91,8 @@ def TE_QuantizeOp : TE_CastOp<"quantize", [
   }];
 }
 
-def TE_MultiCastTransposeOp : TE_CastOp<"multi_cast_transpose"> {
+def TE_MultiCastTransposeOp : TE_CastOp<"multi_cast_transpose", [],
+                                        ["getTiedLayoutResult"]> {
   let summary = "quantizes any number of weights in one launch";
   let description = [{
     For each `i`, what `te.quantize` does to `inputs[i]` with `scale[i]`, `amax[i]` and

@@ -45,6 +45,10 @@ def TE_ScaleLayoutOpInterface : OpInterface<"ScaleLayoutOpInterface"> {
       }], "::llvm::SmallVector<::mlir::OpOperand *>", "getTiedLayoutOperands",
       (ins "::mlir::OpResult":$result), "", [{ return {}; }]>,
     InterfaceMethod<[{
+        Another result whose layout `result` must have, or null.
+      }], "::mlir::OpResult", "getTiedLayoutResult",
+      (ins "::mlir::OpResult":$result), "", [{ return {}; }]>,
+    InterfaceMethod<[{
         The operand or result whose scales `scales`, an operand or result, are;
         null where the op does not tell.
       }], "::mlir::Value", "getScaledData", (ins "::mlir::Value":$scales), "",

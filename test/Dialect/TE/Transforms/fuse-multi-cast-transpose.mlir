@@ -1,0 +1,148 @@
+// RUN: te-opt %s --allow-unregistered-dialect -te-fuse-multi-cast-transpose | FileCheck %s
+// RUN: te-opt %s --allow-unregistered-dialect -te-fuse-multi-cast-transpose -o /dev/null 2>&1 --remark-policy=final \
+// RUN:   --remarks-filter=te-fuse-multi-cast-transpose | FileCheck %s --check-prefix=REMARK
+
+#block = #te.scales<128 x 128, gemm_ready>
+#row = #te.scales<1 x 128, gemm_ready>
+#tensor = #te.scales<tensor>
+
+ml_program.global private mutable @a : tensor<256x128xf8E4M3FN>
+ml_program.global private mutable @a_scales : tensor<2x4xf32, #block>
+ml_program.global private mutable @b : tensor<128x128xf8E4M3FN>
+ml_program.global private mutable @b_scales : tensor<1x4xf32, #block>
+
+// Shapes may differ.
+// CHECK-LABEL: func @fuse(
+// CHECK-SAME:      %[[A:.*]]: tensor<256x128xbf16>, %[[B:.*]]: tensor<128x128xbf16>)
+// CHECK-NEXT:    %[[V:.*]]:2, %[[S:.*]]:2 = te.multi_cast_transpose %[[A]], %[[B]] {pow2_scales}
+// CHECK-NEXT:    return %[[V]]#0, %[[S]]#0, %[[V]]#1, %[[S]]#1
+// REMARK-DAG: [[#@LINE+3]]:{{.*}}[Passed] FuseMultiCastTranspose{{.*}}Casts=2, Entries=2
+func.func @fuse(%a: tensor<256x128xbf16>, %b: tensor<128x128xbf16>)
+    -> (tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>, tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>) {
+  %q0, %s0 = te.quantize %a {pow2_scales} : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
+  %q1, %s1 = te.quantize %b {pow2_scales} : tensor<128x128xbf16> -> tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+  return %q0, %s0, %q1, %s1 : tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>, tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+}
+
+// The casts of all members are one entry; what packs their results reads it.
+// CHECK-LABEL: func @packed(
+// CHECK-SAME:      %[[W:.*]]: tensor<2x256x128xbf16>, %[[U:.*]]: tensor<64x32xbf16>, %[[SCALE:.*]]: tensor<2xf32>, %[[SU:.*]]: tensor<f32>, %[[AMAX:.*]]: tensor<2xf32>, %[[AU:.*]]: tensor<f32>)
+// CHECK-NEXT:    %[[V:.*]]:2, %[[S:.*]]:2, %[[VT:.*]]:2, %[[ST:.*]]:2, %[[M:.*]]:2 = te.multi_cast_transpose %[[W]], %[[U]]
+// CHECK-SAME:      scale(%[[SCALE]], %[[SU]] : tensor<2xf32>, tensor<f32>) amax(%[[AMAX]], %[[AU]] : tensor<2xf32>, tensor<f32>)
+// CHECK-SAME:      -> tensor<2x256x128xf8E4M3FN>, tensor<64x32xf8E4M3FN> scales tensor<2xf32, #te.scales<tensor>>, tensor<f32, #te.scales<tensor>>
+// CHECK-SAME:      columnwise tensor<2x128x256xf8E4M3FN>, tensor<32x64xf8E4M3FN>
+// CHECK-NEXT:    %[[V1:.*]] = te.member %[[V]]#0[1]
+// CHECK-NEXT:    return %[[V1]], %[[M]]#0, %[[V]]#1
+// REMARK-DAG: [[#@LINE+9]]:{{.*}}[Passed] FuseMultiCastTranspose{{.*}}Function=packed | Casts=3, Entries=2
+func.func @packed(%w: tensor<2x256x128xbf16>, %u: tensor<64x32xbf16>, %scale: tensor<2xf32>, %su: tensor<f32>, %amax: tensor<2xf32>, %au: tensor<f32>)
+    -> (tensor<256x128xf8E4M3FN>, tensor<2xf32>, tensor<64x32xf8E4M3FN>) {
+  %w0 = te.member %w[0] : tensor<2x256x128xbf16> -> tensor<256x128xbf16>
+  %w1 = te.member %w[1] : tensor<2x256x128xbf16> -> tensor<256x128xbf16>
+  %scale0 = te.member %scale[0] : tensor<2xf32> -> tensor<f32>
+  %scale1 = te.member %scale[1] : tensor<2xf32> -> tensor<f32>
+  %a0 = te.member %amax[0] : tensor<2xf32> -> tensor<f32>
+  %a1 = te.member %amax[1] : tensor<2xf32> -> tensor<f32>
+  %q1, %s1, %qt1, %st1, %m1 = te.quantize %w1 scale(%scale1 : tensor<f32>) amax(%a1 : tensor<f32>) : tensor<256x128xbf16>
+    -> tensor<256x128xf8E4M3FN>, tensor<f32, #tensor> columnwise tensor<128x256xf8E4M3FN>, tensor<f32, #tensor> amax_out tensor<f32>
+  %qu, %tu, %qut, %tut, %mu = te.quantize %u scale(%su : tensor<f32>) amax(%au : tensor<f32>) : tensor<64x32xbf16>
+    -> tensor<64x32xf8E4M3FN>, tensor<f32, #tensor> columnwise tensor<32x64xf8E4M3FN>, tensor<f32, #tensor> amax_out tensor<f32>
+  %q0, %s0, %qt0, %st0, %m0 = te.quantize %w0 scale(%scale0 : tensor<f32>) amax(%a0 : tensor<f32>) : tensor<256x128xbf16>
+    -> tensor<256x128xf8E4M3FN>, tensor<f32, #tensor> columnwise tensor<128x256xf8E4M3FN>, tensor<f32, #tensor> amax_out tensor<f32>
+  %m = te.pack %m0, %m1 : tensor<f32> -> tensor<2xf32>
+  return %q1, %m, %qu : tensor<256x128xf8E4M3FN>, tensor<2xf32>, tensor<64x32xf8E4M3FN>
+}
+
+// Loads of workspaces move up past stores to others.
+// CHECK-LABEL: func @workspaces(
+// CHECK-SAME:      %[[A:.*]]: tensor<256x128xbf16>, %[[B:.*]]: tensor<128x128xbf16>, %[[FLAG:.*]]: tensor<f32>)
+// CHECK-NEXT:    %[[LA:.*]] = ml_program.global_load @a :
+// CHECK-NEXT:    %[[LAS:.*]] = ml_program.global_load @a_scales
+// CHECK-NEXT:    %[[LB:.*]] = ml_program.global_load @b :
+// CHECK-NEXT:    %[[LBS:.*]] = ml_program.global_load @b_scales
+// CHECK-NEXT:    %[[V:.*]]:2, %[[S:.*]]:2 = te.multi_cast_transpose %[[A]], %[[B]] noop(%[[FLAG]] : tensor<f32>) outs(%[[LA]], %[[LB]], %[[LAS]], %[[LBS]] :
+// CHECK-NEXT:    ml_program.global_store @a = %[[V]]#0
+// CHECK-NEXT:    ml_program.global_store @a_scales = %[[S]]#0
+// CHECK-NEXT:    ml_program.global_store @b = %[[V]]#1
+// CHECK-NEXT:    ml_program.global_store @b_scales = %[[S]]#1
+func.func @workspaces(%a: tensor<256x128xbf16>, %b: tensor<128x128xbf16>, %flag: tensor<f32>) {
+  %la = ml_program.global_load @a : tensor<256x128xf8E4M3FN>
+  %las = ml_program.global_load @a_scales : tensor<2x4xf32, #block>
+  %q0, %s0 = te.quantize %a noop(%flag : tensor<f32>) outs(%la, %las : tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>) : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
+  ml_program.global_store @a = %q0 : tensor<256x128xf8E4M3FN>
+  ml_program.global_store @a_scales = %s0 : tensor<2x4xf32, #block>
+  %lb = ml_program.global_load @b : tensor<128x128xf8E4M3FN>
+  %lbs = ml_program.global_load @b_scales : tensor<1x4xf32, #block>
+  %q1, %s1 = te.quantize %b noop(%flag : tensor<f32>) outs(%lb, %lbs : tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>) : tensor<128x128xbf16> -> tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+  ml_program.global_store @b = %q1 : tensor<128x128xf8E4M3FN>
+  ml_program.global_store @b_scales = %s1 : tensor<1x4xf32, #block>
+  return
+}
+
+// An interleaved write: the second cast writes over what the first one stored.
+// CHECK-LABEL: func @keep_interleaved(
+// CHECK-COUNT-2: te.quantize
+// CHECK-NOT:     te.multi_cast_transpose
+// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}an operand is known only behind a reader
+func.func @keep_interleaved(%a: tensor<256x128xbf16>, %b: tensor<256x128xbf16>, %s: tensor<2x4xf32, #block>) {
+  %l0 = ml_program.global_load @a : tensor<256x128xf8E4M3FN>
+  %q0, %s0 = te.quantize %a outs(%l0, %s : tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>) : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
+  ml_program.global_store @a = %q0 : tensor<256x128xf8E4M3FN>
+  %l1 = ml_program.global_load @a : tensor<256x128xf8E4M3FN>
+  %q1, %s1 = te.quantize %b outs(%l1, %s : tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>) : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
+  ml_program.global_store @a = %q1 : tensor<256x128xf8E4M3FN>
+  return
+}
+
+// A call may write the workspace that the second cast loads.
+func.func private @refresh()
+// CHECK-LABEL: func @keep_called(
+// CHECK:         te.quantize
+// CHECK-NEXT:    "test.use"
+// CHECK-NEXT:    call @refresh
+// CHECK:         te.quantize
+// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}Function=keep_called | Reason="an operand is known only behind a reader
+func.func @keep_called(%a: tensor<256x128xbf16>, %q: tensor<256x128xf8E4M3FN>, %s: tensor<2x4xf32, #block>) {
+  %q0, %s0 = te.quantize %a outs(%q, %s : tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>) : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
+  "test.use"(%q0) : (tensor<256x128xf8E4M3FN>) -> ()
+  call @refresh() : () -> ()
+  %l1 = ml_program.global_load @a : tensor<256x128xf8E4M3FN>
+  %q1, %s1 = te.quantize %a outs(%l1, %s : tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>) : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
+  "test.use"(%q1) : (tensor<256x128xf8E4M3FN>) -> ()
+  return
+}
+
+// A chain: the destinations of the second cast are the results of the first.
+// CHECK-LABEL: func @keep_chain(
+// CHECK-COUNT-2: te.quantize
+// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}an operand is known only behind a reader
+func.func @keep_chain(%a: tensor<256x128xbf16>, %b: tensor<256x128xbf16>, %q: tensor<256x128xf8E4M3FN>, %s: tensor<2x4xf32, #block>)
+    -> tensor<256x128xf8E4M3FN> {
+  %q0, %s0 = te.quantize %a outs(%q, %s : tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>) : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
+  %q1, %s1 = te.quantize %b outs(%q0, %s0 : tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>) : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
+  return %q1 : tensor<256x128xf8E4M3FN>
+}
+
+// CHECK-LABEL: func @keep_schemes(
+// CHECK-COUNT-4: te.quantize
+// REMARK-DAG: [[#@LINE+5]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}the scheme differs from that of other casts: the encoding of scales is #te.scales<1 x 128, gemm_ready>, not #te.scales<128 x 128, gemm_ready>
+// REMARK-DAG: [[#@LINE+5]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}pow2_scales is true, not false
+// REMARK-DAG: [[#@LINE+5]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}the element type of values_t is f8E4M3FN, not absent
+func.func @keep_schemes(%a: tensor<256x128xbf16> {te.parameter}, %b: tensor<256x128xbf16> {te.parameter}) {
+  %q0, %s0 = te.quantize %a : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
+  %q1, %s1 = te.quantize %b : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<1x256xf32, #row>
+  %q2, %s2 = te.quantize %b {pow2_scales} : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
+  %q3, %s3, %t3, %st3 = te.quantize %b : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
+    columnwise tensor<128x256xf8E4M3FN>, tensor<1x4xf32, #block>
+  return
+}
+
+// A weight and another tensor; a ragged one; one alone.
+// CHECK-LABEL: func @keep_activations(
+// CHECK-COUNT-3: te.quantize
+// CHECK-NOT:     te.multi_cast_transpose
+func.func @keep_activations(%a: tensor<256x128xbf16> {te.parameter}, %b: tensor<256x128xbf16>, %offsets: tensor<3xi32>) {
+  %q0, %s0 = te.quantize %a : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<1x256xf32, #row>
+  %q1, %s1 = te.quantize %b : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<1x256xf32, #row>
+  %q2, %s2 = te.quantize %b groups(%offsets : tensor<3xi32>) : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<1x256xf32, #row>
+  return
+}
