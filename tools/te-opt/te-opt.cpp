@@ -1,5 +1,4 @@
-//===- te-opt.cpp - runs passes on programs
-//-----------------------------------===//
+//===- te-opt.cpp - runs passes on programs -------------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
