@@ -1,5 +1,4 @@
-//===- ActivationOps.cpp - gated activations
-//----------------------------------===//
+//===- ActivationOps.cpp - gated activations ------------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
