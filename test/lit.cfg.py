@@ -66,3 +66,6 @@ for count in range(1, min(gpus, 8) + 1):
 
 if config.te_sanitize.upper() in ("ON", "1", "TRUE", "YES"):
     config.available_features.add("sanitize")
+    # LLVM's allocators poison what they have not handed out, but the packaged
+    # libraries, which are not instrumented, hand it out without a word.
+    config.environment["ASAN_OPTIONS"] = "allow_user_poisoning=0"
