@@ -104,13 +104,14 @@ class Comparison:
             differ &= ~(np.isnan(f32(found)) & np.isnan(f32(wanted)))
         self.report(name, differ, found, wanted)
 
-    def close(self, name, found, wanted, absolute, relative):
+    def close(self, name, found, wanted, tolerance):
+        """`tolerance` is absolute: one, or one for each value."""
         found, wanted = np.asarray(found, np.float64), np.asarray(wanted, np.float64)
         self.compared += 1
         if found.shape != wanted.shape:
             self.misses.append(f"{name}: {found.shape}, wanted {wanted.shape}")
             return
-        near = np.abs(found - wanted) <= absolute + relative * np.abs(wanted)
+        near = np.abs(found - wanted) <= tolerance
         self.report(name, ~near, found, wanted)
 
     def report(self, name, differ, found, wanted):

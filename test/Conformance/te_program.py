@@ -55,12 +55,18 @@ class Scales:
         groups = f", groups = {self.groups}" if self.groups else ""
         return f"#te.scales<{block}{self.layout}{groups}>"
 
+    def blocks(self, extent, block):
+        """Of ragged data, the blocks along its rows begin anew with each group."""
+        if self.groups and block > 1:
+            return extent // block + self.groups
+        return ceil_div(extent, block)
+
     def shape(self, data):
-        """The shape of the scales of data of shape `data`, groups aside."""
+        """The shape of the scales of data of shape `data`."""
         *packed, m, k = data
         if self.layout == "tensor":
             return (*packed, *([self.groups] if self.groups else []))
-        m, k = ceil_div(m, self.rows), ceil_div(k, self.cols)
+        m, k = self.blocks(m, self.rows), self.blocks(k, self.cols)
         if self.layout == "swizzled":
             outer, inner = (k, m) if self.rows > self.cols else (m, k)
             m, k = round_up(outer, 128), round_up(inner, 4)
@@ -236,6 +242,27 @@ def multi_cast_transpose(program, inputs, rowwise, columnwise, scale=(), amax=()
     found = program.op(text, *[type for types in lists for type in types])
     count = len(inputs)
     return [found[i : i + count] for i in range(0, len(found), count)]
+
+
+def gemm(
+    program, lhs, rhs, result, lhs_scales=None, rhs_scales=(), bias=(), offsets=None,
+    member=None, over=None, outs=(), attributes=(),
+):  # fmt: skip
+    """te.gemm, or te.grouped_gemm where there are offsets without a member. `rhs`,
+    `rhs_scales`, `bias`, `outs` and `result` (types) are lists. Returns the results."""
+    operands = [lhs, lhs_scales, *rhs, *rhs_scales, *bias, offsets, *outs]
+    grouped = offsets is not None and member is None
+    text = f"te.{'grouped_gemm' if grouped else 'gemm'} {lhs}"
+    text += f" scales({lhs_scales})" if lhs_scales else ""
+    text += ", " + ", ".join(map(str, rhs))
+    for keyword, values in (("scales", rhs_scales), ("bias", bias)):
+        text += f" {keyword}({', '.join(map(str, values))})" if values else ""
+    text += f" groups({offsets})" if offsets else ""
+    text += f" member {member}" if member is not None else ""
+    text += f" over {over}" if over else ""
+    text += f" outs({', '.join(map(str, outs))})" if outs else ""
+    text += f" {{{', '.join(attributes)}}}" if attributes else ""
+    return functional(program, text, [value for value in operands if value], *result)
 
 
 def functional(program, text, operands, *types):
