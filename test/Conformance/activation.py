@@ -35,6 +35,7 @@ def reference(grad, h, p):
             np.concatenate([outer * (left + right), grad_b], axis=1),
             np.concatenate([np.abs(outer) * (left + np.abs(right)), np.abs(grad_b)], axis=1),
         ),
+        # Eightfold for the F32 sum of a row.
         "grad_probs": (terms.sum(axis=1), 8 * np.abs(terms).sum(axis=1)),
     }
 
