@@ -25,10 +25,12 @@ def powers(rng, shape):
 class Operand:
     """A matrix [M, K] of integers and, for FP8, its scales.
 
-    starts: where groups along K begin (and end), for scales whose blocks begin anew
-    there; the matrix then has a capacity of K columns."""
+    starts: where groups begin (and end) along the dimension `ragged`, of whose size
+    the last may be less. Along K, scales' blocks begin anew there."""
 
-    def __init__(self, rng, shape, dtype, encoding=None, starts=None, magnitude=1.0):
+    def __init__(
+        self, rng, shape, dtype, encoding=None, starts=None, ragged=0, magnitude=1.0
+    ):  # fmt: skip
         self.values = integers(rng, shape, dtype)
         self.encoding, self.scales = encoding, None
         factors = np.ones(shape, np.float32)
@@ -38,8 +40,7 @@ class Operand:
         elif encoding and encoding.layout == "tensor":
             self.scales = powers(rng, encoding.groups)
             for group, (begin, end) in enumerate(zip(starts, starts[1:])):
-                axis = (slice(begin, end),) if shape[0] >= starts[-1] else ()
-                factors[axis or (slice(None), slice(begin, end))] = self.scales[group]
+                factors[(slice(None),) * ragged + (slice(begin, end),)] = self.scales[group]
         elif encoding:
             self.scales = powers(rng, encoding.shape(shape)) * np.float32(magnitude)
             factors = self.spread_blocks(shape, starts)
