@@ -108,11 +108,34 @@ def add(program, case, rng, wanted):
             wanted[key] = array_of_it
 
 
+def add_packed(program, rng, wanted):
+    """A packed tensor: each member has its own blocks, and padding of its own."""
+    array = rng.standard_normal((3, 65, 130)).astype(BF16)
+    x = program.input("packed", array)
+    encodings = {
+        "compact": (Scales(*VECTOR, "compact"), Scales(*COLUMN, "compact")),
+        "gemm_ready": (Scales(*VECTOR, "gemm_ready"), Scales(*VECTOR, "gemm_ready")),
+    }
+    rows = [quantize_blocks(member, *VECTOR, E4M3) for member in array]
+    columns = [quantize_blocks(member, *COLUMN, E4M3) for member in array]
+    parts = [np.stack(part) for part in (*zip(*rows), *zip(*columns))]
+    for layout, (rowwise, columnwise) in encodings.items():
+        found = quantize(program, x, (E4M3, rowwise), (E4M3, columnwise))
+        turned = (1, 2) if layout == "gemm_ready" else ()
+        for part, value in enumerate(found):
+            array = parts[part]
+            wanted[f"packed.{layout}.{part}"] = (
+                array.swapaxes(1, 2) if part in turned else array
+            )
+            program.outputs(**{f"packed.{layout}.{part}": value})
+
+
 def main(folder):
     rng = np.random.default_rng(7)
     program, compare, wanted = Program(), Comparison(), {}
     for case in cases():
         add(program, case, rng, wanted)
+    add_packed(program, rng, wanted)
     for optimize in (False, True):
         found = program.run(f"{folder}/optimize-{optimize}", optimize)
         for name, array in wanted.items():

@@ -93,15 +93,16 @@ class Comparison:
         self.compared += 1
         if found.shape != wanted.shape or found.dtype != wanted.dtype:
             self.misses.append(
-                f"{name}: {found.shape} {found.dtype}, wanted {wanted.shape} {wanted.dtype}"
+                f"{name}: {found.shape} {found.dtype}, "
+                f"wanted {wanted.shape} {wanted.dtype}"
             )
             return
         bits = {1: np.uint8, 2: np.uint16, 4: np.uint32}[found.dtype.itemsize]
         left = np.ascontiguousarray(found).view(bits)
         right = np.ascontiguousarray(wanted).view(bits)
-        differ = left != right
+        differ = (left != right).reshape(found.shape)
         if found.dtype != np.int32:
-            differ &= ~(np.isnan(f32(found)) & np.isnan(f32(wanted)))
+            differ = differ & ~(np.isnan(f32(found)) & np.isnan(f32(wanted)))
         self.report(name, differ, found, wanted)
 
     def close(self, name, found, wanted, tolerance):
@@ -117,7 +118,7 @@ class Comparison:
     def report(self, name, differ, found, wanted):
         if not differ.any():
             return
-        at = np.unravel_index(np.argmax(differ), differ.shape)
+        at = tuple(np.argwhere(differ)[0])
         self.misses.append(
             f"{name}: {differ.sum()} of {differ.size} differ, first at "
             f"{tuple(map(int, at))}: {found[at]}, wanted {wanted[at]}"
