@@ -33,7 +33,9 @@ def reference(grad, h, p):
         "output": (output, np.abs(output)),
         "grad_input": (
             np.concatenate([outer * (left + right), grad_b], axis=1),
-            np.concatenate([np.abs(outer) * (left + np.abs(right)), np.abs(grad_b)], axis=1),
+            np.concatenate(
+                [np.abs(outer) * (left + np.abs(right)), np.abs(grad_b)], axis=1
+            ),
         ),
         # Eightfold for the F32 sum of a row.
         "grad_probs": (terms.sum(axis=1), 8 * np.abs(terms).sum(axis=1)),
@@ -41,7 +43,9 @@ def reference(grad, h, p):
 
 
 def add(program, rng, name, dtype, with_probs, wanted):
-    h = (rng.standard_normal((ROWS, 2 * WIDTH)) * rng.choice([0.1, 1, 20], (ROWS, 1))).astype(dtype)
+    h = (
+        rng.standard_normal((ROWS, 2 * WIDTH)) * rng.choice([0.1, 1, 20], (ROWS, 1))
+    ).astype(dtype)
     h[3, :6] = [0, -0.0, 80, -80, 1e-30, -1e-30]
     grad = rng.standard_normal((ROWS, WIDTH)).astype(dtype)
     p = rng.random(ROWS).astype(np.float32)
@@ -55,11 +59,17 @@ def add(program, rng, name, dtype, with_probs, wanted):
     tail += f" groups({offsets})"
     rest = [extra, offsets] if extra else [offsets]
     results = functional(
-        program, f"te.swiglu {operands[0]}{tail}", operands + rest, Type((ROWS, WIDTH), dtype)
+        program,
+        f"te.swiglu {operands[0]}{tail}",
+        operands + rest,
+        Type((ROWS, WIDTH), dtype),
     )
     types = [Type(h.shape, dtype)] + ([Type((ROWS,), np.float32)] if extra else [])
     results += functional(
-        program, f"te.swiglu_backward {g}, {operands[0]}{tail}", [g, *operands, *rest], *types
+        program,
+        f"te.swiglu_backward {g}, {operands[0]}{tail}",
+        [g, *operands, *rest],
+        *types,
     )
     expected = reference(*(x[:OWNED].astype(np.float64) for x in (
         grad, h, p if with_probs else np.ones_like(p))))  # fmt: skip
@@ -73,7 +83,14 @@ def main(folder):
     program, compare, wanted = Program(), Comparison(), {}
     for dtype in (np.float32, BF16):
         for with_probs in (True, False):
-            add(program, rng, f"{np.dtype(dtype)}-{with_probs}", dtype, with_probs, wanted)
+            add(
+                program,
+                rng,
+                f"{np.dtype(dtype)}-{with_probs}",
+                dtype,
+                with_probs,
+                wanted,
+            )
     for optimize in (False, True):
         found = program.run(f"{folder}/optimize-{optimize}", optimize)
         for name, expected in wanted.items():
@@ -82,8 +99,12 @@ def main(folder):
                     continue
                 array = found[f"{name}.{key}"][:OWNED]
                 # Subnormal results keep fewer digits than their terms.
-                tolerance = CHAIN * magnitude + HALF_UNIT[array.dtype] * np.abs(values) + 1e-37
-                compare.close(f"{name}.{key}, optimize={optimize}", array, values, tolerance)
+                tolerance = (
+                    CHAIN * magnitude + HALF_UNIT[array.dtype] * np.abs(values) + 1e-37
+                )
+                compare.close(
+                    f"{name}.{key}, optimize={optimize}", array, values, tolerance
+                )
     compare.finish()
 
 

@@ -45,7 +45,9 @@ class Case:
         elif self.kind == "tiny":  # subnormals; scales overflow
             flat[:] = np.float32(2**-133) * rng.integers(-9, 9, flat.size)
         elif self.kind == "mixed":  # one oddity in places
-            odd = np.float32([np.inf, -np.inf, np.nan, 0, -0.0, 1e-40, largest(self.dtype)])
+            odd = np.float32(
+                [np.inf, -np.inf, np.nan, 0, -0.0, 1e-40, largest(self.dtype)]
+            )
             at = rng.integers(0, flat.size, max(3, flat.size // 500))
             flat[at] = rng.choice(odd, at.size)
         return x.astype(self.dtype)
@@ -53,7 +55,15 @@ class Case:
 
 def cases():
     f32, both = np.float32, (np.float32, BF16)
-    sizes = [(1, 16), (65, 96), (256, 256), (993, 512), (512, 1632), (1024, 1), (16, 512)]
+    sizes = [
+        (1, 16),
+        (65, 96),
+        (256, 256),
+        (993, 512),
+        (512, 1632),
+        (1024, 1),
+        (16, 512),
+    ]
     for number, shape in enumerate(sizes):
         yield Case(shape, "spread", both[number % 2], (E4M3, E5M2)[number % 3 == 2])
     for dtype in both:

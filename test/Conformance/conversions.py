@@ -11,7 +11,9 @@ from oracle import F32_MAX, Comparison, cast, f32
 from te_program import BF16, E4M3, E5M2, TENSOR, Program, Type, functional, quantize
 
 # One, powers of two, none, the least and the largest.
-MULTIPLIERS = np.float32([1, 2, 0.25, 2**-20, 2.0**30, 3, 1.1, 448 / 3, 1e-3, 1e-38, F32_MAX])
+MULTIPLIERS = np.float32(
+    [1, 2, 0.25, 2**-20, 2.0**30, 3, 1.1, 448 / 3, 1e-3, 1e-38, F32_MAX]
+)
 # Beyond those: subnormal, zero, not finite.
 FACTORS = np.float32([*MULTIPLIERS, 2.0**-127, 1e-45, 2.0**127, 0, np.inf, np.nan])
 
@@ -66,7 +68,10 @@ def main(folder):
             products = f32(codes) * FACTORS[:, None, None]
         for target, result in (("f32", np.float32), ("bf16", BF16)):
             (back,) = functional(
-                program, f"te.dequantize {q}, {factors}", [q, factors], Type(codes.shape, result)
+                program,
+                f"te.dequantize {q}, {factors}",
+                [q, factors],
+                Type(codes.shape, result),
             )
             program.outputs(**{f"{name}.to_{target}": back})
             wanted[f"{name}.to_{target}"] = products.astype(result)

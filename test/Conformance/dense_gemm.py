@@ -1,4 +1,4 @@
-"""dense_gemm.py: te.gemm of each pair of operands that is legal, and of none that is not.
+"""dense_gemm.py: te.gemm of each legal pair of operands; refusals of the others.
 
 SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """
@@ -28,7 +28,9 @@ class Test:
         self.rng = np.random.default_rng(23)
         self.program, self.wanted = Program(), {}
 
-    def add(self, name, lhs, rhs, result, with_bias=False, accumulate=False, attributes=()):
+    def add(
+        self, name, lhs, rhs, result, with_bias=False, accumulate=False, attributes=()
+    ):
         """`lhs` and `rhs` as Operands of M x K and N x K."""
         program, rng = self.program, self.rng
         lhs_value, lhs_scales = lhs.inputs(program, f"{name}.lhs")
@@ -90,10 +92,21 @@ def refusals(folder, compare):
         "E5M2xE5M2": (E5M2, VECTOR, E5M2, SQUARE, (), "(G5)"),
         "transposed": (E4M3, VECTOR, E4M3, SQUARE, ("transpose_rhs",), "(G4)"),
     }
-    for name, (left_type, left, right_type, right, attributes, label) in illegal.items():
+    for name, (
+        left_type,
+        left,
+        right_type,
+        right,
+        attributes,
+        label,
+    ) in illegal.items():
         program = Program()
-        lhs, lhs_scales = Operand(rng, (128, 128), left_type, left).inputs(program, "lhs")
-        rhs, rhs_scales = Operand(rng, (128, 128), right_type, right).inputs(program, "rhs")
+        lhs, lhs_scales = Operand(rng, (128, 128), left_type, left).inputs(
+            program, "lhs"
+        )
+        rhs, rhs_scales = Operand(rng, (128, 128), right_type, right).inputs(
+            program, "rhs"
+        )
         (value,) = gemm(
             program, lhs, [rhs], [Type((128, 128), BF16)], lhs_scales, [rhs_scales],
             attributes=attributes,

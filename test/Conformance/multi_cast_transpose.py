@@ -9,17 +9,39 @@ import numpy as np
 
 from oracle import F32_MAX, Comparison, amax_of, cast, quantize_blocks, quantize_tensor
 from te_program import (
-    BF16, E4M3, E5M2, TENSOR, Program, Scales, multi_cast_transpose, quantize,
-)  # fmt: skip
+    BF16,
+    E4M3,
+    E5M2,
+    TENSOR,
+    Program,
+    Scales,
+    multi_cast_transpose,
+    quantize,
+)
 
-SHAPES = [(1, 1), (1, 768), (768, 1), (768, 768), (43, 43), (43, 256), (256, 43), (256, 256)]
+SHAPES = [
+    (1, 1),
+    (1, 768),
+    (768, 1),
+    (768, 768),
+    (43, 43),
+    (43, 256),
+    (256, 43),
+    (256, 256),
+]
 SQUARE = Scales(128, 128, "gemm_ready")
 
 
 def delayed(x, scale, amax, dtype):
     """What one input, or member of a packed one, becomes with a scale of before."""
     values = cast(x, scale, dtype)
-    return values, np.float32(1) / scale, values.T, np.float32(1) / scale, np.fmax(amax, amax_of(x))
+    return (
+        values,
+        np.float32(1) / scale,
+        values.T,
+        np.float32(1) / scale,
+        np.fmax(amax, amax_of(x)),
+    )
 
 
 def current(x, dtype):
@@ -65,7 +87,11 @@ class Test:
             members = x if x.ndim == 3 else x[None]
             rules = []
             for member, part in enumerate(members):
-                extra = [np.reshape(value, -1)[member] for value in states[i]] if state else []
+                extra = (
+                    [np.reshape(value, -1)[member] for value in states[i]]
+                    if state
+                    else []
+                )
                 rules.append(rule(part, *extra, dtype))
             for part, values in enumerate(zip(*rules)):
                 stacked = np.stack([np.asarray(value) for value in values])
@@ -83,12 +109,18 @@ class Test:
             operands = [
                 program.input(f"{name}.{key}", array, encoding)
                 for key, array, encoding in (
-                    ("x", x, None), ("flag", np.float32(flag), None), ("held", held, None),
+                    ("x", x, None),
+                    ("flag", np.float32(flag), None),
+                    ("held", held, None),
                     ("held_scale", np.float32(7), TENSOR),
                 )
-            ]  # fmt: skip
+            ]
             values, scale = quantize(
-                program, operands[0], (E4M3, TENSOR), noop=operands[1], outs=operands[2:]
+                program,
+                operands[0],
+                (E4M3, TENSOR),
+                noop=operands[1],
+                outs=operands[2:],
             )
             program.outputs(**{f"{name}.values": values, f"{name}.scale": scale})
             written = quantize_tensor(x, E4M3)
@@ -102,19 +134,37 @@ def main(folder):
     for source in (np.float32, BF16):
         for target in (E4M3, E5M2):
             name = f"{np.dtype(source)}-{np.dtype(target)}"
-            test.add(f"delayed-{name}", test.weights(SHAPES, source), target, TENSOR, delayed, True)
-            test.add(f"current-{name}", test.weights(SHAPES, source), target, TENSOR, current)
             test.add(
-                f"square-{name}", test.weights(SHAPES, source), target, SQUARE, square, pow2=True
+                f"delayed-{name}",
+                test.weights(SHAPES, source),
+                target,
+                TENSOR,
+                delayed,
+                True,
+            )
+            test.add(
+                f"current-{name}", test.weights(SHAPES, source), target, TENSOR, current
+            )
+            test.add(
+                f"square-{name}",
+                test.weights(SHAPES, source),
+                target,
+                SQUARE,
+                square,
+                pow2=True,
             )
     for count in (65, 130):
         shapes = [(1 + i % 5, 3 + i % 7) for i in range(count)]
-        test.add(f"{count}-delayed", test.weights(shapes, BF16), E4M3, TENSOR, delayed, True)
+        test.add(
+            f"{count}-delayed", test.weights(shapes, BF16), E4M3, TENSOR, delayed, True
+        )
         test.add(f"{count}-current", test.weights(shapes, BF16), E4M3, TENSOR, current)
     packed = [(5, 33, 130), (1, 7, 9), (3, 128, 256)]
     test.add("packed-delayed", test.weights(packed, BF16), E4M3, TENSOR, delayed, True)
     test.add("packed-current", test.weights(packed, BF16), E5M2, TENSOR, current)
-    test.add("packed-square", test.weights(packed, BF16), E4M3, SQUARE, square, pow2=True)
+    test.add(
+        "packed-square", test.weights(packed, BF16), E4M3, SQUARE, square, pow2=True
+    )
     odd = np.float32([[np.nan, 1, -3], [0, -0.0, 2]])
     infinite = np.float32([[np.inf, F32_MAX, 1e-45]])
     test.add("odd-delayed", [odd, infinite], E4M3, TENSOR, delayed, True)

@@ -40,7 +40,9 @@ class Operand:
         elif encoding and encoding.layout == "tensor":
             self.scales = powers(rng, encoding.groups)
             for group, (begin, end) in enumerate(zip(starts, starts[1:])):
-                factors[(slice(None),) * ragged + (slice(begin, end),)] = self.scales[group]
+                factors[(slice(None),) * ragged + (slice(begin, end),)] = self.scales[
+                    group
+                ]
         elif encoding:
             self.scales = powers(rng, encoding.shape(shape)) * np.float32(magnitude)
             factors = self.spread_blocks(shape, starts)

@@ -29,9 +29,11 @@ class Test:
         name = f"offsets-{count}-{alignment}"
         x = self.program.input(name, counts)
         (result,) = functional_with_types(
-            self.program, f"te.compute_offsets {x} {{alignment = {alignment} : i64}}", x,
+            self.program,
+            f"te.compute_offsets {x} {{alignment = {alignment} : i64}}",
+            x,
             Type((count + 1,), I32),
-        )  # fmt: skip
+        )
         self.output(f"{name}.out", result, exclusive_sum(counts, alignment))
 
     def routing(self, name, indices, experts, alignment, slack=0, dtype=BF16):
@@ -40,10 +42,19 @@ class Test:
         row_map, counts, offsets = route(indices, experts, alignment)
         capacity = max(1, int(offsets[-1])) + slack
         ix = program.input(f"{name}.indices", indices)
-        text = f"te.routing_map {ix} {{alignment = {alignment} : i64, capacity = {capacity} : i64}}"
-        types = Type(indices.shape, I32), Type((experts,), I32), Type((experts + 1,), I32)
-        found = program.op(f"{text} : {ix.type} -> {', '.join(map(str, types))}", *types)
-        for key, value, wanted in zip(("map", "counts", "offsets"), found, (row_map, counts, offsets)):
+        attributes = f"alignment = {alignment} : i64, capacity = {capacity} : i64"
+        text = f"te.routing_map {ix} {{{attributes}}}"
+        types = (
+            Type(indices.shape, I32),
+            Type((experts,), I32),
+            Type((experts + 1,), I32),
+        )
+        found = program.op(
+            f"{text} : {ix.type} -> {', '.join(map(str, types))}", *types
+        )
+        for key, value, wanted in zip(
+            ("map", "counts", "offsets"), found, (row_map, counts, offsets)
+        ):
             self.output(f"{name}.{key}", value, wanted)
 
         x = self.rng.standard_normal((tokens, 130)).astype(dtype)
@@ -51,7 +62,9 @@ class Test:
         probs = self.rng.random((tokens, top_k)).astype(np.float32)
         compact = Scales(1, 128, "compact")
         arrays = {"x": x, "probs": probs}
-        values = {key: program.input(f"{name}.{key}", array) for key, array in arrays.items()}
+        values = {
+            key: program.input(f"{name}.{key}", array) for key, array in arrays.items()
+        }
         operands = [values["x"], values["probs"], found[0]]
         types = [Type((capacity, 130), dtype), Type((capacity,), np.float32)]
         text = f"te.permute {values['x']}"
@@ -64,10 +77,19 @@ class Test:
         moved = functional(program, text, operands, *types)
         token, slot = np.nonzero(row_map >= 0)
         rows = row_map[token, slot]
-        self.output(f"{name}.permuted", moved[0], scatter(capacity, rows, x[token]), rows)
-        self.output(f"{name}.probs", moved[-1], scatter(capacity, rows, probs[token, slot]), rows)
+        self.output(
+            f"{name}.permuted", moved[0], scatter(capacity, rows, x[token]), rows
+        )
+        self.output(
+            f"{name}.probs",
+            moved[-1],
+            scatter(capacity, rows, probs[token, slot]),
+            rows,
+        )
         if dtype == E4M3:
-            self.output(f"{name}.scales", moved[1], scatter(capacity, rows, scales[token]), rows)
+            self.output(
+                f"{name}.scales", moved[1], scatter(capacity, rows, scales[token]), rows
+            )
             return
         self.unpermute(name, moved, found[0], row_map, dtype)
 
@@ -82,9 +104,12 @@ class Test:
             for row in sorted(rows[rows >= 0], reverse=True):
                 sums[t] += f32(y[row])
         summed, gathered = functional(
-            self.program, f"te.unpermute {yv} probs({pv}) rows({map_value})",
-            [yv, pv, map_value], Type(sums.shape, dtype), Type(row_map.shape, np.float32),
-        )  # fmt: skip
+            self.program,
+            f"te.unpermute {yv} probs({pv}) rows({map_value})",
+            [yv, pv, map_value],
+            Type(sums.shape, dtype),
+            Type(row_map.shape, np.float32),
+        )
         self.output(f"{name}.summed", summed, sums.astype(dtype))
         kept = np.where(row_map >= 0, p[row_map], np.float32(0))
         self.output(f"{name}.gathered", gathered, kept)
@@ -96,21 +121,28 @@ class Test:
         rows, capacity = int(dense[-1]), int(wide[-1])
         x = self.rng.standard_normal((rows, 33)).astype(dtype)
         probs = self.rng.random(rows).astype(np.float32)
-        at = np.concatenate([wide[g] + np.arange(c) for g, c in enumerate(counts)]).astype(int)
+        at = np.concatenate(
+            [wide[g] + np.arange(c) for g, c in enumerate(counts)]
+        ).astype(int)
         keys = {"x": x, "probs": probs, "dense": dense, "wide": wide}
         xv, pv, dv, wv = [self.program.input(f"{name}.{k}", a) for k, a in keys.items()]
         padded = functional(
-            self.program, f"te.pad {xv} probs({pv}) from({dv}) to({wv})", [xv, pv, dv, wv],
-            Type((capacity, 33), dtype), Type((capacity,), np.float32),
-        )  # fmt: skip
+            self.program,
+            f"te.pad {xv} probs({pv}) from({dv}) to({wv})",
+            [xv, pv, dv, wv],
+            Type((capacity, 33), dtype),
+            Type((capacity,), np.float32),
+        )
         self.output(f"{name}.padded", padded[0], scatter(capacity, at, x))
         self.output(f"{name}.padded_probs", padded[1], scatter(capacity, at, probs))
         y = self.rng.standard_normal((capacity, 33)).astype(dtype)
         yv = self.program.input(f"{name}.y", y)
         (back,) = functional(
-            self.program, f"te.unpad {yv} from({wv}) to({dv})", [yv, wv, dv],
+            self.program,
+            f"te.unpad {yv} from({wv}) to({dv})",
+            [yv, wv, dv],
             Type((rows, 33), dtype),
-        )  # fmt: skip
+        )
         self.output(f"{name}.unpadded", back, y[at])
 
 
@@ -161,7 +193,9 @@ def main(folder):
     for alignment in (1, 7, 128):
         test.routing(f"random-{alignment}", distinct(64, 16, 8), 16, alignment)
         test.routing(f"holes-{alignment}", holes, 9, alignment, slack=3)
-        test.routing(f"empty-experts-{alignment}", skewed, 9, alignment, dtype=np.float32)
+        test.routing(
+            f"empty-experts-{alignment}", skewed, 9, alignment, dtype=np.float32
+        )
     test.routing("fp8", holes, 9, 16, dtype=E4M3)
     test.routing("one-expert", np.zeros((33, 1), I32), 1, 16)
     test.routing("one-of-many", np.full((33, 1), 6, I32), 8, 16)

@@ -11,7 +11,15 @@ import numpy as np
 from oracle import Comparison
 from te_program import E8M0, Program, Scales, round_up
 
-SHAPES = [(128, 128), (1, 32), (256, 1024), (200, 352), (130, 4096), (1000, 64), (33, 129)]
+SHAPES = [
+    (128, 128),
+    (1, 32),
+    (256, 1024),
+    (200, 352),
+    (130, 4096),
+    (1000, 64),
+    (33, 129),
+]
 
 
 def swizzled(compact, columnwise):
@@ -35,26 +43,37 @@ def cases(rng):
         for packed in ((), (3,)):
             for rows, cols in ((1, 32), (32, 1)):
                 encoding = Scales(rows, cols, "compact")
-                compact = rng.integers(0, 256, encoding.shape((*packed, *shape))).astype(np.uint8)
+                compact = rng.integers(
+                    0, 256, encoding.shape((*packed, *shape))
+                ).astype(np.uint8)
                 members = compact.reshape(-1, *compact.shape[-2:])
                 wanted = np.stack([swizzled(member, rows > cols) for member in members])
                 wanted = wanted.reshape(*packed, *wanted.shape[-2:])
                 name = f"swizzled-{rows}x{cols}-{packed}{shape}"
-                yield name, shape, encoding, "swizzled", compact.view(E8M0), wanted.view(E8M0)
+                yield name, shape, encoding, "swizzled", compact.view(
+                    E8M0
+                ), wanted.view(E8M0)
             encoding = Scales(1, 128, "compact")
             compact = rng.random(encoding.shape((*packed, *shape))).astype(np.float32)
             wanted = compact.swapaxes(-1, -2)
-            yield f"ready-{packed}{shape}", shape, encoding, "gemm_ready", compact, wanted
+            name = f"ready-{packed}{shape}"
+            yield name, shape, encoding, "gemm_ready", compact, wanted
 
 
 def main(folder):
     compare, rng = Comparison(), np.random.default_rng(17)
     forth, back, checks = Program(), Program(), []
-    for number, (name, shape, encoding, layout, compact, wanted) in enumerate(cases(rng)):
+    for number, (name, shape, encoding, layout, compact, wanted) in enumerate(
+        cases(rng)
+    ):
         key = f"s{number}"
         source = forth.input(key, compact, encoding)
         other = replace(encoding, layout=layout)
-        target = replace(source.type, shape=other.shape((*compact.shape[:-2], *shape)), encoding=other)
+        target = replace(
+            source.type,
+            shape=other.shape((*compact.shape[:-2], *shape)),
+            encoding=other,
+        )
         forth.outputs(**{f"{key}.out": convert(forth, source, shape, target)})
         checks.append((key, name, shape, source.type, target, compact, wanted))
     found = forth.run(f"{folder}/forth")

@@ -113,7 +113,9 @@ class Program:
 
     def input(self, name, array, encoding=None):
         array = np.asarray(array)
-        value = Value(f"%a{len(self.arguments)}", Type(array.shape, array.dtype.type, encoding))
+        value = Value(
+            f"%a{len(self.arguments)}", Type(array.shape, array.dtype.type, encoding)
+        )
         self.arrays[name] = array
         self.arguments.append((name, value))
         return value
@@ -137,7 +139,8 @@ class Program:
         )
         types = ", ".join(str(value.type) for value in self.results.values())
         named = ", ".join(
-            f'{value.type} {{te.name = "{name}"}}' for name, value in self.results.items()
+            f'{value.type} {{te.name = "{name}"}}'
+            for name, value in self.results.items()
         )
         body = "\n  ".join(self.lines)
         returned = ", ".join(value.name for value in self.results.values())
@@ -166,7 +169,9 @@ class Program:
         """Runs the program. Returns its results, as {name: array}."""
         status, errors = self.execute(folder, optimize)
         if status:
-            raise SystemExit(f"te-run {folder}/program.mlir: exit status {status}: {errors[:2000]}")
+            raise SystemExit(
+                f"te-run {folder}/program.mlir: exit status {status}: {errors[:2000]}"
+            )
         found = {}
         for name, value in self.results.items():
             array = np.load(os.path.join(folder, "out", name + ".npy"))
@@ -184,7 +189,12 @@ def quantize(
     """Each of `rowwise`, `columnwise`: (dtype, Scales). Returns the results asked for:
     values, scales, columnwise values and scales, amax."""
     text = f"te.quantize {x}"
-    for keyword, value in (("scale", scale), ("amax", amax), ("noop", noop), ("groups", offsets)):
+    for keyword, value in (
+        ("scale", scale),
+        ("amax", amax),
+        ("noop", noop),
+        ("groups", offsets),
+    ):
         text += f" {keyword}({value.typed})" if value else ""
     text += f" member {member}" if member is not None else ""
     if outs:
@@ -213,7 +223,9 @@ def result_types(shape, direction, columnwise):
     return [Type(shape, dtype), Type(scales.shape(shape), np.float32, scales)]
 
 
-def multi_cast_transpose(program, inputs, rowwise, columnwise, scale=(), amax=(), pow2=False):
+def multi_cast_transpose(
+    program, inputs, rowwise, columnwise, scale=(), amax=(), pow2=False
+):
     """Returns lists: values, scales, columnwise values, columnwise scales, amaxes (or
     none)."""
 
@@ -231,10 +243,12 @@ def multi_cast_transpose(program, inputs, rowwise, columnwise, scale=(), amax=()
     lists = []
     for keyword, direction in (("->", rowwise), ("columnwise", columnwise)):
         pairs = [
-            result_types(x.type.shape, direction, keyword == "columnwise") for x in inputs
+            result_types(x.type.shape, direction, keyword == "columnwise")
+            for x in inputs
         ]
         values, scales = map(list, zip(*pairs))
-        text += f" {keyword} {', '.join(map(str, values))} scales {', '.join(map(str, scales))}"
+        text += f" {keyword} {', '.join(map(str, values))}"
+        text += f" scales {', '.join(map(str, scales))}"
         lists += [values, scales]
     if amax:
         lists.append([value.type for value in amax])

@@ -45,19 +45,30 @@ def main(folder):
         for part, slots in (("packed", slice(None)), ("one", 5)):
             arrays = AMAX[slots], history[slots], scale[slots]
             keys = [f"{name}.{part}.{key}" for key in ("amax", "history", "scale")]
-            entries.append([program.input(key, array) for key, array in zip(keys, arrays)])
+            entries.append(
+                [program.input(key, array) for key, array in zip(keys, arrays)]
+            )
         amaxes, histories, scales = zip(*entries)
         text = "te.update_scales"
-        for keyword, values in (("amax", amaxes), ("history", histories), ("scale", scales)):
+        for keyword, values in (
+            ("amax", amaxes),
+            ("history", histories),
+            ("scale", scales),
+        ):
             text += f" {keyword}({', '.join(map(str, values))})"
         text += f" {{fp8_max = {fp8_max:e} : f32, margin = {margin} : i64"
-        text += ", algorithm = #te<amax_algorithm most_recent>}" if algorithm == "most_recent" else "}"
+        text += (
+            ", algorithm = #te<amax_algorithm most_recent>}"
+            if algorithm == "most_recent"
+            else "}"
+        )
         operands = [*amaxes, *histories, *scales]
         found = functional(
             program, text, operands, *[value.type for value in (*histories, *scales)]
         )
         results = [
-            update(*slot, fp8_max, margin, algorithm) for slot in zip(AMAX, history, scale)
+            update(*slot, fp8_max, margin, algorithm)
+            for slot in zip(AMAX, history, scale)
         ]
         next_history, next_scale = map(np.stack, zip(*results))
         expected = [next_history, next_history[5], next_scale, next_scale[5]]
