@@ -16,7 +16,6 @@ from te_program import (
     Program,
     Scales,
     multi_cast_transpose,
-    quantize,
 )
 
 SHAPES = [
@@ -81,7 +80,13 @@ class Test:
             scales.append(program.input(f"{name}.scale{i}", scale))
             amaxes.append(program.input(f"{name}.amax{i}", amax))
         found = multi_cast_transpose(
-            program, inputs, (dtype, encoding), (dtype, encoding), scales, amaxes, pow2
+            program,
+            inputs,
+            (dtype, encoding),
+            (dtype, encoding),
+            scales,
+            amaxes,
+            pow2=pow2,
         )
         for i, x in enumerate(arrays):
             members = x if x.ndim == 3 else x[None]
@@ -99,34 +104,31 @@ class Test:
                 program.outputs(**{key: found[part][i]})
                 self.wanted[key] = stacked if x.ndim == 3 else stacked[0]
 
-    def add_noop(self):
+    def add_noop(self, flag):
         """A flag of 1.0 leaves what the destinations held; any other value does not."""
-        program = self.program
-        (x,) = self.weights([(40, 24)], BF16)
-        held = self.rng.integers(0, 255, x.shape).astype(np.uint8).view(E4M3)
-        for flag in (0.0, 1.0):
-            name = f"noop{flag:g}"
-            operands = [
-                program.input(f"{name}.{key}", array, encoding)
-                for key, array, encoding in (
-                    ("x", x, None),
-                    ("flag", np.float32(flag), None),
-                    ("held", held, None),
-                    ("held_scale", np.float32(7), TENSOR),
-                )
-            ]
-            values, scale = quantize(
-                program,
-                operands[0],
-                (E4M3, TENSOR),
-                noop=operands[1],
-                outs=operands[2:],
-            )
-            program.outputs(**{f"{name}.values": values, f"{name}.scale": scale})
-            written = quantize_tensor(x, E4M3)
-            kept = held, np.float32(7)
-            for key, array in zip(("values", "scale"), kept if flag else written):
-                self.wanted[f"{name}.{key}"] = np.asarray(array)
+        program, name = self.program, f"noop{flag:g}"
+        weights = self.weights([(40, 24), (3, 200)], BF16)
+        inputs = [program.input(f"{name}.x{i}", x) for i, x in enumerate(weights)]
+        written = list(zip(*(current(x, E4M3) for x in weights)))
+        outs, wanted = [], []
+        for part, arrays in enumerate(written):
+            for i, array in enumerate(arrays):
+                held = self.rng.integers(0, 100, array.shape)
+                held = np.asarray(held, np.float32).astype(array.dtype)
+                encoding = TENSOR if part % 2 else None
+                outs.append(program.input(f"{name}.held{part}.{i}", held, encoding))
+                wanted.append(held if flag == 1 else array)
+        found = multi_cast_transpose(
+            program,
+            inputs,
+            (E4M3, TENSOR),
+            (E4M3, TENSOR),
+            noop=program.input(f"{name}.flag", np.float32(flag)),
+            outs=outs,
+        )
+        for number, value in enumerate(value for part in found for value in part):
+            program.outputs(**{f"{name}.{number}": value})
+            self.wanted[f"{name}.{number}"] = np.asarray(wanted[number])
 
 
 def main(folder):
@@ -169,7 +171,8 @@ def main(folder):
     infinite = np.float32([[np.inf, F32_MAX, 1e-45]])
     test.add("odd-delayed", [odd, infinite], E4M3, TENSOR, delayed, True)
     test.add("odd-current", [odd, infinite], E5M2, TENSOR, current)
-    test.add_noop()
+    for flag in (0.0, 0.5, 1.0):
+        test.add_noop(flag)
     for optimize in (False, True):
         found = test.program.run(f"{folder}/optimize-{optimize}", optimize)
         for name, array in test.wanted.items():

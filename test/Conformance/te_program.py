@@ -224,7 +224,15 @@ def result_types(shape, direction, columnwise):
 
 
 def multi_cast_transpose(
-    program, inputs, rowwise, columnwise, scale=(), amax=(), pow2=False
+    program,
+    inputs,
+    rowwise,
+    columnwise,
+    scale=(),
+    amax=(),
+    noop=None,
+    outs=(),
+    pow2=False,
 ):
     """Returns lists: values, scales, columnwise values, columnwise scales, amaxes (or
     none)."""
@@ -238,6 +246,8 @@ def multi_cast_transpose(
     text = f"te.multi_cast_transpose {names(inputs)}"
     for keyword, values in (("scale", scale), ("amax", amax)):
         text += f" {keyword}({names(values)} : {types_of(values)})" if values else ""
+    text += f" noop({noop.typed})" if noop else ""
+    text += f" outs({names(outs)} : {types_of(outs)})" if outs else ""
     text += " {pow2_scales}" if pow2 else ""
     text += f" : {types_of(inputs)}"
     lists = []
