@@ -5,27 +5,16 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Verify.h"
+#include "Cast.h"
 
 using namespace mlir;
 using namespace mlir::te;
 
 //===----------------------------------------------------------------------===//
-// What te.quantize and te.multi_cast_transpose share
+// What casts share
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// One tensor of a cast: its operands and results; absent ones are null.
-struct Cast {
-  Value input, scale, amax, offsets;
-  bool isMember;
-  Value values, scales, valuesT, scalesT, amaxOut;
-};
-
-/// Labels of the constraints, which the two ops number differently.
-struct CastLabels {
-  StringRef encoding, values, scales, valuesT, scalesT, scale, amax, groups;
-};
 constexpr CastLabels kQuantizeLabels = {"Q2", "Q3", "Q4", "Q5",
                                         "Q6", "Q7", "Q8", "Q9"};
 constexpr CastLabels kMultiLabels = {"M3", "M3", "M3", "M3",
@@ -51,9 +40,28 @@ LogicalResult verifyGroups(Operation *op, const CastLabels &labels,
                            << encoding.getGroups();
 }
 
-LogicalResult verifyCast(Operation *op, const CastLabels &labels,
-                         const Cast &cast) {
-  RankedTensorType input = tensorType(cast.input);
+ValueRange asRange(const Value &value) {
+  return value ? ValueRange(value) : ValueRange();
+}
+} // namespace
+
+LogicalResult te::verifyDirections(Operation *op, StringRef label,
+                                   const Cast &cast) {
+  if (!cast.values && !cast.valuesT)
+    return op->emitOpError() << "(" << label
+                             << ") at least one of the rowwise and columnwise "
+                                "results must be asked for, but got none";
+  if (bool(cast.values) != bool(cast.scales) ||
+      bool(cast.valuesT) != bool(cast.scalesT))
+    return op->emitOpError() << "(" << label
+                             << ") values and scales must come together, but "
+                                "got one of them alone";
+  return success();
+}
+
+LogicalResult te::verifyCast(Operation *op, const CastLabels &labels,
+                             const Cast &cast) {
+  RankedTensorType input = cast.input;
   int64_t groups = cast.offsets ? getNumGroups(cast.offsets) : 0;
   // One value for each member of a group; a member op has its own alone.
   SmallVector<int64_t> perMember(input.getShape().drop_back(2));
@@ -112,18 +120,17 @@ LogicalResult verifyCast(Operation *op, const CastLabels &labels,
 
 /// Blocks of FP8 data: products take gemm_ready, moves compact, and the kernel
 /// writes either. Scales of 8 bits are written compact or swizzled.
-SmallVector<ScaleLayout> getWritableLayouts(OpResult result) {
+SmallVector<ScaleLayout> te::getWritableLayouts(OpResult result) {
   return te::detail::convertibleLayouts(result.getType());
 }
 
-/// Without a given scale, a scale for a whole tensor needs its amax first, in a
-/// kernel of its own.
-int64_t getNumLaunches(bool hasScale, ValueRange scales, ValueRange scalesT) {
+int64_t te::getNumLaunches(bool hasScale, ValueRange scales,
+                           ValueRange scalesT) {
   Value any = scales.empty() ? scalesT.front() : scales.front();
   return !hasScale && getScalesEncoding(any.getType()).isTensor() ? 2 : 1;
 }
 
-OpCost getCastCost(Operation *op, ValueRange inputs, int64_t launches) {
+OpCost te::getCastCost(Operation *op, ValueRange inputs, int64_t launches) {
   OpCost cost = getMemoryBoundCost(op, getQuantizeClass(inputs.front()));
   if (launches == 2) {
     int64_t bytes = 0;
@@ -138,34 +145,24 @@ OpCost getCastCost(Operation *op, ValueRange inputs, int64_t launches) {
   return cost;
 }
 
-ValueRange asRange(const Value &value) {
-  return value ? ValueRange(value) : ValueRange();
-}
-} // namespace
-
 //===----------------------------------------------------------------------===//
 // QuantizeOp
 //===----------------------------------------------------------------------===//
 
 LogicalResult QuantizeOp::verify() {
-  if (!getValues() && !getValuesT())
-    return emitOpError("(Q1) at least one of the rowwise and columnwise "
-                       "results must be asked for, but got none");
-  if (bool(getValues()) != bool(getScales()) ||
-      bool(getValuesT()) != bool(getScalesT()))
-    return emitOpError("(Q1) values and scales must come together, but got "
-                       "one of them alone");
-  int64_t rank = tensorType(getInput()).getRank();
+  Cast cast = {getInput().getType(), getScale(),  getAmax(),   getOffsets(),
+               bool(getMember()),    getValues(), getScales(), getValuesT(),
+               getScalesT(),         getAmaxOut()};
+  if (failed(verifyDirections(*this, "Q1", cast)))
+    return failure();
+  int64_t rank = cast.input.getRank();
   if (rank != 2 && (rank != 3 || getOffsets()))
     return emitOpError("(Q3) input must have rank 2, or 3 without groups, but "
                        "got ")
-           << getInput().getType();
+           << cast.input;
   if (getNoop() && getOuts().empty())
     return emitOpError("(Q10) noop needs destinations, but got none");
-  return verifyCast(*this, kQuantizeLabels,
-                    {getInput(), getScale(), getAmax(), getOffsets(),
-                     bool(getMember()), getValues(), getScales(), getValuesT(),
-                     getScalesT(), getAmaxOut()});
+  return verifyCast(*this, kQuantizeLabels, cast);
 }
 
 MutableOperandRange QuantizeOp::getDestinations() { return getOutsMutable(); }
@@ -275,8 +272,8 @@ LogicalResult MultiCastTransposeOp::verify() {
       return emitOpError("(M3) inputs must have rank 2 or 3, but got ")
              << getInputs()[i].getType();
     if (failed(verifyCast(*this, kMultiLabels,
-                          {getInputs()[i], at(getScale(), i), at(getAmax(), i),
-                           Value(), false, at(getValues(), i),
+                          {tensorType(getInputs()[i]), at(getScale(), i),
+                           at(getAmax(), i), Value(), false, at(getValues(), i),
                            at(getScales(), i), at(getValuesT(), i),
                            at(getScalesT(), i), at(getAmaxOut(), i)})))
       return failure();
