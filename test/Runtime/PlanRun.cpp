@@ -1,6 +1,8 @@
-// PlanRun.cpp - sessions: loops, memory, bindings, observers, errors.
+//===- PlanRun.cpp - sessions: loops, memory, bindings, observers, errors -===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 
 #include "PlanExample.h"
 

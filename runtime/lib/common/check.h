@@ -1,4 +1,4 @@
-//===- check.h - what the arguments of a function must be -----------------===//
+//===- check.h - what the arguments of a function must be -------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-// Contracts.h - what each function of functions.def does with its parameters.
+//===- Contracts.h - functions and their parameters -------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -6,6 +6,8 @@
 // under the names of the headers. Functions.cpp holds every line against the
 // type of the C function at compile time; which slots are written is said here
 // and nowhere else.
+//
+//===----------------------------------------------------------------------===//
 #ifndef TE_RT_PLAN_CONTRACTS_H
 #define TE_RT_PLAN_CONTRACTS_H
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // Each constraint of each op, broken once, in a function named after it.
 //
 // RUN: te-opt %s -split-input-file -verify-diagnostics

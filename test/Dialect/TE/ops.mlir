@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // Each op prints as it parses: in its own form, in generic form, as bytecode.
 //
 // RUN: te-opt %s | te-opt | FileCheck %s

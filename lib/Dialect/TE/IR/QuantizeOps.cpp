@@ -1,5 +1,4 @@
-//===- QuantizeOps.cpp - casts and their scales
-//-------------------------------===//
+//===- QuantizeOps.cpp - casts and their scales ---------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

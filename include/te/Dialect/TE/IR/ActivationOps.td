@@ -1,4 +1,4 @@
-//===- ActivationOps.td - gated activations --------------------*- tablegen -*-===//
+//===- ActivationOps.td - gated activations ----------------*- tablegen -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

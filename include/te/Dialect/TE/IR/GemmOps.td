@@ -1,4 +1,4 @@
-//===- GemmOps.td - matrix products of experts -----------------*- tablegen -*-===//
+//===- GemmOps.td - matrix products of experts -------------*- tablegen -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

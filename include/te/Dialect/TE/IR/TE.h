@@ -1,5 +1,4 @@
-//===- TE.h - the te dialect -------------------------------------*- C++
-//-*-===//
+//===- TE.h - the te dialect ------------------------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

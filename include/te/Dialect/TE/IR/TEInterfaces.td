@@ -1,4 +1,4 @@
-//===- TEInterfaces.td - how ops take part in passes -----------*- tablegen -*-===//
+//===- TEInterfaces.td - how ops take part in passes -------*- tablegen -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

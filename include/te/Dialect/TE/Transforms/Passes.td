@@ -1,4 +1,4 @@
-//===- Passes.td - rewrites of the te dialect ------------------*- tablegen -*-===//
+//===- Passes.td - rewrites of the te dialect --------------*- tablegen -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
