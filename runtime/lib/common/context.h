@@ -48,7 +48,7 @@ enum ScratchUse {
   kScratchLhs,
   kScratchRhs,
   kScratchTiles,
-  kScratchActivation,
+  kScratchRows,
   kNumScratches
 };
 

@@ -62,8 +62,8 @@ float probOf(const te_rt_tensor *probs, int64_t row) {
 }
 
 void *scratchFor(te_rt_context *context, const te_rt_tensor &tensor) {
-  return context->scratch<char>(
-      kScratchActivation, numElements(tensor) * elementSize(tensor.dtype));
+  return context->scratch<char>(kScratchRows, numElements(tensor) *
+                                                  elementSize(tensor.dtype));
 }
 } // namespace
 

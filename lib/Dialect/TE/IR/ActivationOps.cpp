@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Cast.h"
+#include "Verify.h"
 
 using namespace mlir;
 using namespace mlir::te;
@@ -194,7 +195,8 @@ LogicalResult SwigluQuantizeOp::verify() {
       *this, input.clone({input.getDimSize(0), input.getDimSize(1) / 2}));
   if (failed(verifyPerRow(*this, "SQ2", "probs", getProbs(), getInput())) ||
       failed(verifyOffsets(*this, "SQ3", getOffsets())) ||
-      failed(verifyDirections(*this, "SQ4", cast)))
+      failed(verifyDirections(*this, "SQ4", getValues(), getScales(),
+                              getValuesT(), getScalesT())))
     return failure();
   return verifyCast(
       *this, {"SQ5", "SQ5", "SQ5", "SQ5", "SQ5", "SQ6", "SQ6", "SQ5"}, cast);
@@ -220,7 +222,8 @@ LogicalResult SwigluBackwardQuantizeOp::verify() {
       failed(verifyGradProbs(*this, "BQ3", getProbs(), getGradProbs(),
                              getGrad())) ||
       failed(verifyOffsets(*this, "BQ4", getOffsets())) ||
-      failed(verifyDirections(*this, "BQ5", cast)))
+      failed(verifyDirections(*this, "BQ5", getValues(), getScales(),
+                              getValuesT(), getScalesT())))
     return failure();
   return verifyCast(
       *this, {"BQ6", "BQ6", "BQ6", "BQ6", "BQ6", "BQ7", "BQ7", "BQ6"}, cast);

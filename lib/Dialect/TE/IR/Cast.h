@@ -1,4 +1,4 @@
-//===- Cast.h - what the ops that write FP8 share ---------------*- C++ -*-===//
+//===- Cast.h - what the ops that cast to FP8 share -------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -7,12 +7,12 @@
 #ifndef TE_LIB_DIALECT_TE_IR_CAST_H
 #define TE_LIB_DIALECT_TE_IR_CAST_H
 
-#include "Verify.h"
+#include "te/Dialect/TE/IR/TE.h"
 
 namespace mlir::te {
 
-/// One tensor of a cast: its type in high precision, its operands and results;
-/// absent ones are null.
+/// One tensor of a cast: the type of what is cast, whether or not that is an
+/// operand, then operands and results; absent ones are null.
 struct Cast {
   RankedTensorType input;
   Value scale, amax, offsets;
@@ -20,29 +20,40 @@ struct Cast {
   Value values, scales, valuesT, scalesT, amaxOut;
 };
 
-/// Labels of the constraints, which the ops number differently.
+/// Labels of the constraints, which each op numbers its own way.
 struct CastLabels {
   StringRef encoding, values, scales, valuesT, scalesT, scale, amax, groups;
 };
 
-/// At least one direction is asked for, and data and scales come together.
-LogicalResult verifyDirections(Operation *op, StringRef label,
-                               const Cast &cast);
-
-/// The types of a cast's results, scale and amax, as (Q2) to (Q9) of
-/// te.quantize say.
 LogicalResult verifyCast(Operation *op, const CastLabels &labels,
                          const Cast &cast);
 
-/// The layouts in which a cast can write `result`, scales.
+/// At least one direction is there, and none in part: `label` says so.
+LogicalResult verifyDirections(Operation *op, StringRef label, Value values,
+                               Value scales, Value valuesT, Value scalesT);
+
+/// Whether columnwise data with these scales is stored as the input is, not
+/// transposed.
+bool isUntransposed(ScalesAttr encoding);
+
+/// Blocks of FP8 data: products take gemm_ready, moves compact, and the kernel
+/// writes either. Scales of 8 bits are written compact or swizzled.
 SmallVector<ScaleLayout> getWritableLayouts(OpResult result);
+
+/// The layouts in which scales of this type can be multiplied back.
+SmallVector<ScaleLayout> getDequantizableLayouts(Type type);
 
 /// Without a given scale, a scale for a whole tensor needs its amax first, in a
 /// kernel of its own.
 int64_t getNumLaunches(bool hasScale, ValueRange scales, ValueRange scalesT);
 
-/// The cost of a cast in `launches` launches, each of which reads `inputs`.
+/// The cost of a cast that reads `inputs` once in each of its launches.
 OpCost getCastCost(Operation *op, ValueRange inputs, int64_t launches);
+
+/// No value, if it is null, or this one.
+inline ValueRange asRange(const Value &value) {
+  return value ? ValueRange(value) : ValueRange();
+}
 
 } // namespace mlir::te
 
