@@ -33,6 +33,9 @@ void te::buildOptimizePipeline(OpPassManager &pm) {
   // Once all readers are in their final form: what nobody reads, and what the
   // rewrites above left behind (iteration arguments, views).
   functions.addPass(createTrimUsagesPass());
+  // Behind the groups, because a cast of one member cannot be fused, and behind
+  // what trims, so that nothing dead counts as a reader of the activation.
+  functions.addPass(createFuseActivationQuantizePass());
   functions.addPass(createCanonicalizerPass());
   functions.addPass(createCSEPass());
 }

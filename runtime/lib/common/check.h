@@ -28,6 +28,10 @@ namespace check {
 #include "common/functions.def"
 } // namespace check
 
+/// What swiglu makes of `input`, a matrix of at least one column: its
+/// descriptor, at `memory`.
+te_rt_tensor swigluOutput(const te_rt_tensor &input, void *memory);
+
 using Shape = std::vector<int64_t>;
 std::string toString(const Shape &shape);
 Shape shapeOf(const te_rt_tensor &tensor);

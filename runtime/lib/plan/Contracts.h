@@ -163,6 +163,34 @@ inline constexpr Parameter swiglu[] = {in("input"), optIn("probs"),
 inline constexpr Parameter swiglu_backward[] = {
     in("grad"),       in("input"),       optIn("probs"),
     optIn("offsets"), out("grad_input"), optOut("grad_probs")};
+inline constexpr Parameter swiglu_quantize[] = {
+    in("input"),
+    optIn("probs"),
+    optIn("offsets"),
+    optIn("scale"),
+    optIn("amax"),
+    optOut("values"),
+    optOut("scales"),
+    optOut("values_t"),
+    optOut("scales_t"),
+    optOut("amax_out").orInPlaceOf("amax"),
+    integer("pow2_scales"),
+    real("epsilon")};
+inline constexpr Parameter swiglu_backward_quantize[] = {
+    in("grad"),
+    in("input"),
+    optIn("probs"),
+    optIn("offsets"),
+    optIn("scale"),
+    optIn("amax"),
+    optOut("values"),
+    optOut("scales"),
+    optOut("values_t"),
+    optOut("scales_t"),
+    optOut("amax_out").orInPlaceOf("amax"),
+    optOut("grad_probs"),
+    integer("pow2_scales"),
+    real("epsilon")};
 
 } // namespace contracts
 } // namespace te_rt::interp

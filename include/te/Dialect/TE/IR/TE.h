@@ -25,6 +25,8 @@
 
 namespace mlir::te {
 
+class QuantizeOp;
+
 /// The encoding of a tensor of scales, or null.
 ScalesAttr getScalesEncoding(Type type);
 
