@@ -37,10 +37,9 @@ RandomLayer::RandomLayer(OpenStep &step, Choices &choices, StringRef name,
 void RandomLayer::nameLinear(GroupedLinear &linear, StringRef fields) {
   SmallVector<StringRef> parts;
   fields.split(parts, ' ');
-  for (auto [field, part] : llvm::zip_equal(
-           ArrayRef<StringRef *>{&linear.name, &linear.inputName,
-                                 &linear.weightName, &linear.gradientName},
-           parts))
+  StringRef *of[] = {&linear.name, &linear.inputName, &linear.weightName,
+                        &linear.gradientName};
+  for (auto [field, part] : llvm::zip_equal(of, parts))
     *field = names.emplace_back(name + "." + part.str());
 }
 
