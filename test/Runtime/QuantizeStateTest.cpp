@@ -46,6 +46,24 @@ TEST(Quantize, DelayedUsesTheScaleGivenAndRaisesAmax) {
   EXPECT_EQ(fresh.get(0), 1000.0f);
 }
 
+// Each member of a group has its own state: one value for all is refused.
+TEST(Quantize, StateOfAGroupIsAVector) {
+  Context context = makeContext();
+  Tensor x = normal(TE_RT_BF16, {2, 4, 16}, 1);
+  Tensor q(TE_RT_F8E4M3, {2, 4, 16}), s(TE_RT_F32, {2});
+  s.scales(TE_RT_TENSOR);
+  Tensor one = floats({}, {2.0f}), two = floats({2}, {2.0f, 4.0f});
+  auto quantize = [&](Tensor &scale) {
+    return te_rt_quantize(context.get(), x, scale, nullptr, nullptr, nullptr, q,
+                          s, nullptr, nullptr, nullptr, -1, 0, 0);
+  };
+  EXPECT_EQ(quantize(one), TE_RT_INVALID_ARGUMENT);
+  EXPECT_STREQ(te_rt_last_error(context.get()),
+               "quantize: scale: found shape [], wanted [2]");
+  EXPECT_OK(context, quantize(two));
+  EXPECT_EQ(s.get(1), 0.25f);
+}
+
 TEST(Quantize, NoopWritesNothing) {
   Context context = makeContext();
   Tensor x = normal(TE_RT_BF16, {8, 8}, 1), noop = floats({}, {1.0f});

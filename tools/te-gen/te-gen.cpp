@@ -6,12 +6,12 @@
 
 #include "te/Builders/Layer.h"
 #include "te/Builders/RandomProgram.h"
+#include "te/Support/OutputFile.h"
 
 #include "mlir/IR/Verifier.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Error.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/raw_ostream.h"
@@ -192,36 +192,10 @@ llvm::Expected<LayerConfig> parseConfig() {
   return config;
 }
 
-/// Prints into `os`, and tells whether all of it was written.
-llvm::Error printModule(ModuleOp module, llvm::raw_fd_ostream &os) {
-  module.print(os, OpPrintingFlags().enableDebugInfo(printLocations));
-  os << "\n";
-  os.flush();
-  if (!os.has_error())
-    return llvm::Error::success();
-  std::error_code code = os.error();
-  os.clear_error();
-  return llvm::createFileError(output == "-" ? "<stdout>" : output.getValue(),
-                               code);
-}
-
-/// A file appears when it is whole: it is written beside and then renamed. What
-/// is no regular file (a device, a pipe) must not be replaced by one.
 llvm::Error writeModule(ModuleOp module) {
-  if (output == "-")
-    return printModule(module, llvm::outs());
-  llvm::sys::fs::file_status status;
-  std::error_code code = llvm::sys::fs::status(output, status);
-  if (!code && !llvm::sys::fs::is_regular_file(status)) {
-    llvm::raw_fd_ostream os(output, code);
-    return code ? llvm::createFileError(output, code) : printModule(module, os);
-  }
-  // Through a symbolic link, its target is what gets replaced.
-  SmallString<128> path(output);
-  if (!code && (code = llvm::sys::fs::real_path(output, path)))
-    return llvm::createFileError(output, code);
-  return llvm::writeToOutput(path, [&](llvm::raw_ostream &os) {
-    return printModule(module, static_cast<llvm::raw_fd_ostream &>(os));
+  return te::writeOutput(output, [&](llvm::raw_ostream &os) {
+    module.print(os, OpPrintingFlags().enableDebugInfo(printLocations));
+    os << "\n";
   });
 }
 

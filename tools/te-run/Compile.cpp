@@ -7,6 +7,7 @@
 #include "Compile.h"
 
 #include "te/InitAll.h"
+#include "te/Support/Diagnostics.h"
 #include "te/Target/Plan/Plan.h"
 
 #include "mlir/IR/OwningOpRef.h"
@@ -42,7 +43,7 @@ bool te_run::compile(const std::string &path, Plans &plans) {
   MLIRContext context(registry);
   llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(std::move(buffer), SMLoc());
-  SourceMgrDiagnosticHandler diagnostics(sources, &context);
+  te::OneLineDiagnostics diagnostics(&context, "te-run");
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, &context);
   if (!module)
     return false;

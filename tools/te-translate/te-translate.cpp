@@ -5,12 +5,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "te/InitAll.h"
+#include "te/Support/Diagnostics.h"
+#include "te/Support/OutputFile.h"
 #include "te/Target/Plan/Plan.h"
 
 #include "mlir/Parser/Parser.h"
 #include "mlir/Support/FileUtilities.h"
 #include "llvm/Support/CommandLine.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/SourceMgr.h"
@@ -35,26 +36,10 @@ static int fail(const Twine &message) {
   return 1;
 }
 
-/// Replaces the output once all of it is written.
 static int write(StringRef bytes) {
-  if (output == "-") {
-    llvm::outs() << bytes;
-    llvm::outs().flush();
-    return 0;
-  }
-  auto temporary = llvm::sys::fs::TempFile::create(output + ".tmp-%%%%%%%%");
-  if (!temporary)
-    return fail(output + ": " + llvm::toString(temporary.takeError()));
-  llvm::raw_fd_ostream stream(temporary->FD, /*shouldClose=*/false);
-  stream << bytes;
-  stream.flush();
-  if (std::error_code error = stream.error()) {
-    stream.clear_error();
-    llvm::consumeError(temporary->discard());
-    return fail(output + ": " + error.message());
-  }
-  if (llvm::Error error = temporary->keep(output))
-    return fail(output + ": " + llvm::toString(std::move(error)));
+  if (llvm::Error error =
+          te::writeOutput(output, [&](raw_ostream &os) { os << bytes; }))
+    return fail(llvm::toString(std::move(error)));
   return 0;
 }
 
@@ -64,7 +49,7 @@ static int translateToPlan(std::unique_ptr<llvm::MemoryBuffer> buffer) {
   MLIRContext context(registry);
   llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(std::move(buffer), SMLoc());
-  SourceMgrDiagnosticHandler diagnostics(sources, &context);
+  te::OneLineDiagnostics diagnostics(&context, "te-translate");
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, &context);
   std::string bytes;
   if (!module || failed(te::translateToPlan(*module, bytes)))

@@ -53,8 +53,15 @@ void checkCast(Checker &check, const Cast &cast) {
   cast.input.type(kFloats);
   Matrix m = matrixOf(check, cast.input, cast.offsets);
   int64_t domains = m.members ? m.members : m.groups;
-  for (const Arg *arg : {&cast.scale, &cast.amax, &cast.amaxOut})
-    arg->type({TE_RT_F32}).scalarOr(domains);
+  // One value for each member of a group: one for all of them is refused, as
+  // each has its own history. A call for one member has that member's alone.
+  for (const Arg *arg : {&cast.scale, &cast.amax, &cast.amaxOut}) {
+    arg->type({TE_RT_F32});
+    if (domains && cast.member < 0)
+      arg->shape({domains});
+    else
+      arg->rank(0, 0);
+  }
   cast.noop.type({TE_RT_F32}).rank(0, 0);
 
   check.pair(cast.values, cast.scales);

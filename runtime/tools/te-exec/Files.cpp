@@ -68,9 +68,16 @@ void InputFile::read(int64_t offset, void *data, int64_t bytes) const {
   }
 }
 
-OutputFile::OutputFile(const std::string &path)
-    : path(path), temporary(path + ".tmp" + std::to_string(getpid())) {
-  file = std::fopen(temporary.c_str(), "wb");
+/// A device or a pipe is written to, never replaced.
+static bool isReplaceable(const std::string &path) {
+  struct stat status;
+  return stat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode);
+}
+
+OutputFile::OutputFile(const std::string &path) : path(path) {
+  if (isReplaceable(path))
+    temporary = path + ".tmp" + std::to_string(getpid());
+  file = std::fopen((temporary.empty() ? path : temporary).c_str(), "wb");
   if (!file)
     fail(path, ": cannot be written: ", std::strerror(errno));
 }
@@ -79,7 +86,8 @@ OutputFile::~OutputFile() {
   if (!file)
     return;
   std::fclose(file);
-  std::remove(temporary.c_str());
+  if (!temporary.empty())
+    std::remove(temporary.c_str());
 }
 
 void OutputFile::refuse() {
@@ -97,6 +105,11 @@ void OutputFile::commit() {
     refuse();
   int closed = std::fclose(file);
   file = nullptr;
+  if (temporary.empty()) {
+    if (closed != 0)
+      refuse();
+    return;
+  }
   if (closed != 0 || std::rename(temporary.c_str(), path.c_str()) != 0) {
     int error = errno;
     std::remove(temporary.c_str());

@@ -22,7 +22,12 @@ void te::exec::addOptions(CLI::App &app, Options &options) {
   app.add_option("--entry", options.entry,
                  "The program to run; needed where there are several");
   app.add_option("--seed", options.seed,
-                 "Of the random data for inputs that --input does not give");
+                 "Of the random data for inputs that --input does not give")
+      ->check([](const std::string &text) {
+        return text.rfind('-', 0) == 0
+                   ? "found '" + text + "', wanted a number of at least 0"
+                   : std::string();
+      });
   app.add_option(
          "--input", options.inputs,
          "NAME=FILE.npy or NAME=FILE.safetensors#KEY, any number of times; the "
@@ -84,6 +89,23 @@ bool te::exec::parseCommandLine(CLI::App &app, int argc, char **argv,
     return true;
   } catch (const CLI::Success &success) {
     exitStatus = app.exit(success);
+  } catch (const CLI::ConversionError &error) {
+    // "Could not convert: --name = value": says what was found, not wanted.
+    std::string text = error.what();
+    size_t colon = text.find(": "), equals = text.find(" = ");
+    if (colon == std::string::npos || equals == std::string::npos) {
+      exitStatus = reportError(tool, text);
+      return false;
+    }
+    std::string name = text.substr(colon + 2, equals - colon - 2);
+    const CLI::Option *option = app.get_option_no_throw(name);
+    std::string wanted = option ? option->get_type_name() : "another value";
+    exitStatus = reportError(
+        tool, name + ": found '" + text.substr(equals + 3) + "', wanted " +
+                  (wanted == "BOOLEAN" ? "true or false"
+                   : wanted == "UINT"  ? "a number of at least 0"
+                   : wanted == "INT"   ? "a number"
+                                       : wanted));
   } catch (const CLI::ParseError &error) {
     exitStatus = reportError(tool, error.what());
   }

@@ -11,11 +11,11 @@
 // Nothing is written after an error.
 // RUN: not ls %t/out.plan
 
-// TE: te.mlir:1:1: error: 'func.func' op must have one block and no results to be written to a plan: run te-lower first
-// UNPLANNED: unplanned.mlir:2:8: error: 'te_rt.alloc' op has no place in the arena: run te-plan-memory
-// ELEMENT: error: elements of type 'f64' have no form in a plan, in '!te_rt.buffer<4xf64>'
-// RANK: error: a plan holds tensors of rank 4 at most, but got '!te_rt.buffer<1x1x1x1x1xf32>'
-// EMPTY: error: has no function to be written to a plan
+// TE: te-translate: error: {{.*}}te.mlir:1:1: 'func.func' op must have one block and no results to be written to a plan: run te-lower first
+// UNPLANNED: te-translate: error: {{.*}}unplanned.mlir:2:8: 'te_rt.alloc' op has no place in the arena: run te-plan-memory
+// ELEMENT: te-translate: error: {{.*}}elements of type 'f64' have no form in a plan, in '!te_rt.buffer<4xf64>'
+// RANK: te-translate: error: {{.*}}a plan holds tensors of rank 4 at most, but got '!te_rt.buffer<1x1x1x1x1xf32>'
+// EMPTY: te-translate: error: {{.*}}has no function to be written to a plan
 // NONE: te-translate: error: {{.*}}No such file or directory
 // MODE: te-translate: error: give one of --te-to-plan and --plan-to-text
 

@@ -6,6 +6,7 @@
 
 #include "te/Dialect/TE/IR/TE.h"
 #include "te/Dialect/TE/Transforms/Passes.h"
+#include "te/Support/OutputFile.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
@@ -158,11 +159,8 @@ struct CostReportPass : te::impl::CostReportPassBase<CostReportPass> {
     auto write = format == "json" ? writeJSON : writeTable;
     if (file.empty())
       return write(llvm::errs(), report);
-    // Through a temporary file, so that nothing is half-written.
-    llvm::Error error = llvm::writeToOutput(file, [&](raw_ostream &os) {
-      write(os, report);
-      return llvm::Error::success();
-    });
+    llvm::Error error =
+        writeOutput(file, [&](raw_ostream &os) { write(os, report); });
     if (error) {
       emitError(module.getLoc(), "te-cost-report: cannot write ")
           << llvm::toString(std::move(error));

@@ -14,6 +14,8 @@
 
 #include "LayoutAssignment.h"
 
+#include "te/Support/Assert.h"
+
 #include <algorithm>
 #include <limits>
 #include <numeric>
@@ -209,6 +211,8 @@ LayoutLabels mlir::te::assignLayouts(const LayoutGraph &graph,
     if (cost == 0)
       continue;
     solve(graph, component, labels);
+    TE_ASSERT(getCost(graph, component, labels) <= cost,
+              "a minimum cut costs no more than what is there");
     if (getCost(graph, component, labels) == cost)
       for (unsigned v : component.variables)
         labels[v] = current[v];

@@ -6,6 +6,7 @@
 
 #include "Liveness.h"
 #include "te/Dialect/TERuntime/Transforms/Passes.h"
+#include "te/Support/Assert.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -43,6 +44,13 @@ public:
     }
     if (best < 0)
       best = free;
+    TE_ASSERT(llvm::none_of(placed,
+                            [&](const PlacedBuffer &other) {
+                              return other.end >= begin && end >= other.begin &&
+                                     other.offset < best + bytes &&
+                                     best < other.offset + other.bytes;
+                            }),
+              "no two buffers that live at once share a byte");
     PlacedBuffer added{best, bytes, begin, end};
     placed.insert(llvm::upper_bound(placed, added,
                                     [](const auto &a, const auto &b) {
