@@ -38,7 +38,7 @@ void RandomLayer::nameLinear(GroupedLinear &linear, StringRef fields) {
   SmallVector<StringRef> parts;
   fields.split(parts, ' ');
   StringRef *of[] = {&linear.name, &linear.inputName, &linear.weightName,
-                        &linear.gradientName};
+                     &linear.gradientName};
   for (auto [field, part] : llvm::zip_equal(of, parts))
     *field = names.emplace_back(name + "." + part.str());
 }

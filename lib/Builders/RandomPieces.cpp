@@ -146,8 +146,8 @@ void RandomPieces::varyLayout(QuantizeOp op) {
                                  typeOf(scales).getElementType()));
     OpBuilder b(op->getContext());
     b.setInsertionPointAfter(op);
-    auto convert = ConvertScalesOp::create(b, op.getLoc(), type, scales,
-                                           typeOf(values).getShape());
+    auto convert = ConvertScalesOp::create(
+        b, op.getLoc(), type, scales, typeOf(values).getShape().take_back(2));
     scales.replaceAllUsesExcept(convert.getOutput(), convert);
   }
 }

@@ -200,3 +200,45 @@ TEST(ArrayType, RoundsToNearestEvenAndSaturates) {
       std::isnan(round(TE_RT_F8E4M3, std::numeric_limits<float>::quiet_NaN())));
 }
 } // namespace
+
+TEST(Random, SpecialsOfAllKinds) {
+  RandomSpec spec;
+  spec.type = {TE_RT_F32, {64, 256}};
+  int withNaN = 0;
+  for (uint64_t seed = 0; seed < 24; ++seed) {
+    std::vector<float> data(64 * 256, 1.0f);
+    addSpecials(RandomStream(seed, 0, "x"), spec, data.data());
+    int nan = 0, denormal = 0, extreme = 0, minusZero = 0, ones = 0;
+    for (float value : data) {
+      nan += std::isnan(value);
+      denormal += std::fpclassify(value) == FP_SUBNORMAL;
+      extreme += std::isfinite(value) && std::fabs(value) > 0x1p126f;
+      minusZero += value == 0 && std::signbit(value);
+      ones += value == 1.0f;
+    }
+    EXPECT_GT(denormal, 0);
+    EXPECT_GT(extreme, 0);
+    EXPECT_GT(minusZero, 0);
+    EXPECT_GT(ones, 64 * 256 / 2);
+    withNaN += nan > 0;
+    // A block of 128 is all zeros, but for a few others, or has none to speak
+    // of.
+    int zeroBlocks = 0;
+    for (size_t block = 0; block < data.size(); block += 128)
+      zeroBlocks += std::count(data.begin() + block, data.begin() + block + 128,
+                               0.0f) > 100;
+    EXPECT_GT(zeroBlocks, 0);
+    EXPECT_LT(zeroBlocks, 40);
+  }
+  EXPECT_GT(withNaN, 2);
+  EXPECT_LT(withNaN, 16);
+}
+
+TEST(Random, SpecialsAreForNormalDataAlone) {
+  RandomSpec spec;
+  spec.type = {TE_RT_F32, {64, 256}};
+  spec.init = TE_RT_INIT_PROBS;
+  std::vector<float> data(64 * 256, 1.0f), same = data;
+  addSpecials(RandomStream(1, 0, "x"), spec, data.data());
+  EXPECT_EQ(data, same);
+}

@@ -23,10 +23,11 @@ int main(int argc, char **argv) {
                  "Whether te-optimize rewrites the program first")
       ->default_str("true");
   std::vector<std::string> passes;
-  app.add_option("--passes", passes,
-                 "Rewrites the program with these passes in place of "
-                 "te-optimize, as in func.func(te-share-offsets). May be given any "
-                 "number of times: each is run, and checked, on its own")
+  app.add_option(
+         "--passes", passes,
+         "Rewrites the program with these passes in place of "
+         "te-optimize, as in func.func(te-share-offsets). May be given any "
+         "number of times: each is run, and checked, on its own")
       ->allow_extra_args(false);
   app.add_flag("--check", check,
                "Runs the program as it is given on ref too, and compares all "

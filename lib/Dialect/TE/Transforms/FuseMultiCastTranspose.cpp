@@ -409,11 +409,17 @@ void FuseMultiCastTransposePass::fuseBlock(Block *block,
     groups.emplace_back(scheme);
     groups.back().add(op, availability);
   }
-  for (const Group &group : groups)
-    if (group.casts.size() > 1) {
-      numFused += group.casts.size();
-      ++numLaunches;
-      fuse(group, availability);
-    }
+  for (const Group &group : groups) {
+    // Where casts read the amax of others, fusing an earlier group has replaced
+    // what this one waits for.
+    Group current(group.scheme);
+    for (Operation *op : group.casts)
+      current.add(cast<QuantizeOp>(op), availability);
+    if (current.casts.size() < 2)
+      continue;
+    numFused += current.casts.size();
+    ++numLaunches;
+    fuse(current, availability);
+  }
 }
 } // namespace

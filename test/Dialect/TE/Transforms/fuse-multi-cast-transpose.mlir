@@ -148,3 +148,21 @@ func.func @keep_activations(%a: tensor<256x128xbf16> {te.parameter}, %b: tensor<
   %q2, %s2 = te.quantize %b groups(%offsets : tensor<3xi32>) : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<1x256xf32, #row>
   return
 }
+
+// The second round waits for the first, whose casts are one op by then.
+// CHECK-LABEL: @rounds
+func.func @rounds(%w0: tensor<128x256xbf16> {te.parameter}, %w1: tensor<64x256xbf16> {te.parameter},
+                  %s: tensor<f32>, %zero: tensor<f32>) -> (tensor<f32>, tensor<f32>) {
+  // CHECK: te.multi_cast_transpose
+  %q0, %t0, %a0 = te.quantize %w0 scale(%s : tensor<f32>) amax(%zero : tensor<f32>) : tensor<128x256xbf16>
+    -> tensor<128x256xf8E4M3FN>, tensor<f32, #te.scales<tensor>> amax_out tensor<f32>
+  %q1, %t1, %a1 = te.quantize %w1 scale(%s : tensor<f32>) amax(%zero : tensor<f32>) : tensor<64x256xbf16>
+    -> tensor<64x256xf8E4M3FN>, tensor<f32, #te.scales<tensor>> amax_out tensor<f32>
+  // CHECK: te.multi_cast_transpose
+  // CHECK-NOT: te.quantize
+  %q2, %t2, %a2 = te.quantize %w0 scale(%s : tensor<f32>) amax(%a0 : tensor<f32>) : tensor<128x256xbf16>
+    -> tensor<128x256xf8E4M3FN>, tensor<f32, #te.scales<tensor>> amax_out tensor<f32>
+  %q3, %t3, %a3 = te.quantize %w1 scale(%s : tensor<f32>) amax(%a1 : tensor<f32>) : tensor<64x256xbf16>
+    -> tensor<64x256xf8E4M3FN>, tensor<f32, #te.scales<tensor>> amax_out tensor<f32>
+  return %a2, %a3 : tensor<f32>, tensor<f32>
+}
