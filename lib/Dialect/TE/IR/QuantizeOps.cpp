@@ -5,156 +5,25 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Cast.h"
 #include "Verify.h"
 
 using namespace mlir;
 using namespace mlir::te;
 
-//===----------------------------------------------------------------------===//
-// What te.quantize and te.multi_cast_transpose share
-//===----------------------------------------------------------------------===//
-
-namespace {
-/// One tensor of a cast: its operands and results; absent ones are null.
-struct Cast {
-  Value input, scale, amax, offsets;
-  bool isMember;
-  Value values, scales, valuesT, scalesT, amaxOut;
-};
-
-/// Labels of the constraints, which the two ops number differently.
-struct CastLabels {
-  StringRef encoding, values, scales, valuesT, scalesT, scale, amax, groups;
-};
-constexpr CastLabels kQuantizeLabels = {"Q2", "Q3", "Q4", "Q5",
-                                        "Q6", "Q7", "Q8", "Q9"};
-constexpr CastLabels kMultiLabels = {"M3", "M3", "M3", "M3",
-                                     "M3", "M2", "M2", "M3"};
-
-SmallVector<int64_t> transposed(ArrayRef<int64_t> shape) {
-  SmallVector<int64_t> result(shape);
-  std::swap(result[result.size() - 1], result[result.size() - 2]);
-  return result;
-}
-
-/// Groups that `scales` must tell: those of the offsets where one scale, or a
-/// grid of blocks along the rows of the input, belongs to a group.
-LogicalResult verifyGroups(Operation *op, const CastLabels &labels,
-                           StringRef name, Value scales, bool columnwise,
-                           int64_t groups) {
-  ScalesAttr encoding = getScalesEncoding(scales.getType());
-  int64_t wanted = encoding.isTensor() || columnwise ? groups : 0;
-  if (encoding.getGroups() == wanted)
-    return success();
-  return op->emitOpError() << "(" << labels.groups << ") " << name
-                           << " must have " << wanted << " groups, but got "
-                           << encoding.getGroups();
-}
-
-LogicalResult verifyCast(Operation *op, const CastLabels &labels,
-                         const Cast &cast) {
-  RankedTensorType input = tensorType(cast.input);
-  int64_t groups = cast.offsets ? getNumGroups(cast.offsets) : 0;
-  // One value for each member of a group; a member op has its own alone.
-  SmallVector<int64_t> perMember(input.getShape().drop_back(2));
-  if (groups && !cast.isMember)
-    perMember.push_back(groups);
-
-  Value anyScales = cast.scales ? cast.scales : cast.scalesT;
-  if (cast.values) {
-    RankedTensorType values = tensorType(cast.values);
-    if (failed(
-            wantShape(op, labels.values, "values", values, input.getShape())) ||
-        failed(wantScales(op, labels.encoding, labels.scales, "scales",
-                          tensorType(cast.scales), values)) ||
-        failed(verifyGroups(op, labels, "scales", cast.scales,
-                            /*columnwise=*/false, groups)))
-      return failure();
-  }
-  if (cast.valuesT) {
-    RankedTensorType values = tensorType(cast.valuesT);
-    ScalesAttr encoding = getScalesEncoding(cast.scalesT.getType());
-    bool inPlace = encoding && encoding.getCols() == 1 &&
-                   encoding.getRows() > 1 &&
-                   encoding.getLayout() != ScaleLayout::GemmReady;
-    SmallVector<int64_t> shape = inPlace
-                                     ? SmallVector<int64_t>(input.getShape())
-                                     : transposed(input.getShape());
-    if (failed(wantShape(op, labels.valuesT, "values_t", values, shape)) ||
-        failed(wantScales(op, labels.encoding, labels.scalesT, "scales_t",
-                          tensorType(cast.scalesT), values)) ||
-        failed(verifyGroups(op, labels, "scales_t", cast.scalesT,
-                            /*columnwise=*/true, groups)))
-      return failure();
-  }
-  if (cast.scale) {
-    if (!getScalesEncoding(anyScales.getType()).isTensor())
-      return op->emitOpError()
-             << "(" << labels.scale
-             << ") a given scale must stand with <tensor> scales, but got "
-             << anyScales.getType();
-    if (failed(wantShape(op, labels.scale, "scale", tensorType(cast.scale),
-                         perMember)))
-      return failure();
-  }
-  if (bool(cast.amax) != bool(cast.amaxOut))
-    return op->emitOpError()
-           << "(" << labels.amax << ") amax and amax_out must come together, "
-           << "but got " << (cast.amax ? "amax" : "amax_out") << " alone";
-  if (cast.amax &&
-      (failed(wantShape(op, labels.amax, "amax", tensorType(cast.amax),
-                        perMember)) ||
-       failed(wantType(op, labels.amax, "amax_out", cast.amaxOut.getType(),
-                       cast.amax.getType()))))
-    return failure();
-  return success();
-}
-
-/// Blocks of FP8 data: products take gemm_ready, moves compact, and the kernel
-/// writes either. Scales of 8 bits are written compact or swizzled.
-SmallVector<ScaleLayout> getWritableLayouts(OpResult result) {
-  return te::detail::convertibleLayouts(result.getType());
-}
-
-/// Without a given scale, a scale for a whole tensor needs its amax first, in a
-/// kernel of its own.
-int64_t getNumLaunches(bool hasScale, ValueRange scales, ValueRange scalesT) {
-  Value any = scales.empty() ? scalesT.front() : scales.front();
-  return !hasScale && getScalesEncoding(any.getType()).isTensor() ? 2 : 1;
-}
-
-OpCost getCastCost(Operation *op, ValueRange inputs, int64_t launches) {
-  OpCost cost = getMemoryBoundCost(op, getQuantizeClass(inputs.front()));
-  if (launches == 2) {
-    int64_t bytes = 0;
-    for (Value input : inputs)
-      bytes += getBytes(input.getType());
-    if (auto member = dyn_cast<MemberOpInterface>(op))
-      if (member.getGroupMember())
-        bytes /= getNumGroups(member.getGroupOffsets());
-    cost.bytes += bytes;
-  }
-  cost.launches = launches;
-  return cost;
-}
-
-ValueRange asRange(const Value &value) {
-  return value ? ValueRange(value) : ValueRange();
-}
-} // namespace
+constexpr static CastLabels kQuantizeLabels = {"Q2", "Q3", "Q4", "Q5",
+                                               "Q6", "Q7", "Q8", "Q9"};
+constexpr static CastLabels kMultiLabels = {"M3", "M3", "M3", "M3",
+                                            "M3", "M2", "M2", "M3"};
 
 //===----------------------------------------------------------------------===//
 // QuantizeOp
 //===----------------------------------------------------------------------===//
 
 LogicalResult QuantizeOp::verify() {
-  if (!getValues() && !getValuesT())
-    return emitOpError("(Q1) at least one of the rowwise and columnwise "
-                       "results must be asked for, but got none");
-  if (bool(getValues()) != bool(getScales()) ||
-      bool(getValuesT()) != bool(getScalesT()))
-    return emitOpError("(Q1) values and scales must come together, but got "
-                       "one of them alone");
+  if (failed(verifyDirections(*this, "Q1", getValues(), getScales(),
+                              getValuesT(), getScalesT())))
+    return failure();
   int64_t rank = tensorType(getInput()).getRank();
   if (rank != 2 && (rank != 3 || getOffsets()))
     return emitOpError("(Q3) input must have rank 2, or 3 without groups, but "
@@ -163,9 +32,9 @@ LogicalResult QuantizeOp::verify() {
   if (getNoop() && getOuts().empty())
     return emitOpError("(Q10) noop needs destinations, but got none");
   return verifyCast(*this, kQuantizeLabels,
-                    {getInput(), getScale(), getAmax(), getOffsets(),
-                     bool(getMember()), getValues(), getScales(), getValuesT(),
-                     getScalesT(), getAmaxOut()});
+                    {tensorType(getInput()), getScale(), getAmax(),
+                     getOffsets(), bool(getMember()), getValues(), getScales(),
+                     getValuesT(), getScalesT(), getAmaxOut()});
 }
 
 MutableOperandRange QuantizeOp::getDestinations() { return getOutsMutable(); }
@@ -275,8 +144,8 @@ LogicalResult MultiCastTransposeOp::verify() {
       return emitOpError("(M3) inputs must have rank 2 or 3, but got ")
              << getInputs()[i].getType();
     if (failed(verifyCast(*this, kMultiLabels,
-                          {getInputs()[i], at(getScale(), i), at(getAmax(), i),
-                           Value(), false, at(getValues(), i),
+                          {tensorType(getInputs()[i]), at(getScale(), i),
+                           at(getAmax(), i), Value(), false, at(getValues(), i),
                            at(getScales(), i), at(getValuesT(), i),
                            at(getScalesT(), i), at(getAmaxOut(), i)})))
       return failure();
@@ -361,12 +230,7 @@ LogicalResult DequantizeOp::verify() {
 
 SmallVector<ScaleLayout> DequantizeOp::getOperandLayouts(OpOperand &operand,
                                                          TargetAttr) {
-  ScalesAttr encoding = getScalesEncoding(operand.get().getType());
-  if (!encoding || encoding.isTensor() ||
-      encoding.getLayout() == ScaleLayout::Swizzled ||
-      (encoding.getRows() > 1 && encoding.getCols() == 1))
-    return te::detail::currentLayout(operand.get().getType());
-  return {ScaleLayout::Compact, ScaleLayout::GemmReady};
+  return getDequantizableLayouts(operand.get().getType());
 }
 
 Value DequantizeOp::getScaledData(Value) { return getValues(); }

@@ -80,21 +80,6 @@ static ParseResult setSegments(OpAsmParser &parser, OperationState &result,
   return success();
 }
 
-/// `probs` and its result come together and have these shapes.
-static LogicalResult verifyProbs(Operation *op, StringRef label, Value probs,
-                                 ArrayRef<int64_t> shape, Value outProbs,
-                                 ArrayRef<int64_t> outShape) {
-  if (bool(probs) != bool(outProbs))
-    return op->emitOpError()
-           << "(" << label << ") probs and out_probs must come together, but "
-           << "got " << (probs ? "probs" : "out_probs") << " alone";
-  if (!probs)
-    return success();
-  if (failed(wantShape(op, label, "probs", tensorType(probs), shape)))
-    return failure();
-  return wantShape(op, label, "out_probs", tensorType(outProbs), outShape);
-}
-
 /// Rank 2, and the width and element type of `input`.
 static LogicalResult verifyRows(Operation *op, StringRef label, Value input,
                                 Value output) {

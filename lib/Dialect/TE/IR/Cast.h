@@ -1,0 +1,60 @@
+//===- Cast.h - what the ops that cast to FP8 share -------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_LIB_DIALECT_TE_IR_CAST_H
+#define TE_LIB_DIALECT_TE_IR_CAST_H
+
+#include "te/Dialect/TE/IR/TE.h"
+
+namespace mlir::te {
+
+/// One tensor of a cast: the type of what is cast, whether or not that is an
+/// operand, then operands and results; absent ones are null.
+struct Cast {
+  RankedTensorType input;
+  Value scale, amax, offsets;
+  bool isMember;
+  Value values, scales, valuesT, scalesT, amaxOut;
+};
+
+/// Labels of the constraints, which each op numbers its own way.
+struct CastLabels {
+  StringRef encoding, values, scales, valuesT, scalesT, scale, amax, groups;
+};
+
+LogicalResult verifyCast(Operation *op, const CastLabels &labels,
+                         const Cast &cast);
+
+/// At least one direction is there, and none in part: `label` says so.
+LogicalResult verifyDirections(Operation *op, StringRef label, Value values,
+                               Value scales, Value valuesT, Value scalesT);
+
+/// Whether columnwise data with these scales is stored as the input is, not
+/// transposed.
+bool isUntransposed(ScalesAttr encoding);
+
+/// Blocks of FP8 data: products take gemm_ready, moves compact, and the kernel
+/// writes either. Scales of 8 bits are written compact or swizzled.
+SmallVector<ScaleLayout> getWritableLayouts(OpResult result);
+
+/// The layouts in which scales of this type can be multiplied back.
+SmallVector<ScaleLayout> getDequantizableLayouts(Type type);
+
+/// Without a given scale, a scale for a whole tensor needs its amax first, in a
+/// kernel of its own.
+int64_t getNumLaunches(bool hasScale, ValueRange scales, ValueRange scalesT);
+
+/// The cost of a cast that reads `inputs` once in each of its launches.
+OpCost getCastCost(Operation *op, ValueRange inputs, int64_t launches);
+
+/// No value, if it is null, or this one.
+inline ValueRange asRange(const Value &value) {
+  return value ? ValueRange(value) : ValueRange();
+}
+
+} // namespace mlir::te
+
+#endif // TE_LIB_DIALECT_TE_IR_CAST_H
