@@ -33,6 +33,12 @@ void te::buildOptimizePipeline(OpPassManager &pm) {
   // Once all readers are in their final form: what nobody reads, and what the
   // rewrites above left behind (iteration arguments, views).
   functions.addPass(createTrimUsagesPass());
+  // Behind groups and padding, which make one cast of what was E and have it
+  // read what moved the rows; and behind trimming, so that a fused cast writes no
+  // direction that nobody reads. The two meet no cast of one another: rows that
+  // are dequantized were not permuted in high precision.
+  functions.addPass(createFuseRequantizePass());
+  functions.addPass(createFusePermuteQuantizePass());
   functions.addPass(createCanonicalizerPass());
   functions.addPass(createCSEPass());
 }

@@ -44,7 +44,13 @@ private:
 
 /// Names for the scratches of a context: one function uses each at most once at
 /// a time.
-enum ScratchUse { kScratchLhs, kScratchRhs, kScratchTiles, kNumScratches };
+enum ScratchUse {
+  kScratchLhs,
+  kScratchRhs,
+  kScratchTiles,
+  kScratchRows,
+  kNumScratches
+};
 
 } // namespace te_rt
 

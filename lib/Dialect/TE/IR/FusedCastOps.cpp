@@ -34,6 +34,18 @@ template <typename OpTy> static Cast getCast(OpTy op, RankedTensorType rows) {
           op.getAmaxOut()};
 }
 
+/// The groups that one launch casts: at least one, known on the device.
+static LogicalResult verifyDeviceGroups(Operation *op, StringRef label,
+                                        Value offsets) {
+  RankedTensorType type = tensorType(offsets);
+  if (type.getRank() == 1 && type.getDimSize(0) >= 2 && !isOnHost(type))
+    return success();
+  return op->emitOpError() << "(" << label
+                           << ") offsets must be a vector of at "
+                           << "least two values on the device, but got "
+                           << type;
+}
+
 /// Slots of the results of a cast, whose amax may be that of slot `amax`.
 template <typename OpTy>
 static void addResultSlots(OpTy op, unsigned amax, RuntimeCall &call) {
@@ -75,6 +87,8 @@ LogicalResult RequantizeOp::verify() {
     return emitOpError("(E2) input must have rank 2, but got ") << input;
   if (!getVia().isBF16() && !getVia().isF32())
     return emitOpError("(E2) via must be bf16 or f32, but got ") << getVia();
+  if (getOffsets() && failed(verifyDeviceGroups(*this, "E4", getOffsets())))
+    return failure();
   if (failed(wantScales(*this, "E3", "E3", "input_scales",
                         tensorType(getInputScales()), input)))
     return failure();

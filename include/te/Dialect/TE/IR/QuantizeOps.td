@@ -196,7 +196,8 @@ def TE_RequantizeOp : TE_FusedCastOp<"requantize", ["getOperandLayouts"]> {
     * (E3) `input_scales` carries a `#te.scales` encoding, has the shape which it gives
       for `input`, and, where its blocks are more than one row high, the groups of the
       offsets.
-    * (E4) results, `scale` and `amax`: as in (Q2) to (Q9) of `te.quantize`.
+    * (E4) results, `scale` and `amax`: as in (Q2) to (Q9) of `te.quantize`; offsets, of
+      at least one group, are on the device.
 
     Example:
 

@@ -145,7 +145,8 @@ def TE_PermuteQuantizeOp : TE_FusedCastOp<"permute_quantize"> {
     Constraints:
     * (F1) at least one of the rowwise and columnwise pairs is asked for.
     * (F2) `input` has rank 2, and `row_map` is T x k for an `input` of T rows.
-    * (F3) `counts` has one value for each group of the offsets.
+    * (F3) offsets, of at least one group, are on the device, and `counts` has one
+      value for each group.
     * (F4) `probs` and `out_probs` come together: T x k, and one value for each row
       that is cast.
     * (F5) results, `scale` and `amax`: as in (Q2) to (Q9) of `te.quantize`, for rows

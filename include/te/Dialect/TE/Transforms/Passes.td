@@ -298,4 +298,63 @@ def TrimUsagesPass : Pass<"te-trim-usages", "::mlir::func::FuncOp"> {
     Statistic<"numTrimmed", "num-trimmed", "Number of directions dropped">];
 }
 
+//===----------------------------------------------------------------------===//
+// Casts of rows that move
+//===----------------------------------------------------------------------===//
+
+def FuseRequantizePass : Pass<"te-fuse-requantize", "::mlir::func::FuncOp"> {
+  let summary = "casts received FP8 rows to other blocks in one launch";
+  let description = [{
+    A `te.quantize` of what a `te.dequantize` gives becomes one `te.requantize`: two
+    launches become one, and the rows between them never lie in memory. The program
+    as given rounds these rows to their element type, and so does the op (`via`).
+
+    Legal if nobody else reads the rows, both stand in one block, and the rows that
+    the quantize casts are among those that the dequantize gives: it has the same
+    groups, or none (and scales that no group divides). The quantize is no member
+    op, has no `noop` flag, and no destinations but such as hold nothing.
+
+    Exactness: **exact**, against the program as given.
+
+    ```mlir
+    %x = te.dequantize %q, %s groups(%o) : ... -> tensor<128x256xbf16>
+    %vt, %st = te.quantize %x groups(%o : tensor<3xi32>) : tensor<128x256xbf16> columnwise ...
+    // becomes
+    %vt, %st = te.requantize %q, %s groups(%o : tensor<3xi32>) via bf16 : ... columnwise ...
+    ```
+    Checked by `@same_groups` in `test/Dialect/TE/Transforms/fuse-requantize.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numFused", "num-fused", "Number of pairs that became one op">];
+}
+
+def FusePermuteQuantizePass
+    : Pass<"te-fuse-permute-quantize", "::mlir::func::FuncOp"> {
+  let summary = "brings tokens to their experts and casts them in one launch";
+  let description = [{
+    A `te.quantize` of what a `te.permute` of high precision gives becomes one
+    `te.permute_quantize`: two launches become one, and the permuted rows, k times
+    the tokens, never lie in memory. Probabilities are permuted along if somebody
+    reads them.
+
+    Legal if nobody else reads the rows, both stand in one block, the quantize has
+    groups, which are those that the permute pads if it pads any, and nobody reads
+    the probabilities before it. The quantize is no member op, has no `noop` flag,
+    and no destinations but such as hold nothing.
+
+    Exactness: **exact**.
+
+    ```mlir
+    %y, %yp = te.permute %x probs(%p) rows(%map) pads(%n, %o) : ... -> (tensor<896x256xbf16>, tensor<896xf32>)
+    %v, %s = te.quantize %y groups(%o : tensor<9xi32>) : tensor<896x256xbf16> -> ...
+    // becomes
+    %v, %s, %yp = te.permute_quantize %x probs(%p : tensor<96x8xf32>) rows(%map : tensor<96x8xi32>)
+      groups(%o : tensor<9xi32>) counts(%n : tensor<8xi32>) : tensor<96x256xbf16> -> ...
+    ```
+    Checked by `@padded` in `test/Dialect/TE/Transforms/fuse-permute-quantize.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numFused", "num-fused", "Number of pairs that became one op">];
+}
+
 #endif // TE_DIALECT_TE_TRANSFORMS_PASSES
