@@ -5,7 +5,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "Cast.h"
-#include "Verify.h"
 
 using namespace mlir;
 using namespace mlir::te;
@@ -79,8 +78,7 @@ template <typename OpTy> static OpCost getFusedCost(OpTy op) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult RequantizeOp::verify() {
-  if (failed(verifyDirections(*this, "E1", getValues(), getScales(),
-                              getValuesT(), getScalesT())))
+  if (failed(verifyDirections(*this, "E1", getCast(*this, {}))))
     return failure();
   RankedTensorType input = tensorType(getInput());
   if (input.getRank() != 2)
@@ -148,8 +146,7 @@ static int64_t getCapacity(PermuteQuantizeOp op) {
 }
 
 LogicalResult PermuteQuantizeOp::verify() {
-  if (failed(verifyDirections(*this, "F1", getValues(), getScales(),
-                              getValuesT(), getScalesT())))
+  if (failed(verifyDirections(*this, "F1", getCast(*this, {}))))
     return failure();
   RankedTensorType input = tensorType(getInput());
   RankedTensorType map = tensorType(getRowMap());

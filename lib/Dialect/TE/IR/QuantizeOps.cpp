@@ -6,7 +6,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "Cast.h"
-#include "Verify.h"
 
 using namespace mlir;
 using namespace mlir::te;
@@ -21,20 +20,19 @@ constexpr static CastLabels kMultiLabels = {"M3", "M3", "M3", "M3",
 //===----------------------------------------------------------------------===//
 
 LogicalResult QuantizeOp::verify() {
-  if (failed(verifyDirections(*this, "Q1", getValues(), getScales(),
-                              getValuesT(), getScalesT())))
+  Cast cast = {getInput().getType(), getScale(),  getAmax(),   getOffsets(),
+               bool(getMember()),    getValues(), getScales(), getValuesT(),
+               getScalesT(),         getAmaxOut()};
+  if (failed(verifyDirections(*this, "Q1", cast)))
     return failure();
-  int64_t rank = tensorType(getInput()).getRank();
+  int64_t rank = cast.input.getRank();
   if (rank != 2 && (rank != 3 || getOffsets()))
     return emitOpError("(Q3) input must have rank 2, or 3 without groups, but "
                        "got ")
-           << getInput().getType();
+           << cast.input;
   if (getNoop() && getOuts().empty())
     return emitOpError("(Q10) noop needs destinations, but got none");
-  return verifyCast(*this, kQuantizeLabels,
-                    {tensorType(getInput()), getScale(), getAmax(),
-                     getOffsets(), bool(getMember()), getValues(), getScales(),
-                     getValuesT(), getScalesT(), getAmaxOut()});
+  return verifyCast(*this, kQuantizeLabels, cast);
 }
 
 MutableOperandRange QuantizeOp::getDestinations() { return getOutsMutable(); }

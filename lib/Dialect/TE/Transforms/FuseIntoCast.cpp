@@ -61,10 +61,10 @@ bool te::canFuseIntoCast(QuantizeOp op, const Remarks &remarks) {
 
 void te::replaceByFusedCast(QuantizeOp op, Operation *fused,
                             const Remarks &remarks) {
-  // Written by one kernel and read by the next.
-  remarks.passed(fused) << remark::metric("Launches", 1)
-                        << remark::metric(
-                               "Bytes", 2 * getBytes(op.getInput().getType()));
+  // Bytes: written by one kernel and read by the next.
+  remarks.passedAt(op.getLoc(), op)
+      << remark::metric("Bytes", 2 * getBytes(op.getInput().getType()))
+      << remark::metric("Launches", 1);
   Operation *producer = op.getInput().getDefiningOp();
   fused->setDiscardableAttrs(op->getDiscardableAttrDictionary());
   op->replaceAllUsesWith(fused->getResults().take_front(op->getNumResults()));

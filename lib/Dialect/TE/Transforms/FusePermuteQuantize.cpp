@@ -68,7 +68,7 @@ void FusePermuteQuantizePass::fuse(QuantizeOp op, PermuteOp from,
   Value outProbs = from.getOutProbs();
   bool hasProbs = outProbs && !outProbs.use_empty();
   auto fused = PermuteQuantizeOp::create(
-      builder, builder.getFusedLoc({from.getLoc(), op.getLoc()}), types.values,
+      builder, builder.getFusedLoc({op.getLoc(), from.getLoc()}), types.values,
       types.scales, types.valuesT, types.scalesT, types.amaxOut,
       hasProbs ? outProbs.getType() : Type(), from.getInput(),
       hasProbs ? Value(from.getProbs()) : Value(), from.getRowMap(),

@@ -64,7 +64,7 @@ void FuseRequantizePass::fuse(QuantizeOp op, DequantizeOp from) {
   CastTypes types(op);
   Type via = cast<RankedTensorType>(op.getInput().getType()).getElementType();
   auto fused = RequantizeOp::create(
-      builder, builder.getFusedLoc({from.getLoc(), op.getLoc()}), types.values,
+      builder, builder.getFusedLoc({op.getLoc(), from.getLoc()}), types.values,
       types.scales, types.valuesT, types.scalesT, types.amaxOut,
       from.getValues(), from.getScales(), op.getScale(), op.getAmax(),
       op.getOffsets(), via, op.getPow2Scales(), op.getEpsilon());
