@@ -187,7 +187,8 @@ TEST(Arguments, Routing) {
   Tensor s = normal(TE_RT_F32, {4, 2}, 5), ready(TE_RT_F32, {2, 8});
   s.scales(TE_RT_COMPACT, 1, 128);
   ready.scales(TE_RT_GEMM_READY, 1, 128);
-  PROBE(permute, x, s, probs, map, rows, ready, moved);
+  PROBE(permute, x, s, probs, map, kNone, kNone, rows, ready, moved);
+  PROBE(permute, x, s, probs, map, counts, offsets, rows, ready, moved);
   PROBE(unpermute, rows, moved, map, x, probs);
   PROBE(pad, rows, moved, offsets, padded, wide, wideProbs);
   PROBE(unpad, wide, wideProbs, padded, offsets, rows, moved);
