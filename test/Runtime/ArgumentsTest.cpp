@@ -190,13 +190,13 @@ TEST(Arguments, Routing) {
   Tensor s = normal(TE_RT_F32, {4, 2}, 5), ready(TE_RT_F32, {2, 8});
   s.scales(TE_RT_COMPACT, 1, 128);
   ready.scales(TE_RT_GEMM_READY, 1, 128);
-  PROBE(permute, x, s, probs, map, rows, ready, moved);
+  PROBE(permute, x, s, probs, map, kNone, kNone, rows, ready, moved);
+  PROBE(permute, x, s, probs, map, counts, offsets, rows, ready, moved);
   Tensor q(TE_RT_F8E4M3, {8, 200}), qt(TE_RT_F8E4M3, {200, 8});
   Tensor qs(TE_RT_F32, {2, 8}), qts(TE_RT_F32, {3, 200});
   qs.scales(TE_RT_GEMM_READY, 1, 128);
   qts.scales(TE_RT_GEMM_READY, 1, 128, 3);
-  Tensor fewer = integers({3}, {2, 2, 3});
-  PROBE(permute_quantize, x, probs, map, kNone, kNone, offsets, fewer, q, qs,
+  PROBE(permute_quantize, x, probs, map, kNone, kNone, offsets, counts, q, qs,
         qt, qts, kNone, moved, 0, 0);
   PROBE(unpermute, rows, moved, map, x, probs);
   PROBE(pad, rows, moved, offsets, padded, wide, wideProbs);

@@ -50,12 +50,17 @@ te_rt_status te_rt_to_host(te_rt_context *context, const te_rt_tensor *offsets,
                            const te_rt_tensor *output);
 
 /* output[row_map[t, j]] = input[t] for each routed (t, j); scales and probs
- * travel along. Other rows of the outputs are left alone.
+ * travel along. With counts and offsets, rows offsets[e] + counts[e] to
+ * offsets[e+1] - 1 of the outputs become zero (of out_scales all bytes); row_map
+ * names none of them. Other rows of the outputs are left alone.
  *
  *   input       in   [T, H], any type
  *   scales      opt  scales of input with blocks one row high
  *   probs       opt  F32 [T, k]
  *   row_map     in   I32 [T, k]
+ *   counts      opt  I32 [E], with offsets: 0 <= counts[e] <= offsets[e+1] -
+ *                    offsets[e]
+ *   offsets     opt  I32 [E+1], with counts: ascending from 0 to at most C
  *   output      out  [C, H]
  *   out_scales  opt  scales of output; its layout may differ from that of scales
  *   out_probs   opt  F32 [C]: out_probs[row_map[t, j]] = probs[t, j] */
@@ -63,6 +68,8 @@ te_rt_status te_rt_permute(te_rt_context *context, const te_rt_tensor *input,
                            const te_rt_tensor *scales,
                            const te_rt_tensor *probs,
                            const te_rt_tensor *row_map,
+                           const te_rt_tensor *counts,
+                           const te_rt_tensor *offsets,
                            const te_rt_tensor *output,
                            const te_rt_tensor *out_scales,
                            const te_rt_tensor *out_probs);

@@ -64,7 +64,8 @@ te_rt_status check::to_host(te_rt_context *context, const te_rt_tensor *offsets,
 te_rt_status
 check::permute(te_rt_context *context, const te_rt_tensor *input,
                const te_rt_tensor *scales, const te_rt_tensor *probs,
-               const te_rt_tensor *row_map, const te_rt_tensor *output,
+               const te_rt_tensor *row_map, const te_rt_tensor *counts,
+               const te_rt_tensor *offsets, const te_rt_tensor *output,
                const te_rt_tensor *out_scales, const te_rt_tensor *out_probs) {
   Checker check(context);
   Arg in = check.required("input", input).rank(2, 2);
@@ -98,6 +99,11 @@ check::permute(te_rt_context *context, const te_rt_tensor *input,
   check.pair(given, moved);
   given.type({TE_RT_F32}).shape({map.dim(0), map.dim(1)});
   moved.type({TE_RT_F32}).shape({out.dim(0)});
+
+  int64_t groups = check.offsets("offsets", offsets);
+  Arg numbers = check.optional("counts", counts);
+  check.pair(numbers, check.optional("offsets", offsets));
+  numbers.type({TE_RT_I32}).shape({groups});
   return check.status();
 }
 

@@ -145,10 +145,11 @@ te_rt_status te_rt_to_host(te_rt_context *context, const te_rt_tensor *offsets,
 te_rt_status
 te_rt_permute(te_rt_context *context, const te_rt_tensor *input,
               const te_rt_tensor *scales, const te_rt_tensor *probs,
-              const te_rt_tensor *row_map, const te_rt_tensor *output,
+              const te_rt_tensor *row_map, const te_rt_tensor *counts,
+              const te_rt_tensor *offsets, const te_rt_tensor *output,
               const te_rt_tensor *out_scales, const te_rt_tensor *out_probs) {
-  return TE_RT_CALL(permute, context, input, scales, probs, row_map, output,
-                    out_scales, out_probs);
+  return TE_RT_CALL(permute, context, input, scales, probs, row_map, counts,
+                    offsets, output, out_scales, out_probs);
 }
 
 te_rt_status te_rt_permute_quantize(

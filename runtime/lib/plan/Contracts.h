@@ -121,7 +121,8 @@ inline constexpr Parameter compute_offsets[] = {in("counts"), out("offsets"),
                                                 integer("alignment")};
 inline constexpr Parameter to_host[] = {in("offsets"), out("output")};
 inline constexpr Parameter permute[] = {
-    in("input"),   optIn("scales"),      optIn("probs"),     in("row_map"),
+    in("input"),   optIn("scales"),      optIn("probs"),
+    in("row_map"), optIn("counts"),      optIn("offsets"),
     out("output"), optOut("out_scales"), optOut("out_probs")};
 inline constexpr Parameter permute_quantize[] = {
     in("input"),         optIn("probs"),

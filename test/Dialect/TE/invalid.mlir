@@ -439,6 +439,30 @@ func.func @permute_v4(%x: tensor<96x256xbf16>, %p: tensor<96x7xf32>, %m: tensor<
 
 // -----
 
+func.func @permute_v5(%x: tensor<96x256xbf16>, %m: tensor<96x8xi32>, %c: tensor<8xi32>, %o: tensor<8xi32>) {
+  // expected-error @+1 {{'te.permute' op (V5) offsets must be 'tensor<9xi32>', but got 'tensor<8xi32>'}}
+  %0 = te.permute %x rows(%m) pads(%c, %o) : (tensor<96x256xbf16>, tensor<96x8xi32>, tensor<8xi32>, tensor<8xi32>) -> tensor<896x256xbf16>
+  return
+}
+
+// -----
+
+func.func @permute_v5_counts(%x: tensor<96x256xbf16>, %m: tensor<96x8xi32>, %c: tensor<0xi32>, %o: tensor<1xi32>) {
+  // expected-error @+1 {{'te.permute' op (V5) counts must have one value for each of at least one expert, but got 'tensor<0xi32>'}}
+  %0 = te.permute %x rows(%m) pads(%c, %o) : (tensor<96x256xbf16>, tensor<96x8xi32>, tensor<0xi32>, tensor<1xi32>) -> tensor<896x256xbf16>
+  return
+}
+
+// -----
+
+func.func @permute_v5_alone(%x: tensor<96x256xbf16>, %m: tensor<96x8xi32>, %c: tensor<8xi32>) {
+  // expected-error @+1 {{'te.permute' op (V5) counts and offsets must come together, but got counts alone}}
+  %0 = "te.permute"(%x, %m, %c) <{operandSegmentSizes = array<i32: 1, 0, 0, 1, 1, 0>, resultSegmentSizes = array<i32: 1, 0, 0>}> : (tensor<96x256xbf16>, tensor<96x8xi32>, tensor<8xi32>) -> tensor<896x256xbf16>
+  return
+}
+
+// -----
+
 func.func @unpermute_n1(%x: tensor<768x256xbf16>, %m: tensor<96x8xi32>) {
   // expected-error @+1 {{'te.unpermute' op (N1) row_map must have rank 2 and the 95 rows of output, but got 'tensor<96x8xi32>'}}
   %0 = te.unpermute %x rows(%m) : (tensor<768x256xbf16>, tensor<96x8xi32>) -> tensor<95x256xbf16>

@@ -112,6 +112,8 @@ func.func @layout(%c: tensor<6x2xf32, #compact>, %m: tensor<128x4xf8E8M0FNU, #te
 // CHECK: te.unpermute %{{.*}} probs(%{{.*}}) rows(%{{.*}}) : (tensor<768x256xbf16>, tensor<768xf32>, tensor<96x8xi32>) -> (tensor<96x256xbf16>, tensor<96x8xf32>)
 // CHECK: te.pad %{{.*}} probs(%{{.*}}) from(%{{.*}}) to(%{{.*}}) : (tensor<768x256xbf16>, tensor<768xf32>, tensor<9xi32>, tensor<9xi32>) -> (tensor<896x256xbf16>, tensor<896xf32>)
 // CHECK: te.unpad %{{.*}} from(%{{.*}}) to(%{{.*}}) : (tensor<896x256xbf16>, tensor<9xi32>, tensor<9xi32>) -> tensor<768x256xbf16>
+// CHECK: te.permute %{{.*}} rows(%{{.*}}) pads(%{{.*}}, %{{.*}}) : (tensor<96x256xbf16>, tensor<96x8xi32>, tensor<8xi32>, tensor<9xi32>) -> tensor<896x256xbf16>
+// CHECK: te.permute %{{.*}} scales(%{{.*}}) probs(%{{.*}}) rows(%{{.*}}) pads(%{{.*}}, %{{.*}}) : {{.*}} -> (tensor<896x256xf8E4M3FN>, tensor<2x896xf32, #te.scales<1 x 128, gemm_ready>>, tensor<896xf32>)
 func.func @routing(%i: tensor<96x8xi32>, %x: tensor<96x256xbf16>, %q: tensor<96x256xf8E4M3FN>, %s: tensor<96x2xf32, #compact>, %p: tensor<96x8xf32>) {
   %map, %counts, %dense = te.routing_map %i {alignment = 16, capacity = 896} : tensor<96x8xi32> -> tensor<96x8xi32>, tensor<8xi32>, tensor<9xi32>
   %aligned = te.compute_offsets %counts {alignment = 16} : tensor<8xi32> -> tensor<9xi32>
@@ -121,6 +123,8 @@ func.func @routing(%i: tensor<96x8xi32>, %x: tensor<96x256xbf16>, %q: tensor<96x
   %2:2 = te.unpermute %0 probs(%1#2) rows(%map) : (tensor<768x256xbf16>, tensor<768xf32>, tensor<96x8xi32>) -> (tensor<96x256xbf16>, tensor<96x8xf32>)
   %3:2 = te.pad %0 probs(%1#2) from(%dense) to(%aligned) : (tensor<768x256xbf16>, tensor<768xf32>, tensor<9xi32>, tensor<9xi32>) -> (tensor<896x256xbf16>, tensor<896xf32>)
   %4 = te.unpad %3#0 from(%aligned) to(%dense) : (tensor<896x256xbf16>, tensor<9xi32>, tensor<9xi32>) -> tensor<768x256xbf16>
+  %5 = te.permute %x rows(%map) pads(%counts, %aligned) : (tensor<96x256xbf16>, tensor<96x8xi32>, tensor<8xi32>, tensor<9xi32>) -> tensor<896x256xbf16>
+  %6:3 = te.permute %q scales(%s) probs(%p) rows(%map) pads(%counts, %aligned) : (tensor<96x256xf8E4M3FN>, tensor<96x2xf32, #compact>, tensor<96x8xf32>, tensor<96x8xi32>, tensor<8xi32>, tensor<9xi32>) -> (tensor<896x256xf8E4M3FN>, tensor<2x896xf32, #ready>, tensor<896xf32>)
   return
 }
 

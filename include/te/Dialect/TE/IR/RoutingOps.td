@@ -103,6 +103,11 @@ def TE_PermuteOp : TE_Op<"permute", [
     out_probs[row_map[t, j]] = probs[t, j]
     ```
 
+    With `pads(%counts, %offsets)`, those of the `te.routing_map` that made `row_map`,
+    the rows that alignment adds to each group hold zero: rows `offsets[e] + counts[e]`
+    to `offsets[e+1] - 1` of `output` and `out_probs`, and all bytes of their
+    `out_scales`. `row_map` names none of them.
+
     Constraints:
     * (V1) `row_map` is T x k for an `input` of T rows.
     * (V2) `output` has the width and element type of `input`.
@@ -110,6 +115,8 @@ def TE_PermuteOp : TE_Op<"permute", [
       the shapes which their encodings give for `input` and `output`.
     * (V4) `probs` and `out_probs` come together: T x k, and one value for each row of
       `output`.
+    * (V5) `counts` and `offsets` come together: one value for each expert, at least
+      one, and one more.
 
     Example:
 
@@ -117,10 +124,14 @@ def TE_PermuteOp : TE_Op<"permute", [
     %y, %ys, %yp = te.permute %x scales(%s) probs(%p) rows(%map)
       : (tensor<96x256xf8E4M3FN>, tensor<96x2xf32, #te.scales<1 x 128, compact>>, tensor<96x8xf32>, tensor<96x8xi32>)
       -> (tensor<768x256xf8E4M3FN>, tensor<768x2xf32, #te.scales<1 x 128, compact>>, tensor<768xf32>)
+    %z = te.permute %x rows(%map) pads(%counts, %offsets)
+      : (tensor<96x256xbf16>, tensor<96x8xi32>, tensor<8xi32>, tensor<9xi32>) -> tensor<896x256xbf16>
     ```
   }];
   let arguments = (ins TE_DataTensor:$input, Optional<TE_ScalesTensor>:$scales,
-                       Optional<TE_F32Tensor>:$probs, TE_I32Tensor:$row_map);
+                       Optional<TE_F32Tensor>:$probs, TE_I32Tensor:$row_map,
+                       Optional<TE_I32Tensor>:$counts,
+                       Optional<TE_I32Tensor>:$offsets);
   let results = (outs TE_DataTensor:$output, Optional<TE_ScalesTensor>:$out_scales,
                       Optional<TE_F32Tensor>:$out_probs);
   let hasCustomAssemblyFormat = 1;
