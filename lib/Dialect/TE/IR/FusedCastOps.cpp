@@ -155,6 +155,8 @@ LogicalResult PermuteQuantizeOp::verify() {
   if (map.getRank() != 2 || map.getDimSize(0) != input.getDimSize(0))
     return emitOpError("(F2) row_map must have rank 2 and the ")
            << input.getDimSize(0) << " rows of input, but got " << map;
+  if (failed(verifyDeviceGroups(*this, "F3", getOffsets())))
+    return failure();
   if (getCounts() &&
       failed(wantShape(*this, "F3", "counts", tensorType(getCounts()),
                        {getNumGroups(getOffsets())})))

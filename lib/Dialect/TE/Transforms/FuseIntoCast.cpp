@@ -51,9 +51,8 @@ bool te::canFuseIntoCast(QuantizeOp op, const Remarks &remarks) {
     return false;
   }
   if (!op.getInput().hasOneUse()) {
-    auto uses = op.getInput().getUses();
-    remarks.missed(op, "the result of {0} has {1} readers besides", name,
-                   std::distance(uses.begin(), uses.end()) - 1);
+    remarks.missed(op, "the rows of {0} have {1} readers, not 1", name,
+                   op.getInput().getNumUses());
     return false;
   }
   return true;

@@ -40,7 +40,7 @@ func.func @dense(%x: tensor<96x256xf32>, %p: tensor<96x8xf32>, %map: tensor<96x8
 
 // CHECK-LABEL: func @other_reader(
 // CHECK:         te.quantize
-// REMARK-DAG: [[#@LINE+3]]:{{.*}}[Missed] FusePermuteQuantize{{.*}}the result of te.permute has 1 readers besides
+// REMARK-DAG: [[#@LINE+3]]:{{.*}}[Missed] FusePermuteQuantize{{.*}}the rows of te.permute have 2 readers, not 1
 func.func @other_reader(%x: tensor<96x256xbf16>, %map: tensor<96x8xi32>, %o: tensor<9xi32>) -> (tensor<768x256xf8E4M3FN>, tensor<768x256xbf16>) {
   %y = te.permute %x rows(%map) : (tensor<96x256xbf16>, tensor<96x8xi32>) -> tensor<768x256xbf16>
   %r:2 = te.quantize %y groups(%o : tensor<9xi32>) : tensor<768x256xbf16> -> tensor<768x256xf8E4M3FN>, tensor<768x2xf32, #compact>

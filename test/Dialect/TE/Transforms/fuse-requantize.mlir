@@ -45,7 +45,7 @@ func.func @fewer_rows(%q: tensor<128x256xf8E4M3FN>, %s: tensor<f32, #tensor>, %o
 // What the two casts read of the rows would be computed twice.
 // CHECK-LABEL: func @other_reader(
 // CHECK-COUNT-2: te.quantize
-// REMARK-DAG: [[#@LINE+3]]:{{.*}}[Missed] FuseRequantize{{.*}}the result of te.dequantize has 1 readers besides
+// REMARK-DAG: [[#@LINE+3]]:{{.*}}[Missed] FuseRequantize{{.*}}the rows of te.dequantize have 2 readers, not 1
 func.func @other_reader(%q: tensor<128x256xf8E4M3FN>, %s: tensor<128x2xf32, #compact>) -> (tensor<128x256xf8E4M3FN>, tensor<256x128xf8E4M3FN>) {
   %x = te.dequantize %q, %s : (tensor<128x256xf8E4M3FN>, tensor<128x2xf32, #compact>) -> tensor<128x256xbf16>
   %a:2 = te.quantize %x : tensor<128x256xbf16> -> tensor<128x256xf8E4M3FN>, tensor<128x2xf32, #compact>
@@ -89,7 +89,7 @@ func.func @member(%q: tensor<128x256xf8E4M3FN>, %s: tensor<128x2xf32, #compact>,
 // CHECK-LABEL: func @workspace(
 // CHECK-COUNT-2: te.quantize
 // REMARK-DAG: [[#@LINE+5]]:{{.*}}[Missed] FuseRequantize{{.*}}it has a destination, of type tensor<128x256xf8E4M3FN>
-// REMARK-DAG: [[#@LINE+7]]:{{.*}}[Missed] FuseRequantize{{.*}}its noop flag would skip the te.dequantize too
+// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Missed] FuseRequantize{{.*}}its noop flag would skip the te.dequantize too
 func.func @workspace(%q: tensor<128x256xf8E4M3FN>, %s: tensor<128x2xf32, #compact>, %v: tensor<128x256xf8E4M3FN>, %vs: tensor<128x2xf32, #compact>,
                      %n: tensor<f32>) -> (tensor<128x256xf8E4M3FN>, tensor<128x256xf8E4M3FN>) {
   %x = te.dequantize %q, %s : (tensor<128x256xf8E4M3FN>, tensor<128x2xf32, #compact>) -> tensor<128x256xbf16>
