@@ -29,6 +29,10 @@ void te::buildOptimizePipeline(OpPassManager &pm) {
   functions.addPass(createHoistSwizzlesPass());
   // A group is known by the offsets that its members share.
   functions.addPass(createShareOffsetsPass());
+  // Behind the layouts, so that scales go from te.permute to te.dequantize as
+  // they are, and behind the shared offsets, whose readers it counts. In front
+  // of the groups, which then form on the offsets that the map itself gives.
+  functions.addPass(createFusePermutePadPass());
   functions.addPass(createGroupGemmsPass());
   // Once all readers are in their final form: what nobody reads, and what the
   // rewrites above left behind (iteration arguments, views).

@@ -160,6 +160,44 @@ def ShareOffsetsPass : Pass<"te-share-offsets", "::mlir::func::FuncOp"> {
     Statistic<"numShared", "num-shared", "Number of ops replaced by another">];
 }
 
+def FusePermutePadPass : Pass<"te-fuse-permute-pad", "::mlir::func::FuncOp"> {
+  let summary = "moves rows to their padded places at once";
+  let description = [{
+    A `te.routing_map` of dense rows, whose readers all pad them after `te.permute` or
+    unpad them before `te.unpermute`, becomes one of padded rows: `te.permute` writes
+    them, with zeros between groups, and `te.unpermute` reads them. No `te.pad` and
+    `te.unpad` is left. A `te.dequantize` between the two works on the padded rows.
+    The offsets of the map then are the aligned ones, and serve whoever read these.
+
+    Exactness: **exact**. Experts keep their order, so that the rows of a token are
+    summed in the same order.
+
+    Legal where offsets are those of the counts of the map, dense and with one
+    alignment and capacity; where nothing else reads dense rows, their scales,
+    probabilities or offsets; where scales of a `te.dequantize` are moved by the same
+    `te.permute` (0 times 0 is 0); and where neither map can overflow: a capacity of at
+    least T * k dense rows, and as many padded ones as these may become. Otherwise
+    nothing is done, and a remark names the obstacle.
+
+    ```mlir
+    %map, %counts, %dense = te.routing_map %i {alignment = 1, capacity = 768} : ...
+    %aligned = te.compute_offsets %counts {alignment = 16} : ...
+    %0 = te.permute %x rows(%map)
+    %1 = te.pad %0 from(%dense) to(%aligned)
+    %3 = te.unpad %2 from(%aligned) to(%dense)
+    %4 = te.unpermute %3 rows(%map)
+    // becomes
+    %map, %counts, %aligned = te.routing_map %i {alignment = 16, capacity = 896} : ...
+    %1 = te.permute %x rows(%map) pads(%counts, %aligned)
+    %4 = te.unpermute %2 rows(%map)
+    ```
+    Checked by `@probs` in `test/Dialect/TE/Transforms/fuse-permute-pad.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numPads", "num-pads", "Number of te.pad ops removed">,
+    Statistic<"numUnpads", "num-unpads", "Number of te.unpad ops removed">];
+}
+
 //===----------------------------------------------------------------------===//
 // Parameters and casts of weights
 //===----------------------------------------------------------------------===//
