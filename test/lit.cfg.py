@@ -45,6 +45,9 @@ if lit_config.maxIndividualTestTimeIsSupported[0]:
 # Every test runs beside others: one thread for each BLAS is plenty.
 config.environment["OPENBLAS_NUM_THREADS"] = "1"
 config.environment["PYTHONDONTWRITEBYTECODE"] = "1"
+# In a sanitized build LLVM's allocators poison what they have not handed out, but
+# the packaged libraries, which are not instrumented, hand it out without a word.
+config.environment["ASAN_OPTIONS"] = "allow_user_poisoning=0"
 
 venv_python = os.path.join(config.te_source_dir, "build", "venv", "bin", "python")
 python = (

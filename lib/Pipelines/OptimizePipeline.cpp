@@ -37,10 +37,12 @@ void te::buildOptimizePipeline(OpPassManager &pm) {
   // Once all readers are in their final form: what nobody reads, and what the
   // rewrites above left behind (iteration arguments, views).
   functions.addPass(createTrimUsagesPass());
-  // Behind groups and padding, which make one cast of what was E and have it
-  // read what moved the rows; and behind trimming, so that a fused cast writes no
-  // direction that nobody reads. The two meet no cast of one another: rows that
-  // are dequantized were not permuted in high precision.
+  // Behind the groups, because a cast of one member cannot be fused, behind
+  // padding, which then stands no longer between a cast and what moves its rows,
+  // and behind what trims, so that nothing dead counts as a reader, and no
+  // direction is written that nobody reads. Each looks for another op that makes
+  // the input of a cast: their order is of no consequence.
+  functions.addPass(createFuseActivationQuantizePass());
   functions.addPass(createFuseRequantizePass());
   functions.addPass(createFusePermuteQuantizePass());
   functions.addPass(createCanonicalizerPass());

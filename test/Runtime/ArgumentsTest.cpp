@@ -228,5 +228,16 @@ TEST(Arguments, ProductsAndActivations) {
   Tensor probs = normal(TE_RT_F32, {150}, 7), dx = x, dp = probs;
   PROBE(swiglu, x, probs, offsets, y);
   PROBE(swiglu_backward, y, x, probs, offsets, dx, dp);
+  Tensor q = normal(TE_RT_F8E4M3, {150, 6}, 8), qt(TE_RT_F8E4M3, {6, 150});
+  Tensor s = normal(TE_RT_F32, {150, 1}, 9), st(TE_RT_F32, {3, 8});
+  s.scales(TE_RT_COMPACT, 1, 128);
+  st.scales(TE_RT_GEMM_READY, 1, 128, 2);
+  Tensor amax = floats({2}, {0, 0});
+  PROBE(swiglu_quantize, x, probs, offsets, kNone, amax, q, s, qt, st, amax, 1,
+        0);
+  Tensor dq = normal(TE_RT_F8E5M2, {150, 12}, 8), ds = floats({2}, {1, 2});
+  ds.scales(TE_RT_TENSOR);
+  PROBE(swiglu_backward_quantize, y, x, probs, offsets, amax, amax, dq, ds,
+        kNone, kNone, amax, dp, 1, 0);
 }
 } // namespace

@@ -1,4 +1,4 @@
-//===- ExecSupport.h - what tests of the driver share ----------*- C++ -*-===//
+//===- ExecSupport.h - what tests of the driver share -----------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,6 +1,8 @@
-// PlanExample.h - plans built by hand, and running them, for tests.
+//===- PlanExample.h - plans built by hand, for tests -----------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 #ifndef TE_TEST_RUNTIME_PLANEXAMPLE_H
 #define TE_TEST_RUNTIME_PLANEXAMPLE_H
 

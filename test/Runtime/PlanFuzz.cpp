@@ -1,9 +1,11 @@
-// PlanFuzz.cpp - damaged plans give an error or run, and never more than that.
+//===- PlanFuzz.cpp - damaged plans give an error or run ------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Most telling under -fsanitize=address,undefined: buffers are exactly as large
 // as a plan says.
+//
+//===----------------------------------------------------------------------===//
 
 #include "PlanExample.h"
 

@@ -1,6 +1,8 @@
-// PlanRefuse.cpp - each refusal of a plan, once.
+//===- PlanRefuse.cpp - each refusal of a plan, once ----------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 
 #include "PlanExample.h"
 

@@ -1,4 +1,4 @@
-//===- Support.h - tensors and contexts for the runtime's tests -----------===//
+//===- Support.h - what tests of the runtime share --------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

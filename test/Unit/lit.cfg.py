@@ -44,3 +44,4 @@ config.test_format.test_suffixes = {
     name for executables in found.values() for name in executables
 }
 config.environment["OPENBLAS_NUM_THREADS"] = "1"
+config.environment["ASAN_OPTIONS"] = "allow_user_poisoning=0"  # as in test/lit.cfg.py

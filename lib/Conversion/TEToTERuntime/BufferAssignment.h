@@ -94,6 +94,7 @@ public:
 
 private:
   using Ignore = function_ref<bool(OpOperand &)>;
+  static bool ignoreNothing(OpOperand &) { return false; }
 
   void reset();
   LogicalResult visit(Block &block);

@@ -41,6 +41,44 @@ te_rt_status te_rt_swiglu_backward(te_rt_context *context,
                                    const te_rt_tensor *grad_input,
                                    const te_rt_tensor *grad_probs);
 
+/* swiglu, then quantize of its output, without writing that output: it is
+ * rounded to the type of input before its amax is taken and before it is cast,
+ * so that the results are, bit for bit, those of the two calls
+ * (te-semantics 5.5).
+ *
+ *   input     in   [C, 2F] BF16 or F32
+ *   probs     opt  F32 [C]; 1 where absent
+ *   offsets   opt  I32 [E+1]: only rows that a group owns
+ *   scale, amax                                   opt  as in quantize of [C, F]
+ *   values, scales, values_t, scales_t, amax_out  opt  likewise
+ *
+ * pow2_scales and epsilon are those of quantize. */
+te_rt_status te_rt_swiglu_quantize(
+    te_rt_context *context, const te_rt_tensor *input,
+    const te_rt_tensor *probs, const te_rt_tensor *offsets,
+    const te_rt_tensor *scale, const te_rt_tensor *amax,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    const te_rt_tensor *amax_out, int64_t pow2_scales, double epsilon);
+
+/* swiglu_backward, then quantize of grad_input, in the same way.
+ *
+ *   grad        in   [C, F]
+ *   input       in   [C, 2F], the input of swiglu
+ *   probs       opt  F32 [C]
+ *   offsets     opt  I32 [E+1]
+ *   scale, amax                                   opt  as in quantize of [C, 2F]
+ *   values, scales, values_t, scales_t, amax_out  opt  likewise
+ *   grad_probs  opt  F32 [C] */
+te_rt_status te_rt_swiglu_backward_quantize(
+    te_rt_context *context, const te_rt_tensor *grad, const te_rt_tensor *input,
+    const te_rt_tensor *probs, const te_rt_tensor *offsets,
+    const te_rt_tensor *scale, const te_rt_tensor *amax,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    const te_rt_tensor *amax_out, const te_rt_tensor *grad_probs,
+    int64_t pow2_scales, double epsilon);
+
 #ifdef __cplusplus
 }
 #endif

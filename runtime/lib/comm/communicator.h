@@ -1,4 +1,4 @@
-//===- communicator.h - ranks that are threads ----------------------------===//
+//===- communicator.h - ranks that are threads ------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

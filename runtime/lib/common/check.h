@@ -1,4 +1,4 @@
-//===- check.h - what the arguments of a function must be -----------------===//
+//===- check.h - what the arguments of a function must be -------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -27,6 +27,10 @@ namespace check {
 #define TE_RT_FUNCTION(name) decltype(te_rt_##name) name;
 #include "common/functions.def"
 } // namespace check
+
+/// What swiglu makes of `input`, a matrix of at least one column: its
+/// descriptor, at `memory`.
+te_rt_tensor swigluOutput(const te_rt_tensor &input, void *memory);
 
 using Shape = std::vector<int64_t>;
 std::string toString(const Shape &shape);

@@ -159,3 +159,51 @@ te_rt_status check::swiglu_backward(
   check.optional("grad_probs", grad_probs).type({TE_RT_F32}).shape({in.dim(0)});
   return check.status();
 }
+
+te_rt_tensor te_rt::swigluOutput(const te_rt_tensor &input, void *memory) {
+  te_rt_tensor output = input;
+  output.data = memory;
+  output.shape[1] = input.shape[1] / 2;
+  return output;
+}
+
+// What lies between the activation and the cast is checked as if it were
+// written over the input, which it fits into.
+
+te_rt_status check::swiglu_quantize(
+    te_rt_context *context, const te_rt_tensor *input,
+    const te_rt_tensor *probs, const te_rt_tensor *offsets,
+    const te_rt_tensor *scale, const te_rt_tensor *amax,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    const te_rt_tensor *amax_out, int64_t pow2_scales, double epsilon) {
+  Checker check(context);
+  check.required("input", input).rank(2, 2);
+  if (!check.ok())
+    return check.status();
+  te_rt_tensor output = swigluOutput(*input, input->data);
+  if (te_rt_status status =
+          check::swiglu(context, input, probs, offsets, &output))
+    return status;
+  return check::quantize(context, &output, scale, amax, /*noop=*/nullptr,
+                         offsets, values, scales, values_t, scales_t, amax_out,
+                         /*member=*/-1, pow2_scales, epsilon);
+}
+
+te_rt_status check::swiglu_backward_quantize(
+    te_rt_context *context, const te_rt_tensor *grad, const te_rt_tensor *input,
+    const te_rt_tensor *probs, const te_rt_tensor *offsets,
+    const te_rt_tensor *scale, const te_rt_tensor *amax,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    const te_rt_tensor *amax_out, const te_rt_tensor *grad_probs,
+    int64_t pow2_scales, double epsilon) {
+  if (te_rt_status status =
+          check::swiglu_backward(context, grad, input, probs, offsets,
+                                 /*grad_input=*/input, grad_probs))
+    return status;
+  return check::quantize(context, /*input=*/input, scale, amax,
+                         /*noop=*/nullptr, offsets, values, scales, values_t,
+                         scales_t, amax_out, /*member=*/-1, pow2_scales,
+                         epsilon);
+}

@@ -1,4 +1,4 @@
-//===- context.h - what a context holds, and the table of a backend -------===//
+//===- context.h - contexts and the tables of backends ----------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

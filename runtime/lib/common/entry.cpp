@@ -249,4 +249,29 @@ te_rt_status te_rt_swiglu_backward(
                     grad_input, grad_probs);
 }
 
+te_rt_status te_rt_swiglu_quantize(
+    te_rt_context *context, const te_rt_tensor *input,
+    const te_rt_tensor *probs, const te_rt_tensor *offsets,
+    const te_rt_tensor *scale, const te_rt_tensor *amax,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    const te_rt_tensor *amax_out, int64_t pow2_scales, double epsilon) {
+  return TE_RT_CALL(swiglu_quantize, context, input, probs, offsets, scale,
+                    amax, values, scales, values_t, scales_t, amax_out,
+                    pow2_scales, epsilon);
+}
+
+te_rt_status te_rt_swiglu_backward_quantize(
+    te_rt_context *context, const te_rt_tensor *grad, const te_rt_tensor *input,
+    const te_rt_tensor *probs, const te_rt_tensor *offsets,
+    const te_rt_tensor *scale, const te_rt_tensor *amax,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    const te_rt_tensor *amax_out, const te_rt_tensor *grad_probs,
+    int64_t pow2_scales, double epsilon) {
+  return TE_RT_CALL(swiglu_backward_quantize, context, grad, input, probs,
+                    offsets, scale, amax, values, scales, values_t, scales_t,
+                    amax_out, grad_probs, pow2_scales, epsilon);
+}
+
 } // extern "C"

@@ -1,4 +1,4 @@
-//===- numeric.h - element types and their conversions --------------------===//
+//===- numeric.h - element types and their conversions ----------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-//===- scales.h - where the scale of a block lies -------------------------===//
+//===- scales.h - where the scale of a block lies ---------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

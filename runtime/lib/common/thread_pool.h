@@ -1,4 +1,4 @@
-//===- thread_pool.h - a loop over several threads ------------------------===//
+//===- thread_pool.h - a loop over several threads --------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

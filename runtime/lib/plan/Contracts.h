@@ -1,4 +1,4 @@
-// Contracts.h - what each function of functions.def does with its parameters.
+//===- Contracts.h - functions and their parameters -------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -6,6 +6,8 @@
 // under the names of the headers. Functions.cpp holds every line against the
 // type of the C function at compile time; which slots are written is said here
 // and nowhere else.
+//
+//===----------------------------------------------------------------------===//
 #ifndef TE_RT_PLAN_CONTRACTS_H
 #define TE_RT_PLAN_CONTRACTS_H
 
@@ -179,6 +181,34 @@ inline constexpr Parameter swiglu[] = {in("input"), optIn("probs"),
 inline constexpr Parameter swiglu_backward[] = {
     in("grad"),       in("input"),       optIn("probs"),
     optIn("offsets"), out("grad_input"), optOut("grad_probs")};
+inline constexpr Parameter swiglu_quantize[] = {
+    in("input"),
+    optIn("probs"),
+    optIn("offsets"),
+    optIn("scale"),
+    optIn("amax"),
+    optOut("values"),
+    optOut("scales"),
+    optOut("values_t"),
+    optOut("scales_t"),
+    optOut("amax_out").orInPlaceOf("amax"),
+    integer("pow2_scales"),
+    real("epsilon")};
+inline constexpr Parameter swiglu_backward_quantize[] = {
+    in("grad"),
+    in("input"),
+    optIn("probs"),
+    optIn("offsets"),
+    optIn("scale"),
+    optIn("amax"),
+    optOut("values"),
+    optOut("scales"),
+    optOut("values_t"),
+    optOut("scales_t"),
+    optOut("amax_out").orInPlaceOf("amax"),
+    optOut("grad_probs"),
+    integer("pow2_scales"),
+    real("epsilon")};
 
 } // namespace contracts
 } // namespace te_rt::interp

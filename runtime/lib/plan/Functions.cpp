@@ -1,6 +1,8 @@
-// Functions.cpp - one adaptor for all functions of functions.def.
+//===- Functions.cpp - one adaptor for all functions of functions.def -----===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 
 #include "plan/Functions.h"
 

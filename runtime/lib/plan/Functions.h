@@ -1,6 +1,8 @@
-// Functions.h - the functions that a plan may call, by name.
+//===- Functions.h - functions that a plan may call, by name ----*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 #ifndef TE_RT_PLAN_FUNCTIONS_H
 #define TE_RT_PLAN_FUNCTIONS_H
 

@@ -1,6 +1,8 @@
-// Load.cpp - from bytes to a verified plan, and what it says of itself.
+//===- Load.cpp - from bytes to a verified plan ---------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 
 #include "plan/Verify.h"
 

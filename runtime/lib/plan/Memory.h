@@ -1,6 +1,8 @@
-// Memory.h - aligned memory of the host.
+//===- Memory.h - aligned memory of the host --------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 #ifndef TE_RT_PLAN_MEMORY_H
 #define TE_RT_PLAN_MEMORY_H
 

@@ -1,10 +1,12 @@
-// Plan.h - a verified plan, as the session reads it.
+//===- Plan.h - a verified plan, as the session reads it --------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // What stands here has been verified: indices are in range, tensors lie in
 // their space for every iteration of the loops around their uses. Strings and
 // the data of constants point into te_rt_plan::bytes.
+//
+//===----------------------------------------------------------------------===//
 #ifndef TE_RT_PLAN_PLAN_H
 #define TE_RT_PLAN_PLAN_H
 

@@ -1,6 +1,8 @@
-// Session.cpp - preparing a program, binding its arguments, running it.
+//===- Session.cpp - programs made ready, bound and run -------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 
 #include "plan/Session.h"
 

@@ -1,10 +1,12 @@
-// Session.h - a program made ready to run: memory, operands, bindings.
+//===- Session.h - a program made ready to run ------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // All that does not change from run to run is resolved when the session is
 // made: each use of a tensor has a descriptor of its own, which a call reads in
 // place. A run writes only the addresses that move with a loop's counter.
+//
+//===----------------------------------------------------------------------===//
 #ifndef TE_RT_PLAN_SESSION_H
 #define TE_RT_PLAN_SESSION_H
 

@@ -1,6 +1,8 @@
-// SessionApi.cpp - sessions as the C ABI offers them; no exception leaves it.
+//===- SessionApi.cpp - sessions as the C ABI offers them -----------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 
 #include "plan/Session.h"
 

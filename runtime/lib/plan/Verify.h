@@ -1,9 +1,11 @@
-// Verify.h - the parts of a plan's verification.
+//===- Verify.h - the parts of a plan's verification ------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // They run after flatbuffers::Verifier has found the structure sound, and turn
 // the buffer into the model of Plan.h. All throw InvalidPlan.
+//
+//===----------------------------------------------------------------------===//
 #ifndef TE_RT_PLAN_VERIFY_H
 #define TE_RT_PLAN_VERIFY_H
 

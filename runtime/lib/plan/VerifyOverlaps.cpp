@@ -1,4 +1,4 @@
-// VerifyOverlaps.cpp - what a call writes is nobody else's operand.
+//===- VerifyOverlaps.cpp - what a call writes is nobody else's operand ---===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -6,6 +6,8 @@
 // meet. Two that move in step (equal strides) are then held apart exactly; two
 // that do not are refused where their distance could become too small at any
 // corner of the iteration space, which is exact but for interleaved tensors.
+//
+//===----------------------------------------------------------------------===//
 
 #include "plan/Verify.h"
 

@@ -1,6 +1,8 @@
-// VerifyPlan.cpp - what programs share, and the order of the verification.
+//===- VerifyPlan.cpp - what the programs of a plan share -----------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 
 #include "plan/Verify.h"
 

@@ -1,6 +1,8 @@
-// VerifySteps.cpp - loops, and calls with their operands.
+//===- VerifySteps.cpp - loops, and calls with their operands -------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 
 #include "plan/Verify.h"
 

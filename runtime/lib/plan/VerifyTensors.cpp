@@ -1,6 +1,8 @@
-// VerifyTensors.cpp - tensors, the memory they lie in, and arguments.
+//===- VerifyTensors.cpp - tensors, the memory they lie in, and arguments -===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 
 #include "plan/Verify.h"
 

@@ -1,6 +1,8 @@
-// Where.h - the place in a plan that an error speaks of.
+//===- Where.h - the place in a plan that an error speaks of ----*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 #ifndef TE_RT_PLAN_WHERE_H
 #define TE_RT_PLAN_WHERE_H
 

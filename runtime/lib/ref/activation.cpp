@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "common/check.h"
 #include "common/numeric.h"
 #include "ref/backend.h"
 
@@ -59,6 +60,11 @@ float swigluBackwardRow(const T *grad, const T *input, int64_t width, float p,
 float probOf(const te_rt_tensor *probs, int64_t row) {
   return probs ? data<float>(probs)[row] : 1.0f;
 }
+
+void *scratchFor(te_rt_context *context, const te_rt_tensor &tensor) {
+  return context->scratch<char>(kScratchRows, numElements(tensor) *
+                                                  elementSize(tensor.dtype));
+}
 } // namespace
 
 te_rt_status ref::swiglu(te_rt_context *context, const te_rt_tensor *input,
@@ -93,4 +99,42 @@ te_rt_status ref::swiglu_backward(
     });
   });
   return status;
+}
+
+// The activation is rounded into memory of the context, of which the cast reads
+// the rows that were written.
+
+te_rt_status
+ref::swiglu_quantize(te_rt_context *context, const te_rt_tensor *input,
+                     const te_rt_tensor *probs, const te_rt_tensor *offsets,
+                     const te_rt_tensor *scale, const te_rt_tensor *amax,
+                     const te_rt_tensor *values, const te_rt_tensor *scales,
+                     const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+                     const te_rt_tensor *amax_out, int64_t pow2_scales,
+                     double epsilon) {
+  te_rt_tensor output = swigluOutput(*input, nullptr);
+  output.data = scratchFor(context, output);
+  if (te_rt_status status = swiglu(context, input, probs, offsets, &output))
+    return status;
+  return quantize(context, &output, scale, amax, /*noop=*/nullptr, offsets,
+                  values, scales, values_t, scales_t, amax_out, /*member=*/-1,
+                  pow2_scales, epsilon);
+}
+
+te_rt_status ref::swiglu_backward_quantize(
+    te_rt_context *context, const te_rt_tensor *grad, const te_rt_tensor *input,
+    const te_rt_tensor *probs, const te_rt_tensor *offsets,
+    const te_rt_tensor *scale, const te_rt_tensor *amax,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    const te_rt_tensor *amax_out, const te_rt_tensor *grad_probs,
+    int64_t pow2_scales, double epsilon) {
+  te_rt_tensor gradInput = *input;
+  gradInput.data = scratchFor(context, gradInput);
+  if (te_rt_status status = swiglu_backward(context, grad, input, probs,
+                                            offsets, &gradInput, grad_probs))
+    return status;
+  return quantize(context, &gradInput, scale, amax, /*noop=*/nullptr, offsets,
+                  values, scales, values_t, scales_t, amax_out, /*member=*/-1,
+                  pow2_scales, epsilon);
 }

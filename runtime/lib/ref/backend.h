@@ -1,4 +1,4 @@
-//===- backend.h - the reference backend ----------------------------------===//
+//===- backend.h - the reference backend ------------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-//===- blas.h - matrix products of the system's BLAS ----------------------===//
+//===- blas.h - matrix products of the system's BLAS ------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

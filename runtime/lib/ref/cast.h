@@ -1,4 +1,4 @@
-//===- cast.h - one direction of a quantize -------------------------------===//
+//===- cast.h - one direction of a quantize ---------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-//===- dequantize.h - parts of a matrix as floats -------------------------===//
+//===- dequantize.h - parts of a matrix as floats ---------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

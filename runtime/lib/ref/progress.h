@@ -1,4 +1,4 @@
-//===- progress.h - how far a long call has come --------------------------===//
+//===- progress.h - how far a long call has come ----------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

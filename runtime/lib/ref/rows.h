@@ -1,4 +1,4 @@
-//===- rows.h - loops over one row ----------------------------------------===//
+//===- rows.h - loops over one row ------------------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-//===- ArrayFile.h - arrays in .npy and .safetensors files -----*- C++ -*-===//
+//===- ArrayFile.h - arrays in .npy and .safetensors files ------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-//===- ArrayType.h - element types and shapes on the host ------*- C++ -*-===//
+//===- ArrayType.h - element types and shapes on the host -------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

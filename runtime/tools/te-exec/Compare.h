@@ -1,4 +1,4 @@
-//===- Compare.h - results of two programs, side by side -------*- C++ -*-===//
+//===- Compare.h - results of two programs, side by side --------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

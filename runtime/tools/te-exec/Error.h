@@ -1,4 +1,4 @@
-//===- Error.h - errors of the driver --------------------------*- C++ -*-===//
+//===- Error.h - errors of the driver ---------------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -95,9 +95,10 @@ double Execution::step() {
   for (size_t i = 0; stepsRun > 0 && i < program.arguments.size(); ++i) {
     const Argument &argument = program.arguments[i];
     if (!argument.next.empty())
-      std::memcpy(memory[i],
-                  memory[static_cast<size_t>(program.findResult(argument.next))],
-                  static_cast<size_t>(argument.bytes));
+      std::memcpy(
+          memory[i],
+          memory[static_cast<size_t>(program.findResult(argument.next))],
+          static_cast<size_t>(argument.bytes));
   }
   int64_t began = now();
   if (te_rt_session_run(session) != TE_RT_OK)

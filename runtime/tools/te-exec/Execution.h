@@ -1,4 +1,4 @@
-//===- Execution.h - one program on one rank -------------------*- C++ -*-===//
+//===- Execution.h - one program on one rank --------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-//===- Files.h - reading whole files, writing them atomically --*- C++ -*-===//
+//===- Files.h - reading whole files, writing them atomically ---*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-//===- Inputs.h - arrays that the user brings ------------------*- C++ -*-===//
+//===- Inputs.h - arrays that the user brings -------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-//===- Memory.h - memory of arguments --------------------------*- C++ -*-===//
+//===- Memory.h - memory of arguments ---------------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

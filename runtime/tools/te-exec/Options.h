@@ -1,4 +1,4 @@
-//===- Options.h - what te-exec and te-run share ---------------*- C++ -*-===//
+//===- Options.h - what te-exec and te-run share ----------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

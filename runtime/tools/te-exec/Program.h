@@ -1,4 +1,4 @@
-//===- Program.h - one program of a plan, as the driver sees it -*- C++ -*-===//
+//===- Program.h - one program of a plan ------------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-//===- Random.h - seeded data for arguments --------------------*- C++ -*-===//
+//===- Random.h - seeded data for arguments ---------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-//===- Run.h - what te-exec does with a plan -------------------*- C++ -*-===//
+//===- Run.h - what te-exec does with a plan --------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-//===- Table.h - aligned columns of text -----------------------*- C++ -*-===//
+//===- Table.h - aligned columns of text ------------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-//===- Timeline.h - what ran, and for how long -----------------*- C++ -*-===//
+//===- Timeline.h - what ran, and for how long ------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

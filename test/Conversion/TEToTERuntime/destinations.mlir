@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s -te-convert-to-runtime | FileCheck %s
 
 // A chain through destinations is one buffer: here that of the result.

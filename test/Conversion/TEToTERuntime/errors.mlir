@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s -te-convert-to-runtime -split-input-file -verify-diagnostics
 
 // expected-error @+1 {{argument 0 must be a tensor of static shape of integers or floats to be lowered, but got 'tensor<?x4xf32>'}}

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s -te-convert-to-runtime | FileCheck %s
 
 !m = tensor<4x4xf32>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s -te-convert-to-runtime | FileCheck %s
 
 !m = tensor<4x4xf32>
@@ -150,4 +152,35 @@ func.func @constants() -> tensor<2xf32> {
   %c = arith.constant dense<[[1.0, 2.0], [3.0, 4.0]]> : tensor<2x2xf32>
   %m = te.member %c[%c1] : tensor<2x2xf32> -> tensor<2xf32>
   return %m : tensor<2xf32>
+}
+
+// An insertion elsewhere that copies the packed tensor reads all of it.
+// CHECK-LABEL: func.func @copied_elsewhere(
+// CHECK-SAME:    %[[X:[a-z0-9]+]]: {{.*}}, %{{[a-z0-9]+}}: {{.*}}, %[[A:[a-z0-9]+]]: {{.*}}, %[[B:[a-z0-9]+]]:
+// CHECK:         te_rt.call @transpose(in(%[[X]]), out(%[[T:.*]])) scalars
+// CHECK:         te_rt.call @copy(in(%[[B]]), out(%[[A]]))
+// CHECK:         %[[B1:.*]] = te_rt.member %[[B]][1]
+// CHECK:         te_rt.call @copy(in(%{{.*}}), out(%[[B1]]))
+func.func @copied_elsewhere(%x: !m, %y: !p) -> (!p, !p) {
+  %p = te.transpose %y : !p -> !p
+  %t = te.transpose %x : !m -> !m
+  %a = te.insert_member %t into %p[2] : !m -> !p
+  %b = te.insert_member %t into %p[1] : !m -> !p
+  return %a, %b : !p, !p
+}
+
+// A view of a view of the place is read between.
+// CHECK-LABEL: func.func @nested_view(
+// CHECK-SAME:    %[[X:[a-z0-9]+]]: {{.*}}, %{{[a-z0-9]+}}: {{.*}}, %[[A:[a-z0-9]+]]: {{.*}}, %[[U:[a-z0-9]+]]:
+// CHECK:         te_rt.call @transpose(in(%[[X]]), out(%[[T:.*]])) scalars
+// CHECK:         te_rt.call @transpose(in(%{{.*}}), out(%[[U]])) scalars
+// CHECK:         te_rt.call @copy(in(%[[T]]), out(%{{.*}})) scalars
+func.func @nested_view(%x: !p, %y: tensor<2x3x4x4xf32>) -> (tensor<2x3x4x4xf32>, !m) {
+  %q = te.pack %x, %x : !p -> tensor<2x3x4x4xf32>
+  %t = te.transpose %x : !p -> !p
+  %v = te.member %q[1] : tensor<2x3x4x4xf32> -> !p
+  %w = te.member %v[2] : !p -> !m
+  %u = te.transpose %w : !m -> !m
+  %a = te.insert_member %t into %q[1] : !p -> tensor<2x3x4x4xf32>
+  return %a, %u : tensor<2x3x4x4xf32>, !m
 }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s -canonicalize | FileCheck %s
 
 #compact = #te.scales<1 x 128, compact>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // Each constraint of each op, broken once, in a function named after it.
 //
 // RUN: te-opt %s -split-input-file -verify-diagnostics
@@ -820,6 +822,111 @@ func.func @swiglu_backward_b2(%g: tensor<128x256xbf16>, %x: tensor<128x512xbf16>
 func.func @swiglu_backward_b3(%g: tensor<128x256xbf16>, %x: tensor<128x512xbf16>) {
   // expected-error @+1 {{'te.swiglu_backward' op (B3) grad_probs must come with probs, but got it alone}}
   %0:2 = te.swiglu_backward %g, %x : (tensor<128x256xbf16>, tensor<128x512xbf16>) -> (tensor<128x512xbf16>, tensor<128xf32>)
+  return
+}
+
+// -----
+
+func.func @swiglu_quantize_sq1(%x: tensor<128x511xbf16>) {
+  // expected-error @+1 {{'te.swiglu_quantize' op (SQ1) input must be a matrix of an even number of columns, but got 'tensor<128x511xbf16>'}}
+  %0:2 = te.swiglu_quantize %x : tensor<128x511xbf16> -> tensor<128x255xf8E4M3FN>, tensor<f32, #te.scales<tensor>>
+  return
+}
+
+// -----
+
+func.func @swiglu_quantize_sq2(%x: tensor<128x512xbf16>, %p: tensor<127xf32>) {
+  // expected-error @+1 {{'te.swiglu_quantize' op (SQ2) probs must be 'tensor<128xf32>', but got 'tensor<127xf32>'}}
+  %0:2 = te.swiglu_quantize %x probs(%p : tensor<127xf32>) : tensor<128x512xbf16> -> tensor<128x256xf8E4M3FN>, tensor<f32, #te.scales<tensor>>
+  return
+}
+
+// -----
+
+func.func @swiglu_quantize_sq3(%x: tensor<128x512xbf16>, %o: tensor<3xi32, #te.host>) {
+  // expected-error @+1 {{'te.swiglu_quantize' op (SQ3) offsets must be a vector of at least two in memory of the device, but got 'tensor<3xi32, #te.host>'}}
+  %0:2 = te.swiglu_quantize %x groups(%o : tensor<3xi32, #te.host>) : tensor<128x512xbf16> -> tensor<128x256xf8E4M3FN>, tensor<2xf32, #te.scales<tensor, groups = 2>>
+  return
+}
+
+// -----
+
+func.func @swiglu_quantize_sq4(%x: tensor<128x512xbf16>) {
+  // expected-error @+1 {{'te.swiglu_quantize' op (SQ4) at least one of the rowwise and columnwise results must be asked for, but got none}}
+  te.swiglu_quantize %x : tensor<128x512xbf16>
+  return
+}
+
+// -----
+
+// The values are as wide as half of the input.
+func.func @swiglu_quantize_sq5(%x: tensor<128x512xbf16>) {
+  // expected-error @+1 {{'te.swiglu_quantize' op (SQ5) values must be 'tensor<128x256xf8E4M3FN>', but got 'tensor<128x512xf8E4M3FN>'}}
+  %0:2 = te.swiglu_quantize %x : tensor<128x512xbf16> -> tensor<128x512xf8E4M3FN>, tensor<f32, #te.scales<tensor>>
+  return
+}
+
+// -----
+
+func.func @swiglu_quantize_sq6(%x: tensor<128x512xbf16>, %a: tensor<f32>) {
+  // expected-error @+1 {{'te.swiglu_quantize' op (SQ6) amax and amax_out must come together, but got amax alone}}
+  %0:2 = te.swiglu_quantize %x amax(%a : tensor<f32>) : tensor<128x512xbf16> -> tensor<128x256xf8E4M3FN>, tensor<f32, #te.scales<tensor>>
+  return
+}
+
+// -----
+
+func.func @swiglu_backward_quantize_bq1(%g: tensor<128x256xf32>, %x: tensor<128x512xbf16>) {
+  // expected-error @+1 {{'te.swiglu_backward_quantize' op (BQ1) input must be 'tensor<128x512xf32>', but got 'tensor<128x512xbf16>'}}
+  %0:2 = te.swiglu_backward_quantize %g, %x : tensor<128x256xf32>, tensor<128x512xbf16> -> tensor<128x512xf8E4M3FN>, tensor<f32, #te.scales<tensor>>
+  return
+}
+
+// -----
+
+func.func @swiglu_backward_quantize_bq2(%g: tensor<128x256xbf16>, %x: tensor<128x512xbf16>, %p: tensor<1xf32>) {
+  // expected-error @+1 {{'te.swiglu_backward_quantize' op (BQ2) probs must be 'tensor<128xf32>', but got 'tensor<1xf32>'}}
+  %0:2 = te.swiglu_backward_quantize %g, %x probs(%p : tensor<1xf32>) : tensor<128x256xbf16>, tensor<128x512xbf16> -> tensor<128x512xf8E4M3FN>, tensor<f32, #te.scales<tensor>>
+  return
+}
+
+// -----
+
+func.func @swiglu_backward_quantize_bq3(%g: tensor<128x256xbf16>, %x: tensor<128x512xbf16>) {
+  // expected-error @+1 {{'te.swiglu_backward_quantize' op (BQ3) grad_probs must come with probs, but got it alone}}
+  %0:3 = te.swiglu_backward_quantize %g, %x : tensor<128x256xbf16>, tensor<128x512xbf16> -> tensor<128x512xf8E4M3FN>, tensor<f32, #te.scales<tensor>> grad_probs tensor<128xf32>
+  return
+}
+
+// -----
+
+func.func @swiglu_backward_quantize_bq4(%g: tensor<128x256xbf16>, %x: tensor<128x512xbf16>, %o: tensor<1xi32>) {
+  // expected-error @+1 {{'te.swiglu_backward_quantize' op (BQ4) offsets must be a vector of at least two in memory of the device, but got 'tensor<1xi32>'}}
+  %0:2 = te.swiglu_backward_quantize %g, %x groups(%o : tensor<1xi32>) : tensor<128x256xbf16>, tensor<128x512xbf16> -> tensor<128x512xf8E4M3FN>, tensor<f32, #te.scales<tensor>>
+  return
+}
+
+// -----
+
+func.func @swiglu_backward_quantize_bq5(%g: tensor<128x256xbf16>, %x: tensor<128x512xbf16>) {
+  // expected-error @+1 {{'te.swiglu_backward_quantize' op (BQ5) at least one of the rowwise and columnwise results must be asked for, but got none}}
+  te.swiglu_backward_quantize %g, %x : tensor<128x256xbf16>, tensor<128x512xbf16>
+  return
+}
+
+// -----
+
+func.func @swiglu_backward_quantize_bq6(%g: tensor<128x256xbf16>, %x: tensor<128x512xbf16>) {
+  // expected-error @+1 {{'te.swiglu_backward_quantize' op (BQ6) values must be 'tensor<128x512xf8E4M3FN>', but got 'tensor<128x256xf8E4M3FN>'}}
+  %0:2 = te.swiglu_backward_quantize %g, %x : tensor<128x256xbf16>, tensor<128x512xbf16> -> tensor<128x256xf8E4M3FN>, tensor<f32, #te.scales<tensor>>
+  return
+}
+
+// -----
+
+func.func @swiglu_backward_quantize_bq7(%g: tensor<128x256xbf16>, %x: tensor<128x512xbf16>, %o: tensor<9xi32>, %s: tensor<f32>) {
+  // expected-error @+1 {{'te.swiglu_backward_quantize' op (BQ7) scale must be 'tensor<8xf32>', but got 'tensor<f32>'}}
+  %0:2 = te.swiglu_backward_quantize %g, %x scale(%s : tensor<f32>) groups(%o : tensor<9xi32>) : tensor<128x256xbf16>, tensor<128x512xbf16> -> tensor<128x512xf8E4M3FN>, tensor<8xf32, #te.scales<tensor, groups = 8>>
   return
 }
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // Each op prints as it parses: in its own form, in generic form, as bytecode.
 //
 // RUN: te-opt %s | te-opt | FileCheck %s
@@ -205,4 +207,17 @@ func.func @activation(%h: tensor<128x512xbf16>, %g: tensor<128x256xbf16>, %p: te
   %2:2 = te.swiglu_backward %g, %h probs(%p) groups(%o) : (tensor<128x256xbf16>, tensor<128x512xbf16>, tensor<128xf32>, tensor<9xi32>) -> (tensor<128x512xbf16>, tensor<128xf32>)
   return
 }
+}
+
+// CHECK-LABEL: func @activation_quantize(
+// CHECK: te.swiglu_quantize %{{.*}} probs(%{{.*}} : tensor<128xf32>) groups(%{{.*}} : tensor<9xi32>) {epsilon = 1.000000e+00 : f32, pow2_scales} : tensor<128x512xbf16> -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>> columnwise tensor<256x128xf8E4M3FN>, tensor<9x256xf32, #te.scales<1 x 128, gemm_ready, groups = 8>>
+// CHECK: te.swiglu_quantize %{{.*}} : tensor<128x512xbf16> columnwise tensor<256x128xf8E5M2>, tensor<f32, #te.scales<tensor>>
+// CHECK: te.swiglu_backward_quantize %{{.*}}, %{{.*}} probs(%{{.*}} : tensor<128xf32>) scale(%{{.*}} : tensor<8xf32>) amax(%{{.*}} : tensor<8xf32>) groups(%{{.*}} : tensor<9xi32>) : tensor<128x256xbf16>, tensor<128x512xbf16> -> tensor<128x512xf8E5M2>, tensor<8xf32, #te.scales<tensor, groups = 8>> amax_out tensor<8xf32> grad_probs tensor<128xf32>
+func.func @activation_quantize(%h: tensor<128x512xbf16>, %g: tensor<128x256xbf16>, %p: tensor<128xf32>, %o: tensor<9xi32>, %s: tensor<8xf32>) {
+  %0:4 = te.swiglu_quantize %h probs(%p : tensor<128xf32>) groups(%o : tensor<9xi32>) {epsilon = 1.0 : f32, pow2_scales} : tensor<128x512xbf16>
+    -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #ready> columnwise tensor<256x128xf8E4M3FN>, tensor<9x256xf32, #te.scales<1 x 128, gemm_ready, groups = 8>>
+  %1:2 = te.swiglu_quantize %h : tensor<128x512xbf16> columnwise tensor<256x128xf8E5M2>, tensor<f32, #te.scales<tensor>>
+  %2:4 = te.swiglu_backward_quantize %g, %h probs(%p : tensor<128xf32>) scale(%s : tensor<8xf32>) amax(%s : tensor<8xf32>) groups(%o : tensor<9xi32>)
+    : tensor<128x256xbf16>, tensor<128x512xbf16> -> tensor<128x512xf8E5M2>, tensor<8xf32, #tensor8> amax_out tensor<8xf32> grad_probs tensor<128xf32>
+  return
 }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s -split-input-file -verify-diagnostics
 
 // expected-error @+1 {{a buffer must have a static shape, but got 'tensor<?x4xf32>'}}

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s | te-opt | FileCheck %s
 // RUN: te-opt %s -mlir-print-op-generic | te-opt | FileCheck %s
 // RUN: te-opt %s -emit-bytecode | te-opt | FileCheck %s

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: split-file %s %t
 // RUN: not te-translate --te-to-plan %t/te.mlir -o %t/out.plan 2>&1 | FileCheck %s --check-prefix=TE
 // RUN: not te-translate --te-to-plan %t/unplanned.mlir -o %t/out.plan 2>&1 | FileCheck %s --check-prefix=UNPLANNED

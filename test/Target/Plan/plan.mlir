@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s -te-lower -mlir-print-debuginfo -o %t.mlir
 // RUN: te-translate --te-to-plan %t.mlir -o %t.plan
 // RUN: te-translate --plan-to-text %t.plan | FileCheck %s

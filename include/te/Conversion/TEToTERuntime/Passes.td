@@ -1,4 +1,4 @@
-//===- Passes.td - from te to te_rt ----------------------------*- tablegen -*-===//
+//===- Passes.td - from te to te_rt ------------------------*- tablegen -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Cast.h"
+#include "Verify.h"
 
 using namespace mlir;
 using namespace mlir::te;
@@ -88,14 +89,13 @@ LogicalResult te::verifyCast(Operation *op, const CastLabels &labels,
   return success();
 }
 
-LogicalResult te::verifyDirections(Operation *op, StringRef label,
-                                   const Cast &cast) {
-  if (!cast.values && !cast.valuesT)
+LogicalResult te::verifyDirections(Operation *op, StringRef label, Value values,
+                                   Value scales, Value valuesT, Value scalesT) {
+  if (!values && !valuesT)
     return op->emitOpError()
            << "(" << label << ") at least one of the rowwise and columnwise "
            << "results must be asked for, but got none";
-  if (bool(cast.values) != bool(cast.scales) ||
-      bool(cast.valuesT) != bool(cast.scalesT))
+  if (bool(values) != bool(scales) || bool(valuesT) != bool(scalesT))
     return op->emitOpError() << "(" << label << ") values and scales must come "
                              << "together, but got one of them alone";
   return success();

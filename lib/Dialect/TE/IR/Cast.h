@@ -7,7 +7,7 @@
 #ifndef TE_LIB_DIALECT_TE_IR_CAST_H
 #define TE_LIB_DIALECT_TE_IR_CAST_H
 
-#include "Verify.h"
+#include "te/Dialect/TE/IR/TE.h"
 
 namespace mlir::te {
 
@@ -28,9 +28,9 @@ struct CastLabels {
 LogicalResult verifyCast(Operation *op, const CastLabels &labels,
                          const Cast &cast);
 
-/// At least one direction is asked for, and data and scales come together.
-LogicalResult verifyDirections(Operation *op, StringRef label,
-                               const Cast &cast);
+/// At least one direction is there, and none in part: `label` says so.
+LogicalResult verifyDirections(Operation *op, StringRef label, Value values,
+                               Value scales, Value valuesT, Value scalesT);
 
 /// Whether columnwise data with these scales is stored as the input is, not
 /// transposed.

@@ -1,5 +1,4 @@
-//===- Cost.cpp - what an op costs
-//--------------------------------------------===//
+//===- Cost.cpp - what an op costs ----------------------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Cast.h"
+#include "Verify.h"
 
 using namespace mlir;
 using namespace mlir::te;
@@ -78,7 +79,8 @@ template <typename OpTy> static OpCost getFusedCost(OpTy op) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult RequantizeOp::verify() {
-  if (failed(verifyDirections(*this, "E1", getCast(*this, {}))))
+  if (failed(verifyDirections(*this, "E1", getValues(), getScales(),
+                              getValuesT(), getScalesT())))
     return failure();
   RankedTensorType input = tensorType(getInput());
   if (input.getRank() != 2)
@@ -146,7 +148,8 @@ static int64_t getCapacity(PermuteQuantizeOp op) {
 }
 
 LogicalResult PermuteQuantizeOp::verify() {
-  if (failed(verifyDirections(*this, "F1", getCast(*this, {}))))
+  if (failed(verifyDirections(*this, "F1", getValues(), getScales(),
+                              getValuesT(), getScalesT())))
     return failure();
   RankedTensorType input = tensorType(getInput());
   RankedTensorType map = tensorType(getRowMap());

@@ -1,5 +1,4 @@
-//===- GemmOps.cpp - matrix products of experts
-//-------------------------------===//
+//===- GemmOps.cpp - matrix products of experts ---------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

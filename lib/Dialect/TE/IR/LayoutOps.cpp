@@ -1,5 +1,4 @@
-//===- LayoutOps.cpp - conversions and views that change no value
-//-------------===//
+//===- LayoutOps.cpp - conversions and views that change no value ---------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,11 +1,11 @@
-//===- QuantizeOps.cpp - casts and their scales
-//-------------------------------===//
+//===- QuantizeOps.cpp - casts and their scales ---------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
 #include "Cast.h"
+#include "Verify.h"
 
 using namespace mlir;
 using namespace mlir::te;
@@ -20,19 +20,20 @@ constexpr static CastLabels kMultiLabels = {"M3", "M3", "M3", "M3",
 //===----------------------------------------------------------------------===//
 
 LogicalResult QuantizeOp::verify() {
-  Cast cast = {getInput().getType(), getScale(),  getAmax(),   getOffsets(),
-               bool(getMember()),    getValues(), getScales(), getValuesT(),
-               getScalesT(),         getAmaxOut()};
-  if (failed(verifyDirections(*this, "Q1", cast)))
+  if (failed(verifyDirections(*this, "Q1", getValues(), getScales(),
+                              getValuesT(), getScalesT())))
     return failure();
-  int64_t rank = cast.input.getRank();
+  int64_t rank = tensorType(getInput()).getRank();
   if (rank != 2 && (rank != 3 || getOffsets()))
     return emitOpError("(Q3) input must have rank 2, or 3 without groups, but "
                        "got ")
-           << cast.input;
+           << getInput().getType();
   if (getNoop() && getOuts().empty())
     return emitOpError("(Q10) noop needs destinations, but got none");
-  return verifyCast(*this, kQuantizeLabels, cast);
+  return verifyCast(*this, kQuantizeLabels,
+                    {tensorType(getInput()), getScale(), getAmax(),
+                     getOffsets(), bool(getMember()), getValues(), getScales(),
+                     getValuesT(), getScalesT(), getAmaxOut()});
 }
 
 MutableOperandRange QuantizeOp::getDestinations() { return getOutsMutable(); }

@@ -1,5 +1,4 @@
-//===- RoutingOps.cpp - which token goes where
-//--------------------------------===//
+//===- RoutingOps.cpp - which token goes where ----------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,5 +1,4 @@
-//===- TEAttrs.cpp - attributes of the te dialect
-//-----------------------------===//
+//===- TEAttrs.cpp - attributes of the te dialect -------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,5 +1,4 @@
-//===- TEDialect.cpp - the te dialect
-//-----------------------------------------===//
+//===- TEDialect.cpp - the te dialect -------------------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,5 +1,4 @@
-//===- Verify.h - what the te ops share --------------------------*- C++
-//-*-===//
+//===- Verify.h - what the te ops share -------------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,5 +1,4 @@
-//===- CostReport.cpp - what a program costs, by op class
-//----------------------===//
+//===- CostReport.cpp - what a program costs, by op class -----------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

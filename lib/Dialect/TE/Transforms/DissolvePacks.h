@@ -1,5 +1,4 @@
-//===- DissolvePacks.h - makes packed values packed at their source -*- C++
-//-*-===//
+//===- DissolvePacks.h - packs values at their source -----------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-//===- LayoutAssignment.h - which of two layouts each value has -*- C++ -*-===//
+//===- LayoutAssignment.h - a layout for each value -------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,5 +1,4 @@
-//===- MemberGroups.h - members that te.group marks --------------*- C++
-//-*-===//
+//===- MemberGroups.h - members that te.group marks -------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,5 +1,4 @@
-//===- PackGlobals.h - one packed workspace for E members --------*- C++
-//-*-===//
+//===- PackGlobals.h - one packed workspace for E members -------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

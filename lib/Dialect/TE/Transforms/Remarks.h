@@ -1,5 +1,4 @@
-//===- Remarks.h - what a pass did, and what it left -------------*- C++
-//-*-===//
+//===- Remarks.h - what a pass did, and what it left ------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

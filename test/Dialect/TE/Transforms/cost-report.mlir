@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s -te-cost-report -o %t.mlir 2>&1 | FileCheck %s --check-prefix=TABLE
 // RUN: te-opt %s -o - | diff - %t.mlir
 // RUN: te-opt %s -te-cost-report="format=json file=%t.json" -o /dev/null

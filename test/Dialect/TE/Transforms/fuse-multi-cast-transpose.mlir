@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s --allow-unregistered-dialect -te-fuse-multi-cast-transpose | FileCheck %s
 // RUN: te-opt %s --allow-unregistered-dialect -te-fuse-multi-cast-transpose -o /dev/null 2>&1 --remark-policy=final \
 // RUN:   --remarks-filter=te-fuse-multi-cast-transpose | FileCheck %s --check-prefix=REMARK

@@ -104,7 +104,7 @@ func.func @workspace(%q: tensor<128x256xf8E4M3FN>, %s: tensor<128x2xf32, #compac
 // CHECK:         te.dequantize
 // CHECK:         scf.for
 // CHECK:           te.quantize
-// REMARK-DAG: [[#@LINE+7]]:{{.*}}[Missed] FuseRequantize{{.*}}the te.dequantize stands in another block
+// REMARK-DAG: [[#@LINE+8]]:{{.*}}[Missed] FuseRequantize{{.*}}the te.dequantize stands in another block
 func.func @loop(%q: tensor<128x256xf8E4M3FN>, %s: tensor<128x2xf32, #compact>, %o: tensor<4x3xi32>, %init: tensor<128x256xf8E4M3FN>) -> tensor<128x256xf8E4M3FN> {
   %zero = arith.constant 0 : index
   %one = arith.constant 1 : index

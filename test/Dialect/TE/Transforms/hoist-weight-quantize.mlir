@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s --allow-unregistered-dialect -te-hoist-weight-quantize | FileCheck %s
 // RUN: te-opt %s --allow-unregistered-dialect -te-hoist-weight-quantize -o /dev/null 2>&1 --remark-policy=final \
 // RUN:   --remarks-filter=te-hoist-weight-quantize | FileCheck %s --check-prefix=REMARK

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s -te-pack-parameters | FileCheck %s
 // RUN: te-opt %s -te-pack-parameters -o /dev/null 2>&1 --remark-policy=final \
 // RUN:   --remarks-filter=te-pack-parameters | FileCheck %s --check-prefix=REMARK

@@ -159,3 +159,20 @@ func.func @boundaries(%s: tensor<2x96xf32, #ready>) -> tensor<96x2xf32, #compact
   %c = te.convert_scales %s of [96, 256] : tensor<2x96xf32, #ready> -> tensor<96x2xf32, #compact>
   return %c : tensor<96x2xf32, #compact>
 }
+
+// An activation that casts writes either layout, as a cast does.
+// CHECK-LABEL: func @activations(
+// CHECK-NEXT:    %[[Q:.*]], %[[S:.*]] = te.swiglu_quantize {{.*}} tensor<2x96xf32, #te.scales<1 x 128, gemm_ready>>
+// CHECK-NEXT:    te.gemm %[[Q]] scales(%[[S]])
+// CHECK-NEXT:    %[[D:.*]], %[[DS:.*]] = te.swiglu_backward_quantize {{.*}} tensor<4x96xf32, #te.scales<1 x 128, gemm_ready>>
+// CHECK-NEXT:    te.gemm %[[D]] scales(%[[DS]])
+func.func @activations(%h: tensor<96x512xbf16>, %g: tensor<96x256xbf16>, %w: tensor<128x256xf8E4M3FN>, %ws: tensor<1x4xf32, #square>,
+                       %v: tensor<128x512xf8E4M3FN>, %vs: tensor<1x4xf32, #square>) -> (tensor<96x128xbf16>, tensor<96x128xbf16>) {
+  %q, %s = te.swiglu_quantize %h : tensor<96x512xbf16> -> tensor<96x256xf8E4M3FN>, tensor<96x2xf32, #compact>
+  %c = te.convert_scales %s of [96, 256] : tensor<96x2xf32, #compact> -> tensor<2x96xf32, #ready>
+  %y = te.gemm %q scales(%c), %w scales(%ws) : (tensor<96x256xf8E4M3FN>, tensor<2x96xf32, #ready>, tensor<128x256xf8E4M3FN>, tensor<1x4xf32, #square>) -> tensor<96x128xbf16>
+  %d, %ds = te.swiglu_backward_quantize %g, %h : tensor<96x256xbf16>, tensor<96x512xbf16> -> tensor<96x512xf8E4M3FN>, tensor<96x4xf32, #compact>
+  %dc = te.convert_scales %ds of [96, 512] : tensor<96x4xf32, #compact> -> tensor<4x96xf32, #ready>
+  %z = te.gemm %d scales(%dc), %v scales(%vs) : (tensor<96x512xf8E4M3FN>, tensor<4x96xf32, #ready>, tensor<128x512xf8E4M3FN>, tensor<1x4xf32, #square>) -> tensor<96x128xbf16>
+  return %y, %z : tensor<96x128xbf16>, tensor<96x128xbf16>
+}

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s -te-trim-usages | FileCheck %s
 // RUN: te-opt %s -te-trim-usages -o /dev/null 2>&1 --remark-policy=final \
 // RUN:   --remarks-filter=te-trim-usages | FileCheck %s --check-prefix=REMARK

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s -te-plan-memory -te-verify-memory-plan | FileCheck %s
 // RUN: te-opt %s -te-plan-memory=alignment=64 -te-verify-memory-plan | FileCheck %s --check-prefix=SMALL
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s -te-verify-memory-plan -split-input-file -verify-diagnostics
 
 func.func @good() attributes {te_rt.arena_bytes = 32 : i64} {

@@ -1,4 +1,4 @@
-//===- GemmOps.td - matrix products of experts -----------------*- tablegen -*-===//
+//===- GemmOps.td - matrix products of experts -------------*- tablegen -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -46,7 +46,7 @@ def TE_GemmOp : TE_ProductOp<"gemm", [
     * (G7) `bias` has N values.
     * (G8) `groups`, `member` and `over` come together, and the member is one of the
       groups; without them the product is dense.
-    * (G9) with `accumulate`, and with `over rows`, there is a destination.
+    * (G9) with `accumulate`, and with `member`, there is a destination.
 
     Example:
 

@@ -1,4 +1,4 @@
-//===- LayoutOps.td - conversions and views that change no value -*- tablegen -*-===//
+//===- LayoutOps.td - moves that change no value -----------*- tablegen -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-//===- QuantizeOps.td - casts and their scales -----------------*- tablegen -*-===//
+//===- QuantizeOps.td - casts and their scales -------------*- tablegen -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-//===- RoutingOps.td - which token goes where ------------------*- tablegen -*-===//
+//===- RoutingOps.td - which token goes where --------------*- tablegen -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,5 +1,4 @@
-//===- TE.h - the te dialect -------------------------------------*- C++
-//-*-===//
+//===- TE.h - the te dialect ------------------------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -25,6 +24,8 @@
 #include "te/Dialect/TE/IR/TEAttrs.h.inc"
 
 namespace mlir::te {
+
+class QuantizeOp;
 
 /// The encoding of a tensor of scales, or null.
 ScalesAttr getScalesEncoding(Type type);

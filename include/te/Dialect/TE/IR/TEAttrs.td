@@ -1,4 +1,4 @@
-//===- TEAttrs.td - attributes of the te dialect ---------------*- tablegen -*-===//
+//===- TEAttrs.td - attributes of the te dialect -----------*- tablegen -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

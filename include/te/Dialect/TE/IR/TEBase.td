@@ -1,4 +1,4 @@
-//===- TEBase.td - the te dialect and what its ops share -------*- tablegen -*-===//
+//===- TEBase.td - the te dialect and what its ops share ---*- tablegen -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-//===- TEInterfaces.td - how ops take part in passes -----------*- tablegen -*-===//
+//===- TEInterfaces.td - how ops take part in passes -------*- tablegen -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -107,6 +107,31 @@ def TE_MemberOpInterface : OpInterface<"MemberOpInterface"> {
            "::mlir::ValueRange":$destinations), "", [{ return nullptr; }]>,
   ];
   let verify = [{ return ::mlir::te::detail::verifyMember($_op); }];
+}
+
+def TE_QuantizingOpInterface : OpInterface<"QuantizingOpInterface"> {
+  let cppNamespace = "::mlir::te";
+  let description = [{
+    An op that may write one of its results quantized at once, and not in high
+    precision first. The result is rounded to its type before its amax is taken and
+    before it is cast, so that both forms give the same bits.
+  }];
+  let methods = [
+    InterfaceMethod<"The result that may be written quantized.",
+                    "::mlir::OpResult", "getQuantizableResult">,
+    InterfaceMethod<[{
+        The offsets of the groups that own the rows written, or null if all rows
+        of that result are.
+      }], "::mlir::Value", "getRowGroups">,
+    InterfaceMethod<[{
+        Makes the op that does the work of this one and of `quantize`, which casts
+        that result, of these groups and of all members of them, has no `noop` and
+        may do without its destinations. Its results are those of `quantize`, then
+        the others of this op, in order.
+      }], "::mlir::Operation *", "formQuantized",
+      (ins "::mlir::OpBuilder &":$builder,
+           "::mlir::te::QuantizeOp &":$quantize)>,
+  ];
 }
 
 def TE_RuntimeCallOpInterface : OpInterface<"RuntimeCallOpInterface"> {

@@ -1,4 +1,4 @@
-//===- TEOps.td - all ops of the te dialect --------------------*- tablegen -*-===//
+//===- TEOps.td - all ops of the te dialect ----------------*- tablegen -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

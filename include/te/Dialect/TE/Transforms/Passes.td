@@ -1,4 +1,4 @@
-//===- Passes.td - rewrites of the te dialect ------------------*- tablegen -*-===//
+//===- Passes.td - rewrites of the te dialect --------------*- tablegen -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -337,8 +337,38 @@ def TrimUsagesPass : Pass<"te-trim-usages", "::mlir::func::FuncOp"> {
 }
 
 //===----------------------------------------------------------------------===//
-// Casts of rows that move
+// Casts and what makes their input
 //===----------------------------------------------------------------------===//
+
+def FuseActivationQuantizePass
+    : Pass<"te-fuse-activation-quantize", "::mlir::func::FuncOp"> {
+  let summary = "writes what a cast alone reads in FP8 at once";
+  let description = [{
+    A `te.quantize` and the op that makes its input, where that one can write its
+    result quantized (`QuantizingOpInterface`: `te.swiglu`, and `te.swiglu_backward`
+    its `grad_input`), become one op: the result is neither written nor read in high
+    precision, in either direction, and one launch less is needed.
+
+    Exactness: **exact**. The fused op rounds to the type of the result before it
+    takes the amax and before it casts.
+
+    Legal where the cast is of the groups whose rows are written (or neither knows
+    groups), of all members of them, in the same block; and where the results of
+    both can be made at one place. Left alone, with a remark: a result that somebody
+    else reads as well, a `noop` flag, and a destination that somebody could tell
+    from new memory, so any but `tensor.empty` and, for `amax_out`, the amax.
+
+    ```mlir
+    %a = te.swiglu %h probs(%p) groups(%o)
+    %q, %s, %qt, %st = te.quantize %a groups(%o) -> ... columnwise ...
+    // becomes
+    %q, %s, %qt, %st = te.swiglu_quantize %h probs(%p) groups(%o) -> ... columnwise ...
+    ```
+    Checked by `@forward` in `test/Dialect/TE/Transforms/fuse-activation-quantize.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numFused", "num-fused", "Number of te.quantize ops fused">];
+}
 
 def FuseRequantizePass : Pass<"te-fuse-requantize", "::mlir::func::FuncOp"> {
   let summary = "casts received FP8 rows to other blocks in one launch";

@@ -1,4 +1,4 @@
-//===- TERuntimeOps.td - the te_rt dialect ---------------------*- tablegen -*-===//
+//===- TERuntimeOps.td - the te_rt dialect -----------------*- tablegen -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-//===- Passes.td - memory plans --------------------------------*- tablegen -*-===//
+//===- Passes.td - memory plans ----------------------------*- tablegen -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

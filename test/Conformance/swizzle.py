@@ -1,0 +1,93 @@
+"""swizzle.py: conversions of scales, and back.
+
+SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+
+from oracle import Comparison
+from te_program import E8M0, Program, Scales, round_up
+
+SHAPES = [
+    (128, 128),
+    (1, 32),
+    (256, 1024),
+    (200, 352),
+    (130, 4096),
+    (1000, 64),
+    (33, 129),
+]
+
+
+def swizzled(compact, columnwise):
+    """The tiles of 128 x 4 of one matrix, as a permutation of axes; zeros between."""
+    outer = compact.T if columnwise else compact
+    rows, cols = round_up(outer.shape[0], 128), round_up(outer.shape[1], 4)
+    padded = np.zeros((rows, cols), np.uint8)
+    padded[: outer.shape[0], : outer.shape[1]] = outer
+    tiles = padded.reshape(rows // 128, 4, 32, cols // 4, 4)
+    return tiles.transpose(0, 3, 2, 1, 4).reshape(rows, cols)
+
+
+def convert(program, scales, data_shape, type):
+    text = f"te.convert_scales {scales} of [{data_shape[0]}, {data_shape[1]}]"
+    return program.op(f"{text} : {scales.type} -> {type}", type)[0]
+
+
+def cases(rng):
+    """(name, data shape, encoding of compact scales, other layout, scales, wanted)"""
+    for shape in SHAPES:
+        for packed in ((), (3,)):
+            for rows, cols in ((1, 32), (32, 1)):
+                encoding = Scales(rows, cols, "compact")
+                compact = rng.integers(
+                    0, 256, encoding.shape((*packed, *shape))
+                ).astype(np.uint8)
+                members = compact.reshape(-1, *compact.shape[-2:])
+                wanted = np.stack([swizzled(member, rows > cols) for member in members])
+                wanted = wanted.reshape(*packed, *wanted.shape[-2:])
+                name = f"swizzled-{rows}x{cols}-{packed}{shape}"
+                yield name, shape, encoding, "swizzled", compact.view(
+                    E8M0
+                ), wanted.view(E8M0)
+            encoding = Scales(1, 128, "compact")
+            compact = rng.random(encoding.shape((*packed, *shape))).astype(np.float32)
+            wanted = compact.swapaxes(-1, -2)
+            name = f"ready-{packed}{shape}"
+            yield name, shape, encoding, "gemm_ready", compact, wanted
+
+
+def main(folder):
+    compare, rng = Comparison(), np.random.default_rng(17)
+    forth, back, checks = Program(), Program(), []
+    for number, (name, shape, encoding, layout, compact, wanted) in enumerate(
+        cases(rng)
+    ):
+        key = f"s{number}"
+        source = forth.input(key, compact, encoding)
+        other = replace(encoding, layout=layout)
+        target = replace(
+            source.type,
+            shape=other.shape((*compact.shape[:-2], *shape)),
+            encoding=other,
+        )
+        forth.outputs(**{f"{key}.out": convert(forth, source, shape, target)})
+        checks.append((key, name, shape, source.type, target, compact, wanted))
+    found = forth.run(f"{folder}/forth")
+    for key, name, shape, compact_type, target, compact, wanted in checks:
+        inside = tuple(slice(0, size) for size in wanted.shape)
+        compare.exact(name, found[f"{key}.out"][inside], wanted)
+        source = back.input(key, found[f"{key}.out"], target.encoding)
+        result = convert(back, source, shape, compact_type)
+        back.outputs(**{f"{key}.out": result})
+    found = back.run(f"{folder}/back")
+    for key, name, _, _, _, compact, _ in checks:
+        compare.exact(f"{name} and back", found[f"{key}.out"], compact)
+    compare.finish()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,296 @@
+"""te_program.py: small programs of the te dialect, written and executed.
+
+    program = Program()
+    x = program.input("x", array)
+    values, scales = quantize(program, x, rowwise=(E4M3, Scales(1, 128, "compact")))
+    program.outputs(values=values, scales=scales)
+    found = program.run(folder)          # {"values": array, "scales": array}
+
+Arrays have the dtypes of ml_dtypes; a result comes back in the dtype and shape of its
+type. One program takes many ops: a process for each would be most of a test's time.
+
+SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""
+
+import os
+import subprocess
+from dataclasses import dataclass
+
+import ml_dtypes
+import numpy as np
+
+E4M3 = ml_dtypes.float8_e4m3fn
+E5M2 = ml_dtypes.float8_e5m2
+E8M0 = ml_dtypes.float8_e8m0fnu
+BF16 = ml_dtypes.bfloat16
+ELEMENTS = {
+    np.dtype(np.float32): "f32",
+    np.dtype(np.int32): "i32",
+    np.dtype(BF16): "bf16",
+    np.dtype(E4M3): "f8E4M3FN",
+    np.dtype(E5M2): "f8E5M2",
+    np.dtype(E8M0): "f8E8M0FNU",
+}
+
+
+def ceil_div(a, b):
+    return -(-a // b)
+
+
+def round_up(a, b):
+    return ceil_div(a, b) * b
+
+
+@dataclass(frozen=True)
+class Scales:
+    """A #te.scales encoding. One scale for the whole tensor: Scales(0, 0, "tensor")."""
+
+    rows: int
+    cols: int
+    layout: str
+    groups: int = 0
+
+    def __str__(self):
+        block = "" if self.layout == "tensor" else f"{self.rows} x {self.cols}, "
+        groups = f", groups = {self.groups}" if self.groups else ""
+        return f"#te.scales<{block}{self.layout}{groups}>"
+
+    def blocks(self, extent, block):
+        """Of ragged data, the blocks along its rows begin anew with each group."""
+        if self.groups and block > 1:
+            return extent // block + self.groups
+        return ceil_div(extent, block)
+
+    def shape(self, data):
+        """The shape of the scales of data of shape `data`."""
+        *packed, m, k = data
+        if self.layout == "tensor":
+            return (*packed, *([self.groups] if self.groups else []))
+        m, k = self.blocks(m, self.rows), self.blocks(k, self.cols)
+        if self.layout == "swizzled":
+            outer, inner = (k, m) if self.rows > self.cols else (m, k)
+            m, k = round_up(outer, 128), round_up(inner, 4)
+        elif self.layout == "gemm_ready":
+            m, k = (k, m) if self.rows == 1 else (m, k)
+            k = round_up(k, 4)
+        return (*packed, m, k)
+
+
+TENSOR = Scales(0, 0, "tensor")
+
+
+@dataclass(frozen=True)
+class Type:
+    shape: tuple
+    dtype: type
+    encoding: object = None
+
+    def __str__(self):
+        shape = "".join(f"{size}x" for size in self.shape)
+        encoding = f", {self.encoding}" if self.encoding else ""
+        return f"tensor<{shape}{ELEMENTS[np.dtype(self.dtype)]}{encoding}>"
+
+
+@dataclass(frozen=True)
+class Value:
+    name: str
+    type: Type
+
+    def __str__(self):
+        return self.name
+
+    @property
+    def typed(self):
+        return f"{self.name} : {self.type}"
+
+
+class Program:
+    def __init__(self):
+        self.arrays = {}
+        self.arguments = []
+        self.lines = []
+        self.results = {}
+
+    def input(self, name, array, encoding=None):
+        array = np.asarray(array)
+        value = Value(
+            f"%a{len(self.arguments)}", Type(array.shape, array.dtype.type, encoding)
+        )
+        self.arrays[name] = array
+        self.arguments.append((name, value))
+        return value
+
+    def op(self, text, *types):
+        """Appends an op with results of `types`. Returns its results."""
+        name = f"%v{len(self.lines)}"
+        self.lines.append(f"{name}:{len(types)} = {text}")
+        return [Value(f"{name}#{i}", type) for i, type in enumerate(types)]
+
+    def empty(self, type):
+        return self.op(f"tensor.empty() : {type}", type)[0]
+
+    def outputs(self, **values):
+        self.results.update(values)
+
+    def text(self):
+        arguments = ", ".join(
+            f'{value.name}: {value.type} {{te.name = "{name}"}}'
+            for name, value in self.arguments
+        )
+        types = ", ".join(str(value.type) for value in self.results.values())
+        named = ", ".join(
+            f'{value.type} {{te.name = "{name}"}}'
+            for name, value in self.results.items()
+        )
+        body = "\n  ".join(self.lines)
+        returned = ", ".join(value.name for value in self.results.values())
+        return (
+            f"func.func @step({arguments}) -> ({named}) {{\n  {body}\n"
+            f"  return {returned} : {types}\n}}\n"
+        )
+
+    def execute(self, folder, optimize=False):
+        """Runs the program. Returns the process's exit status and standard error."""
+        os.makedirs(folder, exist_ok=True)
+        path = os.path.join(folder, "program.mlir")
+        with open(path, "w") as file:
+            file.write(self.text())
+        command = ["te-run", path, f"--optimize={str(optimize).lower()}"]
+        command.append(f"--output-dir={os.path.join(folder, 'out')}")
+        for name, array in self.arrays.items():
+            array_path = os.path.join(folder, name + ".npy")
+            plain = {1: np.uint8, 2: np.uint16}.get(array.dtype.itemsize)
+            np.save(array_path, array.view(plain) if plain else array)
+            command.append(f"--input={name}={array_path}")
+        done = subprocess.run(command, capture_output=True, text=True)
+        return done.returncode, done.stderr
+
+    def run(self, folder, optimize=False):
+        """Runs the program. Returns its results, as {name: array}."""
+        status, errors = self.execute(folder, optimize)
+        if status:
+            raise SystemExit(
+                f"te-run {folder}/program.mlir: exit status {status}: {errors[:2000]}"
+            )
+        found = {}
+        for name, value in self.results.items():
+            array = np.load(os.path.join(folder, "out", name + ".npy"))
+            if array.dtype != value.type.dtype:
+                array = array.view(value.type.dtype)
+            assert array.shape == value.type.shape, (name, array.shape, value.type)
+            found[name] = array
+        return found
+
+
+def quantize(
+    program, x, rowwise=None, columnwise=None, scale=None, amax=None, noop=None,
+    offsets=None, member=None, outs=(), pow2=False, epsilon=0.0,
+):  # fmt: skip
+    """Each of `rowwise`, `columnwise`: (dtype, Scales). Returns the results asked for:
+    values, scales, columnwise values and scales, amax."""
+    text = f"te.quantize {x}"
+    for keyword, value in (
+        ("scale", scale),
+        ("amax", amax),
+        ("noop", noop),
+        ("groups", offsets),
+    ):
+        text += f" {keyword}({value.typed})" if value else ""
+    text += f" member {member}" if member is not None else ""
+    if outs:
+        types = ", ".join(str(value.type) for value in outs)
+        text += f" outs({', '.join(map(str, outs))} : {types})"
+    attributes = ["pow2_scales"] if pow2 else []
+    attributes += [f"epsilon = {epsilon:e} : f32"] if epsilon else []
+    text += f" {{{', '.join(attributes)}}}" if attributes else ""
+    text += f" : {x.type}"
+    types = []
+    for keyword, direction in (("->", rowwise), ("columnwise", columnwise)):
+        if direction:
+            types += result_types(x.type.shape, direction, keyword == "columnwise")
+            text += f" {keyword} {types[-2]}, {types[-1]}"
+    if amax:
+        types.append(amax.type)
+        text += f" amax_out {amax.type}"
+    return program.op(text, *types)
+
+
+def result_types(shape, direction, columnwise):
+    """The types of the values and the scales of one direction of a cast."""
+    dtype, scales = direction
+    if columnwise and not (scales.cols == 1 and scales.layout == "compact"):
+        shape = (*shape[:-2], shape[-1], shape[-2])
+    return [Type(shape, dtype), Type(scales.shape(shape), np.float32, scales)]
+
+
+def multi_cast_transpose(
+    program,
+    inputs,
+    rowwise,
+    columnwise,
+    scale=(),
+    amax=(),
+    noop=None,
+    outs=(),
+    pow2=False,
+):
+    """Returns lists: values, scales, columnwise values, columnwise scales, amaxes (or
+    none)."""
+
+    def names(values):
+        return ", ".join(map(str, values))
+
+    def types_of(values):
+        return ", ".join(str(value.type) for value in values)
+
+    text = f"te.multi_cast_transpose {names(inputs)}"
+    for keyword, values in (("scale", scale), ("amax", amax)):
+        text += f" {keyword}({names(values)} : {types_of(values)})" if values else ""
+    text += f" noop({noop.typed})" if noop else ""
+    text += f" outs({names(outs)} : {types_of(outs)})" if outs else ""
+    text += " {pow2_scales}" if pow2 else ""
+    text += f" : {types_of(inputs)}"
+    lists = []
+    for keyword, direction in (("->", rowwise), ("columnwise", columnwise)):
+        pairs = [
+            result_types(x.type.shape, direction, keyword == "columnwise")
+            for x in inputs
+        ]
+        values, scales = map(list, zip(*pairs))
+        text += f" {keyword} {', '.join(map(str, values))}"
+        text += f" scales {', '.join(map(str, scales))}"
+        lists += [values, scales]
+    if amax:
+        lists.append([value.type for value in amax])
+        text += f" amax_out {types_of(amax)}"
+    found = program.op(text, *[type for types in lists for type in types])
+    count = len(inputs)
+    return [found[i : i + count] for i in range(0, len(found), count)]
+
+
+def gemm(
+    program, lhs, rhs, result, lhs_scales=None, rhs_scales=(), bias=(), offsets=None,
+    member=None, over=None, outs=(), attributes=(),
+):  # fmt: skip
+    """te.gemm, or te.grouped_gemm where there are offsets without a member. `rhs`,
+    `rhs_scales`, `bias`, `outs` and `result` (types) are lists. Returns the results."""
+    operands = [lhs, lhs_scales, *rhs, *rhs_scales, *bias, offsets, *outs]
+    grouped = offsets is not None and member is None
+    text = f"te.{'grouped_gemm' if grouped else 'gemm'} {lhs}"
+    text += f" scales({lhs_scales})" if lhs_scales else ""
+    text += ", " + ", ".join(map(str, rhs))
+    for keyword, values in (("scales", rhs_scales), ("bias", bias)):
+        text += f" {keyword}({', '.join(map(str, values))})" if values else ""
+    text += f" groups({offsets})" if offsets else ""
+    text += f" member {member}" if member is not None else ""
+    text += f" over {over}" if over else ""
+    text += f" outs({', '.join(map(str, outs))})" if outs else ""
+    text += f" {{{', '.join(attributes)}}}" if attributes else ""
+    return functional(program, text, [value for value in operands if value], *result)
+
+
+def functional(program, text, operands, *types):
+    """An op whose assembly ends in the function type of its operands and results."""
+    sources = ", ".join(str(value.type) for value in operands)
+    targets = ", ".join(map(str, types))
+    return program.op(f"{text} : ({sources}) -> ({targets})", *types)
