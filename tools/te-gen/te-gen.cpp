@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "te/Builders/Layer.h"
+#include "te/Builders/RandomProgram.h"
 
 #include "mlir/IR/Verifier.h"
 #include "llvm/ADT/StringExtras.h"
@@ -73,6 +74,12 @@ TextOption amaxAlgorithm("amax-algorithm", "name",
                          "max");
 TextOption output("o", "file", "Write to this file (- is standard output)",
                   "-");
+cl::opt<bool> randomProgram(
+    "random",
+    cl::desc("Print a small program of random recipe, shape and structure, for "
+             "tests; takes no option but --seed, --o and --print-locations"),
+    cl::cat(category));
+TextOption seed("seed", "S", "Set what decides the program of --random", "0");
 cl::opt<bool> printLocations("print-locations",
                              cl::desc("Print the stage that each op is of"),
                              cl::cat(category));
@@ -218,16 +225,43 @@ llvm::Error writeModule(ModuleOp module) {
   });
 }
 
-llvm::Error run() {
+llvm::Expected<OwningOpRef<ModuleOp>> buildRandom(MLIRContext &context) {
+  for (const TextOption *option :
+       {&model, &recipe, &direction, &dispatch, &tokens, &hidden, &ffn, &topK,
+        &localExperts, &microbatches, &epRanks, &cachedWeights, &target,
+        &amaxHistory, &amaxMargin, &amaxAlgorithm})
+    if (option->getNumOccurrences())
+      return makeError(formatv("--random decides --{0}, but got {1}",
+                               option->ArgStr, option->getValue()));
+  uint64_t value;
+  if (StringRef(seed).getAsInteger(10, value))
+    return makeError(formatv("--seed must be a whole number of 64 bits, not "
+                             "negative, but got '{0}'",
+                             seed.getValue()));
+  return buildRandomProgram(&context, value);
+}
+
+llvm::Expected<OwningOpRef<ModuleOp>> build(MLIRContext &context) {
+  if (randomProgram)
+    return buildRandom(context);
+  if (seed.getNumOccurrences())
+    return makeError(
+        formatv("--seed needs --random, but got {0} alone", seed.getValue()));
   auto config = parseConfig();
   if (!config)
     return config.takeError();
+  return buildLayer(&context, *config);
+}
+
+llvm::Error run() {
   MLIRContext context(MLIRContext::Threading::DISABLED);
   loadLayerDialects(context);
-  OwningOpRef<ModuleOp> module = buildLayer(&context, *config);
-  if (failed(verify(*module)))
-    return makeError("the layer that was built does not verify");
-  return writeModule(*module);
+  auto module = build(context);
+  if (!module)
+    return module.takeError();
+  if (failed(verify(**module)))
+    return makeError("the program that was built does not verify");
+  return writeModule(**module);
 }
 
 int fail(StringRef message) {

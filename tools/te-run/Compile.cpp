@@ -12,16 +12,17 @@
 #include "mlir/IR/OwningOpRef.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
 #include "mlir/Support/FileUtilities.h"
+#include "mlir/Transforms/Passes.h"
 #include "llvm/Support/SourceMgr.h"
 
 using namespace mlir;
 
-static LogicalResult compileTo(ModuleOp module,
-                               void (*buildPipeline)(OpPassManager &),
+/// Runs `passes`, to which lowering is added, and translates.
+static LogicalResult compileTo(ModuleOp module, PassManager &passes,
                                std::string &plan) {
-  PassManager passes(module.getContext());
-  buildPipeline(passes);
+  te::buildLowerPipeline(passes);
   if (failed(passes.run(module)))
     return failure();
   return te::translateToPlan(module, plan);
@@ -34,6 +35,8 @@ bool te_run::compile(const std::string &path, Plans &plans) {
     llvm::errs() << "te-run: error: " << message << "\n";
     return false;
   }
+  te::registerAllTEPasses();
+  registerTransformsPasses();
   DialectRegistry registry;
   te::registerAllTEDialects(registry);
   MLIRContext context(registry);
@@ -45,10 +48,17 @@ bool te_run::compile(const std::string &path, Plans &plans) {
     return false;
   if (plans.wantNaive) {
     OwningOpRef<ModuleOp> copy = module->clone();
-    if (failed(compileTo(*copy, te::buildLowerPipeline, plans.naive)))
+    PassManager none(&context);
+    if (failed(compileTo(*copy, none, plans.naive)))
       return false;
   }
-  return !plans.wantOptimized ||
-         succeeded(
-             compileTo(*module, te::buildCompilePipeline, plans.optimized));
+  for (Rewritten &rewritten : plans.rewritten) {
+    OwningOpRef<ModuleOp> copy = module->clone();
+    PassManager passes(&context);
+    if (failed(parsePassPipeline(rewritten.passes, passes)))
+      return false;
+    if (failed(compileTo(*copy, passes, rewritten.plan)))
+      rewritten.plan.clear();
+  }
+  return true;
 }

@@ -9,6 +9,7 @@
 #include "Run.h"
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 
 int main(int argc, char **argv) {
   te::exec::Options options;
@@ -21,6 +22,12 @@ int main(int argc, char **argv) {
   app.add_option("--optimize", optimize,
                  "Whether te-optimize rewrites the program first")
       ->default_str("true");
+  std::vector<std::string> passes;
+  app.add_option("--passes", passes,
+                 "Rewrites the program with these passes in place of "
+                 "te-optimize, as in func.func(te-share-offsets). May be given any "
+                 "number of times: each is run, and checked, on its own")
+      ->allow_extra_args(false);
   app.add_flag("--check", check,
                "Runs the program as it is given on ref too, and compares all "
                "results: exact on ref, else within a bound");
@@ -29,16 +36,33 @@ int main(int argc, char **argv) {
   if (!te::exec::parseCommandLine(app, argc, argv, options.tool, exitStatus))
     return exitStatus;
 
+  if (!optimize && !passes.empty())
+    return te::exec::reportError(
+        options.tool, "--passes: found --optimize=false, wanted true");
+  if (optimize && passes.empty())
+    passes = {"te-optimize"};
   te_run::Plans plans;
-  plans.wantOptimized = optimize;
+  for (const std::string &each : passes)
+    plans.rewritten.push_back({each, ""});
   plans.wantNaive = check || !optimize;
   if (!te_run::compile(path, plans))
     return 1;
   std::string source = path == "-" ? "standard input" : path;
-  options.planName = source;
   options.naiveName = source + ", as given";
-  const std::string &plan = optimize ? plans.optimized : plans.naive;
-  if (!check)
-    return te::exec::run(options, plan);
-  return te::exec::run(options, plan, plans.naive);
+  auto run = [&](const std::string &plan) {
+    return check ? te::exec::run(options, plan, plans.naive)
+                 : te::exec::run(options, plan);
+  };
+  options.planName = source;
+  if (!optimize)
+    return run(plans.naive);
+  for (const te_run::Rewritten &each : plans.rewritten) {
+    if (passes.size() > 1)
+      std::printf("passes: %s\n", each.passes.c_str());
+    bool passed = !each.plan.empty() && run(each.plan) == 0;
+    if (passes.size() > 1)
+      std::printf("passes: %s\n", passed ? "passed" : "failed");
+    exitStatus |= !passed;
+  }
+  return exitStatus;
 }

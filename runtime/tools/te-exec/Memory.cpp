@@ -44,6 +44,9 @@ void InputData::fill(const Argument &argument, char *data) const {
                     argument.numExperts};
     fillRandom(RandomStream(options.seed, rank, leaf.name), spec,
                options.routing, leaf.name, data + leaf.offset, threads);
+    if (options.specials)
+      addSpecials(RandomStream(options.seed, rank, leaf.name), spec,
+                  data + leaf.offset);
   }
 }
 

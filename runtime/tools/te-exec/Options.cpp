@@ -54,6 +54,15 @@ void te::exec::addOptions(CLI::App &app, Options &options) {
       "The skew of random routing: uniform (the default), zipf:S, one-expert "
       "or "
       "empty-experts");
+  app.add_option_function<std::string>(
+         "--data",
+         [&options](const std::string &kind) {
+           options.specials = kind == "special";
+         },
+         "What is among random floating-point data: normal (the default), or "
+         "special: NaN, infinities, denormals, -0, extreme magnitudes, blocks "
+         "of zeros")
+      ->check(CLI::IsMember({"normal", "special"}));
   app.add_flag("--profile", options.profile,
                "Prints a row per call: time, bytes, GB/s, TFLOP/s, its share");
   app.add_option("--trace", options.trace,

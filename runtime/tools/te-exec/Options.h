@@ -32,6 +32,7 @@ struct Options {
   int64_t steps = 1;
   bool graph = false;
   Routing routing;
+  bool specials = false; ///< values that are hard to cast, among random data
   bool profile = false;
   std::string trace;
   int ranks = 0;   ///< 0: those of the program

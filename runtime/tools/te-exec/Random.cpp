@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
+#include <limits>
 #include <numeric>
 
 using namespace te::exec;
@@ -223,4 +225,41 @@ void te::exec::fillRandom(const RandomStream &stream, const RandomSpec &spec,
   }
   fail("argument ", name, ": found initialization ",
        static_cast<int>(spec.init), ", wanted 0 to 4");
+}
+
+void te::exec::addSpecials(const RandomStream &stream, const RandomSpec &spec,
+                           void *data) {
+  te_rt_dtype dtype = spec.type.dtype;
+  if (spec.init != TE_RT_INIT_NORMAL ||
+      (dtype != TE_RT_F32 && dtype != TE_RT_BF16))
+    return;
+  // In this order: the last four are for some tensors only. 0x1p-133 is the
+  // least denormal of BF16.
+  static constexpr float values[] = {-0.0f,
+                                     0x1p-133f,
+                                     -0x1p-127f,
+                                     0x1p-126f,
+                                     0x1p-60f,
+                                     0x1.fep127f,
+                                     -0x1.fep127f,
+                                     0x1p60f,
+                                     448.0f,
+                                     -57344.0f,
+                                     std::numeric_limits<float>::quiet_NaN(),
+                                     -std::numeric_limits<float>::quiet_NaN(),
+                                     std::numeric_limits<float>::infinity(),
+                                     -std::numeric_limits<float>::infinity()};
+  // Draws of normal data begin at 0; these lie beyond all of them.
+  constexpr uint64_t far = uint64_t{1} << 62;
+  uint64_t kinds = std::size(values) - (stream.bits(far) % 3 == 0 ? 0 : 4);
+  int64_t rows, cols;
+  rowsOf(spec.type, rows, cols);
+  for (int64_t i = 0; i < rows * cols; ++i) {
+    uint64_t block = static_cast<uint64_t>(i / cols * cols + i % cols / 128);
+    if (stream.bits(2 * far + block) % 16 == 0)
+      encodeElement(dtype, data, i, 0.0f);
+    uint64_t draw = stream.bits(far + 1 + static_cast<uint64_t>(i));
+    if (draw % 256 == 0)
+      encodeElement(dtype, data, i, values[(draw >> 32) % kinds]);
+  }
 }

@@ -61,6 +61,13 @@ void fillRandom(const RandomStream &stream, const RandomSpec &spec,
                 const Routing &routing, const std::string &name, void *data,
                 int threads);
 
+/// Replaces some of normal data of type F32 or BF16, and leaves other data as
+/// it is: blocks of 128 by zeros, elements by denormals, -0 and extreme
+/// magnitudes, and in a third of all tensors by NaN and infinities, which in
+/// every tensor would soon be all there is.
+void addSpecials(const RandomStream &stream, const RandomSpec &spec,
+                 void *data);
+
 /// Calls `body(begin, end)` on parts of [0, count) in `threads` threads.
 template <typename Body>
 void parallelFor(int64_t count, int threads, Body body) {

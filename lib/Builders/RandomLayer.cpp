@@ -1,0 +1,365 @@
+//===- RandomLayer.cpp - one layer of a random program --------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "RandomLayer.h"
+#include "Types.h"
+
+#include "mlir/Dialect/MLProgram/IR/MLProgram.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace mlir::te;
+
+RandomLayer::RandomLayer(OpenStep &step, Choices &choices, StringRef name,
+                         const LayerConfig &config, const RandomLayer *owner)
+    : config(config), name(name), step(step), choices(choices), owner(owner),
+      layer(step.b, this->config) {
+  nameLinear(fc1, "fc1 x w1 dh");
+  nameLinear(fc2, "fc2 act w2 dy");
+  if (!config.recipe->weight)
+    return;
+  casts = choices.pick({WeightCasts::InLoop, WeightCasts::InLoop,
+                        WeightCasts::InFront, WeightCasts::Mixed,
+                        WeightCasts::Cached, WeightCasts::Shared});
+  // Casts are shared by readers that want the same of them.
+  bool sharesCasts = owner && owner->config.recipe == config.recipe &&
+                     owner->config.direction == config.direction &&
+                     !config.recipe->delayed;
+  if (casts == WeightCasts::Shared && !sharesCasts)
+    casts = WeightCasts::InLoop;
+}
+
+/// `fields` are the names of the linear layer, its input, weights and gradient.
+void RandomLayer::nameLinear(GroupedLinear &linear, StringRef fields) {
+  SmallVector<StringRef> parts;
+  fields.split(parts, ' ');
+  StringRef *of[] = {&linear.name, &linear.inputName, &linear.weightName,
+                        &linear.gradientName};
+  for (auto [field, part] : llvm::zip_equal(of, parts))
+    *field = names.emplace_back(name + "." + part.str());
+}
+
+RankedTensorType RandomLayer::weightType(const GroupedLinear &linear,
+                                         Type element) {
+  if (&linear == &fc1)
+    return RankedTensorType::get({2 * config.ffn, config.hidden}, element);
+  return RankedTensorType::get({config.hidden, config.ffn}, element);
+}
+
+//===----------------------------------------------------------------------===//
+// Arguments
+//===----------------------------------------------------------------------===//
+
+SmallVector<NamedAttribute> RandomLayer::member(StringRef group, int64_t index,
+                                                int64_t count,
+                                                Grouping grouping) {
+  bool isLast = index + 1 == count;
+  if (grouping == Grouping::None ||
+      (grouping == Grouping::OneMissing && isLast))
+    return {};
+  return {
+      step.b.getNamedAttr(TEDialect::kGroupAttr, step.b.getStringAttr(group)),
+      step.b.getNamedAttr(TEDialect::kMemberAttr,
+                          step.b.getI64IntegerAttr(index))};
+}
+
+void RandomLayer::addWeights(GroupedLinear &linear) {
+  if (owner) {
+    linear.weights = &linear == &fc1 ? owner->fc1.weights : owner->fc2.weights;
+    return;
+  }
+  RankedTensorType type = weightType(linear, step.b.getBF16Type());
+  double deviation = 1 / std::sqrt(double(type.getDimSize(1)));
+  Grouping grouping =
+      choices.pick({Grouping::InOrder, Grouping::InOrder, Grouping::InOrder,
+                    Grouping::OutOfOrder, Grouping::OneDiffers,
+                    Grouping::OneMissing, Grouping::None});
+  linear.weights.resize(config.localExperts);
+  for (int64_t e :
+       choices.order(config.localExperts, grouping == Grouping::OutOfOrder)) {
+    bool differs =
+        grouping == Grouping::OneDiffers && e + 1 == config.localExperts;
+    SmallVector<NamedAttribute> attributes =
+        member(linear.weightName, e, config.localExperts, grouping);
+    attributes.push_back(
+        step.init(InitKind::Normal,
+                  step.b.getF64FloatAttr(differs ? 2 * deviation : deviation)));
+    attributes.push_back(
+        step.b.getNamedAttr(TEDialect::kParameterAttr, step.b.getUnitAttr()));
+    linear.weights[e] =
+        step.addArgument(linear.weightName + "." + Twine(e), type, attributes);
+  }
+}
+
+void RandomLayer::addStates(Slot &slot) {
+  auto add = [&](int64_t e, StringRef part, ArrayRef<int64_t> shape,
+                 InitKind kind) {
+    std::string stateName = (slot.name + "." + Twine(e) + part).str();
+    SmallVector<NamedAttribute> attributes = member(
+        (slot.name + part).str(), e, config.localExperts, Grouping::InOrder);
+    attributes.push_back(step.init(kind));
+    attributes.push_back(step.b.getNamedAttr(TEDialect::kNextAttr,
+                                             step.b.getStringAttr(stateName)));
+    return step.addArgument(stateName,
+                            RankedTensorType::get(shape, step.b.getF32Type()),
+                            attributes);
+  };
+  Value zero = step.zeros(RankedTensorType::get({}, step.b.getF32Type()));
+  slot.state->amax.assign(config.localExperts, zero);
+  for (int64_t e = 0; e < config.localExperts; ++e) {
+    slot.state->scale.push_back(add(e, ".scale", {}, InitKind::One));
+    slot.history.push_back(
+        add(e, ".history", {config.amaxHistory}, InitKind::Zero));
+  }
+}
+
+void RandomLayer::prepare(ModuleOp module) {
+  if (config.recipe->delayed) {
+    forwardSlots = {{fc1.inputName, &fc1.inputState, {}},
+                    {fc1.weightName, &fc1.weightState, {}},
+                    {fc2.inputName, &fc2.inputState, {}},
+                    {fc2.weightName, &fc2.weightState, {}}};
+    // A layer that shares weights has states of its own for them.
+    if (owner)
+      for (Slot &slot : forwardSlots)
+        slot.name = names.emplace_back(name + ".own." + slot.name.str());
+    if (config.isTraining())
+      backwardSlots = {{fc2.gradientName, &fc2.gradientState, {}},
+                       {fc1.gradientName, &fc1.gradientState, {}}};
+  }
+  for (GroupedLinear *linear : {&fc1, &fc2})
+    addWeights(*linear);
+  for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))
+    addStates(slot);
+  for (GroupedLinear *linear : {&fc1, &fc2}) {
+    castInFront(*linear, module);
+    if (config.isTraining())
+      linear->weightGradients.assign(
+          config.localExperts,
+          step.zeros(weightType(*linear, step.b.getF32Type())));
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Casts of weights
+//===----------------------------------------------------------------------===//
+
+void RandomLayer::castInFront(GroupedLinear &linear, ModuleOp module) {
+  if (casts == WeightCasts::InLoop)
+    return;
+  if (casts == WeightCasts::Shared) {
+    // Of the owner's casts those in front of the loop are there by now.
+    const GroupedLinear &other = &linear == &fc1 ? owner->fc1 : owner->fc2;
+    if (owner->casts == WeightCasts::InFront ||
+        owner->casts == WeightCasts::Cached)
+      linear.castWeights = other.castWeights;
+    else
+      casts = WeightCasts::InLoop;
+    return;
+  }
+  linear.castWeights.resize(config.localExperts);
+  bool shuffled = choices.chance(30);
+  for (int64_t e : choices.order(config.localExperts, shuffled)) {
+    if (isCastInLoop(e))
+      continue;
+    if (casts == WeightCasts::Cached)
+      castCached(linear, e, module);
+    else
+      linear.castWeights[e] = layer.buildWeightCast(linear, e);
+  }
+}
+
+/// Casts into workspaces that outlive the step.
+void RandomLayer::castCached(GroupedLinear &linear, int64_t expert,
+                             ModuleOp module) {
+  static constexpr StringLiteral parts[] = {".values", ".scales", ".values_t",
+                                            ".scales_t"};
+  SmallVector<Type> types =
+      layer.getWeightCastTypes(typeOf(linear.weights[expert]));
+  SmallVector<Value> outs;
+  SmallVector<FlatSymbolRefAttr> symbols;
+  for (auto [part, type] : llvm::zip(parts, types)) {
+    OpBuilder outer = OpBuilder::atBlockBegin(module.getBody());
+    std::string group = (name + "." + linear.weightName + part).str();
+    auto global = ml_program::GlobalOp::create(
+        outer, step.loc(group), group + "." + std::to_string(expert), type,
+        /*is_mutable=*/true, /*value=*/Attribute(),
+        outer.getStringAttr("private"));
+    for (NamedAttribute attribute :
+         member(group, expert, config.localExperts, Grouping::InOrder))
+      global->setAttr(attribute.getName(), attribute.getValue());
+    symbols.push_back(FlatSymbolRefAttr::get(global.getSymNameAttr()));
+    outs.push_back(ml_program::GlobalLoadOp::create(step.b, step.loc(group),
+                                                    type, symbols.back()));
+  }
+  Quantized cast = layer.buildWeightCast(linear, expert, outs);
+  Value results[] = {cast.values, cast.scales, cast.valuesT, cast.scalesT};
+  for (auto [symbol, value] : llvm::zip(symbols, results))
+    ml_program::GlobalStoreOp::create(step.b, step.loc(symbol.getValue()),
+                                      symbol, value);
+  linear.castWeights[expert] = cast;
+}
+
+void RandomLayer::castInLoop(GroupedLinear &linear) {
+  linear.castWeights.resize(config.localExperts);
+  for (int64_t e = 0; e < config.localExperts; ++e)
+    if (isCastInLoop(e))
+      linear.castWeights[e] = layer.buildWeightCast(linear, e);
+}
+
+//===----------------------------------------------------------------------===//
+// A micro-batch
+//===----------------------------------------------------------------------===//
+
+void RandomLayer::enterLoop() {
+  for (GroupedLinear *linear : {&fc1, &fc2})
+    for (Value &gradient : linear->weightGradients)
+      step.carry(gradient);
+  for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots)) {
+    bool isWeight =
+        slot.state == &fc1.weightState || slot.state == &fc2.weightState;
+    for (auto [e, amax] : llvm::enumerate(slot.state->amax))
+      if (!isWeight || isCastInLoop(e))
+        step.carry(amax);
+  }
+}
+
+Value RandomLayer::buildForward(Value input) {
+  RankedTensorType slots =
+      RankedTensorType::get({config.tokens, config.topK}, step.b.getI32Type());
+  Value indices = step.addMicrobatchArgument(
+      name + ".indices", slots,
+      step.init(InitKind::Routing, {}, config.getRoutedExperts()));
+  Value probs = step.addMicrobatchArgument(name + ".probs",
+                                           slots.clone(step.b.getF32Type()),
+                                           step.init(InitKind::Probs));
+  for (GroupedLinear *linear : {&fc1, &fc2})
+    castInLoop(*linear);
+  Value out = layer.buildForward(fc1, fc2, input, indices, probs, saved);
+  readRows(saved);
+  for (GroupedLinear *linear : {&fc1, &fc2})
+    if (config.recipe->weight)
+      readWeightCast(*linear);
+  return out;
+}
+
+Value RandomLayer::buildBackward(Value gradient) {
+  ExpertRows gradients = layer.buildBackward(fc1, fc2, gradient, saved);
+  step.addMicrobatchResult(name + ".grad_probs", gradients.probs);
+  return gradients.rows;
+}
+
+Value RandomLayer::dequantize(const Twine &where, Value values, Value scales,
+                              Value offsets) {
+  return DequantizeOp::create(step.b, step.loc(where),
+                              typeOf(values).clone(step.b.getBF16Type()),
+                              values, scales, offsets);
+}
+
+void RandomLayer::readRows(const LayerBuilder::Saved &saved) {
+  if (choices.chance(15))
+    step.addMicrobatchResult(name + ".row_map", saved.routing.rowMap);
+  if (choices.chance(15)) {
+    int64_t alignment = choices.pick({1, 16, 128});
+    step.addMicrobatchResult(
+        name + ".offsets", layer.buildOffsets(saved.routing.counts, alignment));
+  }
+  // Rows that nothing is routed to hold nothing, so rows are returned as the
+  // sums of each token.
+  if (choices.chance(20)) {
+    ExpertRows sums =
+        layer.buildReturn(saved.routing, {saved.hidden, saved.probs});
+    step.addMicrobatchResult(name + ".hidden", sums.rows);
+    step.addMicrobatchResult(name + ".sent_probs", sums.probs);
+  }
+  if (config.recipe->isFP8() && choices.chance(25)) {
+    GroupedLinear &linear = choices.chance(50) ? fc1 : fc2;
+    Value offsets =
+        layer.buildOffsets(saved.routing.counts, config.recipe->alignment);
+    Value rows = dequantize(name + ".reread", linear.input.values,
+                            linear.input.scales, offsets);
+    step.addMicrobatchResult(
+        name + ".reread",
+        layer.buildReturn(saved.routing, {rows, Value()}).rows);
+  }
+}
+
+void RandomLayer::readWeightCast(GroupedLinear &linear) {
+  int64_t expert = choices.range(0, config.localExperts - 1);
+  const Quantized &cast = linear.castWeights[expert];
+  std::string prefix =
+      (name + ".read." + linear.weightName + "." + Twine(expert)).str();
+  bool columnwise = cast.valuesT && choices.chance(50);
+  Value values = columnwise ? cast.valuesT : cast.values;
+  Value scales = columnwise ? cast.scalesT : cast.scales;
+  if (choices.chance(20))
+    step.addMicrobatchResult(prefix,
+                             dequantize(prefix, values, scales, Value()));
+  if (choices.chance(15))
+    step.addMicrobatchResult(prefix + ".values", values);
+  if (!choices.chance(25))
+    return;
+  ScalesAttr encoding = getScalesEncoding(scales.getType());
+  // What lies between rows that are ready for products is not defined, so
+  // blocks are returned compact.
+  if (!encoding.isTensor())
+    scales = ConvertScalesOp::create(
+        step.b, step.loc(prefix),
+        getScalesType(encoding.withLayout(ScaleLayout::Compact), typeOf(values),
+                      typeOf(scales).getElementType()),
+        scales, typeOf(values).getShape());
+  step.addMicrobatchResult(prefix + ".scales", scales);
+}
+
+//===----------------------------------------------------------------------===//
+// Behind the loop
+//===----------------------------------------------------------------------===//
+
+void RandomLayer::updateScales(MutableArrayRef<Slot> slots,
+                               const CastScheme &scheme) {
+  SmallVector<Value> amax, history, scale;
+  for (Slot &slot : slots) {
+    llvm::append_range(amax, slot.state->amax);
+    llvm::append_range(history, slot.history);
+    llvm::append_range(scale, slot.state->scale);
+  }
+  if (slots.empty())
+    return;
+  auto update = UpdateScalesOp::create(
+      step.b, step.loc("update_scales"), ValueRange(history).getTypes(),
+      ValueRange(scale).getTypes(), amax, history, scale,
+      llvm::APFloat(float(scheme.getMax())), config.margin,
+      config.amaxAlgorithm);
+  size_t next = 0;
+  for (Slot &slot : slots)
+    for (int64_t e = 0; e < config.localExperts; ++e, ++next)
+      for (auto [part, value] :
+           {std::pair<StringRef, Value>{".scale", update.getScaleOut()[next]},
+            {".history", update.getHistoryOut()[next]}})
+        step.addResult(slot.name + "." + Twine(e) + part, value,
+                       member((slot.name + part).str(), e, config.localExperts,
+                              Grouping::InOrder));
+}
+
+void RandomLayer::leaveLoop() {
+  for (GroupedLinear *linear : {&fc1, &fc2}) {
+    if (linear->weightGradients.empty())
+      continue;
+    Grouping grouping = choices.pick({Grouping::InOrder, Grouping::InOrder,
+                                      Grouping::OutOfOrder,
+                                      Grouping::OneMissing, Grouping::None});
+    std::string group = (name + ".grad." + linear->weightName).str();
+    for (int64_t e :
+         choices.order(config.localExperts, grouping == Grouping::OutOfOrder))
+      step.addResult(group + "." + Twine(e), linear->weightGradients[e],
+                     member(group, e, config.localExperts, grouping));
+  }
+  if (!config.recipe->delayed)
+    return;
+  updateScales(forwardSlots, *config.recipe->activation);
+  updateScales(backwardSlots, *config.recipe->gradient);
+}
