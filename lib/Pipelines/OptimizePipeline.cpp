@@ -38,10 +38,10 @@ void te::buildOptimizePipeline(OpPassManager &pm) {
   // rewrites above left behind (iteration arguments, views).
   functions.addPass(createTrimUsagesPass());
   // Behind the groups, because a cast of one member cannot be fused, behind
-  // padding, which then stands no longer between a cast and what moves its rows,
-  // and behind what trims, so that nothing dead counts as a reader, and no
-  // direction is written that nobody reads. Each looks for another op that makes
-  // the input of a cast: their order is of no consequence.
+  // padding, which then stands no longer between a cast and what moves its
+  // rows, and behind what trims, so that nothing dead counts as a reader, and
+  // no direction is written that nobody reads. Each looks for another op that
+  // makes the input of a cast: their order is of no consequence.
   functions.addPass(createFuseActivationQuantizePass());
   functions.addPass(createFuseRequantizePass());
   functions.addPass(createFusePermuteQuantizePass());
