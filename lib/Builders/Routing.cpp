@@ -123,7 +123,8 @@ LayerBuilder::buildRouting(Value tokens, Value indices, Value probs) {
   auto permute =
       PermuteOp::create(b, loc("permute"), permuted, permutedScales,
                         RankedTensorType::get({capacity}, b.getF32Type()), rows,
-                        scales, probs, routing.rowMap);
+                        scales, probs, routing.rowMap, /*counts=*/Value(),
+                        /*offsets=*/Value());
   rows = permute.getOutput();
   if (casts) {
     // What permute returns is ready for products again, and the grouped layer
@@ -145,7 +146,8 @@ Value LayerBuilder::buildRouteGradient(const Routing &routing, Value rows) {
                                 config.getReceivedTokens())[0];
   rows = PermuteOp::create(b, loc("permute dy"),
                            withRows(rows, config.getDenseCapacity()), Type(),
-                           Type(), rows, Value(), Value(), routing.rowMap)
+                           Type(), rows, Value(), Value(), routing.rowMap,
+                           /*counts=*/Value(), /*offsets=*/Value())
              .getOutput();
   return buildPad({rows, Value()}, routing.counts).rows;
 }

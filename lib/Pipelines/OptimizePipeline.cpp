@@ -29,13 +29,22 @@ void te::buildOptimizePipeline(OpPassManager &pm) {
   functions.addPass(createHoistSwizzlesPass());
   // A group is known by the offsets that its members share.
   functions.addPass(createShareOffsetsPass());
+  // Behind the layouts, so that scales go from te.permute to te.dequantize as
+  // they are, and behind the shared offsets, whose readers it counts. In front
+  // of the groups, which then form on the offsets that the map itself gives.
+  functions.addPass(createFusePermutePadPass());
   functions.addPass(createGroupGemmsPass());
   // Once all readers are in their final form: what nobody reads, and what the
   // rewrites above left behind (iteration arguments, views).
   functions.addPass(createTrimUsagesPass());
-  // Behind the groups, because a cast of one member cannot be fused, and behind
-  // what trims, so that nothing dead counts as a reader of the activation.
+  // Behind the groups, because a cast of one member cannot be fused, behind
+  // padding, which then stands no longer between a cast and what moves its
+  // rows, and behind what trims, so that nothing dead counts as a reader, and
+  // no direction is written that nobody reads. Each looks for another op that
+  // makes the input of a cast: their order is of no consequence.
   functions.addPass(createFuseActivationQuantizePass());
+  functions.addPass(createFuseRequantizePass());
+  functions.addPass(createFusePermuteQuantizePass());
   functions.addPass(createCanonicalizerPass());
   functions.addPass(createCSEPass());
 }

@@ -145,6 +145,9 @@ TEST(Arguments, Casts) {
   Tensor amax = floats({2}, {0, 0}), noop = floats({}, {0});
   PROBE(quantize, x, kNone, amax, noop, offsets, q, s, qt, st, amax, -1, 1, 0);
   PROBE(dequantize, q, s, offsets, x);
+  Tensor from = q, fromScales = s;
+  PROBE(requantize, from, fromScales, kNone, amax, offsets, q, s, qt, st, amax,
+        TE_RT_BF16, 1, 0);
   Tensor w = normal(TE_RT_F32, {2, 130, 20}, 1), wq(TE_RT_F8E5M2, {2, 130, 20});
   Tensor ws(TE_RT_F32, {2, 2, 4}), scale = floats({2}, {1, 2});
   ws.scales(TE_RT_GEMM_READY, 128, 128);
@@ -187,7 +190,14 @@ TEST(Arguments, Routing) {
   Tensor s = normal(TE_RT_F32, {4, 2}, 5), ready(TE_RT_F32, {2, 8});
   s.scales(TE_RT_COMPACT, 1, 128);
   ready.scales(TE_RT_GEMM_READY, 1, 128);
-  PROBE(permute, x, s, probs, map, rows, ready, moved);
+  PROBE(permute, x, s, probs, map, kNone, kNone, rows, ready, moved);
+  PROBE(permute, x, s, probs, map, counts, offsets, rows, ready, moved);
+  Tensor q(TE_RT_F8E4M3, {8, 200}), qt(TE_RT_F8E4M3, {200, 8});
+  Tensor qs(TE_RT_F32, {2, 8}), qts(TE_RT_F32, {3, 200});
+  qs.scales(TE_RT_GEMM_READY, 1, 128);
+  qts.scales(TE_RT_GEMM_READY, 1, 128, 3);
+  PROBE(permute_quantize, x, probs, map, kNone, kNone, offsets, counts, q, qs,
+        qt, qts, kNone, moved, 0, 0);
   PROBE(unpermute, rows, moved, map, x, probs);
   PROBE(pad, rows, moved, offsets, padded, wide, wideProbs);
   PROBE(unpad, wide, wideProbs, padded, offsets, rows, moved);

@@ -53,7 +53,7 @@ Builder layer() {
   b.addCall(steps, "fill", {{back}}, {}, {0.0});
   b.addCall(steps, "routing_map", {{indices}, {rowMap}, {counts}, {offsets}},
             {4, int64_t(C)});
-  b.addCall(steps, "permute", {{x}, {}, {}, {rowMap}, {rows}, {}, {}});
+  b.addCall(steps, "permute", {{x}, {}, {}, {rowMap}, {}, {}, {rows}, {}, {}});
   LoopT &loop = b.addLoop(steps, 2);
   b.addCall(loop.body, "quantize",
             {{rows}, {}, {}, {}, {offsets}, {values}, {scales}, {}, {}, {}},

@@ -79,8 +79,8 @@ TEST(Permute, MovesRowsScalesAndProbs) {
   s.scales(TE_RT_COMPACT, 1, 128);
   outS.scales(TE_RT_GEMM_READY, 1, 128);
   Tensor before = out;
-  EXPECT_OK(context, te_rt_permute(context.get(), x, s, probs, map, out, outS,
-                                   outProbs));
+  EXPECT_OK(context, te_rt_permute(context.get(), x, s, probs, map, nullptr,
+                                   nullptr, out, outS, outProbs));
   const int64_t source[5] = {1, 3, 4, -1, 0}; // pair of each row
   for (int64_t row = 0; row < 5; ++row)
     for (int64_t j = 0; j < 300; ++j) {
@@ -95,15 +95,91 @@ TEST(Permute, MovesRowsScalesAndProbs) {
     }
   map.set(0, 0);
   EXPECT_FAILS(context,
-               te_rt_permute(context.get(), x, nullptr, nullptr, map, out,
-                             nullptr, nullptr),
+               te_rt_permute(context.get(), x, nullptr, nullptr, map, nullptr,
+                             nullptr, out, nullptr, nullptr),
                TE_RT_INVALID_ARGUMENT, "row_map[1]: found 0 again");
   map.set(0, 5);
   EXPECT_FAILS(context,
-               te_rt_permute(context.get(), x, nullptr, nullptr, map, out,
-                             nullptr, nullptr),
+               te_rt_permute(context.get(), x, nullptr, nullptr, map, nullptr,
+                             nullptr, out, nullptr, nullptr),
                TE_RT_INVALID_ARGUMENT,
                "row_map[0]: found 5, wanted -1 or a row below 5");
+}
+
+TEST(Permute, PadsHoldZero) {
+  Context context = makeContext();
+  // Groups of 2, 0 and 3 rows, at 0, 4 and 8: rows 4 to 7 belong to a group
+  // without tokens, rows 12 and 13 to none.
+  Tensor map = integers({3, 2}, {8, 0, -1, 1, 10, 9});
+  Tensor counts = integers({3}, {2, 0, 3}), offsets = offsetsOf({0, 4, 8, 12});
+  const int64_t source[14] = {1,  3, -1, -1, -1, -1, -1,
+                              -1, 0, 5,  4,  -1, -2, -2}; // pair, -1 zero
+  for (te_rt_scale_layout layout : {TE_RT_COMPACT, TE_RT_GEMM_READY}) {
+    bool ready = layout == TE_RT_GEMM_READY;
+    Tensor x = normal(TE_RT_F8E4M3, {3, 300}, 1), out(TE_RT_F8E4M3, {14, 300});
+    Tensor s = normal(TE_RT_F32, {3, 3}, 2);
+    Tensor outS(TE_RT_F32, ready ? std::vector<int64_t>{3, 16}
+                                 : std::vector<int64_t>{14, 3});
+    Tensor probs = normal(TE_RT_F32, {3, 2}, 3), outProbs(TE_RT_F32, {14});
+    s.scales(TE_RT_COMPACT, 1, 128);
+    outS.scales(layout, 1, 128);
+    Tensor before = out, beforeS = outS, beforeProbs = outProbs;
+    EXPECT_OK(context, te_rt_permute(context.get(), x, s, probs, map, counts,
+                                     offsets, out, outS, outProbs));
+    for (int64_t row = 0; row < 14; ++row) {
+      int64_t pair = source[row];
+      for (int64_t j = 0; j < 300; ++j)
+        EXPECT_EQ(out.bytes[row * 300 + j],
+                  pair >= 0    ? x.bytes[pair / 2 * 300 + j]
+                  : pair == -1 ? 0
+                               : before.bytes[row * 300 + j]);
+      for (int64_t j = 0; j < 3; ++j) {
+        int64_t at = ready ? j * 16 + row : row * 3 + j;
+        float wanted = pair >= 0 ? s.get(pair / 2 * 3 + j) : 0.0f;
+        if (pair == -2)
+          EXPECT_TRUE(std::equal(&outS.bytes[at * 4], &outS.bytes[at * 4] + 4,
+                                 &beforeS.bytes[at * 4]));
+        else
+          EXPECT_EQ(outS.get(at), wanted);
+      }
+      if (pair == -2)
+        EXPECT_EQ(outProbs.bytes[row * 4], beforeProbs.bytes[row * 4]);
+      else
+        EXPECT_EQ(outProbs.get(row), pair < 0 ? 0.0f : probs.get(pair));
+    }
+  }
+}
+
+TEST(Permute, RefusesPadsOutsideOfGroups) {
+  Context context = makeContext();
+  Tensor map = integers({1, 1}, {0}), x = normal(TE_RT_BF16, {1, 8}, 1);
+  Tensor counts = integers({2}, {1, 0}), offsets = offsetsOf({0, 4, 8});
+  Tensor out(TE_RT_BF16, {8, 8});
+  auto run = [&](const te_rt_tensor *counts, const te_rt_tensor *offsets) {
+    return te_rt_permute(context.get(), x, nullptr, nullptr, map, counts,
+                         offsets, out, nullptr, nullptr);
+  };
+  EXPECT_OK(context, run(counts, offsets));
+  EXPECT_FAILS(context, run(counts, nullptr), TE_RT_INVALID_ARGUMENT,
+               "offsets: found no tensor, wanted one, as there is counts");
+  EXPECT_FAILS(context, run(nullptr, offsets), TE_RT_INVALID_ARGUMENT,
+               "counts: found no tensor, wanted one, as there is offsets");
+  EXPECT_FAILS(context, run(integers({3}, {1, 0, 0}), offsets),
+               TE_RT_INVALID_ARGUMENT, "counts: found shape [3], wanted [2]");
+  EXPECT_FAILS(context, run(integers({2}, {5, 0}), offsets),
+               TE_RT_INVALID_ARGUMENT,
+               "counts[0]: found 5, wanted 0 to the 4 rows of its group");
+  EXPECT_FAILS(context, run(integers({2}, {1, -1}), offsets),
+               TE_RT_INVALID_ARGUMENT,
+               "counts[1]: found -1, wanted 0 to the 4 rows of its group");
+  EXPECT_FAILS(context, run(counts, offsetsOf({0, 4, 9})),
+               TE_RT_INVALID_ARGUMENT,
+               "offsets[1], [2]: found 4, 9, wanted ascending values from 0 to "
+               "8");
+  EXPECT_FAILS(context, run(counts, offsetsOf({0, 4, 3})),
+               TE_RT_INVALID_ARGUMENT,
+               "offsets[1], [2]: found 4, 3, wanted ascending values from 0 to "
+               "8");
 }
 
 TEST(Unpermute, AddsFromTheHighestRowDown) {
@@ -135,7 +211,7 @@ TEST(Permute, UnpermuteOfOneSlotIsTheInverse) {
   Tensor x = normal(TE_RT_BF16, {tokens, 40}, 4), moved(TE_RT_BF16, {200, 40});
   Tensor back(TE_RT_BF16, {tokens, 40});
   EXPECT_OK(context, te_rt_permute(context.get(), x, nullptr, nullptr, map,
-                                   moved, nullptr, nullptr));
+                                   nullptr, nullptr, moved, nullptr, nullptr));
   EXPECT_OK(context,
             te_rt_unpermute(context.get(), moved, nullptr, map, back, nullptr));
   EXPECT_EQ(back.bytes, x.bytes);

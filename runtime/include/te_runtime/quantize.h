@@ -79,6 +79,25 @@ te_rt_status te_rt_dequantize(te_rt_context *context,
                               const te_rt_tensor *offsets,
                               const te_rt_tensor *output);
 
+/* What quantize gives for what dequantize gives of `input`, bit for bit, in one
+ * launch: FP8 rows cast to other blocks.
+ *
+ *   input         in   FP8 [M, K], ragged [C, K] with offsets
+ *   input_scales  in   as its descriptor says
+ *   via           the type of what dequantize would give, a te_rt_dtype:
+ *                 TE_RT_BF16 or TE_RT_F32
+ *
+ * and, as of quantize, scale, amax, offsets, values, scales, values_t, scales_t,
+ * amax_out, pow2_scales, epsilon. No output may be in the memory of input. */
+te_rt_status te_rt_requantize(
+    te_rt_context *context, const te_rt_tensor *input,
+    const te_rt_tensor *input_scales, const te_rt_tensor *scale,
+    const te_rt_tensor *amax, const te_rt_tensor *offsets,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    const te_rt_tensor *amax_out, int64_t via, int64_t pow2_scales,
+    double epsilon);
+
 /* Delayed scaling, once per step and direction, all slots at once
  * (te-semantics 1.1). Element i of each list belongs to slot (or packed group of
  * slots) i:

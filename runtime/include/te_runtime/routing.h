@@ -50,12 +50,17 @@ te_rt_status te_rt_to_host(te_rt_context *context, const te_rt_tensor *offsets,
                            const te_rt_tensor *output);
 
 /* output[row_map[t, j]] = input[t] for each routed (t, j); scales and probs
- * travel along. Other rows of the outputs are left alone.
+ * travel along. With counts and offsets, rows offsets[e] + counts[e] to
+ * offsets[e+1] - 1 of the outputs become zero (of out_scales all bytes); row_map
+ * names none of them. Other rows of the outputs are left alone.
  *
  *   input       in   [T, H], any type
  *   scales      opt  scales of input with blocks one row high
  *   probs       opt  F32 [T, k]
  *   row_map     in   I32 [T, k]
+ *   counts      opt  I32 [E], with offsets: 0 <= counts[e] <= offsets[e+1] -
+ *                    offsets[e]
+ *   offsets     opt  I32 [E+1], with counts: ascending from 0 to at most C
  *   output      out  [C, H]
  *   out_scales  opt  scales of output; its layout may differ from that of scales
  *   out_probs   opt  F32 [C]: out_probs[row_map[t, j]] = probs[t, j] */
@@ -63,9 +68,36 @@ te_rt_status te_rt_permute(te_rt_context *context, const te_rt_tensor *input,
                            const te_rt_tensor *scales,
                            const te_rt_tensor *probs,
                            const te_rt_tensor *row_map,
+                           const te_rt_tensor *counts,
+                           const te_rt_tensor *offsets,
                            const te_rt_tensor *output,
                            const te_rt_tensor *out_scales,
                            const te_rt_tensor *out_probs);
+
+/* What quantize gives for the rows that permute gives, bit for bit, in one launch:
+ * tokens go to the rows of their experts in FP8. C is what values (values_t) has
+ * rows (columns) for.
+ *
+ *   input      in   [T, H] BF16 or F32
+ *   probs      opt  F32 [T, k]
+ *   row_map    in   I32 [T, k]
+ *   offsets    in   I32 [E+1]: the groups of quantize
+ *   counts     opt  I32 [E]: as of permute, rows (and out_probs) of group e from
+ *                   offsets[e] + counts[e] on are zero. Absent: rows that nothing
+ *                   is routed to hold nothing
+ *   out_probs  opt  F32 [C]
+ *
+ * and, as of quantize, scale, amax, values, scales, values_t, scales_t, amax_out,
+ * pow2_scales, epsilon. */
+te_rt_status te_rt_permute_quantize(
+    te_rt_context *context, const te_rt_tensor *input,
+    const te_rt_tensor *probs, const te_rt_tensor *row_map,
+    const te_rt_tensor *scale, const te_rt_tensor *amax,
+    const te_rt_tensor *offsets, const te_rt_tensor *counts,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    const te_rt_tensor *amax_out, const te_rt_tensor *out_probs,
+    int64_t pow2_scales, double epsilon);
 
 /* output[t] = sum over the routed slots of t of input[row_map[t, j]], added in
  * F32 in descending order of row, rounded once. A token without a slot gets 0.

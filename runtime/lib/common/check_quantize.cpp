@@ -170,6 +170,29 @@ te_rt_status check::dequantize(te_rt_context *context,
 }
 
 te_rt_status
+check::requantize(te_rt_context *context, const te_rt_tensor *input,
+                  const te_rt_tensor *input_scales, const te_rt_tensor *scale,
+                  const te_rt_tensor *amax, const te_rt_tensor *offsets,
+                  const te_rt_tensor *values, const te_rt_tensor *scales,
+                  const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+                  const te_rt_tensor *amax_out, int64_t via,
+                  int64_t pow2_scales, double epsilon) {
+  Checker check(context);
+  Arg in = check.required("input", input).type(kFp8).rank(2, 2);
+  Matrix m = matrixOf(check, in, offsets);
+  check.scales(check.required("input_scales", input_scales), m.rows, m.cols,
+               m.members, Ragged::Rows, m.groups);
+  check.attribute("via", via, TE_RT_F32, TE_RT_BF16);
+  if (!check.ok())
+    return check.status();
+  te_rt_tensor rows = *input;
+  rows.dtype = static_cast<te_rt_dtype>(via);
+  return check::quantize(context, &rows, scale, amax, /*noop=*/nullptr, offsets,
+                         values, scales, values_t, scales_t, amax_out,
+                         /*member=*/-1, pow2_scales, epsilon);
+}
+
+te_rt_status
 check::update_scales(te_rt_context *context, te_rt_tensor_list amax,
                      te_rt_tensor_list history, te_rt_tensor_list scale,
                      te_rt_tensor_list history_out, te_rt_tensor_list scale_out,

@@ -64,7 +64,8 @@ te_rt_status check::to_host(te_rt_context *context, const te_rt_tensor *offsets,
 te_rt_status
 check::permute(te_rt_context *context, const te_rt_tensor *input,
                const te_rt_tensor *scales, const te_rt_tensor *probs,
-               const te_rt_tensor *row_map, const te_rt_tensor *output,
+               const te_rt_tensor *row_map, const te_rt_tensor *counts,
+               const te_rt_tensor *offsets, const te_rt_tensor *output,
                const te_rt_tensor *out_scales, const te_rt_tensor *out_probs) {
   Checker check(context);
   Arg in = check.required("input", input).rank(2, 2);
@@ -98,7 +99,42 @@ check::permute(te_rt_context *context, const te_rt_tensor *input,
   check.pair(given, moved);
   given.type({TE_RT_F32}).shape({map.dim(0), map.dim(1)});
   moved.type({TE_RT_F32}).shape({out.dim(0)});
+
+  int64_t groups = check.offsets("offsets", offsets);
+  Arg numbers = check.optional("counts", counts);
+  check.pair(numbers, check.optional("offsets", offsets));
+  numbers.type({TE_RT_I32}).shape({groups});
   return check.status();
+}
+
+te_rt_status check::permute_quantize(
+    te_rt_context *context, const te_rt_tensor *input,
+    const te_rt_tensor *probs, const te_rt_tensor *row_map,
+    const te_rt_tensor *scale, const te_rt_tensor *amax,
+    const te_rt_tensor *offsets, const te_rt_tensor *counts,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    const te_rt_tensor *amax_out, const te_rt_tensor *out_probs,
+    int64_t pow2_scales, double epsilon) {
+  Checker check(context);
+  Arg in = check.required("input", input).type(kFloats).rank(2, 2);
+  check.required("offsets", offsets);
+  if (!values && !values_t)
+    check.finding("values, values_t", "no tensor", "at least one");
+  check.optional("values", values).rank(2, 2);
+  check.optional("values_t", values_t).rank(2, 2);
+  if (!check.ok())
+    return check.status();
+  te_rt_tensor rows = *input;
+  rows.shape[0] = rowsOfCast(values, values_t, scales_t);
+  rows.data = (values ? values : values_t)->data; // there, even of no tokens
+  if (te_rt_status status = check::permute(
+          context, input, /*scales=*/nullptr, probs, row_map, counts,
+          counts ? offsets : nullptr, &rows, /*out_scales=*/nullptr, out_probs))
+    return status;
+  return check::quantize(context, &rows, scale, amax, /*noop=*/nullptr, offsets,
+                         values, scales, values_t, scales_t, amax_out,
+                         /*member=*/-1, pow2_scales, epsilon);
 }
 
 te_rt_status check::unpermute(te_rt_context *context, const te_rt_tensor *input,

@@ -70,6 +70,19 @@ te_rt_status te_rt_dequantize(te_rt_context *context,
   return TE_RT_CALL(dequantize, context, values, scales, offsets, output);
 }
 
+te_rt_status
+te_rt_requantize(te_rt_context *context, const te_rt_tensor *input,
+                 const te_rt_tensor *input_scales, const te_rt_tensor *scale,
+                 const te_rt_tensor *amax, const te_rt_tensor *offsets,
+                 const te_rt_tensor *values, const te_rt_tensor *scales,
+                 const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+                 const te_rt_tensor *amax_out, int64_t via, int64_t pow2_scales,
+                 double epsilon) {
+  return TE_RT_CALL(requantize, context, input, input_scales, scale, amax,
+                    offsets, values, scales, values_t, scales_t, amax_out, via,
+                    pow2_scales, epsilon);
+}
+
 te_rt_status te_rt_update_scales(te_rt_context *context, te_rt_tensor_list amax,
                                  te_rt_tensor_list history,
                                  te_rt_tensor_list scale,
@@ -132,10 +145,25 @@ te_rt_status te_rt_to_host(te_rt_context *context, const te_rt_tensor *offsets,
 te_rt_status
 te_rt_permute(te_rt_context *context, const te_rt_tensor *input,
               const te_rt_tensor *scales, const te_rt_tensor *probs,
-              const te_rt_tensor *row_map, const te_rt_tensor *output,
+              const te_rt_tensor *row_map, const te_rt_tensor *counts,
+              const te_rt_tensor *offsets, const te_rt_tensor *output,
               const te_rt_tensor *out_scales, const te_rt_tensor *out_probs) {
-  return TE_RT_CALL(permute, context, input, scales, probs, row_map, output,
-                    out_scales, out_probs);
+  return TE_RT_CALL(permute, context, input, scales, probs, row_map, counts,
+                    offsets, output, out_scales, out_probs);
+}
+
+te_rt_status te_rt_permute_quantize(
+    te_rt_context *context, const te_rt_tensor *input,
+    const te_rt_tensor *probs, const te_rt_tensor *row_map,
+    const te_rt_tensor *scale, const te_rt_tensor *amax,
+    const te_rt_tensor *offsets, const te_rt_tensor *counts,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    const te_rt_tensor *amax_out, const te_rt_tensor *out_probs,
+    int64_t pow2_scales, double epsilon) {
+  return TE_RT_CALL(permute_quantize, context, input, probs, row_map, scale,
+                    amax, offsets, counts, values, scales, values_t, scales_t,
+                    amax_out, out_probs, pow2_scales, epsilon);
 }
 
 te_rt_status te_rt_unpermute(te_rt_context *context, const te_rt_tensor *input,

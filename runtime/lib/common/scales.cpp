@@ -68,3 +68,11 @@ bool te_rt::isUntransposed(const te_rt_tensor &scales) {
   return scales.layout == TE_RT_COMPACT && scales.block_cols == 1 &&
          scales.block_rows > 1;
 }
+
+int64_t te_rt::rowsOfCast(const te_rt_tensor *values,
+                          const te_rt_tensor *values_t,
+                          const te_rt_tensor *scales_t) {
+  if (values)
+    return values->shape[0];
+  return values_t->shape[scales_t && isUntransposed(*scales_t) ? 0 : 1];
+}

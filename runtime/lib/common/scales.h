@@ -59,6 +59,11 @@ inline Ragged raggedOf(const te_rt_tensor &scales) {
 /// the input it was made of, not transposed.
 bool isUntransposed(const te_rt_tensor &scales);
 
+/// How many rows a cast has: those of `values`, or those that `values_t` (of
+/// these scales) has transposed or not. One of the two is there.
+int64_t rowsOfCast(const te_rt_tensor *values, const te_rt_tensor *values_t,
+                   const te_rt_tensor *scales_t);
+
 } // namespace te_rt
 
 #endif // TE_RUNTIME_COMMON_SCALES_H

@@ -91,6 +91,14 @@ inline constexpr Parameter multi_cast_transpose[] = {
     real("epsilon")};
 inline constexpr Parameter dequantize[] = {in("values"), in("scales"),
                                            optIn("offsets"), out("output")};
+inline constexpr Parameter requantize[] = {
+    in("input"),        in("input_scales"),
+    optIn("scale"),     optIn("amax"),
+    optIn("offsets"),   optOut("values"),
+    optOut("scales"),   optOut("values_t"),
+    optOut("scales_t"), optOut("amax_out").orInPlaceOf("amax"),
+    integer("via"),     integer("pow2_scales"),
+    real("epsilon")};
 inline constexpr Parameter update_scales[] = {
     ins("amax"),
     ins("history"),
@@ -115,8 +123,18 @@ inline constexpr Parameter compute_offsets[] = {in("counts"), out("offsets"),
                                                 integer("alignment")};
 inline constexpr Parameter to_host[] = {in("offsets"), out("output")};
 inline constexpr Parameter permute[] = {
-    in("input"),   optIn("scales"),      optIn("probs"),     in("row_map"),
+    in("input"),   optIn("scales"),      optIn("probs"),
+    in("row_map"), optIn("counts"),      optIn("offsets"),
     out("output"), optOut("out_scales"), optOut("out_probs")};
+inline constexpr Parameter permute_quantize[] = {
+    in("input"),         optIn("probs"),
+    in("row_map"),       optIn("scale"),
+    optIn("amax"),       in("offsets"),
+    optIn("counts"),     optOut("values"),
+    optOut("scales"),    optOut("values_t"),
+    optOut("scales_t"),  optOut("amax_out").orInPlaceOf("amax"),
+    optOut("out_probs"), integer("pow2_scales"),
+    real("epsilon")};
 inline constexpr Parameter unpermute[] = {in("input"), optIn("probs"),
                                           in("row_map"), out("output"),
                                           optOut("out_probs")};

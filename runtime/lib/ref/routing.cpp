@@ -93,18 +93,50 @@ void moveScales(const T *from, const ScaleGrid &fromGrid, int64_t fromRow,
   for (int64_t j = 0; j < fromGrid.gridCols; ++j)
     to[toGrid.index(toRow, j)] = from[fromGrid.index(fromRow, j)];
 }
+
+/// The rows that alignment adds to each group: `counts[e]` of those that
+/// `offsets` gives group e are in use.
+te_rt_status readPads(te_rt_context *context, const te_rt_tensor *counts,
+                      const te_rt_tensor *offsets, int64_t capacity,
+                      std::vector<Group> &pads) {
+  if (!counts)
+    return TE_RT_OK;
+  if (te_rt_status status =
+          readGroups(context, "offsets", offsets, capacity, -1, pads))
+    return status;
+  for (size_t e = 0; e < pads.size(); ++e) {
+    int32_t used = data<int32_t>(*counts)[e];
+    if (used < 0 || used > pads[e].size())
+      return context->fail(TE_RT_INVALID_ARGUMENT, "counts[", e, "]: found ",
+                           used, ", wanted 0 to the ", pads[e].size(),
+                           " rows of its group");
+    pads[e].begin += used;
+  }
+  return TE_RT_OK;
+}
+
+/// Zeroes the scales of one row.
+void clearScales(const te_rt_tensor &scales, const ScaleGrid &grid,
+                 int64_t row) {
+  int64_t size = elementSize(scales.dtype);
+  for (int64_t j = 0; j < grid.gridCols; ++j)
+    std::memset(data<char>(scales) + grid.index(row, j) * size, 0, size);
+}
 } // namespace
 
-te_rt_status ref::permute(te_rt_context *context, const te_rt_tensor *input,
-                          const te_rt_tensor *scales, const te_rt_tensor *probs,
-                          const te_rt_tensor *row_map,
-                          const te_rt_tensor *output,
-                          const te_rt_tensor *out_scales,
-                          const te_rt_tensor *out_probs) {
+te_rt_status
+ref::permute(te_rt_context *context, const te_rt_tensor *input,
+             const te_rt_tensor *scales, const te_rt_tensor *probs,
+             const te_rt_tensor *row_map, const te_rt_tensor *counts,
+             const te_rt_tensor *offsets, const te_rt_tensor *output,
+             const te_rt_tensor *out_scales, const te_rt_tensor *out_probs) {
   int64_t tokens = input->shape[0], slots = row_map->shape[1];
   int64_t capacity = output->shape[0];
   if (te_rt_status status = checkRows(context, "row_map", *row_map, capacity,
                                       /*once=*/true))
+    return status;
+  std::vector<Group> pads;
+  if (te_rt_status status = readPads(context, counts, offsets, capacity, pads))
     return status;
   int64_t bytes = input->shape[1] * elementSize(input->dtype);
   ScaleGrid from(
@@ -134,6 +166,13 @@ te_rt_status ref::permute(te_rt_context *context, const te_rt_tensor *input,
         data<float>(out_probs)[row] = data<float>(probs)[pair];
     }
   });
+  for (const Group &pad : pads) {
+    std::memset(data<char>(*output) + pad.begin * bytes, 0, pad.size() * bytes);
+    for (int64_t row = pad.begin; scales && row < pad.end; ++row)
+      clearScales(*out_scales, to, row);
+    if (probs)
+      std::fill_n(data<float>(out_probs) + pad.begin, pad.size(), 0.0f);
+  }
   return TE_RT_OK;
 }
 

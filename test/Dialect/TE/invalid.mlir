@@ -207,6 +207,102 @@ func.func @dequantize_d3(%q: tensor<64x512xf8E4M3FN>, %s: tensor<f32, #te.scales
 
 // -----
 
+func.func @requantize_e1(%q: tensor<16x256xf8E4M3FN>, %s: tensor<16x2xf32, #te.scales<1 x 128, compact>>) {
+  // expected-error @+1 {{'te.requantize' op (E1) at least one of the rowwise and columnwise results must be asked for, but got none}}
+  te.requantize %q, %s via bf16 : tensor<16x256xf8E4M3FN>, tensor<16x2xf32, #te.scales<1 x 128, compact>>
+  return
+}
+
+// -----
+
+func.func @requantize_e2(%q: tensor<16x256xf8E4M3FN>, %s: tensor<16x2xf32, #te.scales<1 x 128, compact>>) {
+  // expected-error @+1 {{'te.requantize' op (E2) via must be bf16 or f32, but got 'f16'}}
+  %0:2 = te.requantize %q, %s via f16 : tensor<16x256xf8E4M3FN>, tensor<16x2xf32, #te.scales<1 x 128, compact>> -> tensor<16x256xf8E4M3FN>, tensor<16x2xf32, #te.scales<1 x 128, compact>>
+  return
+}
+
+// -----
+
+func.func @requantize_e3(%q: tensor<16x256xf8E4M3FN>, %s: tensor<1x256xf32, #te.scales<128 x 1, compact>>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{'te.requantize' op (E3) input_scales must have 2 groups, but got 0}}
+  %0:2 = te.requantize %q, %s groups(%o : tensor<3xi32>) via bf16 : tensor<16x256xf8E4M3FN>, tensor<1x256xf32, #te.scales<128 x 1, compact>> -> tensor<16x256xf8E4M3FN>, tensor<16x2xf32, #te.scales<1 x 128, compact>>
+  return
+}
+
+// -----
+
+func.func @requantize_e3_shape(%q: tensor<16x256xf8E4M3FN>, %s: tensor<16x3xf32, #te.scales<1 x 128, compact>>) {
+  // expected-error-re @+1 {{'te.requantize' op (E3) input_scales must be 'tensor<16x2xf32,{{.*}}>', but got 'tensor<16x3xf32,{{.*}}>'}}
+  %0:2 = te.requantize %q, %s via bf16 : tensor<16x256xf8E4M3FN>, tensor<16x3xf32, #te.scales<1 x 128, compact>> -> tensor<16x256xf8E4M3FN>, tensor<16x2xf32, #te.scales<1 x 128, compact>>
+  return
+}
+
+// -----
+
+func.func @requantize_e4(%q: tensor<16x256xf8E4M3FN>, %s: tensor<16x2xf32, #te.scales<1 x 128, compact>>, %a: tensor<f32>) {
+  // expected-error-re @+1 {{'te.requantize' op (E4) a given scale must stand with <tensor> scales, but got 'tensor<16x2xf32,{{.*}}>'}}
+  %0:2 = te.requantize %q, %s scale(%a : tensor<f32>) via bf16 : tensor<16x256xf8E4M3FN>, tensor<16x2xf32, #te.scales<1 x 128, compact>> -> tensor<16x256xf8E4M3FN>, tensor<16x2xf32, #te.scales<1 x 128, compact>>
+  return
+}
+
+// -----
+
+func.func @requantize_e4_groups(%q: tensor<16x256xf8E4M3FN>, %s: tensor<16x2xf32, #te.scales<1 x 128, compact>>, %o: tensor<3xi32, #te.host>) {
+  // expected-error @+1 {{'te.requantize' op (E4) offsets must be a vector of at least two values on the device, but got 'tensor<3xi32, #te.host>'}}
+  %0:2 = te.requantize %q, %s groups(%o : tensor<3xi32, #te.host>) via bf16 : tensor<16x256xf8E4M3FN>, tensor<16x2xf32, #te.scales<1 x 128, compact>> -> tensor<16x256xf8E4M3FN>, tensor<16x2xf32, #te.scales<1 x 128, compact>>
+  return
+}
+
+// -----
+
+func.func @permute_quantize_f1(%x: tensor<8x256xbf16>, %m: tensor<8x2xi32>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{'te.permute_quantize' op (F1) at least one of the rowwise and columnwise results must be asked for, but got none}}
+  te.permute_quantize %x rows(%m : tensor<8x2xi32>) groups(%o : tensor<3xi32>) : tensor<8x256xbf16>
+  return
+}
+
+// -----
+
+func.func @permute_quantize_f2(%x: tensor<8x256xbf16>, %m: tensor<7x2xi32>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{'te.permute_quantize' op (F2) row_map must have rank 2 and the 8 rows of input, but got 'tensor<7x2xi32>'}}
+  %0:2 = te.permute_quantize %x rows(%m : tensor<7x2xi32>) groups(%o : tensor<3xi32>) : tensor<8x256xbf16> -> tensor<16x256xf8E4M3FN>, tensor<16x2xf32, #te.scales<1 x 128, compact>>
+  return
+}
+
+// -----
+
+func.func @permute_quantize_f3(%x: tensor<8x256xbf16>, %m: tensor<8x2xi32>, %o: tensor<3xi32>, %n: tensor<3xi32>) {
+  // expected-error @+1 {{'te.permute_quantize' op (F3) counts must be 'tensor<2xi32>', but got 'tensor<3xi32>'}}
+  %0:2 = te.permute_quantize %x rows(%m : tensor<8x2xi32>) groups(%o : tensor<3xi32>) counts(%n : tensor<3xi32>) : tensor<8x256xbf16> -> tensor<16x256xf8E4M3FN>, tensor<16x2xf32, #te.scales<1 x 128, compact>>
+  return
+}
+
+// -----
+
+func.func @permute_quantize_f3_host(%x: tensor<8x256xbf16>, %m: tensor<8x2xi32>, %o: tensor<3xi32, #te.host>) {
+  // expected-error @+1 {{'te.permute_quantize' op (F3) offsets must be a vector of at least two values on the device, but got 'tensor<3xi32, #te.host>'}}
+  %0:2 = te.permute_quantize %x rows(%m : tensor<8x2xi32>) groups(%o : tensor<3xi32, #te.host>) : tensor<8x256xbf16> -> tensor<16x256xf8E4M3FN>, tensor<16x2xf32, #te.scales<1 x 128, compact>>
+  return
+}
+
+// -----
+
+func.func @permute_quantize_f4(%x: tensor<8x256xbf16>, %m: tensor<8x2xi32>, %o: tensor<3xi32>, %p: tensor<8x2xf32>) {
+  // expected-error @+1 {{'te.permute_quantize' op (F4) out_probs must be 'tensor<16xf32>', but got 'tensor<8xf32>'}}
+  %0:3 = te.permute_quantize %x probs(%p : tensor<8x2xf32>) rows(%m : tensor<8x2xi32>) groups(%o : tensor<3xi32>) : tensor<8x256xbf16> -> tensor<16x256xf8E4M3FN>, tensor<16x2xf32, #te.scales<1 x 128, compact>> out_probs tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @permute_quantize_f5(%x: tensor<8x256xbf16>, %m: tensor<8x2xi32>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{'te.permute_quantize' op (F5) values_t must be 'tensor<256x16xf8E4M3FN>', but got 'tensor<256x15xf8E4M3FN>'}}
+  %0:4 = te.permute_quantize %x rows(%m : tensor<8x2xi32>) groups(%o : tensor<3xi32>) : tensor<8x256xbf16> -> tensor<16x256xf8E4M3FN>, tensor<16x2xf32, #te.scales<1 x 128, compact>> columnwise tensor<256x15xf8E4M3FN>, tensor<2x256xf32, #te.scales<1 x 128, gemm_ready, groups = 2>>
+  return
+}
+
+// -----
+
 func.func @update_scales_u1() {
   // expected-error @+1 {{'te.update_scales' op (U1) there must be at least one slot, but got 0}}
   "te.update_scales"() {fp8_max = 448.0 : f32} : () -> ()
@@ -436,6 +532,30 @@ func.func @permute_v3(%x: tensor<96x256xf8E4M3FN>, %s: tensor<1x256xf32, #te.sca
 func.func @permute_v4(%x: tensor<96x256xbf16>, %p: tensor<96x7xf32>, %m: tensor<96x8xi32>) {
   // expected-error @+1 {{'te.permute' op (V4) probs must be 'tensor<96x8xf32>', but got 'tensor<96x7xf32>'}}
   %0:2 = te.permute %x probs(%p) rows(%m) : (tensor<96x256xbf16>, tensor<96x7xf32>, tensor<96x8xi32>) -> (tensor<768x256xbf16>, tensor<768xf32>)
+  return
+}
+
+// -----
+
+func.func @permute_v5(%x: tensor<96x256xbf16>, %m: tensor<96x8xi32>, %c: tensor<8xi32>, %o: tensor<8xi32>) {
+  // expected-error @+1 {{'te.permute' op (V5) offsets must be 'tensor<9xi32>', but got 'tensor<8xi32>'}}
+  %0 = te.permute %x rows(%m) pads(%c, %o) : (tensor<96x256xbf16>, tensor<96x8xi32>, tensor<8xi32>, tensor<8xi32>) -> tensor<896x256xbf16>
+  return
+}
+
+// -----
+
+func.func @permute_v5_counts(%x: tensor<96x256xbf16>, %m: tensor<96x8xi32>, %c: tensor<0xi32>, %o: tensor<1xi32>) {
+  // expected-error @+1 {{'te.permute' op (V5) counts must have one value for each of at least one expert, but got 'tensor<0xi32>'}}
+  %0 = te.permute %x rows(%m) pads(%c, %o) : (tensor<96x256xbf16>, tensor<96x8xi32>, tensor<0xi32>, tensor<1xi32>) -> tensor<896x256xbf16>
+  return
+}
+
+// -----
+
+func.func @permute_v5_alone(%x: tensor<96x256xbf16>, %m: tensor<96x8xi32>, %c: tensor<8xi32>) {
+  // expected-error @+1 {{'te.permute' op (V5) counts and offsets must come together, but got counts alone}}
+  %0 = "te.permute"(%x, %m, %c) <{operandSegmentSizes = array<i32: 1, 0, 0, 1, 1, 0>, resultSegmentSizes = array<i32: 1, 0, 0>}> : (tensor<96x256xbf16>, tensor<96x8xi32>, tensor<8xi32>) -> tensor<896x256xbf16>
   return
 }
 

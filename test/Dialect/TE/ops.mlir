@@ -73,6 +73,28 @@ func.func @multi_cast_transpose(%a: tensor<8x512x256xbf16>, %b: tensor<256x256xb
   return
 }
 
+// CHECK-LABEL: func @requantize(
+// CHECK: te.requantize %{{.*}}, %{{.*}} groups(%{{.*}} : tensor<9xi32>) via bf16 {pow2_scales} : tensor<128x256xf8E4M3FN>, tensor<128x2xf32, #te.scales<1 x 128, compact>> -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>> columnwise tensor<256x128xf8E4M3FN>, tensor<9x256xf32, #te.scales<1 x 128, gemm_ready, groups = 8>>
+// CHECK: te.requantize %{{.*}}, %{{.*}} scale(%{{.*}} : tensor<f32>) amax(%{{.*}} : tensor<f32>) via f32 {epsilon = {{.*}} : f32} : tensor<128x256xf8E4M3FN>, tensor<128x2xf32, {{.*}}> columnwise tensor<256x128xf8E5M2>, tensor<f32, #te.scales<tensor>> amax_out tensor<f32>
+func.func @requantize(%q: tensor<128x256xf8E4M3FN>, %s: tensor<128x2xf32, #compact>, %o: tensor<9xi32>, %a: tensor<f32>) {
+  %0:4 = te.requantize %q, %s groups(%o : tensor<9xi32>) via bf16 {pow2_scales} : tensor<128x256xf8E4M3FN>, tensor<128x2xf32, #compact>
+    -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #ready> columnwise tensor<256x128xf8E4M3FN>, tensor<9x256xf32, #ready8>
+  %1:3 = te.requantize %q, %s scale(%a : tensor<f32>) amax(%a : tensor<f32>) via f32 {epsilon = 0.5 : f32} : tensor<128x256xf8E4M3FN>, tensor<128x2xf32, #compact>
+    columnwise tensor<256x128xf8E5M2>, tensor<f32, #tensor> amax_out tensor<f32>
+  return
+}
+
+// CHECK-LABEL: func @permute_quantize(
+// CHECK: te.permute_quantize %{{.*}} probs(%{{.*}} : tensor<96x8xf32>) rows(%{{.*}} : tensor<96x8xi32>) groups(%{{.*}} : tensor<9xi32>) counts(%{{.*}} : tensor<8xi32>) {pow2_scales} : tensor<96x256xbf16> -> tensor<896x256xf8E4M3FN>, tensor<2x896xf32, #te.scales<1 x 128, gemm_ready>> columnwise tensor<256x896xf8E4M3FN>, tensor<15x256xf32, #te.scales<1 x 128, gemm_ready, groups = 8>> out_probs tensor<896xf32>
+// CHECK: te.permute_quantize %{{.*}} rows(%{{.*}} : tensor<96x8xi32>) scale(%{{.*}} : tensor<8xf32>) amax(%{{.*}} : tensor<8xf32>) groups(%{{.*}} : tensor<9xi32>) : tensor<96x256xbf16> columnwise tensor<256x768xf8E5M2>, tensor<8xf32, #te.scales<tensor, groups = 8>> amax_out tensor<8xf32>
+func.func @permute_quantize(%x: tensor<96x256xbf16>, %p: tensor<96x8xf32>, %m: tensor<96x8xi32>, %o: tensor<9xi32>, %n: tensor<8xi32>, %a: tensor<8xf32>) {
+  %0:5 = te.permute_quantize %x probs(%p : tensor<96x8xf32>) rows(%m : tensor<96x8xi32>) groups(%o : tensor<9xi32>) counts(%n : tensor<8xi32>) {pow2_scales} : tensor<96x256xbf16>
+    -> tensor<896x256xf8E4M3FN>, tensor<2x896xf32, #ready> columnwise tensor<256x896xf8E4M3FN>, tensor<15x256xf32, #ready8> out_probs tensor<896xf32>
+  %1:3 = te.permute_quantize %x rows(%m : tensor<96x8xi32>) scale(%a : tensor<8xf32>) amax(%a : tensor<8xf32>) groups(%o : tensor<9xi32>) : tensor<96x256xbf16>
+    columnwise tensor<256x768xf8E5M2>, tensor<8xf32, #tensor8> amax_out tensor<8xf32>
+  return
+}
+
 // CHECK-LABEL: func @dequantize_update(
 // CHECK: te.dequantize %{{.*}}, %{{.*}} groups(%{{.*}}) : (tensor<64x512xf8E4M3FN>, tensor<64x4xf32, #te.scales<1 x 128, compact>>, tensor<9xi32>) -> tensor<64x512xbf16>
 // CHECK: te.update_scales amax(%{{.*}}, %{{.*}}) history(%{{.*}}, %{{.*}}) scale(%{{.*}}, %{{.*}}) {algorithm = #te<amax_algorithm most_recent>, fp8_max = 4.480000e+02 : f32, margin = 1 : i64}
@@ -114,6 +136,8 @@ func.func @layout(%c: tensor<6x2xf32, #compact>, %m: tensor<128x4xf8E8M0FNU, #te
 // CHECK: te.unpermute %{{.*}} probs(%{{.*}}) rows(%{{.*}}) : (tensor<768x256xbf16>, tensor<768xf32>, tensor<96x8xi32>) -> (tensor<96x256xbf16>, tensor<96x8xf32>)
 // CHECK: te.pad %{{.*}} probs(%{{.*}}) from(%{{.*}}) to(%{{.*}}) : (tensor<768x256xbf16>, tensor<768xf32>, tensor<9xi32>, tensor<9xi32>) -> (tensor<896x256xbf16>, tensor<896xf32>)
 // CHECK: te.unpad %{{.*}} from(%{{.*}}) to(%{{.*}}) : (tensor<896x256xbf16>, tensor<9xi32>, tensor<9xi32>) -> tensor<768x256xbf16>
+// CHECK: te.permute %{{.*}} rows(%{{.*}}) pads(%{{.*}}, %{{.*}}) : (tensor<96x256xbf16>, tensor<96x8xi32>, tensor<8xi32>, tensor<9xi32>) -> tensor<896x256xbf16>
+// CHECK: te.permute %{{.*}} scales(%{{.*}}) probs(%{{.*}}) rows(%{{.*}}) pads(%{{.*}}, %{{.*}}) : {{.*}} -> (tensor<896x256xf8E4M3FN>, tensor<2x896xf32, #te.scales<1 x 128, gemm_ready>>, tensor<896xf32>)
 func.func @routing(%i: tensor<96x8xi32>, %x: tensor<96x256xbf16>, %q: tensor<96x256xf8E4M3FN>, %s: tensor<96x2xf32, #compact>, %p: tensor<96x8xf32>) {
   %map, %counts, %dense = te.routing_map %i {alignment = 16, capacity = 896} : tensor<96x8xi32> -> tensor<96x8xi32>, tensor<8xi32>, tensor<9xi32>
   %aligned = te.compute_offsets %counts {alignment = 16} : tensor<8xi32> -> tensor<9xi32>
@@ -123,6 +147,8 @@ func.func @routing(%i: tensor<96x8xi32>, %x: tensor<96x256xbf16>, %q: tensor<96x
   %2:2 = te.unpermute %0 probs(%1#2) rows(%map) : (tensor<768x256xbf16>, tensor<768xf32>, tensor<96x8xi32>) -> (tensor<96x256xbf16>, tensor<96x8xf32>)
   %3:2 = te.pad %0 probs(%1#2) from(%dense) to(%aligned) : (tensor<768x256xbf16>, tensor<768xf32>, tensor<9xi32>, tensor<9xi32>) -> (tensor<896x256xbf16>, tensor<896xf32>)
   %4 = te.unpad %3#0 from(%aligned) to(%dense) : (tensor<896x256xbf16>, tensor<9xi32>, tensor<9xi32>) -> tensor<768x256xbf16>
+  %5 = te.permute %x rows(%map) pads(%counts, %aligned) : (tensor<96x256xbf16>, tensor<96x8xi32>, tensor<8xi32>, tensor<9xi32>) -> tensor<896x256xbf16>
+  %6:3 = te.permute %q scales(%s) probs(%p) rows(%map) pads(%counts, %aligned) : (tensor<96x256xf8E4M3FN>, tensor<96x2xf32, #compact>, tensor<96x8xf32>, tensor<96x8xi32>, tensor<8xi32>, tensor<9xi32>) -> (tensor<896x256xf8E4M3FN>, tensor<2x896xf32, #ready>, tensor<896xf32>)
   return
 }
 

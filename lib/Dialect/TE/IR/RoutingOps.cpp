@@ -15,26 +15,40 @@ using Slot = RuntimeSlot;
 // where a result is there if the operand of its kind is
 //===----------------------------------------------------------------------===//
 
-/// Parses operands, each behind its keyword in parentheses; those in `optional`
-/// may be absent. `present` tells which are there.
+namespace {
+/// Operands behind one keyword: all of them are there or, if optional, none.
+struct Keyword {
+  StringRef name;
+  bool optional = false;
+  unsigned numOperands = 1;
+};
+} // namespace
+
+/// Parses operands, each behind its keyword in parentheses. `present` tells
+/// which are there.
 static ParseResult parseKeywordOps(OpAsmParser &parser, OperationState &result,
-                                   ArrayRef<StringRef> keywords,
-                                   ArrayRef<bool> optional,
+                                   ArrayRef<Keyword> keywords,
                                    SmallVectorImpl<int32_t> &present) {
   SmallVector<OpAsmParser::UnresolvedOperand> operands(1);
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseOperand(operands.back()))
     return failure();
   present.push_back(1);
-  for (auto [keyword, isOptional] : llvm::zip(keywords, optional)) {
-    if (isOptional && failed(parser.parseOptionalKeyword(keyword))) {
-      present.push_back(0);
+  for (const Keyword &keyword : keywords) {
+    if (keyword.optional && failed(parser.parseOptionalKeyword(keyword.name))) {
+      present.append(keyword.numOperands, 0);
       continue;
     }
-    if ((!isOptional && parser.parseKeyword(keyword)) || parser.parseLParen() ||
-        parser.parseOperand(operands.emplace_back()) || parser.parseRParen())
+    if ((!keyword.optional && parser.parseKeyword(keyword.name)) ||
+        parser.parseLParen())
       return failure();
-    present.push_back(1);
+    for (unsigned i = 0; i < keyword.numOperands; ++i)
+      if ((i > 0 && parser.parseComma()) ||
+          parser.parseOperand(operands.emplace_back()))
+        return failure();
+    if (parser.parseRParen())
+      return failure();
+    present.append(keyword.numOperands, 1);
   }
   FunctionType type;
   if (parser.parseOptionalAttrDict(result.attributes) ||
@@ -45,12 +59,15 @@ static ParseResult parseKeywordOps(OpAsmParser &parser, OperationState &result,
   return success();
 }
 
+/// Each keyword with its operands, null where they are absent.
+using KeywordValues = std::pair<StringRef, SmallVector<Value, 2>>;
+
 static void printKeywordOps(OpAsmPrinter &printer, Operation *op, Value input,
-                            ArrayRef<std::pair<StringRef, Value>> operands) {
+                            ArrayRef<KeywordValues> operands) {
   printer << " " << input;
-  for (auto [keyword, value] : operands)
-    if (value)
-      printer << " " << keyword << "(" << value << ")";
+  for (const auto &[keyword, values] : operands)
+    if (values.front())
+      printer << " " << keyword << "(" << values << ")";
   printer.printOptionalAttrDict(op->getAttrs(),
                                 {"operandSegmentSizes", "resultSegmentSizes"});
   printer << " : ";
@@ -77,21 +94,6 @@ static ParseResult setSegments(OpAsmParser &parser, OperationState &result,
     llvm::copy(results, properties.resultSegmentSizes.begin());
   }
   return success();
-}
-
-/// `probs` and its result come together and have these shapes.
-static LogicalResult verifyProbs(Operation *op, StringRef label, Value probs,
-                                 ArrayRef<int64_t> shape, Value outProbs,
-                                 ArrayRef<int64_t> outShape) {
-  if (bool(probs) != bool(outProbs))
-    return op->emitOpError()
-           << "(" << label << ") probs and out_probs must come together, but "
-           << "got " << (probs ? "probs" : "out_probs") << " alone";
-  if (!probs)
-    return success();
-  if (failed(wantShape(op, label, "probs", tensorType(probs), shape)))
-    return failure();
-  return wantShape(op, label, "out_probs", tensorType(outProbs), outShape);
 }
 
 /// Rank 2, and the width and element type of `input`.
@@ -203,17 +205,21 @@ RuntimeCall ToHostOp::getRuntimeCall() {
 ParseResult PermuteOp::parse(OpAsmParser &parser, OperationState &result) {
   SmallVector<int32_t> present;
   SMLoc loc = parser.getCurrentLocation();
-  if (parseKeywordOps(parser, result, {"scales", "probs", "rows"},
-                      {true, true, false}, present))
+  if (parseKeywordOps(
+          parser, result,
+          {{"scales", true}, {"probs", true}, {"rows"}, {"pads", true, 2}},
+          present))
     return failure();
   return setSegments<PermuteOp>(parser, result, present,
                                 {1, present[1], present[2]}, loc);
 }
 
 void PermuteOp::print(OpAsmPrinter &printer) {
-  printKeywordOps(
-      printer, *this, getInput(),
-      {{"scales", getScales()}, {"probs", getProbs()}, {"rows", getRowMap()}});
+  printKeywordOps(printer, *this, getInput(),
+                  {{"scales", {getScales()}},
+                   {"probs", {getProbs()}},
+                   {"rows", {getRowMap()}},
+                   {"pads", {getCounts(), getOffsets()}}});
 }
 
 LogicalResult PermuteOp::verify() {
@@ -241,8 +247,20 @@ LogicalResult PermuteOp::verify() {
                          "row high, but got ")
              << in << " and " << out;
   }
-  return verifyProbs(*this, "V4", getProbs(), map.getShape(), getOutProbs(),
-                     {output.getDimSize(0)});
+  if (failed(verifyProbs(*this, "V4", getProbs(), map.getShape(), getOutProbs(),
+                         {output.getDimSize(0)})))
+    return failure();
+  if (bool(getCounts()) != bool(getOffsets()))
+    return emitOpError("(V5) counts and offsets must come together, but got ")
+           << (getCounts() ? "counts" : "offsets") << " alone";
+  if (!getCounts())
+    return success();
+  if (!isVector(getCounts()) || tensorType(getCounts()).getDimSize(0) < 1)
+    return emitOpError("(V5) counts must have one value for each of at least "
+                       "one expert, but got ")
+           << getCounts().getType();
+  return wantShape(*this, "V5", "offsets", tensorType(getOffsets()),
+                   {tensorType(getCounts()).getDimSize(0) + 1});
 }
 
 SmallVector<ScaleLayout> PermuteOp::getOperandLayouts(OpOperand &operand,
@@ -275,8 +293,9 @@ OpCost PermuteOp::getCost() {
 RuntimeCall PermuteOp::getRuntimeCall() {
   return {"permute",
           {Slot::in(getInput()), Slot::in(getScales()), Slot::in(getProbs()),
-           Slot::in(getRowMap()), Slot::out(getOutput()),
-           Slot::out(getOutScales()), Slot::out(getOutProbs())},
+           Slot::in(getRowMap()), Slot::in(getCounts()), Slot::in(getOffsets()),
+           Slot::out(getOutput()), Slot::out(getOutScales()),
+           Slot::out(getOutProbs())},
           {}};
 }
 
@@ -287,8 +306,7 @@ RuntimeCall PermuteOp::getRuntimeCall() {
 ParseResult UnpermuteOp::parse(OpAsmParser &parser, OperationState &result) {
   SmallVector<int32_t> present;
   SMLoc loc = parser.getCurrentLocation();
-  if (parseKeywordOps(parser, result, {"probs", "rows"}, {true, false},
-                      present))
+  if (parseKeywordOps(parser, result, {{"probs", true}, {"rows"}}, present))
     return failure();
   return setSegments<UnpermuteOp>(parser, result, present, {1, present[1]},
                                   loc);
@@ -296,7 +314,7 @@ ParseResult UnpermuteOp::parse(OpAsmParser &parser, OperationState &result) {
 
 void UnpermuteOp::print(OpAsmPrinter &printer) {
   printKeywordOps(printer, *this, getInput(),
-                  {{"probs", getProbs()}, {"rows", getRowMap()}});
+                  {{"probs", {getProbs()}}, {"rows", {getRowMap()}}});
 }
 
 LogicalResult UnpermuteOp::verify() {
@@ -332,8 +350,8 @@ template <typename OpTy>
 static ParseResult parsePad(OpAsmParser &parser, OperationState &result) {
   SmallVector<int32_t> present;
   SMLoc loc = parser.getCurrentLocation();
-  if (parseKeywordOps(parser, result, {"probs", "from", "to"},
-                      {true, false, false}, present))
+  if (parseKeywordOps(parser, result, {{"probs", true}, {"from"}, {"to"}},
+                      present))
     return failure();
   return setSegments<OpTy>(parser, result, present, {1, present[1]}, loc);
 }
@@ -362,9 +380,10 @@ static RuntimeCall getPadCall(OpTy op, StringRef function) {
 }
 
 template <typename OpTy> static void printPad(OpAsmPrinter &printer, OpTy op) {
-  printKeywordOps(
-      printer, op, op.getInput(),
-      {{"probs", op.getProbs()}, {"from", op.getFrom()}, {"to", op.getTo()}});
+  printKeywordOps(printer, op, op.getInput(),
+                  {{"probs", {op.getProbs()}},
+                   {"from", {op.getFrom()}},
+                   {"to", {op.getTo()}}});
 }
 
 ParseResult PadOp::parse(OpAsmParser &parser, OperationState &result) {

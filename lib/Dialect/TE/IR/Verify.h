@@ -65,6 +65,21 @@ inline LogicalResult wantScales(Operation *op, StringRef encodingLabel,
                    encoding.getScalesShape(data.getShape()));
 }
 
+/// `probs` and its result come together and have these shapes.
+inline LogicalResult verifyProbs(Operation *op, StringRef label, Value probs,
+                                 ArrayRef<int64_t> shape, Value outProbs,
+                                 ArrayRef<int64_t> outShape) {
+  if (bool(probs) != bool(outProbs))
+    return op->emitOpError()
+           << "(" << label << ") probs and out_probs must come together, but "
+           << "got " << (probs ? "probs" : "out_probs") << " alone";
+  if (!probs)
+    return success();
+  if (failed(wantShape(op, label, "probs", tensorType(probs), shape)))
+    return failure();
+  return wantShape(op, label, "out_probs", tensorType(outProbs), outShape);
+}
+
 /// The number of groups of `offsets`.
 inline int64_t getNumGroups(Value offsets) {
   return tensorType(offsets).getDimSize(0) - 1;

@@ -168,6 +168,66 @@ def TE_DequantizeOp : TE_Op<"dequantize", [Pure],
   }];
 }
 
+/// A cast to FP8 of what the op makes of `input` first: what a fused cast and
+/// te.quantize share. It has no destinations.
+class TE_FusedCastOp<string mnemonic, list<string> scaleLayoutMethods = []>
+    : TE_Op<mnemonic, [Pure, AttrSizedOperandSegments, AttrSizedResultSegments],
+            !listconcat(["getResultLayouts", "getScaledData"],
+                        scaleLayoutMethods)>;
+
+def TE_RequantizeOp : TE_FusedCastOp<"requantize", ["getOperandLayouts"]> {
+  let summary = "casts FP8 rows to other blocks, in one launch";
+  let description = [{
+    What `te.quantize` gives for what `te.dequantize` gives, bit for bit, without
+    the rows between them in memory:
+
+    ```
+    row       = te.dequantize input, input_scales groups(offsets)   (of type `via`)
+    results   = te.quantize row scale(scale) amax(amax) groups(offsets)
+    ```
+
+    In F32 each element is multiplied by its scale, then rounded to `via`, `bf16` or
+    `f32`; amaxes are those of the rounded elements. With `groups`, rows that belong
+    to no group are neither read nor written.
+
+    Constraints:
+    * (E1) at least one of the rowwise and columnwise pairs is asked for.
+    * (E2) `input` has rank 2, and `via` is BF16 or F32.
+    * (E3) `input_scales` carries a `#te.scales` encoding, has the shape which it gives
+      for `input`, and, where its blocks are more than one row high, the groups of the
+      offsets.
+    * (E4) results, `scale` and `amax`: as in (Q2) to (Q9) of `te.quantize`; offsets, of
+      at least one group, are on the device.
+
+    Example:
+
+    ```mlir
+    // Received rows of 1 x 128 blocks, for the gradient of the weights.
+    %vt, %st = te.requantize %q, %s groups(%o : tensor<9xi32>) via bf16 {pow2_scales}
+      : tensor<128x256xf8E4M3FN>, tensor<128x2xf32, #te.scales<1 x 128, compact>>
+      columnwise tensor<256x128xf8E4M3FN>, tensor<9x256xf32, #te.scales<1 x 128, gemm_ready, groups = 8>>
+    ```
+  }];
+  let arguments = (ins
+    TE_FP8Tensor:$input, TE_ScalesTensor:$input_scales,
+    Optional<TE_F32Tensor>:$scale, Optional<TE_F32Tensor>:$amax,
+    Optional<TE_I32Tensor>:$offsets, TypeAttr:$via, UnitAttr:$pow2_scales,
+    DefaultValuedAttr<F32Attr, "0.0f">:$epsilon);
+  let results = (outs
+    Optional<TE_FP8Tensor>:$values, Optional<TE_ScalesTensor>:$scales,
+    Optional<TE_FP8Tensor>:$values_t, Optional<TE_ScalesTensor>:$scales_t,
+    Optional<TE_F32Tensor>:$amax_out);
+  let assemblyFormat = [{
+    $input `,` $input_scales (`scale` `(` $scale^ `:` type($scale) `)`)?
+    (`amax` `(` $amax^ `:` type($amax) `)`)?
+    (`groups` `(` $offsets^ `:` type($offsets) `)`)? `via` $via attr-dict
+    `:` type($input) `,` type($input_scales)
+    (`->` type($values)^ `,` type($scales))?
+    (`columnwise` type($values_t)^ `,` type($scales_t))?
+    (`amax_out` type($amax_out)^)?
+  }];
+}
+
 def TE_UpdateScalesOp : TE_Op<"update_scales", [
     Pure, SameVariadicOperandSize, SameVariadicResultSize]> {
   let summary = "delayed scaling: the scales of the next step, for all slots at once";

@@ -7,7 +7,7 @@
 #ifndef TE_DIALECT_TE_IR_ROUTINGOPS
 #define TE_DIALECT_TE_IR_ROUTINGOPS
 
-include "te/Dialect/TE/IR/TEAttrs.td"
+include "te/Dialect/TE/IR/QuantizeOps.td"
 
 def TE_RoutingMapOp : TE_Op<"routing_map", [Pure]> {
   let summary = "from chosen experts to rows, on the device";
@@ -103,6 +103,11 @@ def TE_PermuteOp : TE_Op<"permute", [
     out_probs[row_map[t, j]] = probs[t, j]
     ```
 
+    With `pads(%counts, %offsets)`, those of the `te.routing_map` that made `row_map`,
+    the rows that alignment adds to each group hold zero: rows `offsets[e] + counts[e]`
+    to `offsets[e+1] - 1` of `output` and `out_probs`, and all bytes of their
+    `out_scales`. `row_map` names none of them.
+
     Constraints:
     * (V1) `row_map` is T x k for an `input` of T rows.
     * (V2) `output` has the width and element type of `input`.
@@ -110,6 +115,8 @@ def TE_PermuteOp : TE_Op<"permute", [
       the shapes which their encodings give for `input` and `output`.
     * (V4) `probs` and `out_probs` come together: T x k, and one value for each row of
       `output`.
+    * (V5) `counts` and `offsets` come together: one value for each expert, at least
+      one, and one more.
 
     Example:
 
@@ -117,13 +124,74 @@ def TE_PermuteOp : TE_Op<"permute", [
     %y, %ys, %yp = te.permute %x scales(%s) probs(%p) rows(%map)
       : (tensor<96x256xf8E4M3FN>, tensor<96x2xf32, #te.scales<1 x 128, compact>>, tensor<96x8xf32>, tensor<96x8xi32>)
       -> (tensor<768x256xf8E4M3FN>, tensor<768x2xf32, #te.scales<1 x 128, compact>>, tensor<768xf32>)
+    %z = te.permute %x rows(%map) pads(%counts, %offsets)
+      : (tensor<96x256xbf16>, tensor<96x8xi32>, tensor<8xi32>, tensor<9xi32>) -> tensor<896x256xbf16>
     ```
   }];
   let arguments = (ins TE_DataTensor:$input, Optional<TE_ScalesTensor>:$scales,
-                       Optional<TE_F32Tensor>:$probs, TE_I32Tensor:$row_map);
+                       Optional<TE_F32Tensor>:$probs, TE_I32Tensor:$row_map,
+                       Optional<TE_I32Tensor>:$counts,
+                       Optional<TE_I32Tensor>:$offsets);
   let results = (outs TE_DataTensor:$output, Optional<TE_ScalesTensor>:$out_scales,
                       Optional<TE_F32Tensor>:$out_probs);
   let hasCustomAssemblyFormat = 1;
+}
+
+def TE_PermuteQuantizeOp : TE_FusedCastOp<"permute_quantize"> {
+  let summary = "copies each token to the rows of its experts in FP8";
+  let description = [{
+    What `te.quantize` gives for what `te.permute` gives, bit for bit, without the
+    rows between them in memory:
+
+    ```
+    row[row_map[t, j]]        = input[t]              for each routed (t, j)
+    out_probs[row_map[t, j]]  = probs[t, j]
+    row[r] = out_probs[r]     = 0                     with counts, for r from
+                                offsets[e] + counts[e] to offsets[e+1] - 1
+    results = te.quantize row scale(scale) amax(amax) groups(offsets)
+    ```
+
+    Without `counts`, rows of a group that nothing is routed to hold nothing.
+
+    Constraints:
+    * (F1) at least one of the rowwise and columnwise pairs is asked for.
+    * (F2) `input` has rank 2, and `row_map` is T x k for an `input` of T rows.
+    * (F3) offsets, of at least one group, are on the device, and `counts` has one
+      value for each group.
+    * (F4) `probs` and `out_probs` come together: T x k, and one value for each row
+      that is cast.
+    * (F5) results, `scale` and `amax`: as in (Q2) to (Q9) of `te.quantize`, for rows
+      of the width of `input`, as many as `values` (`values_t`) has.
+
+    Example:
+
+    ```mlir
+    %v, %s, %p1 = te.permute_quantize %x probs(%p : tensor<96x8xf32>) rows(%map : tensor<96x8xi32>)
+      groups(%o : tensor<9xi32>) counts(%n : tensor<8xi32>) : tensor<96x256xbf16>
+      -> tensor<896x256xf8E4M3FN>, tensor<2x896xf32, #te.scales<1 x 128, gemm_ready>>
+      out_probs tensor<896xf32>
+    ```
+  }];
+  let arguments = (ins
+    TE_FloatTensor:$input, Optional<TE_F32Tensor>:$probs, TE_I32Tensor:$row_map,
+    Optional<TE_F32Tensor>:$scale, Optional<TE_F32Tensor>:$amax,
+    TE_I32Tensor:$offsets, Optional<TE_I32Tensor>:$counts, UnitAttr:$pow2_scales,
+    DefaultValuedAttr<F32Attr, "0.0f">:$epsilon);
+  let results = (outs
+    Optional<TE_FP8Tensor>:$values, Optional<TE_ScalesTensor>:$scales,
+    Optional<TE_FP8Tensor>:$values_t, Optional<TE_ScalesTensor>:$scales_t,
+    Optional<TE_F32Tensor>:$amax_out, Optional<TE_F32Tensor>:$out_probs);
+  let assemblyFormat = [{
+    $input (`probs` `(` $probs^ `:` type($probs) `)`)?
+    `rows` `(` $row_map `:` type($row_map) `)`
+    (`scale` `(` $scale^ `:` type($scale) `)`)?
+    (`amax` `(` $amax^ `:` type($amax) `)`)?
+    `groups` `(` $offsets `:` type($offsets) `)`
+    (`counts` `(` $counts^ `:` type($counts) `)`)? attr-dict `:` type($input)
+    (`->` type($values)^ `,` type($scales))?
+    (`columnwise` type($values_t)^ `,` type($scales_t))?
+    (`amax_out` type($amax_out)^)? (`out_probs` type($out_probs)^)?
+  }];
 }
 
 def TE_UnpermuteOp : TE_Op<"unpermute", [Pure]> {

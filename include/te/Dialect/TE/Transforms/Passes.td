@@ -160,6 +160,44 @@ def ShareOffsetsPass : Pass<"te-share-offsets", "::mlir::func::FuncOp"> {
     Statistic<"numShared", "num-shared", "Number of ops replaced by another">];
 }
 
+def FusePermutePadPass : Pass<"te-fuse-permute-pad", "::mlir::func::FuncOp"> {
+  let summary = "moves rows to their padded places at once";
+  let description = [{
+    A `te.routing_map` of dense rows, whose readers all pad them after `te.permute` or
+    unpad them before `te.unpermute`, becomes one of padded rows: `te.permute` writes
+    them, with zeros between groups, and `te.unpermute` reads them. No `te.pad` and
+    `te.unpad` is left. A `te.dequantize` between the two works on the padded rows.
+    The offsets of the map then are the aligned ones, and serve whoever read these.
+
+    Exactness: **exact**. Experts keep their order, so that the rows of a token are
+    summed in the same order.
+
+    Legal where offsets are those of the counts of the map, dense and with one
+    alignment and capacity; where nothing else reads dense rows, their scales,
+    probabilities or offsets; where scales of a `te.dequantize` are moved by the same
+    `te.permute` (0 times 0 is 0); and where neither map can overflow: a capacity of at
+    least T * k dense rows, and as many padded ones as these may become. Otherwise
+    nothing is done, and a remark names the obstacle.
+
+    ```mlir
+    %map, %counts, %dense = te.routing_map %i {alignment = 1, capacity = 768} : ...
+    %aligned = te.compute_offsets %counts {alignment = 16} : ...
+    %0 = te.permute %x rows(%map)
+    %1 = te.pad %0 from(%dense) to(%aligned)
+    %3 = te.unpad %2 from(%aligned) to(%dense)
+    %4 = te.unpermute %3 rows(%map)
+    // becomes
+    %map, %counts, %aligned = te.routing_map %i {alignment = 16, capacity = 896} : ...
+    %1 = te.permute %x rows(%map) pads(%counts, %aligned)
+    %4 = te.unpermute %2 rows(%map)
+    ```
+    Checked by `@probs` in `test/Dialect/TE/Transforms/fuse-permute-pad.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numPads", "num-pads", "Number of te.pad ops removed">,
+    Statistic<"numUnpads", "num-unpads", "Number of te.unpad ops removed">];
+}
+
 //===----------------------------------------------------------------------===//
 // Parameters and casts of weights
 //===----------------------------------------------------------------------===//
@@ -330,6 +368,61 @@ def FuseActivationQuantizePass
   }];
   let statistics = [
     Statistic<"numFused", "num-fused", "Number of te.quantize ops fused">];
+}
+
+def FuseRequantizePass : Pass<"te-fuse-requantize", "::mlir::func::FuncOp"> {
+  let summary = "casts received FP8 rows to other blocks in one launch";
+  let description = [{
+    A `te.quantize` of what a `te.dequantize` gives becomes one `te.requantize`: two
+    launches become one, and the rows between them never lie in memory. The program
+    as given rounds these rows to their element type, and so does the op (`via`).
+
+    Legal if nobody else reads the rows, both stand in one block, and the rows that
+    the quantize casts are among those that the dequantize gives: it has the same
+    groups, or none (and scales that no group divides). The quantize is no member
+    op, has no `noop` flag, and no destinations but such as hold nothing.
+
+    Exactness: **exact**, against the program as given.
+
+    ```mlir
+    %x = te.dequantize %q, %s groups(%o) : ... -> tensor<128x256xbf16>
+    %vt, %st = te.quantize %x groups(%o : tensor<3xi32>) : tensor<128x256xbf16> columnwise ...
+    // becomes
+    %vt, %st = te.requantize %q, %s groups(%o : tensor<3xi32>) via bf16 : ... columnwise ...
+    ```
+    Checked by `@same_groups` in `test/Dialect/TE/Transforms/fuse-requantize.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numFused", "num-fused", "Number of pairs that became one op">];
+}
+
+def FusePermuteQuantizePass
+    : Pass<"te-fuse-permute-quantize", "::mlir::func::FuncOp"> {
+  let summary = "brings tokens to their experts and casts them in one launch";
+  let description = [{
+    A `te.quantize` of what a `te.permute` of high precision gives becomes one
+    `te.permute_quantize`: two launches become one, and the permuted rows, k times
+    the tokens, never lie in memory. Probabilities are permuted along if somebody
+    reads them.
+
+    Legal if nobody else reads the rows, both stand in one block, the quantize has
+    groups, which are those that the permute pads if it pads any, and nobody reads
+    the probabilities before it. The quantize is no member op, has no `noop` flag,
+    and no destinations but such as hold nothing.
+
+    Exactness: **exact**.
+
+    ```mlir
+    %y, %yp = te.permute %x probs(%p) rows(%map) pads(%n, %o) : ... -> (tensor<896x256xbf16>, tensor<896xf32>)
+    %v, %s = te.quantize %y groups(%o : tensor<9xi32>) : tensor<896x256xbf16> -> ...
+    // becomes
+    %v, %s, %yp = te.permute_quantize %x probs(%p : tensor<96x8xf32>) rows(%map : tensor<96x8xi32>)
+      groups(%o : tensor<9xi32>) counts(%n : tensor<8xi32>) : tensor<96x256xbf16> -> ...
+    ```
+    Checked by `@padded` in `test/Dialect/TE/Transforms/fuse-permute-quantize.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numFused", "num-fused", "Number of pairs that became one op">];
 }
 
 #endif // TE_DIALECT_TE_TRANSFORMS_PASSES

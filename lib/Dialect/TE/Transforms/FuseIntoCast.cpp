@@ -1,0 +1,72 @@
+//===- FuseIntoCast.cpp - casts that make their input themselves ----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "FuseIntoCast.h"
+
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+using namespace mlir::te;
+
+te::CastTypes::CastTypes(QuantizeOp op) {
+  auto typeOf = [](Value value) { return value ? value.getType() : Type(); };
+  values = typeOf(op.getValues());
+  scales = typeOf(op.getScales());
+  valuesT = typeOf(op.getValuesT());
+  scalesT = typeOf(op.getScalesT());
+  amaxOut = typeOf(op.getAmaxOut());
+}
+
+/// Whether `destination` stands for no memory that somebody else knows: it
+/// holds nothing, is a constant, or is the amax that a fused cast may overwrite
+/// too.
+static bool isNoPlace(QuantizeOp op, Value destination) {
+  return destination.getDefiningOp<tensor::EmptyOp>() ||
+         matchPattern(destination, m_Constant()) || destination == op.getAmax();
+}
+
+bool te::canFuseIntoCast(QuantizeOp op, const Remarks &remarks) {
+  Operation *producer = op.getInput().getDefiningOp();
+  StringRef name = producer->getName().getStringRef();
+  if (op.getMember()) {
+    remarks.missed(op, "it casts member {0} alone", *op.getMember());
+    return false;
+  }
+  if (op.getNoop()) {
+    remarks.missed(op, "its noop flag would skip the {0} too", name);
+    return false;
+  }
+  for (Value destination : op.getOuts())
+    if (!isNoPlace(op, destination)) {
+      remarks.missed(op, "it has a destination, of type {0}",
+                     destination.getType());
+      return false;
+    }
+  if (producer->getBlock() != op->getBlock()) {
+    remarks.missed(op, "the {0} stands in another block", name);
+    return false;
+  }
+  if (!op.getInput().hasOneUse()) {
+    remarks.missed(op, "the rows of {0} have {1} readers, not 1", name,
+                   op.getInput().getNumUses());
+    return false;
+  }
+  return true;
+}
+
+void te::replaceByFusedCast(QuantizeOp op, Operation *fused,
+                            const Remarks &remarks) {
+  // Bytes: written by one kernel and read by the next.
+  remarks.passedAt(op.getLoc(), op)
+      << remark::metric("Bytes", 2 * getBytes(op.getInput().getType()))
+      << remark::metric("Launches", 1);
+  Operation *producer = op.getInput().getDefiningOp();
+  fused->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+  op->replaceAllUsesWith(fused->getResults().take_front(op->getNumResults()));
+  op->erase();
+  producer->erase();
+}
