@@ -30,7 +30,7 @@
 // An output that cannot be written.
 // RUN: te-opt %t/good.mlir -te-lower -o %t/lowered.mlir
 // RUN: not te-translate --te-to-plan %t/lowered.mlir -o %t/no/where.plan 2>&1 | FileCheck %s --check-prefix=OUTPUT
-// OUTPUT: te-translate: error: {{.*}}where.plan: No such file or directory
+// OUTPUT: te-translate: error: {{.*}}where.plan': No such file or directory
 
 //--- te.mlir
 func.func @f(%x: tensor<4x4xf32>) -> tensor<4x4xf32> {
