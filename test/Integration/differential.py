@@ -27,7 +27,11 @@ FUNCTION_PASSES = [
     "te-share-offsets",
     "te-hoist-weight-quantize",
     "te-fuse-multi-cast-transpose",
+    "te-fuse-permute-pad",
     "te-trim-usages",
+    "te-fuse-activation-quantize",
+    "te-fuse-requantize",
+    "te-fuse-permute-quantize",
     "canonicalize",
     "cse",
 ]
