@@ -133,21 +133,6 @@ Operation *SwigluBackwardOp::formQuantized(OpBuilder &builder,
 // Activations that write FP8
 //===----------------------------------------------------------------------===//
 
-/// What `op` casts: `input`, a type, is written nowhere.
-template <typename ActivationQuantizeOp>
-static Cast castOf(ActivationQuantizeOp op, RankedTensorType input) {
-  return {input,
-          op.getScale(),
-          op.getAmax(),
-          op.getOffsets(),
-          /*isMember=*/false,
-          op.getValues(),
-          op.getScales(),
-          op.getValuesT(),
-          op.getScalesT(),
-          op.getAmaxOut()};
-}
-
 template <typename ActivationQuantizeOp>
 static Value scaledDataOf(ActivationQuantizeOp op, Value scales) {
   if (scales == op.getScales())

@@ -20,6 +20,21 @@ struct Cast {
   Value values, scales, valuesT, scalesT, amaxOut;
 };
 
+/// The cast that an op does of all groups of rows of type `rows`, which are
+/// written nowhere but in FP8.
+template <typename OpTy> Cast castOf(OpTy op, RankedTensorType rows) {
+  return {rows,
+          op.getScale(),
+          op.getAmax(),
+          op.getOffsets(),
+          /*isMember=*/false,
+          op.getValues(),
+          op.getScales(),
+          op.getValuesT(),
+          op.getScalesT(),
+          op.getAmaxOut()};
+}
+
 /// Labels of the constraints, which each op numbers its own way.
 struct CastLabels {
   StringRef encoding, values, scales, valuesT, scalesT, scale, amax, groups;

@@ -20,20 +20,6 @@ constexpr static CastLabels kRequantizeLabels = {"E4", "E4", "E4", "E4",
 constexpr static CastLabels kPermuteLabels = {"F5", "F5", "F5", "F5",
                                               "F5", "F5", "F5", "F5"};
 
-/// The cast of rows of type `rows` that `op` does.
-template <typename OpTy> static Cast getCast(OpTy op, RankedTensorType rows) {
-  return {rows,
-          op.getScale(),
-          op.getAmax(),
-          op.getOffsets(),
-          /*isMember=*/false,
-          op.getValues(),
-          op.getScales(),
-          op.getValuesT(),
-          op.getScalesT(),
-          op.getAmaxOut()};
-}
-
 /// The groups that one launch casts: at least one, known on the device.
 static LogicalResult verifyDeviceGroups(Operation *op, StringRef label,
                                         Value offsets) {
@@ -101,7 +87,7 @@ LogicalResult RequantizeOp::verify() {
            << wanted << " groups, but got " << encoding.getGroups();
   return verifyCast(
       *this, kRequantizeLabels,
-      getCast(*this, RankedTensorType::get(input.getShape(), getVia())));
+      castOf(*this, RankedTensorType::get(input.getShape(), getVia())));
 }
 
 SmallVector<ScaleLayout> RequantizeOp::getOperandLayouts(OpOperand &operand,
@@ -175,7 +161,7 @@ LogicalResult PermuteQuantizeOp::verify() {
     return failure();
   return verifyCast(
       *this, kPermuteLabels,
-      getCast(*this, input.clone({capacity, input.getDimSize(1)})));
+      castOf(*this, input.clone({capacity, input.getDimSize(1)})));
 }
 
 SmallVector<ScaleLayout> PermuteQuantizeOp::getResultLayouts(OpResult result,
