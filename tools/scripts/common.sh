@@ -99,8 +99,9 @@ missing_packages() {
   done < <(entries "$TE_SCRIPTS/packages.txt")
 }
 
+# No `grep -q` behind a pipe: it leaves early, and apt-cache then dies of SIGPIPE.
 has_candidate() {
-  apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [^(]'
+  [[ $(apt-cache policy "$1" 2>/dev/null) == *$'\n  Candidate: '[!\(]* ]]
 }
 
 # as_root COMMAND...: through sudo where needed.
