@@ -7,6 +7,7 @@
 #include "Verify.h"
 
 #include "mlir/Interfaces/FunctionInterfaces.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::te;
@@ -37,6 +38,9 @@ int64_t te::getBytes(Type type) {
   if (!tensor || !tensor.hasStaticShape() ||
       !tensor.getElementType().isIntOrFloat())
     return 0;
+  // Two FP4 share a byte; other elements have bytes of their own.
+  if (isa<Float4E2M1FNType>(tensor.getElementType()))
+    return llvm::divideCeil(tensor.getNumElements(), 2);
   return tensor.getNumElements() * ((tensor.getElementTypeBitWidth() + 7) / 8);
 }
 
