@@ -248,8 +248,9 @@ OpCost GemmOp::getCost() {
 RuntimeCall GemmOp::getRuntimeCall() {
   Builder b(getContext());
   return {"gemm",
-          {Slot::in(getLhs()), Slot::in(getLhsScales()), Slot::in(getRhs()),
-           Slot::in(getRhsScales()), Slot::in(getBias()),
+          {Slot::in(getLhs()), Slot::in(getLhsScales()), /*lhs_amax=*/Slot(),
+           Slot::in(getRhs()), Slot::in(getRhsScales()), /*rhs_amax=*/Slot(),
+           Slot::in(getBias()),
            Slot::in(getOffsets()), Slot::out(getResult())},
           {b.getI64IntegerAttr(getRagged() ? int64_t(*getRagged()) : 0),
            b.getI64IntegerAttr(getMember().value_or(-1)),
@@ -358,9 +359,9 @@ OpCost GroupedGemmOp::getCost() {
 RuntimeCall GroupedGemmOp::getRuntimeCall() {
   Builder b(getContext());
   return {"grouped_gemm",
-          {Slot::in(getLhs()), Slot::in(getLhsScales()),
+          {Slot::in(getLhs()), Slot::in(getLhsScales()), /*lhs_amax=*/Slot(),
            Slot::in(ValueRange(getRhs())), Slot::in(ValueRange(getRhsScales())),
-           Slot::in(ValueRange(getBias())), Slot::in(getOffsets()),
+           /*rhs_amax=*/Slot(), Slot::in(ValueRange(getBias())), Slot::in(getOffsets()),
            Slot::out(ValueRange(getResults()))},
           {b.getI64IntegerAttr(int64_t(getRagged())),
            flag(b, getTransposeLhs()), flag(b, getTransposeRhs()),

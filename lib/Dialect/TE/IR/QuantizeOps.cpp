@@ -99,11 +99,17 @@ RuntimeCall QuantizeOp::getRuntimeCall() {
   using Slot = RuntimeSlot;
   return {"quantize",
           {Slot::in(getInput()), Slot::in(getScale()), Slot::in(getAmax()),
-           Slot::in(getNoop()), Slot::in(getOffsets()), Slot::out(getValues()),
-           Slot::out(getScales()), Slot::out(getValuesT()),
-           Slot::out(getScalesT()), Slot::out(getAmaxOut()).orInPlaceOf(2)},
+           Slot::in(getNoop()), Slot::in(getOffsets()), /*rng=*/Slot(),
+           Slot::out(getValues()), Slot::out(getScales()),
+           Slot::out(getValuesT()), Slot::out(getScalesT()),
+           Slot::out(getAmaxOut()).orInPlaceOf(2),
+           /*tensor_amax=*/Slot::out(Value()),
+           /*tensor_amax_t=*/Slot::out(Value())},
           {b.getI64IntegerAttr(getMember().value_or(-1)),
            b.getI64IntegerAttr(getPow2Scales()),
+           /*square_blocks=*/b.getI64IntegerAttr(0),
+           /*hadamard=*/b.getI64IntegerAttr(0),
+           /*rng_stream=*/b.getI64IntegerAttr(0),
            b.getF64FloatAttr(getEpsilon().convertToDouble())}};
 }
 
@@ -210,8 +216,11 @@ RuntimeCall MultiCastTransposeOp::getRuntimeCall() {
        Slot::in(ValueRange(getAmax())), Slot::in(getNoop()),
        Slot::out(ValueRange(getValues())), Slot::out(ValueRange(getScales())),
        Slot::out(ValueRange(getValuesT())), Slot::out(ValueRange(getScalesT())),
-       Slot::out(ValueRange(getAmaxOut())).orInPlaceOf(2)},
+       Slot::out(ValueRange(getAmaxOut())).orInPlaceOf(2),
+       /*tensor_amax=*/Slot::out(ValueRange()),
+       /*tensor_amax_t=*/Slot::out(ValueRange())},
       {b.getI64IntegerAttr(getPow2Scales()),
+       /*square_blocks=*/b.getI64IntegerAttr(0),
        b.getF64FloatAttr(getEpsilon().convertToDouble())}};
 }
 
@@ -241,7 +250,8 @@ OpCost DequantizeOp::getCost() {
 RuntimeCall DequantizeOp::getRuntimeCall() {
   using Slot = RuntimeSlot;
   return {"dequantize",
-          {Slot::in(getValues()), Slot::in(getScales()), Slot::in(getOffsets()),
+          {Slot::in(getValues()), Slot::in(getScales()),
+           /*tensor_amax=*/Slot(), Slot::in(getOffsets()),
            Slot::out(getOutput())},
           {}};
 }
