@@ -127,17 +127,16 @@ void Checker::wellFormed(const std::string &name, const te_rt_tensor &tensor) {
   int32_t dtype, layout;
   std::memcpy(&dtype, &tensor.dtype, sizeof(dtype));
   std::memcpy(&layout, &tensor.layout, sizeof(layout));
-  if (dtype < TE_RT_F32 || dtype > TE_RT_U8)
+  if (dtype < TE_RT_F32 || dtype > TE_RT_F4E2M1)
     return finding(name, "dtype " + std::to_string(dtype), "a te_rt_dtype");
   if (layout < TE_RT_NOT_SCALES || layout > TE_RT_SWIZZLED)
     return finding(name, "layout " + std::to_string(layout),
                    "a te_rt_scale_layout");
-  int64_t size = elementSize(tensor.dtype);
   if (tensor.rank < 0 || tensor.rank > TE_RT_MAX_RANK)
     return finding(name, "rank " + std::to_string(tensor.rank), "rank 0 to 4");
   // The product of all extents but zeros must fit, so that later products of
   // some of them do.
-  int64_t room = (int64_t(1) << 48) / size;
+  int64_t room = (int64_t(1) << 51) / elementBits(tensor.dtype);
   bool empty = false;
   for (int64_t extent : shapeOf(tensor)) {
     if (extent < 0 || extent > room)
@@ -146,6 +145,10 @@ void Checker::wellFormed(const std::string &name, const te_rt_tensor &tensor) {
     empty |= extent == 0;
     room /= std::max<int64_t>(extent, 1);
   }
+  if (tensor.dtype == TE_RT_F4E2M1 &&
+      (tensor.rank == 0 || lastDim(tensor) % 2 != 0))
+    return finding(name, "F4E2M1 of shape " + toString(shapeOf(tensor)),
+                   "a last extent that is even");
   if (!tensor.data && !empty)
     finding(name, "NULL data", "memory of shape " + toString(shapeOf(tensor)));
 }

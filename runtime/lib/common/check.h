@@ -32,6 +32,16 @@ namespace check {
 /// descriptor, at `memory`.
 te_rt_tensor swigluOutput(const te_rt_tensor &input, void *memory);
 
+/// The cast of a fused function against the contract of quantize: `rows` is
+/// what the function makes and casts.
+te_rt_status
+checkFusedCast(te_rt_context *context, const te_rt_tensor &rows,
+               const te_rt_tensor *scale, const te_rt_tensor *amax,
+               const te_rt_tensor *offsets, const te_rt_tensor *values,
+               const te_rt_tensor *scales, const te_rt_tensor *values_t,
+               const te_rt_tensor *scales_t, const te_rt_tensor *amax_out,
+               int64_t pow2_scales, double epsilon);
+
 using Shape = std::vector<int64_t>;
 std::string toString(const Shape &shape);
 Shape shapeOf(const te_rt_tensor &tensor);

@@ -78,9 +78,10 @@ const Arg &checkResult(const Arg &result, int64_t rows, int64_t cols,
 
 te_rt_status check::gemm(te_rt_context *context, const te_rt_tensor *lhs,
                          const te_rt_tensor *lhs_scales,
-                         const te_rt_tensor *rhs,
+                         const te_rt_tensor *lhs_amax, const te_rt_tensor *rhs,
                          const te_rt_tensor *rhs_scales,
-                         const te_rt_tensor *bias, const te_rt_tensor *offsets,
+                         const te_rt_tensor *rhs_amax, const te_rt_tensor *bias,
+                         const te_rt_tensor *offsets,
                          const te_rt_tensor *result, int64_t ragged,
                          int64_t member, int64_t transpose_lhs,
                          int64_t transpose_rhs, int64_t) {
@@ -115,11 +116,12 @@ te_rt_status check::gemm(te_rt_context *context, const te_rt_tensor *lhs,
 
 te_rt_status
 check::grouped_gemm(te_rt_context *context, const te_rt_tensor *lhs,
-                    const te_rt_tensor *lhs_scales, te_rt_tensor_list rhs,
-                    te_rt_tensor_list rhs_scales, te_rt_tensor_list bias,
-                    const te_rt_tensor *offsets, te_rt_tensor_list results,
-                    int64_t ragged, int64_t transpose_lhs,
-                    int64_t transpose_rhs, int64_t) {
+                    const te_rt_tensor *lhs_scales,
+                    const te_rt_tensor *lhs_amax, te_rt_tensor_list rhs,
+                    te_rt_tensor_list rhs_scales, te_rt_tensor_list rhs_amax,
+                    te_rt_tensor_list bias, const te_rt_tensor *offsets,
+                    te_rt_tensor_list results, int64_t ragged,
+                    int64_t transpose_lhs, int64_t transpose_rhs, int64_t) {
   Checker check(context);
   check.attribute("ragged", ragged, TE_RT_RAGGED_ROWS, TE_RT_RAGGED_REDUCTION);
   check.required("offsets", offsets);

@@ -105,10 +105,13 @@ te_rt_status
 check::quantize(te_rt_context *context, const te_rt_tensor *input,
                 const te_rt_tensor *scale, const te_rt_tensor *amax,
                 const te_rt_tensor *noop, const te_rt_tensor *offsets,
-                const te_rt_tensor *values, const te_rt_tensor *scales,
-                const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
-                const te_rt_tensor *amax_out, int64_t member, int64_t,
-                double epsilon) {
+                const te_rt_tensor *rng, const te_rt_tensor *values,
+                const te_rt_tensor *scales, const te_rt_tensor *values_t,
+                const te_rt_tensor *scales_t, const te_rt_tensor *amax_out,
+                const te_rt_tensor *tensor_amax,
+                const te_rt_tensor *tensor_amax_t, int64_t member,
+                int64_t pow2_scales, int64_t square_blocks, int64_t hadamard,
+                int64_t, double epsilon) {
   Checker check(context);
   checkCast(check,
             {check.required("input", input), check.optional("scale", scale),
@@ -125,8 +128,9 @@ te_rt_status check::multi_cast_transpose(
     te_rt_context *context, te_rt_tensor_list inputs, te_rt_tensor_list scale,
     te_rt_tensor_list amax, const te_rt_tensor *noop, te_rt_tensor_list values,
     te_rt_tensor_list scales, te_rt_tensor_list values_t,
-    te_rt_tensor_list scales_t, te_rt_tensor_list amax_out, int64_t,
-    double epsilon) {
+    te_rt_tensor_list scales_t, te_rt_tensor_list amax_out,
+    te_rt_tensor_list tensor_amax, te_rt_tensor_list tensor_amax_t,
+    int64_t pow2_scales, int64_t square_blocks, double epsilon) {
   Checker check(context);
   check.list("inputs", inputs, inputs.count);
   const std::pair<const char *, te_rt_tensor_list> lists[] = {
@@ -151,11 +155,10 @@ te_rt_status check::multi_cast_transpose(
   return check.status();
 }
 
-te_rt_status check::dequantize(te_rt_context *context,
-                               const te_rt_tensor *values,
-                               const te_rt_tensor *scales,
-                               const te_rt_tensor *offsets,
-                               const te_rt_tensor *output) {
+te_rt_status
+check::dequantize(te_rt_context *context, const te_rt_tensor *values,
+                  const te_rt_tensor *scales, const te_rt_tensor *tensor_amax,
+                  const te_rt_tensor *offsets, const te_rt_tensor *output) {
   Checker check(context);
   Arg in = check.required("values", values);
   Arg out = check.required("output", output);
@@ -187,9 +190,38 @@ check::requantize(te_rt_context *context, const te_rt_tensor *input,
     return check.status();
   te_rt_tensor rows = *input;
   rows.dtype = static_cast<te_rt_dtype>(via);
-  return check::quantize(context, &rows, scale, amax, /*noop=*/nullptr, offsets,
-                         values, scales, values_t, scales_t, amax_out,
-                         /*member=*/-1, pow2_scales, epsilon);
+  return checkFusedCast(context, rows, scale, amax, offsets, values, scales,
+                        values_t, scales_t, amax_out, pow2_scales, epsilon);
+}
+
+te_rt_status te_rt::checkFusedCast(
+    te_rt_context *context, const te_rt_tensor &rows, const te_rt_tensor *scale,
+    const te_rt_tensor *amax, const te_rt_tensor *offsets,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    const te_rt_tensor *amax_out, int64_t pow2_scales, double epsilon) {
+  Checker check(context);
+  check.optional("values", values).type(kFp8);
+  check.optional("values_t", values_t).type(kFp8);
+  if (!check.ok())
+    return check.status();
+  return check::quantize(
+      context, &rows, scale, amax, /*noop=*/nullptr, offsets, /*rng=*/nullptr,
+      values, scales, values_t, scales_t, amax_out, /*tensor_amax=*/nullptr,
+      /*tensor_amax_t=*/nullptr, /*member=*/-1, pow2_scales,
+      /*square_blocks=*/0, /*hadamard=*/0, /*rng_stream=*/0, epsilon);
+}
+
+te_rt_status check::advance_rng(te_rt_context *context, const te_rt_tensor *rng,
+                                const te_rt_tensor *output, int64_t) {
+  Checker check(context);
+  Arg state = check.required("rng", rng).type({TE_RT_I64}).rank(1, 2);
+  if (state && lastDim(*rng) != 2)
+    check.finding("rng", "shape " + toString(shapeOf(*rng)), "[2] or [N, 2]");
+  Arg next = check.required("output", output).typeOf(state);
+  if (state)
+    next.shape(shapeOf(*rng));
+  return check.status();
 }
 
 te_rt_status

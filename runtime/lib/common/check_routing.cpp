@@ -132,9 +132,8 @@ te_rt_status check::permute_quantize(
           context, input, /*scales=*/nullptr, probs, row_map, counts,
           counts ? offsets : nullptr, &rows, /*out_scales=*/nullptr, out_probs))
     return status;
-  return check::quantize(context, &rows, scale, amax, /*noop=*/nullptr, offsets,
-                         values, scales, values_t, scales_t, amax_out,
-                         /*member=*/-1, pow2_scales, epsilon);
+  return checkFusedCast(context, rows, scale, amax, offsets, values, scales,
+                        values_t, scales_t, amax_out, pow2_scales, epsilon);
 }
 
 te_rt_status check::unpermute(te_rt_context *context, const te_rt_tensor *input,

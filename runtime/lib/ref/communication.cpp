@@ -152,7 +152,7 @@ te_rt_status ref::dispatch(te_rt_context *context, const te_rt_tensor *handle,
             data<int32_t>(*all[source]->map)[t * ranks + context->rank];
         for (int64_t i = 0; row >= 0 && i < inputs.count; ++i) {
           const te_rt_tensor &from = all[source]->tensors.items[i];
-          int64_t bytes = numElements(from) / tokens * elementSize(from.dtype);
+          int64_t bytes = bytesOf(from.dtype, numElements(from)) / tokens;
           if (bytes)
             std::memcpy(data<char>(outputs.items[i]) + row * bytes,
                         data<char>(from) + t * bytes, bytes);

@@ -194,19 +194,21 @@ void Call::runGroup(const Group &group, const Operand &lhs, const Operand &rhs,
   if (bias) {
     product.biasType = bias->dtype;
     product.bias =
-        data<char>(bias) + biasMember * cols.count * elementSize(bias->dtype);
+        data<char>(bias) + bytesOf(bias->dtype, biasMember * cols.count);
   }
   product.resultType = result.dtype;
   int64_t first = (resultMember * product.m + rows.begin) * product.n;
-  product.result = data<char>(result) + first * elementSize(result.dtype);
+  product.result = data<char>(result) + bytesOf(result.dtype, first);
   product.accumulate = accumulate;
   product.run(context);
 }
 } // namespace
 
 te_rt_status ref::gemm(te_rt_context *context, const te_rt_tensor *lhs,
-                       const te_rt_tensor *lhs_scales, const te_rt_tensor *rhs,
-                       const te_rt_tensor *rhs_scales, const te_rt_tensor *bias,
+                       const te_rt_tensor *lhs_scales,
+                       const te_rt_tensor *lhs_amax, const te_rt_tensor *rhs,
+                       const te_rt_tensor *rhs_scales,
+                       const te_rt_tensor *rhs_amax, const te_rt_tensor *bias,
                        const te_rt_tensor *offsets, const te_rt_tensor *result,
                        int64_t ragged, int64_t member, int64_t transpose_lhs,
                        int64_t transpose_rhs, int64_t accumulate) {
@@ -230,8 +232,9 @@ te_rt_status ref::gemm(te_rt_context *context, const te_rt_tensor *lhs,
 
 te_rt_status
 ref::grouped_gemm(te_rt_context *context, const te_rt_tensor *lhs,
-                  const te_rt_tensor *lhs_scales, te_rt_tensor_list rhs,
-                  te_rt_tensor_list rhs_scales, te_rt_tensor_list bias,
+                  const te_rt_tensor *lhs_scales, const te_rt_tensor *lhs_amax,
+                  te_rt_tensor_list rhs, te_rt_tensor_list rhs_scales,
+                  te_rt_tensor_list rhs_amax, te_rt_tensor_list bias,
                   const te_rt_tensor *offsets, te_rt_tensor_list results,
                   int64_t ragged, int64_t transpose_lhs, int64_t transpose_rhs,
                   int64_t accumulate) {

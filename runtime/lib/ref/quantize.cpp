@@ -32,7 +32,7 @@ private:
   int64_t rows() const { return input->shape[packed()]; }
   int64_t cols() const { return input->shape[packed() + 1]; }
   const char *rowOf(int64_t row) const {
-    return data<const char>(input) + row * cols() * elementSize(input->dtype);
+    return data<const char>(input) + bytesOf(input->dtype, row * cols());
   }
   te_rt_status findGroups(te_rt_context *context,
                           std::vector<Group> &groups) const;
@@ -201,10 +201,13 @@ te_rt_status
 ref::quantize(te_rt_context *context, const te_rt_tensor *input,
               const te_rt_tensor *scale, const te_rt_tensor *amax,
               const te_rt_tensor *noop, const te_rt_tensor *offsets,
-              const te_rt_tensor *values, const te_rt_tensor *scales,
-              const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
-              const te_rt_tensor *amax_out, int64_t member, int64_t pow2_scales,
-              double epsilon) {
+              const te_rt_tensor *rng, const te_rt_tensor *values,
+              const te_rt_tensor *scales, const te_rt_tensor *values_t,
+              const te_rt_tensor *scales_t, const te_rt_tensor *amax_out,
+              const te_rt_tensor *tensor_amax,
+              const te_rt_tensor *tensor_amax_t, int64_t member,
+              int64_t pow2_scales, int64_t square_blocks, int64_t hadamard,
+              int64_t rng_stream, double epsilon) {
   if (isSkipped(noop))
     return TE_RT_OK;
   return Quantize{input,
@@ -226,8 +229,9 @@ te_rt_status ref::multi_cast_transpose(
     te_rt_context *context, te_rt_tensor_list inputs, te_rt_tensor_list scale,
     te_rt_tensor_list amax, const te_rt_tensor *noop, te_rt_tensor_list values,
     te_rt_tensor_list scales, te_rt_tensor_list values_t,
-    te_rt_tensor_list scales_t, te_rt_tensor_list amax_out, int64_t pow2_scales,
-    double epsilon) {
+    te_rt_tensor_list scales_t, te_rt_tensor_list amax_out,
+    te_rt_tensor_list tensor_amax, te_rt_tensor_list tensor_amax_t,
+    int64_t pow2_scales, int64_t square_blocks, double epsilon) {
   if (isSkipped(noop))
     return TE_RT_OK;
   for (int64_t i = 0; i < inputs.count; ++i) {
@@ -248,6 +252,7 @@ te_rt_status ref::multi_cast_transpose(
 
 te_rt_status ref::dequantize(te_rt_context *context, const te_rt_tensor *values,
                              const te_rt_tensor *scales,
+                             const te_rt_tensor *tensor_amax,
                              const te_rt_tensor *offsets,
                              const te_rt_tensor *output) {
   bool packed = values->rank == 3;
@@ -265,43 +270,5 @@ te_rt_status ref::dequantize(te_rt_context *context, const te_rt_tensor *values,
         operand.convert(context, e, group, group.begin, group.size(), 0, cols,
                         data<T>(output) + (e * rows + group.begin) * cols);
       });
-  return TE_RT_OK;
-}
-
-te_rt_status ref::update_scales(te_rt_context *, te_rt_tensor_list amax,
-                                te_rt_tensor_list history,
-                                te_rt_tensor_list scale,
-                                te_rt_tensor_list history_out,
-                                te_rt_tensor_list scale_out, double fp8_max,
-                                int64_t margin, int64_t most_recent) {
-  float target =
-      static_cast<float>(std::ldexp(fp8_max, -static_cast<int>(margin)));
-  for (int64_t i = 0; i < amax.count; ++i) {
-    int64_t slots = numElements(amax.items[i]);
-    int64_t length = lastDim(history.items[i]);
-    for (int64_t slot = 0; slot < slots; ++slot) {
-      float last = data<float>(amax.items[i])[slot];
-      const float *past = data<float>(history.items[i]) + slot * length;
-      float *next = data<float>(history_out.items[i]) + slot * length;
-      float chosen = data<float>(scale.items[i])[slot];
-      if (next != past)
-        std::copy(past, past + length, next);
-      if (last != 0.0f) {
-        float largest = last;
-        for (int64_t h = 1; !most_recent && h < length; ++h)
-          largest = std::fmax(largest, next[h]);
-        for (int64_t h = 1; h + 1 < length; ++h)
-          next[h] = next[h + 1];
-        next[length - 1] = last;
-        next[0] = 0.0f;
-        if (std::isfinite(largest) && largest > 0.0f) {
-          chosen = target / largest;
-          if (std::isinf(chosen))
-            chosen = FLT_MAX;
-        }
-      }
-      data<float>(scale_out.items[i])[slot] = chosen;
-    }
-  }
   return TE_RT_OK;
 }

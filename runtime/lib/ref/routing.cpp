@@ -118,7 +118,7 @@ te_rt_status readPads(te_rt_context *context, const te_rt_tensor *counts,
 /// Zeroes the scales of one row.
 void clearScales(const te_rt_tensor &scales, const ScaleGrid &grid,
                  int64_t row) {
-  int64_t size = elementSize(scales.dtype);
+  int64_t size = bytesOf(scales.dtype, 1);
   for (int64_t j = 0; j < grid.gridCols; ++j)
     std::memset(data<char>(scales) + grid.index(row, j) * size, 0, size);
 }
@@ -138,7 +138,7 @@ ref::permute(te_rt_context *context, const te_rt_tensor *input,
   std::vector<Group> pads;
   if (te_rt_status status = readPads(context, counts, offsets, capacity, pads))
     return status;
-  int64_t bytes = input->shape[1] * elementSize(input->dtype);
+  int64_t bytes = bytesOf(input->dtype, input->shape[1]);
   ScaleGrid from(
       scales
           ? *scales
@@ -237,7 +237,7 @@ te_rt_status moveGroups(te_rt_context *context, const te_rt_tensor *input,
                            after[g].size(), " rows in group ", g, ", wanted ",
                            mayGrow ? "at least " : "at most ",
                            before[g].size());
-  int64_t bytes = input->shape[1] * elementSize(input->dtype);
+  int64_t bytes = bytesOf(input->dtype, input->shape[1]);
   for (size_t g = 0; g < before.size(); ++g)
     parallelRanges(
         context, after[g].size(), kGrainRows, [&](int64_t begin, int64_t end) {
