@@ -41,8 +41,9 @@ te_rt_status check::convert_scales(te_rt_context *context,
     if (*arg && arg->get().layout == TE_RT_TENSOR)
       check.finding(arg->label(), "layout TENSOR",
                     "COMPACT, GEMM_READY or SWIZZLED");
-    if (*arg && arg->get().layout == TE_RT_SWIZZLED)
-      arg->type({TE_RT_F8E8M0, TE_RT_F8E4M3});
+    if (*arg && arg->get().layout == TE_RT_SWIZZLED && scales->groups)
+      check.finding("scales.groups", scales->groups, "0 for SWIZZLED scales",
+                    TE_RT_UNSUPPORTED);
     check.scales(*arg, rows, cols, members, ragged, scales->groups,
                  {TE_RT_F32, TE_RT_F8E8M0, TE_RT_F8E4M3});
   }

@@ -50,8 +50,8 @@ te_rt_status ref::convert_scales(te_rt_context *context,
   Ragged ragged = raggedOf(*scales);
   ScaleGrid from(*scales, rows, cols, ragged), to(*output, rows, cols, ragged);
   int64_t members = scales->rank == 3 ? scales->shape[0] : 1;
-  if (to.swizzled)
-    std::memset(output->data, 0, bytesOf(output->dtype, members * to.elements));
+  for (int64_t e = 0; e < members; ++e)
+    zeroPadding(*output, to, e);
   withBytes(scales->dtype, [&](auto element) {
     using T = decltype(element);
     context->pool.parallelFor(

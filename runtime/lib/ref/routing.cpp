@@ -166,6 +166,8 @@ ref::permute(te_rt_context *context, const te_rt_tensor *input,
         data<float>(out_probs)[row] = data<float>(probs)[pair];
     }
   });
+  if (scales)
+    zeroPadding(*out_scales, to, /*member=*/0);
   for (const Group &pad : pads) {
     std::memset(data<char>(*output) + pad.begin * bytes, 0, pad.size() * bytes);
     for (int64_t row = pad.begin; scales && row < pad.end; ++row)
@@ -217,6 +219,11 @@ te_rt_status ref::unpermute(te_rt_context *context, const te_rt_tensor *input,
 }
 
 namespace {
+/// Scales of 8 bits, a row for each row of the data, with padding behind them.
+bool isScalesOfRows(const te_rt_tensor &tensor) {
+  return tensor.layout == TE_RT_COMPACT && isByteScale(tensor.dtype);
+}
+
 /// Moves the rows that a group has in both, then zeroes those it has in `to`
 /// alone.
 te_rt_status moveGroups(te_rt_context *context, const te_rt_tensor *input,
@@ -254,6 +261,11 @@ te_rt_status moveGroups(te_rt_context *context, const te_rt_tensor *input,
           std::copy_n(data<float>(probs) + source, kept - begin, values);
           std::fill(values + (kept - begin), values + (end - begin), 0.0f);
         });
+  // How many rows the data has is not known here: no group owns the padding.
+  if (isScalesOfRows(*output))
+    for (int64_t row = 0; row < output->shape[0]; ++row)
+      if (row < after.front().begin || row >= after.back().end)
+        std::memset(data<char>(*output) + row * bytes, 0, bytes);
   return TE_RT_OK;
 }
 } // namespace
