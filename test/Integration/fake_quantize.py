@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import ml_dtypes
 import numpy as np
 
+from philox import random_words, round_at_random
+
 WEIGHTS = ("w1", "w2")
 GRADIENTS = ("dy", "dh")
 BF16_MAX = np.float32(ml_dtypes.finfo(ml_dtypes.bfloat16).max)
@@ -74,6 +76,10 @@ class Exact:
     @staticmethod
     def rounded(x):
         return x
+
+    def begin_batch(self, batch, indices, experts):
+        """The operands from here on are of this micro-batch, whose tokens are routed
+        by `indices`."""
 
     def operand(self, slot, expert, x, axis):
         return x
@@ -214,10 +220,36 @@ def hadamard_rows(x):
 class NVFP4(MXFP8):
     """Blocks of 16 along the reduction with E4M3 scales, under one F32 amax of each
     expert's matrix. Two operands that are transformed along the reduction have the
-    product of those that are not."""
+    product of those that are not. With `rng`, {seed, offset} of each micro-batch,
+    gradients are rounded at random."""
 
-    def __init__(self, options=NVFP4_DEFAULTS):
+    ALIGNMENT = 128  # of the rows of an expert
+    STREAMS = {"dy": 0, "dh": 1}
+
+    def __init__(self, options=NVFP4_DEFAULTS, rng=None):
         super().__init__(options)
+        self.rng = rng
+
+    def begin_batch(self, batch, indices, experts):
+        self.batch = batch
+
+        def aligned(rows):
+            return -(-rows // self.ALIGNMENT) * self.ALIGNMENT
+
+        counts = [aligned(int((indices == e).sum())) for e in range(experts)]
+        self.offsets = np.cumsum([0] + counts)
+        rows = indices.shape[0] * min(indices.shape[1], experts)
+        self.capacity = aligned(rows + experts * (self.ALIGNMENT - 1))
+
+    def round_gradient(self, slot, expert, x, axis):
+        rows = self.offsets[expert] + np.arange(x.shape[0])[:, None]
+        cols = np.arange(x.shape[1])[None, :]
+        columnwise = axis == 0
+        index = cols * self.capacity + rows if columnwise else rows * x.shape[1] + cols
+        words = random_words(
+            self.rng[self.batch], self.STREAMS[slot], index, columnwise
+        )
+        return round_at_random(x, words)
 
     def operand(self, slot, expert, x, axis):
         if self.options.hadamard and axis == 0 and slot not in WEIGHTS:
@@ -235,5 +267,9 @@ class NVFP4(MXFP8):
         with np.errstate(divide="ignore"):
             inverse = np.minimum(f32(1) / (scale * (f32(1) / encode)), F32_MAX)
         with np.errstate(over="ignore"):
-            q = np.clip(x * inverse, f32(-6), f32(6)).astype(FP4).astype(f32)
+            scaled = x * inverse
+        if self.rng is not None and slot in GRADIENTS:
+            q = self.round_gradient(slot, expert, scaled, axis)
+        else:
+            q = np.clip(scaled, f32(-6), f32(6)).astype(FP4).astype(f32)
         return (q * scale).astype(np.float64) * float(tensor_amax) / 2688
