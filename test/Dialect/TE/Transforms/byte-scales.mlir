@@ -124,9 +124,9 @@ func.func @keep_nvfp4(%x: tensor<256x128xbf16>, %q: tensor<256x64xf8E4M3FN>, %s:
 // FUSE-LABEL: func @keep_options(
 // FUSE-NEXT:    te.swiglu %
 // FUSE-COUNT-4: te.quantize
-// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Missed] FuseActivationQuantize{{.*}}it has square_blocks
-// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}rng is for single casts only
-// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}hadamard is for single casts only
+// REMARK-DAG: [[#@LINE+5]]:{{.*}}[Missed] FuseActivationQuantize{{.*}}it has square_blocks
+// REMARK-DAG: [[#@LINE+5]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}rng is for single casts only
+// REMARK-DAG: [[#@LINE+5]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}hadamard is for single casts only
 func.func @keep_options(%x: tensor<256x128xbf16>, %r: tensor<2xi64>) {
   %a = te.swiglu %x : (tensor<256x128xbf16>) -> tensor<256x64xbf16>
   %0:2 = te.quantize %a {square_blocks} : tensor<256x64xbf16> -> tensor<256x64xf8E4M3FN>, tensor<256x4xf8E8M0FNU, #mx>
