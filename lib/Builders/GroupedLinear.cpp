@@ -48,7 +48,8 @@ SmallVector<Type> LayerBuilder::getCastTypes(const CastScheme &scheme,
 Quantized LayerBuilder::buildCast(Location loc, const CastScheme &scheme,
                                   Value input, ArrayRef<Type> types,
                                   ValueRange outs, Value hostOffsets,
-                                  int64_t member, ScalingState &state) {
+                                  int64_t member, ScalingState &state,
+                                  Value noop) {
   Value scale, amax;
   SmallVector<Value> destinations(outs);
   if (!state.scale.empty()) {
@@ -61,7 +62,7 @@ Quantized LayerBuilder::buildCast(Location loc, const CastScheme &scheme,
   auto op = QuantizeOp::create(
       b, loc, types[0], types[1], both ? types[2] : Type(),
       both ? types[3] : Type(), amax ? amax.getType() : Type(), input, scale,
-      amax, /*noop=*/Value(), hostOffsets, destinations,
+      amax, noop, hostOffsets, destinations,
       hostOffsets ? b.getI64IntegerAttr(member) : IntegerAttr(),
       scheme.pow2Scales ? b.getUnitAttr() : UnitAttr(), b.getF32FloatAttr(0));
   if (amax)
@@ -99,7 +100,7 @@ SmallVector<Type> LayerBuilder::getWeightCastTypes(RankedTensorType weight) {
 }
 
 Quantized LayerBuilder::buildWeightCast(GroupedLinear &linear, int64_t expert,
-                                        ValueRange outs) {
+                                        ValueRange outs, Value noop) {
   Value weight = linear.weights[expert];
   if (!config.recipe->weight)
     return {weight, {}, {}, {}};
@@ -107,7 +108,7 @@ Quantized LayerBuilder::buildWeightCast(GroupedLinear &linear, int64_t expert,
                        Twine(expert) + "]");
   return buildCast(where, *config.recipe->weight, weight,
                    getWeightCastTypes(typeOf(weight)), outs, Value(), expert,
-                   linear.weightState);
+                   linear.weightState, noop);
 }
 
 //===----------------------------------------------------------------------===//

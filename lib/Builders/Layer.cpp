@@ -20,8 +20,7 @@ void te::loadLayerDialects(MLIRContext &context) {
                       tensor::TensorDialect>();
 }
 
-/// Casts each weight into its own workspaces, which outlive the step.
-void StepBuilder::cacheWeights(GroupedLinear &linear) {
+void StepBuilder::cacheWeights(GroupedLinear &linear, Value noop) {
   static constexpr StringLiteral parts[] = {".values", ".scales", ".values_t",
                                             ".scales_t"};
   for (auto [e, weight] : llvm::enumerate(linear.weights)) {
@@ -45,7 +44,7 @@ void StepBuilder::cacheWeights(GroupedLinear &linear) {
     for (auto [name, type] : llvm::zip(names, types))
       outs.push_back(ml_program::GlobalLoadOp::create(b, loc(name.getValue()),
                                                       type, name));
-    Quantized quantized = layer.buildWeightCast(linear, e, outs);
+    Quantized quantized = layer.buildWeightCast(linear, e, outs, noop);
     Value results[] = {quantized.values, quantized.scales, quantized.valuesT,
                        quantized.scalesT};
     for (auto [name, value] : llvm::zip(names, results))
@@ -61,6 +60,11 @@ void StepBuilder::buildMicrobatch(Value index) {
   auto insert = [&](StringRef name, Value &all, Value value) {
     all = InsertMemberOp::create(b, loc(name), value, all, index);
   };
+  if (config.hasWeightFlag()) {
+    Value noop = member("skip_weight_update", skipWeightUpdate);
+    for (GroupedLinear *linear : {&fc1, &fc2})
+      cacheWeights(*linear, noop);
+  }
   LayerBuilder::Saved saved;
   Value y = layer.buildForward(fc1, fc2, member("tokens", tokens),
                                member("indices", indices),
@@ -99,7 +103,7 @@ void StepBuilder::buildLoop() {
   for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots)) {
     bool isWeight =
         slot.state == &fc1.weightState || slot.state == &fc2.weightState;
-    if (!isWeight || !config.cachedWeights)
+    if (!isWeight || !config.cachedWeights || config.hasWeightFlag())
       carryAll(slot.state->amax);
   }
 
@@ -178,7 +182,7 @@ void StepBuilder::build() {
     for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))
       slot.state->amax.assign(config.localExperts, zero);
   }
-  if (config.cachedWeights && config.recipe->weight)
+  if (config.cachedWeights && config.recipe->weight && !config.hasWeightFlag())
     for (GroupedLinear *linear : {&fc1, &fc2})
       cacheWeights(*linear);
   buildLoop();

@@ -70,6 +70,9 @@ llvm::Error LayerConfig::verify() const {
     return error("target must be sm_90 or sm_100, but got {0}", target);
   if (!recipe)
     return error("recipe must be given, but got none");
+  if (weightUpdate == WeightUpdate::Noop && !cachedWeights)
+    return error("weight-update must be first unless weights are cached, but "
+                 "got noop");
   // Rows of FP8 are read and sent in pieces of 16 bytes.
   bool castsFfn = recipe->isFP8();
   bool castsHidden = castsFfn || dispatch == Dispatch::FP8;

@@ -86,7 +86,9 @@ private:
   void addStates(Ports &ports, const Slot &slot, bool arguments);
   void addResults(Ports &ports);
   void takeArguments(func::FuncOp function);
-  void cacheWeights(GroupedLinear &linear);
+  /// Casts each weight into its own workspaces, which outlive the step; unless
+  /// `noop` is given and 1.0.
+  void cacheWeights(GroupedLinear &linear, Value noop = {});
   void buildMicrobatch(Value index);
   void buildLoop();
   /// The next history and scale of these slots, in place of the present ones.
@@ -101,7 +103,7 @@ private:
   /// Delayed scaling: of forward, of backward.
   SmallVector<Slot> forwardSlots, backwardSlots;
   /// Of all micro-batches.
-  Value tokens, indices, probs, gradOut;
+  Value tokens, indices, probs, gradOut, skipWeightUpdate;
   Value out, gradTokens, gradProbs;
 };
 

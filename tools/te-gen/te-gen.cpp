@@ -60,9 +60,15 @@ TextOption microbatches("microbatches", "N", "Set the micro-batches of a step",
 TextOption epRanks("ep-ranks", "R",
                    "Set the ranks that the experts are spread over", "1");
 TextOption cachedWeights("cached-weights", "bool",
-                         "Cast weights once in a step, not in each "
-                         "micro-batch: false, true",
+                         "Cast weights into workspaces that outlive the "
+                         "step, not anew in each micro-batch: false, true",
                          "false");
+TextOption weightUpdate("weight-update", "when",
+                        "Cast cached weights first, in front of the "
+                        "micro-batches, or in each under a flag that the "
+                        "device reads (argument skip_weight_update): first, "
+                        "noop",
+                        "first");
 TextOption target("target", "chip", "Set the device: sm_90, sm_100", "sm_90");
 TextOption amaxHistory("amax-history", "L",
                        "Set the steps in an amax history (delayed)", "1024");
@@ -153,6 +159,9 @@ llvm::Expected<LayerConfig> parseConfig() {
       {cachedWeights,
        {"false", "true"},
        [&](size_t i) { config.cachedWeights = i; }},
+      {weightUpdate,
+       {"first", "noop"},
+       [&](size_t i) { config.weightUpdate = WeightUpdate(i); }},
       {amaxAlgorithm,
        {"max", "most_recent"},
        [&](size_t i) { config.amaxAlgorithm = AmaxAlgorithm(i); }},
@@ -202,8 +211,8 @@ llvm::Error writeModule(ModuleOp module) {
 llvm::Expected<OwningOpRef<ModuleOp>> buildRandom(MLIRContext &context) {
   for (const TextOption *option :
        {&model, &recipe, &direction, &dispatch, &tokens, &hidden, &ffn, &topK,
-        &localExperts, &microbatches, &epRanks, &cachedWeights, &target,
-        &amaxHistory, &amaxMargin, &amaxAlgorithm})
+        &localExperts, &microbatches, &epRanks, &cachedWeights, &weightUpdate,
+        &target, &amaxHistory, &amaxMargin, &amaxAlgorithm})
     if (option->getNumOccurrences())
       return makeError(formatv("--random decides --{0}, but got {1}",
                                option->ArgStr, option->getValue()));

@@ -111,9 +111,10 @@ public:
   /// The types of the results of a cast of `weight`: values, scales and, in
   /// training, values_t and scales_t.
   SmallVector<Type> getWeightCastTypes(RankedTensorType weight);
-  /// A cast of weights[expert], into `outs` if it is not empty.
+  /// A cast of weights[expert], into `outs` if it is not empty, and unless
+  /// `noop` (tensor<f32>) is given and 1.0.
   Quantized buildWeightCast(GroupedLinear &linear, int64_t expert,
-                            ValueRange outs = {});
+                            ValueRange outs = {}, Value noop = {});
   /// `input` is C x K, the result C x N.
   Value buildForward(GroupedLinear &linear, Value input, Value counts);
   /// `gradient` is C x N, the result C x K; adds to linear.weightGradients.
@@ -145,7 +146,7 @@ private:
                                  int64_t groups);
   Quantized buildCast(Location loc, const CastScheme &scheme, Value input,
                       ArrayRef<Type> types, ValueRange outs, Value hostOffsets,
-                      int64_t member, ScalingState &state);
+                      int64_t member, ScalingState &state, Value noop = {});
   Value buildRowProducts(const Twine &name, ProductOperand lhs,
                          ArrayRef<ProductOperand> rhs, Value hostOffsets);
   void buildWeightGradients(const Twine &name, ProductOperand lhs,

@@ -28,6 +28,8 @@ public:
     for (const ScaleFlow::Reader &reader : flow.readers)
       (labelOf(reader.variable) == label ? direct : converted)
           .push_back(reader.operand);
+    for (ConvertScalesOp convert : flow.conversions)
+      before.emplace_back(convert);
   }
 
   /// Types change all at once, before any reader is moved.
@@ -35,8 +37,8 @@ public:
   void moveReaders(DominanceInfo &dominance);
   void leaveRemarks(const Remarks &remarks, ScaleLayoutCounts &counts);
   void eraseConversions();
-  /// The conversion that is still needed, or null.
-  ConvertScalesOp getKept() const { return kept; }
+  /// Moves the conversion that is still needed in front of loops.
+  void hoistKept(const Remarks &remarks, ScaleLayoutCounts &counts);
 
 private:
   unsigned labelOf(unsigned variable) const {
@@ -55,8 +57,12 @@ private:
   RankedTensorType type, otherType;
   /// Readers of the value itself, and those of its conversion.
   SmallVector<OpOperand *> direct, converted;
-  /// The conversion that stays or stands for those that were there.
+  /// What each conversion took, as the program was given.
+  SmallVector<Traffic> before;
+  /// The conversion that stays or stands for those that were there, and what
+  /// the one took that it is or replaces.
   ConvertScalesOp kept;
+  Traffic keptBefore;
 };
 } // namespace
 
@@ -92,8 +98,9 @@ void FlowRewrite::moveReaders(DominanceInfo &dominance) {
 void FlowRewrite::explainKept(const Remarks &remarks, Operation *conversion) {
   StringRef given = stringifyScaleLayout(flow.layouts[label]);
   StringRef other = stringifyScaleLayout(flow.layouts[1 - label]);
+  Lost lost = {Traffic(conversion)};
   auto nameOf = [](Operation *op) {
-    return op ? op->getName().getStringRef() : StringRef("the function");
+    return op ? describe(op) : std::string("the function");
   };
   auto findFixed = [&](unsigned wanted) -> Operation * {
     for (const ScaleFlow::Reader &reader : flow.readers)
@@ -103,16 +110,17 @@ void FlowRewrite::explainKept(const Remarks &remarks, Operation *conversion) {
   };
   Operation *reader = findFixed(1 - label);
   if (!reader)
-    return remarks.missed(conversion,
+    return remarks.missed(conversion, lost,
                           "without it, other conversions would cost more");
   if (isFixed(flow.variable))
-    return remarks.missed(conversion, "{0} gives {1} scales and {2} reads {3}",
-                          nameOf(flow.value.getDefiningOp()), given,
-                          nameOf(reader), other);
+    return remarks.missed(
+        conversion, lost, "{0} gives {1} scales and {2} reads {3}",
+        nameOf(flow.value.getDefiningOp()), given, nameOf(reader), other);
   if (Operation *second = findFixed(label))
-    return remarks.missed(conversion, "{0} reads {1} scales and {2} reads {3}",
+    return remarks.missed(conversion, lost,
+                          "{0} reads {1} scales and {2} reads {3}",
                           nameOf(second), given, nameOf(reader), other);
-  remarks.missed(conversion,
+  remarks.missed(conversion, lost,
                  "{0} reads {1} scales; to give it those would "
                  "cost other conversions more",
                  nameOf(reader), other);
@@ -120,21 +128,17 @@ void FlowRewrite::explainKept(const Remarks &remarks, Operation *conversion) {
 
 void FlowRewrite::leaveRemarks(const Remarks &remarks,
                                ScaleLayoutCounts &counts) {
-  if (kept) {
-    ++counts.kept;
-    explainKept(remarks, kept);
-  }
   // One of the conversions lives on in `kept`, at the place of its location.
   bool replaced = kept && !llvm::is_contained(flow.conversions, kept);
-  for (ConvertScalesOp convert :
-       ArrayRef(flow.conversions)
-           .drop_front(replaced && !flow.conversions.empty())) {
-    if (convert == kept)
+  for (auto [i, convert] : llvm::enumerate(flow.conversions)) {
+    if (convert == kept || (replaced && i == 0)) {
+      keptBefore = before[i];
       continue;
+    }
     ++counts.removed;
-    remarks.passed(convert)
-        << remark::metric("Bytes", getBytes(type) + getBytes(otherType));
+    remarks.passed(convert) << Saved{before[i], Traffic()};
   }
+  counts.kept += bool(kept);
 }
 
 void FlowRewrite::eraseConversions() {
@@ -145,7 +149,8 @@ void FlowRewrite::eraseConversions() {
 
 /// Moves `op` in front of each loop that it does not vary in, unless the loop
 /// may have no iteration, and the op then none to run in.
-static bool hoist(ConvertScalesOp op, const Remarks &remarks) {
+static bool hoist(ConvertScalesOp op, const Workspaces &workspaces,
+                  const Remarks &remarks) {
   bool hoisted = false;
   while (Operation *parent = op->getParentOp()) {
     auto loop = dyn_cast<LoopLikeOpInterface>(parent);
@@ -156,7 +161,7 @@ static bool hoist(ConvertScalesOp op, const Remarks &remarks) {
       break;
     }
     llvm::SetVector<Operation *> views;
-    if (!isInvariant(op.getScales(), loop, &views)) {
+    if (!isInvariant(op.getScales(), loop, workspaces, &views)) {
       remarks.missed(op, "the scales vary in the loop");
       break;
     }
@@ -170,17 +175,24 @@ static bool hoist(ConvertScalesOp op, const Remarks &remarks) {
     loop.moveOutOfLoop(op);
     hoisted = true;
   }
-  if (hoisted)
-    remarks.passed(op) << remark::metric("Bytes",
-                                         getBytes(op.getOutput().getType()));
   return hoisted;
+}
+
+void FlowRewrite::hoistKept(const Remarks &remarks, ScaleLayoutCounts &counts) {
+  if (!kept)
+    return;
+  counts.hoisted += hoist(kept, analysis.getWorkspaces(), remarks);
+  Traffic after(kept);
+  if (after.launches < keptBefore.launches)
+    remarks.passed(kept) << Saved{keptBefore, after};
+  explainKept(remarks, kept);
 }
 
 ScaleLayoutCounts te::assignScaleLayouts(Operation *root, ScaleLayout layout,
                                          const Remarks &remarks) {
   ScaleFlowAnalysis analysis(root);
   LayoutLabels labels = analysis.assign();
-  SmallVector<FlowRewrite> rewrites;
+  SmallVector<FlowRewrite, 0> rewrites;
   for (const ScaleFlow &flow : analysis.getFlows())
     if (flow.layouts.back() == layout && !flow.data.empty())
       rewrites.emplace_back(analysis, labels, flow);
@@ -189,6 +201,8 @@ ScaleLayoutCounts te::assignScaleLayouts(Operation *root, ScaleLayout layout,
     rewrite.retype();
   for (FlowRewrite &rewrite : rewrites)
     rewrite.moveReaders(dominance);
+  for (auto [global, store] : analysis.getGlobals())
+    global.setTypeAttr(TypeAttr::get(store.getValue().getType()));
   ScaleLayoutCounts counts;
   for (FlowRewrite &rewrite : rewrites) {
     rewrite.leaveRemarks(remarks, counts);
@@ -196,7 +210,6 @@ ScaleLayoutCounts te::assignScaleLayouts(Operation *root, ScaleLayout layout,
   }
   // Only now, so that none is hoisted which need not be there at all.
   for (FlowRewrite &rewrite : rewrites)
-    if (ConvertScalesOp kept = rewrite.getKept())
-      counts.hoisted += hoist(kept, remarks);
+    rewrite.hoistKept(remarks, counts);
   return counts;
 }

@@ -206,7 +206,8 @@ unsigned LoopCasts::hoist() {
   std::optional<APInt> trips = loop.getStaticTripCount();
   if (!trips || trips->isZero()) {
     for (Operation *op : candidates)
-      getRemarks().missed(op, "the loop is not known to run at least once");
+      getRemarks().missed(op, Lost{Traffic(op)},
+                          "the loop is not known to run at least once");
     return 0;
   }
   // A cast that stays keeps those that need its results, or share a packed
@@ -216,7 +217,8 @@ unsigned LoopCasts::hoist() {
     ownMaximum.clear();
     for (Operation *&op : candidates)
       if (OpOperand *varying = findVarying(op)) {
-        getRemarks().missed(op, "{0} varies in the loop", getRole(*varying));
+        getRemarks().missed(op, Lost{Traffic(op)}, "{0} varies in the loop",
+                            getRole(*varying));
         casts.erase(op);
         op = nullptr;
         changed = true;
@@ -228,9 +230,9 @@ unsigned LoopCasts::hoist() {
   for (Operation *op : candidates) {
     for (Value operand : op->getOperands())
       moveOut(operand);
+    Traffic before(op);
     op->moveBefore(loop);
-    getRemarks().passed(op)
-        << remark::metric("LaunchesSaved", trips->getZExtValue() - 1);
+    getRemarks().passed(op) << Saved{before, Traffic(op)};
   }
   for (auto [argument, isOwn] : ownMaximum) {
     OpOperand *yielded = loop.getTiedLoopYieldedValue(argument);
