@@ -48,6 +48,8 @@ private:
     return analysis.getAllowed(variable) != LayoutGraph::kAny;
   }
   void explainKept(const Remarks &remarks, Operation *conversion);
+  Operation *findFixedReader(const ScaleFlow &from, unsigned wanted) const;
+  const ScaleFlow *findFixedGiver(const ScaleFlow &of) const;
 
   const ScaleFlowAnalysis &analysis;
   const LayoutLabels &labels;
@@ -94,36 +96,68 @@ void FlowRewrite::moveReaders(DominanceInfo &dominance) {
     operand->set(kept.getOutput());
 }
 
+/// Who has no choice but to read layout `wanted`, perhaps through ops that keep
+/// the layout of what they read.
+Operation *FlowRewrite::findFixedReader(const ScaleFlow &from,
+                                        unsigned wanted) const {
+  for (const ScaleFlow::Reader &reader : from.readers) {
+    if (labelOf(reader.variable) != wanted)
+      continue;
+    Operation *owner = reader.operand->getOwner();
+    if (isFixed(reader.variable))
+      return owner;
+    auto interface = dyn_cast<ScaleLayoutOpInterface>(owner);
+    for (OpResult result : owner->getResults())
+      if (const ScaleFlow *next = analysis.getFlow(result);
+          next && interface &&
+          llvm::is_contained(interface.getTiedLayoutOperands(result),
+                             reader.operand))
+        if (Operation *fixed = findFixedReader(*next, wanted))
+          return fixed;
+  }
+  return nullptr;
+}
+
+/// The value that has no choice of another layout, perhaps one whose layout
+/// `of` keeps; null if there is none.
+const ScaleFlow *FlowRewrite::findFixedGiver(const ScaleFlow &of) const {
+  if (isFixed(of.variable))
+    return &of;
+  auto result = dyn_cast<OpResult>(of.value);
+  auto interface = result ? dyn_cast<ScaleLayoutOpInterface>(result.getOwner())
+                          : ScaleLayoutOpInterface();
+  if (!interface)
+    return nullptr;
+  for (OpOperand *operand : interface.getTiedLayoutOperands(result))
+    if (const ScaleFlow *source = analysis.getFlow(operand->get()))
+      if (const ScaleFlow *fixed = findFixedGiver(*source))
+        return fixed;
+  return nullptr;
+}
+
 /// Who binds the two layouts, if the one who gives and one who reads do.
 void FlowRewrite::explainKept(const Remarks &remarks, Operation *conversion) {
   StringRef given = stringifyScaleLayout(flow.layouts[label]);
   StringRef other = stringifyScaleLayout(flow.layouts[1 - label]);
   Lost lost = {Traffic(conversion)};
-  auto nameOf = [](Operation *op) {
-    return op ? describe(op) : std::string("the function");
-  };
-  auto findFixed = [&](unsigned wanted) -> Operation * {
-    for (const ScaleFlow::Reader &reader : flow.readers)
-      if (labelOf(reader.variable) == wanted && isFixed(reader.variable))
-        return reader.operand->getOwner();
-    return nullptr;
-  };
-  Operation *reader = findFixed(1 - label);
+  Operation *reader = findFixedReader(flow, 1 - label);
   if (!reader)
+    reader = converted.front()->getOwner();
+  if (const ScaleFlow *giver = findFixedGiver(flow)) {
+    Operation *def = Value(giver->value).getDefiningOp();
     return remarks.missed(conversion, lost,
-                          "without it, other conversions would cost more");
-  if (isFixed(flow.variable))
-    return remarks.missed(
-        conversion, lost, "{0} gives {1} scales and {2} reads {3}",
-        nameOf(flow.value.getDefiningOp()), given, nameOf(reader), other);
-  if (Operation *second = findFixed(label))
+                          "{0} gives {1} scales and {2} reads {3}",
+                          def ? describe(def) : "the function", given,
+                          describe(reader), other);
+  }
+  if (Operation *second = findFixedReader(flow, label))
     return remarks.missed(conversion, lost,
                           "{0} reads {1} scales and {2} reads {3}",
-                          nameOf(second), given, nameOf(reader), other);
+                          describe(second), given, describe(reader), other);
   remarks.missed(conversion, lost,
                  "{0} reads {1} scales; to give it those would "
                  "cost other conversions more",
-                 nameOf(reader), other);
+                 describe(reader), other);
 }
 
 void FlowRewrite::leaveRemarks(const Remarks &remarks,

@@ -59,6 +59,11 @@ public:
   }
 
   ArrayRef<ScaleFlow> getFlows() const { return flows; }
+  /// The flow of `value`, or null.
+  const ScaleFlow *getFlow(Value value) const {
+    auto found = flowOf.find(value);
+    return found == flowOf.end() ? nullptr : &flows[found->second];
+  }
   /// By class, the layouts for which conversions cost least.
   LayoutLabels assign() const;
   unsigned getClass(unsigned variable) const { return classes[variable]; }
