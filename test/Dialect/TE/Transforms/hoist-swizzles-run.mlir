@@ -10,7 +10,7 @@
 // RUN: te-opt %s --te-cost-report -o /dev/null 2>&1 | FileCheck %s --check-prefix=BEFORE
 // RUN: te-opt %s -te-hoist-swizzles --te-cost-report -o /dev/null 2>&1 | FileCheck %s --check-prefix=AFTER
 // EXACT: result0 f8E8M0FNU[3, 256, 4] exact
-// BEFORE: swizzle 15
+// BEFORE: swizzle 18
 // AFTER: swizzle 3
 
 #c = #te.scales<1 x 32, compact>
@@ -60,11 +60,15 @@ func.func @workspace(%s: tensor<2x256x4xf8E8M0FNU, #c> {te.name = "s"}) -> !all 
   %y0 = tensor.empty() : !all
   ml_program.global_store @ws = %s : tensor<2x256x4xf8E8M0FNU, #c>
   %y = scf.for %i = %c0 to %c3 step %c1 iter_args(%acc = %y0) -> !all {
+    %f = ml_program.global_load @ws : tensor<2x256x4xf8E8M0FNU, #c>
+    %s0 = te.member %f[0] : tensor<2x256x4xf8E8M0FNU, #c> -> !c
+    %z0 = te.convert_scales %s0 of [256, 128] : !c -> !z
+    %n0 = te.insert_member %z0 into %acc[%i] : !z -> !all
     %l = ml_program.global_load @ws : tensor<2x256x4xf8E8M0FNU, #c>
     %s1 = te.member %l[1] : tensor<2x256x4xf8E8M0FNU, #c> -> !c
     %z1 = te.convert_scales %s1 of [256, 128] : !c -> !z
-    %n = te.insert_member %z1 into %acc[%i] : !z -> !all
-    scf.yield %n : !all
+    %n1 = te.insert_member %z1 into %n0[%i] : !z -> !all
+    scf.yield %n1 : !all
   }
   return %y : !all
 }
@@ -82,10 +86,11 @@ func.func @stale(%s: tensor<2x256x4xf8E8M0FNU, #c> {te.name = "s"}) -> !all {
   %c3 = arith.constant 3 : index
   %y0 = tensor.empty() : !all
   %old = ml_program.global_load @stale_s : !c
+  %again = ml_program.global_load @stale_s : !c
   %y = scf.for %i = %c0 to %c3 step %c1 iter_args(%acc = %y0) -> !all {
     %z = te.convert_scales %old of [256, 128] : !c -> !z
     %n = te.insert_member %z into %acc[%i] : !z -> !all
-    %z2 = te.convert_scales %old of [256, 128] : !c -> !z
+    %z2 = te.convert_scales %again of [256, 128] : !c -> !z
     %n2 = te.insert_member %z2 into %n[%i] : !z -> !all
     scf.yield %n2 : !all
   }
