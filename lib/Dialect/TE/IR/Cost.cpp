@@ -7,6 +7,7 @@
 #include "Verify.h"
 
 #include "mlir/Interfaces/FunctionInterfaces.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 
 using namespace mlir;
 using namespace mlir::te;
@@ -75,4 +76,16 @@ CostClass te::getQuantizeClass(Value input) {
       function.getArgAttr(argument.getArgNumber(), TEDialect::kParameterAttr))
     return CostClass::WeightQuantize;
   return CostClass::ActivationQuantize;
+}
+
+std::optional<int64_t> te::getNumExecutions(Operation *op) {
+  int64_t times = 1;
+  for (Operation *at = op->getParentOp(); at; at = at->getParentOp())
+    if (auto loop = dyn_cast<LoopLikeOpInterface>(at)) {
+      std::optional<APInt> trips = loop.getStaticTripCount();
+      if (!trips)
+        return std::nullopt;
+      times *= trips->getSExtValue();
+    }
+  return times;
 }

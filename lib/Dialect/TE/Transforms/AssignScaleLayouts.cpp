@@ -132,8 +132,7 @@ void FlowRewrite::leaveRemarks(const Remarks &remarks,
     if (convert == kept)
       continue;
     ++counts.removed;
-    remarks.passed(convert)
-        << remark::metric("Bytes", getBytes(type) + getBytes(otherType));
+    remarks.passed(convert, Saving().removed(convert));
   }
 }
 
@@ -147,6 +146,8 @@ void FlowRewrite::eraseConversions() {
 /// may have no iteration, and the op then none to run in.
 static bool hoist(ConvertScalesOp op, const Remarks &remarks) {
   bool hoisted = false;
+  Saving saving;
+  saving.removed(op);
   while (Operation *parent = op->getParentOp()) {
     auto loop = dyn_cast<LoopLikeOpInterface>(parent);
     if (!loop) {
@@ -171,8 +172,7 @@ static bool hoist(ConvertScalesOp op, const Remarks &remarks) {
     hoisted = true;
   }
   if (hoisted)
-    remarks.passed(op) << remark::metric("Bytes",
-                                         getBytes(op.getOutput().getType()));
+    remarks.passed(op, saving.added(op));
   return hoisted;
 }
 

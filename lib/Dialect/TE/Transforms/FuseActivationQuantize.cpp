@@ -50,8 +50,6 @@ private:
   Remarks remarks{DEBUG_TYPE, "FuseActivationQuantize"};
 };
 
-OpCost costOf(Operation *op) { return cast<CostOpInterface>(op).getCost(); }
-
 /// The first of the destinations that hold something, which a fused op would
 /// not write into; none if all may be left out.
 std::optional<unsigned> findKeptDestination(QuantizeOp quantize) {
@@ -124,14 +122,8 @@ void FuseActivationQuantizePass::fuse(QuantizingOpInterface producer,
     if (result != input)
       result.replaceAllUsesWith(fused->getResult(next++));
 
-  OpCost activation = costOf(producer), quantized = costOf(quantize);
-  OpCost both = costOf(fused);
-  remarks.passed(fused) << remark::metric("Bytes", activation.bytes +
-                                                       quantized.bytes -
-                                                       both.bytes)
-                        << remark::metric("Launches", activation.launches +
-                                                          quantized.launches -
-                                                          both.launches);
+  remarks.passed(fused,
+                 Saving().removed(producer).removed(quantize).added(fused));
   llvm::SmallSetVector<Operation *, 4> empties;
   for (Value out : quantize.getOuts())
     if (auto empty = out.getDefiningOp<tensor::EmptyOp>())

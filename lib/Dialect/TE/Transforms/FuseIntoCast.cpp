@@ -60,11 +60,8 @@ bool te::canFuseIntoCast(QuantizeOp op, const Remarks &remarks) {
 
 void te::replaceByFusedCast(QuantizeOp op, Operation *fused,
                             const Remarks &remarks) {
-  // Bytes: written by one kernel and read by the next.
-  remarks.passedAt(op.getLoc(), op)
-      << remark::metric("Bytes", 2 * getBytes(op.getInput().getType()))
-      << remark::metric("Launches", 1);
   Operation *producer = op.getInput().getDefiningOp();
+  remarks.passed(fused, Saving().removed(producer).removed(op).added(fused));
   fused->setDiscardableAttrs(op->getDiscardableAttrDictionary());
   op->replaceAllUsesWith(fused->getResults().take_front(op->getNumResults()));
   op->erase();

@@ -346,8 +346,12 @@ void fuse(const Group &group, const Availability &availability) {
               MemberOp::create(builder, op.getLoc(), packed, int64_t(e)));
       }
     }
-  getRemarks().passed(multi) << remark::metric("Casts", group.casts.size())
-                             << remark::metric("Entries", entries.size());
+  Saving saving;
+  for (Operation *op : group.casts)
+    saving.removed(op);
+  getRemarks().passed(multi, saving.added(multi))
+      << remark::metric("Casts", group.casts.size())
+      << remark::metric("Entries", entries.size());
   for (Operation *op : group.casts) {
     llvm::SetVector<Operation *> views;
     for (Value operand : op->getOperands())

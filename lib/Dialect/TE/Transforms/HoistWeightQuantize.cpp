@@ -228,9 +228,10 @@ unsigned LoopCasts::hoist() {
   for (Operation *op : candidates) {
     for (Value operand : op->getOperands())
       moveOut(operand);
+    Saving saving;
+    saving.removed(op);
     op->moveBefore(loop);
-    getRemarks().passed(op)
-        << remark::metric("LaunchesSaved", trips->getZExtValue() - 1);
+    getRemarks().passed(op, saving.added(op));
   }
   for (auto [argument, isOwn] : ownMaximum) {
     OpOperand *yielded = loop.getTiedLoopYieldedValue(argument);

@@ -6,6 +6,8 @@
 
 #include "Remarks.h"
 
+#include "te/Dialect/TE/IR/TE.h"
+
 #include "mlir/Interfaces/FunctionInterfaces.h"
 
 using namespace mlir;
@@ -19,4 +21,39 @@ remark::RemarkOpts Remarks::options(Operation *op) const {
   if (!function)
     function = op->getParentOfType<FunctionOpInterface>();
   return function ? opts.function(function.getName()) : opts;
+}
+
+Saving &Saving::add(Operation *op, int sign) {
+  auto costly = dyn_cast<CostOpInterface>(op);
+  if (!costly || !op->getContext()->getRemarkEngine())
+    return *this;
+  OpCost cost = costly.getCost();
+  int64_t times = sign * getNumExecutions(op).value_or(1);
+  launches -= times * cost.launches;
+  bytes -= times * cost.bytes;
+  return *this;
+}
+
+remark::detail::InFlightRemark Remarks::passedAt(Location loc, Operation *op,
+                                                 const Saving &saving) const {
+  auto remark = remark::passed(loc, options(op));
+  if (remark)
+    remark << remark::metric("Op", op->getName().getStringRef())
+           << remark::metric("LaunchesSaved", saving.launches)
+           << remark::metric("BytesSaved", saving.bytes);
+  return remark;
+}
+
+remark::detail::InFlightRemark Remarks::startMissed(Location loc,
+                                                    Operation *op) const {
+  auto remark = remark::missed(loc, options(op));
+  if (!remark)
+    return remark;
+  remark << remark::metric("Op", op->getName().getStringRef());
+  if (isa<CostOpInterface>(op)) {
+    Saving lost = Saving().removed(op);
+    remark << remark::metric("LaunchesLost", lost.launches)
+           << remark::metric("BytesLost", lost.bytes);
+  }
+  return remark;
 }

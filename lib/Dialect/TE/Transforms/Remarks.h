@@ -12,24 +12,44 @@
 
 namespace mlir::te {
 
+/// What a rewrite saves in a step: launches and bytes of the ops that it takes
+/// away, less those of the ops that it puts in their place, each as often as it
+/// runs. Only counted where somebody reads remarks.
+class Saving {
+public:
+  /// To be told while the op is still where it was.
+  Saving &removed(Operation *op) { return add(op, -1); }
+  Saving &added(Operation *op) { return add(op, 1); }
+
+  int64_t launches = 0, bytes = 0;
+
+private:
+  Saving &add(Operation *op, int sign);
+};
+
 /// The remarks of one rewrite. Their category is the name of the pass, so that
 /// `--remarks-filter=te-...` selects them; their text is made only when read.
+/// All carry the op's name as `Op`. One of what was done carries what it saved
+/// as `LaunchesSaved` and `BytesSaved`, one of what was not done what the op
+/// that stays costs, and thus the rewrite can save at most, as `LaunchesLost`
+/// and `BytesLost`.
 ///
 ///   Remarks remarks(DEBUG_TYPE, "HoistQuantize");
-///   remarks.passed(op) << remark::metric("Cols", cols);
+///   remarks.passed(op, Saving().removed(permute).removed(op).added(fused))
+///       << remark::metric("Cols", cols);
 ///   remarks.missed(op, "scale {0} varies in the loop", type);
 class Remarks {
 public:
   Remarks(StringRef pass, StringRef rewrite) : pass(pass), rewrite(rewrite) {}
 
-  remark::detail::InFlightRemark passed(Operation *op) const {
-    return passedAt(op->getLoc(), op);
+  remark::detail::InFlightRemark passed(Operation *op,
+                                        const Saving &saving) const {
+    return passedAt(op->getLoc(), op, saving);
   }
 
   /// The same at a location other than that of `op`, such as an argument's.
-  remark::detail::InFlightRemark passedAt(Location loc, Operation *op) const {
-    return remark::passed(loc, options(op));
-  }
+  remark::detail::InFlightRemark passedAt(Location loc, Operation *op,
+                                          const Saving &saving) const;
 
   /// A rewrite that was worth having, but not legal: `reason` is formatted as
   /// by `llvm::formatv`.
@@ -42,13 +62,14 @@ public:
   template <typename... Args>
   void missedAt(Location loc, Operation *op, const char *reason,
                 Args &&...args) const {
-    if (auto remark = remark::missed(loc, options(op)))
+    if (auto remark = startMissed(loc, op))
       remark << remark::reason(reason, std::forward<Args>(args)...);
   }
 
 private:
   /// Names the function around `op`.
   remark::RemarkOpts options(Operation *op) const;
+  remark::detail::InFlightRemark startMissed(Location loc, Operation *op) const;
 
   StringRef pass, rewrite;
 };

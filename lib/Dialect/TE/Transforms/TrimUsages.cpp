@@ -132,7 +132,7 @@ template <typename CastOp> void TrimUsagesPass::trim(CastOp op) {
   static const Remarks remarks(DEBUG_TYPE, "TrimUsages");
   static constexpr std::pair<unsigned, const char *> names[] = {
       {Values, "rowwise"}, {ValuesT, "columnwise"}, {AmaxOut, "amax_out"}};
-  auto passed = remarks.passed(smaller);
+  auto passed = remarks.passed(smaller, Saving().removed(op).added(smaller));
   for (auto [list, name] : names)
     if (trimmed.lists[list]) {
       passed << remark::add("nobody reads {0}", name);

@@ -35,7 +35,7 @@ func.func @fuse(%a: tensor<256x128xbf16>, %b: tensor<128x128xbf16>)
 // CHECK-SAME:      columnwise tensor<2x128x256xf8E4M3FN>, tensor<32x64xf8E4M3FN>
 // CHECK-NEXT:    %[[V1:.*]] = te.member %[[V]]#0[1]
 // CHECK-NEXT:    return %[[V1]], %[[M]]#0, %[[V]]#1
-// REMARK-DAG: [[#@LINE+9]]:{{.*}}[Passed] FuseMultiCastTranspose{{.*}}Function=packed | Casts=3, Entries=2
+// REMARK-DAG: [[#@LINE+9]]:{{.*}}[Passed] FuseMultiCastTranspose{{.*}}Function=packed | BytesSaved=0, Casts=3, Entries=2, LaunchesSaved=2, Op=te.multi_cast_transpose
 func.func @packed(%w: tensor<2x256x128xbf16>, %u: tensor<64x32xbf16>, %scale: tensor<2xf32>, %su: tensor<f32>, %amax: tensor<2xf32>, %au: tensor<f32>)
     -> (tensor<256x128xf8E4M3FN>, tensor<2xf32>, tensor<64x32xf8E4M3FN>) {
   %w0 = te.member %w[0] : tensor<2x256x128xbf16> -> tensor<256x128xbf16>
@@ -102,7 +102,7 @@ func.func private @refresh()
 // CHECK-NEXT:    "test.use"
 // CHECK-NEXT:    call @refresh
 // CHECK:         te.quantize
-// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}Function=keep_called | Reason="an operand is known only behind a reader
+// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}Function=keep_called | {{.*}}Reason="an operand is known only behind a reader
 func.func @keep_called(%a: tensor<256x128xbf16>, %q: tensor<256x128xf8E4M3FN>, %s: tensor<2x4xf32, #block>) {
   %q0, %s0 = te.quantize %a outs(%q, %s : tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>) : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
   "test.use"(%q0) : (tensor<256x128xf8E4M3FN>) -> ()

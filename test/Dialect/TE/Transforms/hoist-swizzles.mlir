@@ -15,7 +15,7 @@
 // CHECK-COUNT-2: scf.for
 // CHECK-NOT:     te.convert_scales
 // CHECK:         te.gemm {{.*}} scales(%[[Z]])
-// REMARK-DAG: [[#@LINE+7]]:{{.*}}[Passed] HoistSwizzles{{.*}}Bytes=1024
+// REMARK-DAG: [[#@LINE+7]]:{{.*}}[Passed] HoistSwizzles{{.*}}BytesSaved=26880, LaunchesSaved=15
 func.func @hoist(%x: tensor<64x256xf8E4M3FN>, %xs: tensor<128x8xf8E8M0FNU, #swizzled>, %w: tensor<96x256xf8E4M3FN>, %ws: tensor<96x8xf8E8M0FNU, #compact>, %y0: tensor<64x96xf32>) -> tensor<64x96xf32> {
   %zero = arith.constant 0 : index
   %four = arith.constant 4 : index
@@ -97,7 +97,7 @@ func.func @list_swizzled(%x: tensor<64x256xf8E4M3FN>, %xs: tensor<128x8xf8E8M0FN
 // CHECK-NEXT:    scf.for
 // CHECK-NOT:     te.convert_scales
 // CHECK:         return %{{.*}}, %[[S]]
-// REMARK-DAG: [[#@LINE+8]]:{{.*}}[Passed] HoistSwizzles{{.*}}Bytes=1024
+// REMARK-DAG: [[#@LINE+8]]:{{.*}}[Passed] HoistSwizzles{{.*}}BytesSaved=5376, LaunchesSaved=3
 // REMARK-DAG: [[#@LINE+7]]:{{.*}}[Missed] HoistSwizzles{{.*}}func.return reads compact scales and te.gemm reads swizzled
 func.func @keep_both(%x: tensor<64x256xf8E4M3FN>, %xs: tensor<128x8xf8E8M0FNU, #swizzled>, %w: tensor<96x256xbf16>, %y0: tensor<64x96xf32>) -> (tensor<64x96xf32>, tensor<96x8xf8E8M0FNU, #compact>) {
   %zero = arith.constant 0 : index
