@@ -63,7 +63,8 @@ Quantized LayerBuilder::buildCast(Location loc, const CastScheme &scheme,
       both ? types[3] : Type(), amax ? amax.getType() : Type(), input, scale,
       amax, /*noop=*/Value(), hostOffsets, destinations,
       hostOffsets ? b.getI64IntegerAttr(member) : IntegerAttr(),
-      scheme.pow2Scales ? b.getUnitAttr() : UnitAttr(), b.getF32FloatAttr(0));
+      scheme.pow2Scales ? b.getUnitAttr() : UnitAttr(),
+      b.getF32FloatAttr(scheme.epsilon));
   if (amax)
     state.amax[member] = op.getAmaxOut();
   return {op.getValues(), op.getScales(), op.getValuesT(), op.getScalesT()};
@@ -93,19 +94,19 @@ LayerBuilder::buildExpertCasts(const std::optional<CastScheme> &scheme,
 }
 
 SmallVector<Type> LayerBuilder::getWeightCastTypes(RankedTensorType weight) {
-  if (!config.recipe->weight)
+  if (!config.recipe.weight)
     return {};
-  return getCastTypes(*config.recipe->weight, weight, config.isTraining(), 0);
+  return getCastTypes(*config.recipe.weight, weight, config.isTraining(), 0);
 }
 
 Quantized LayerBuilder::buildWeightCast(GroupedLinear &linear, int64_t expert,
                                         ValueRange outs) {
   Value weight = linear.weights[expert];
-  if (!config.recipe->weight)
+  if (!config.recipe.weight)
     return {weight, {}, {}, {}};
   Location where = loc(linear.name + "/quantize " + linear.weightName + "[" +
                        Twine(expert) + "]");
-  return buildCast(where, *config.recipe->weight, weight,
+  return buildCast(where, *config.recipe.weight, weight,
                    getWeightCastTypes(typeOf(weight)), outs, Value(), expert,
                    linear.weightState);
 }
@@ -152,7 +153,7 @@ void LayerBuilder::buildWeightGradients(const Twine &name, ProductOperand lhs,
 Value LayerBuilder::buildForward(GroupedLinear &linear, Value input,
                                  Value counts) {
   // The host launches the experts one by one, and so must know their rows.
-  Value offsets = buildOffsets(counts, config.recipe->alignment);
+  Value offsets = buildOffsets(counts, config.recipe.alignment);
   RankedTensorType type = typeOf(offsets);
   linear.hostOffsets = ToHostOp::create(
       b, loc(linear.name + "/to_host"),
@@ -160,7 +161,7 @@ Value LayerBuilder::buildForward(GroupedLinear &linear, Value input,
                             HostAttr::get(b.getContext())),
       offsets);
   linear.input =
-      buildExpertCasts(config.recipe->activation,
+      buildExpertCasts(config.recipe.activation,
                        (linear.name + "/quantize " + linear.inputName).str(),
                        input, linear.hostOffsets, linear.inputState);
   if (linear.castWeights.empty())
@@ -175,7 +176,7 @@ Value LayerBuilder::buildForward(GroupedLinear &linear, Value input,
 
 Value LayerBuilder::buildBackward(GroupedLinear &linear, Value gradient) {
   Quantized dy =
-      buildExpertCasts(config.recipe->gradient,
+      buildExpertCasts(config.recipe.gradient,
                        (linear.name + "/quantize " + linear.gradientName).str(),
                        gradient, linear.hostOffsets, linear.gradientState);
   SmallVector<ProductOperand> weights;
@@ -197,7 +198,7 @@ Value LayerBuilder::buildForward(GroupedLinear &fc1, GroupedLinear &fc2,
   saved.probs = rows.probs;
   saved.hidden = buildForward(fc1, rows.rows, routing.counts);
   RankedTensorType type = typeOf(saved.hidden);
-  Value offsets = buildOffsets(routing.counts, config.recipe->alignment);
+  Value offsets = buildOffsets(routing.counts, config.recipe.alignment);
   Value act =
       SwigluOp::create(b, loc("swiglu"),
                        type.clone({type.getDimSize(0), type.getDimSize(1) / 2}),
@@ -210,7 +211,7 @@ ExpertRows LayerBuilder::buildBackward(GroupedLinear &fc1, GroupedLinear &fc2,
                                        Value gradient, const Saved &saved) {
   Value dy = buildRouteGradient(saved.routing, gradient);
   Value dact = buildBackward(fc2, dy);
-  Value offsets = buildOffsets(saved.routing.counts, config.recipe->alignment);
+  Value offsets = buildOffsets(saved.routing.counts, config.recipe.alignment);
   auto swiglu = SwigluBackwardOp::create(
       b, loc("swiglu_backward"), saved.hidden.getType(), saved.probs.getType(),
       dact, saved.hidden, saved.probs, offsets);

@@ -126,40 +126,9 @@ void StepBuilder::buildLoop() {
     *value = result;
 }
 
-void StepBuilder::updateScales(MutableArrayRef<Slot> slots,
-                               const CastScheme &scheme) {
-  if (slots.empty())
-    return;
-  SmallVector<Value> amax, history, scale;
-  for (Slot &slot : slots) {
-    llvm::append_range(amax, slot.state->amax);
-    llvm::append_range(history, slot.history);
-    llvm::append_range(scale, slot.state->scale);
-  }
-  auto update = UpdateScalesOp::create(
-      b, loc("update_scales"), ValueRange(history).getTypes(),
-      ValueRange(scale).getTypes(), amax, history, scale,
-      llvm::APFloat(float(scheme.getMax())), config.margin,
-      config.amaxAlgorithm);
-  auto nextHistory = update.getHistoryOut().begin();
-  auto nextScale = update.getScaleOut().begin();
-  for (Slot &slot : slots)
-    for (int64_t e = 0; e < config.localExperts; ++e) {
-      slot.history[e] = *nextHistory++;
-      slot.state->scale[e] = *nextScale++;
-    }
-}
-
 void StepBuilder::build() {
-  if (config.recipe->delayed) {
-    forwardSlots = {{"x", &fc1.inputState, {}},
-                    {"w1", &fc1.weightState, {}},
-                    {"act", &fc2.inputState, {}},
-                    {"w2", &fc2.weightState, {}}};
-    if (config.isTraining())
-      backwardSlots = {{"dy", &fc2.gradientState, {}},
-                       {"dh", &fc1.gradientState, {}}};
-  }
+  forwardSlots = makeForwardSlots(config, fc1, fc2);
+  backwardSlots = makeBackwardSlots(config, fc1, fc2);
   Ports arguments{context, {}, {}}, results{context, {}, {}};
   addArguments(arguments);
   addResults(results);
@@ -173,19 +142,17 @@ void StepBuilder::build() {
   b.setInsertionPointToEnd(function.addEntryBlock());
   takeArguments(function);
 
-  if (config.recipe->delayed) {
+  if (config.recipe.delayed) {
     Value zero = zeros(tensor({}, b.getF32Type()));
     for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))
       slot.state->amax.assign(config.localExperts, zero);
   }
-  if (config.cachedWeights && config.recipe->weight)
+  if (config.cachedWeights && config.recipe.weight)
     for (GroupedLinear *linear : {&fc1, &fc2})
       cacheWeights(*linear);
   buildLoop();
-  if (config.recipe->delayed) {
-    updateScales(forwardSlots, *config.recipe->activation);
-    updateScales(backwardSlots, *config.recipe->gradient);
-  }
+  buildScaleUpdates(b, config, forwardSlots);
+  buildScaleUpdates(b, config, backwardSlots);
 
   SmallVector<Value> returned = {out};
   if (config.isTraining()) {

@@ -20,15 +20,16 @@ RandomLayer::RandomLayer(OpenStep &step, Choices &choices, StringRef name,
       layer(step.b, this->config) {
   nameLinear(fc1, "fc1 x w1 dh");
   nameLinear(fc2, "fc2 act w2 dy");
-  if (!config.recipe->weight)
+  if (!config.recipe.weight)
     return;
   casts = choices.pick({WeightCasts::InLoop, WeightCasts::InLoop,
                         WeightCasts::InFront, WeightCasts::Mixed,
                         WeightCasts::Cached, WeightCasts::Shared});
   // Casts are shared by readers that want the same of them.
-  bool sharesCasts = owner && owner->config.recipe == config.recipe &&
-                     owner->config.direction == config.direction &&
-                     !config.recipe->delayed;
+  bool sharesCasts = owner && !owner->config.recipe.delayed &&
+                     !config.recipe.delayed &&
+                     owner->config.recipe.weight == config.recipe.weight &&
+                     owner->config.direction == config.direction;
   if (casts == WeightCasts::Shared && !sharesCasts)
     casts = WeightCasts::InLoop;
 }
@@ -113,24 +114,17 @@ void RandomLayer::addStates(Slot &slot) {
   for (int64_t e = 0; e < config.localExperts; ++e) {
     slot.state->scale.push_back(add(e, ".scale", {}, InitKind::One));
     slot.history.push_back(
-        add(e, ".history", {config.amaxHistory}, InitKind::Zero));
+        add(e, ".history", {config.recipe.delayed->history}, InitKind::Zero));
   }
 }
 
 void RandomLayer::prepare(ModuleOp module) {
-  if (config.recipe->delayed) {
-    forwardSlots = {{fc1.inputName, &fc1.inputState, {}},
-                    {fc1.weightName, &fc1.weightState, {}},
-                    {fc2.inputName, &fc2.inputState, {}},
-                    {fc2.weightName, &fc2.weightState, {}}};
-    // A layer that shares weights has states of its own for them.
-    if (owner)
-      for (Slot &slot : forwardSlots)
-        slot.name = names.emplace_back(name + ".own." + slot.name.str());
-    if (config.isTraining())
-      backwardSlots = {{fc2.gradientName, &fc2.gradientState, {}},
-                       {fc1.gradientName, &fc1.gradientState, {}}};
-  }
+  forwardSlots = makeForwardSlots(config, fc1, fc2);
+  backwardSlots = makeBackwardSlots(config, fc1, fc2);
+  // A layer that shares weights has states of its own for them.
+  if (owner)
+    for (Slot &slot : forwardSlots)
+      slot.name = names.emplace_back(name + ".own." + slot.name.str());
   for (GroupedLinear *linear : {&fc1, &fc2})
     addWeights(*linear);
   for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))
@@ -242,7 +236,7 @@ Value RandomLayer::buildForward(Value input) {
   Value out = layer.buildForward(fc1, fc2, input, indices, probs, saved);
   readRows(saved);
   for (GroupedLinear *linear : {&fc1, &fc2})
-    if (config.recipe->weight)
+    if (config.recipe.weight)
       readWeightCast(*linear);
   return out;
 }
@@ -276,10 +270,10 @@ void RandomLayer::readRows(const LayerBuilder::Saved &saved) {
     step.addMicrobatchResult(name + ".hidden", sums.rows);
     step.addMicrobatchResult(name + ".sent_probs", sums.probs);
   }
-  if (config.recipe->isFP8() && choices.chance(25)) {
+  if (config.recipe.isFP8() && choices.chance(25)) {
     GroupedLinear &linear = choices.chance(50) ? fc1 : fc2;
     Value offsets =
-        layer.buildOffsets(saved.routing.counts, config.recipe->alignment);
+        layer.buildOffsets(saved.routing.counts, config.recipe.alignment);
     Value rows = dequantize(name + ".reread", linear.input.values,
                             linear.input.scales, offsets);
     step.addMicrobatchResult(
@@ -319,27 +313,13 @@ void RandomLayer::readWeightCast(GroupedLinear &linear) {
 // Behind the loop
 //===----------------------------------------------------------------------===//
 
-void RandomLayer::updateScales(MutableArrayRef<Slot> slots,
-                               const CastScheme &scheme) {
-  SmallVector<Value> amax, history, scale;
-  for (Slot &slot : slots) {
-    llvm::append_range(amax, slot.state->amax);
-    llvm::append_range(history, slot.history);
-    llvm::append_range(scale, slot.state->scale);
-  }
-  if (slots.empty())
-    return;
-  auto update = UpdateScalesOp::create(
-      step.b, step.loc("update_scales"), ValueRange(history).getTypes(),
-      ValueRange(scale).getTypes(), amax, history, scale,
-      llvm::APFloat(float(scheme.getMax())), config.margin,
-      config.amaxAlgorithm);
-  size_t next = 0;
+void RandomLayer::updateScales(MutableArrayRef<Slot> slots) {
+  buildScaleUpdates(step.b, config, slots);
   for (Slot &slot : slots)
-    for (int64_t e = 0; e < config.localExperts; ++e, ++next)
+    for (int64_t e = 0; e < config.localExperts; ++e)
       for (auto [part, value] :
-           {std::pair<StringRef, Value>{".scale", update.getScaleOut()[next]},
-            {".history", update.getHistoryOut()[next]}})
+           {std::pair<StringRef, Value>{".scale", slot.state->scale[e]},
+            {".history", slot.history[e]}})
         step.addResult(slot.name + "." + Twine(e) + part, value,
                        member((slot.name + part).str(), e, config.localExperts,
                               Grouping::InOrder));
@@ -358,8 +338,6 @@ void RandomLayer::leaveLoop() {
       step.addResult(group + "." + Twine(e), linear->weightGradients[e],
                      member(group, e, config.localExperts, grouping));
   }
-  if (!config.recipe->delayed)
-    return;
-  updateScales(forwardSlots, *config.recipe->activation);
-  updateScales(backwardSlots, *config.recipe->gradient);
+  updateScales(forwardSlots);
+  updateScales(backwardSlots);
 }

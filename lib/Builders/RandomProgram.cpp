@@ -28,11 +28,44 @@ static RandomDims drawDims(Choices &choices, bool castsHidden) {
 /// valid.
 static LayerConfig drawKind(Choices &choices) {
   LayerConfig config;
-  config.recipe = &getRecipes()[choices.range(0, getRecipes().size() - 1)];
+  config.recipe = getRecipes()[choices.range(0, getRecipes().size() - 1)];
   config.dispatch = choices.pick(
       {Dispatch::None, Dispatch::None, Dispatch::BF16, Dispatch::FP8});
   config.direction = choices.pick({Direction::Forward, Direction::Training});
   return config;
+}
+
+/// Mostly what the recipe says, and sometimes another choice.
+static void drawOptions(Choices &choices, const RandomDims &dims,
+                        Recipe &recipe) {
+  if (!recipe.isFP8())
+    return;
+  if (recipe.delayed) {
+    recipe.delayed->history = choices.range(1, 4);
+    recipe.delayed->margin = choices.range(0, 2);
+    recipe.delayed->algorithm =
+        choices.pick({AmaxAlgorithm::Max, AmaxAlgorithm::MostRecent});
+  }
+  if (choices.chance(40)) {
+    using Format = CastScheme::Format;
+    auto [forward, backward] =
+        choices.pick({std::pair(Format::E4M3, Format::E4M3),
+                      {Format::E4M3, Format::E5M2},
+                      {Format::E5M2, Format::E4M3}});
+    recipe.activation->format = forward;
+    recipe.gradient->format = backward;
+  }
+  if (recipe.scalesFromData() && choices.chance(50)) {
+    // Products of blocks read powers of two alone on sm_100.
+    bool pow2 = choices.chance(50);
+    if (dims.target == "sm_100" && !recipe.weight->isTensor())
+      pow2 = true;
+    float epsilon = choices.pick({0.0f, 1e-4f, 0.5f});
+    for (CastScheme *cast : recipe.getCasts()) {
+      cast->pow2Scales = pow2;
+      cast->epsilon = epsilon;
+    }
+  }
 }
 
 static void drawLayer(Choices &choices, const RandomDims &dims,
@@ -45,22 +78,19 @@ static void drawLayer(Choices &choices, const RandomDims &dims,
   config.localExperts = choices.range(1, 4);
   config.topK = choices.range(1, 3);
   config.ffn =
-      config.recipe->isFP8() ? 16 * choices.range(1, 9) : choices.range(1, 33);
-  config.amaxHistory = choices.range(1, 4);
-  config.margin = choices.range(0, 2);
-  config.amaxAlgorithm =
-      choices.pick({AmaxAlgorithm::Max, AmaxAlgorithm::MostRecent});
+      config.recipe.isFP8() ? 16 * choices.range(1, 9) : choices.range(1, 33);
+  drawOptions(choices, dims, config.recipe);
 }
 
 OwningOpRef<ModuleOp> te::buildRandomProgram(MLIRContext *context,
                                              uint64_t seed) {
   Choices choices(seed);
   int64_t numLayers = choices.pick({1, 1, 1, 2, 2, 3});
-  SmallVector<LayerConfig> configs;
+  std::vector<LayerConfig> configs;
   bool castsHidden = false;
   for (int64_t i = 0; i < numLayers; ++i) {
     configs.push_back(drawKind(choices));
-    castsHidden |= configs.back().recipe->isFP8() ||
+    castsHidden |= configs.back().recipe.isFP8() ||
                    configs.back().dispatch == Dispatch::FP8;
   }
   RandomDims dims = drawDims(choices, castsHidden);
@@ -77,7 +107,7 @@ OwningOpRef<ModuleOp> te::buildRandomProgram(MLIRContext *context,
     const RandomLayer *owner = nullptr;
     // Weights have the dimensions of their owner, which may suit no FP8.
     if (i > 0 && choices.chance(40) &&
-        (!config.recipe->isFP8() || layers.front().config.ffn % 16 == 0)) {
+        (!config.recipe.isFP8() || layers.front().config.ffn % 16 == 0)) {
       owner = &layers.front();
       config.localExperts = owner->config.localExperts;
       config.ffn = owner->config.ffn;

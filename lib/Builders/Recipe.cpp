@@ -18,10 +18,10 @@ static constexpr CastScheme kSquareBlocks = {Format::E4M3, 128, 128, true};
 
 // FP8 products want rows of 16 bytes; in columnwise data these are 16 tokens.
 static const Recipe kRecipes[] = {
-    {"bf16", std::nullopt, std::nullopt, std::nullopt, false, 1},
-    {"delayed", kTensorE4M3, kTensorE4M3, kTensorE5M2, true, 16},
-    {"current", kTensorE4M3, kTensorE4M3, kTensorE5M2, false, 16},
-    {"block", kRowBlocks, kSquareBlocks, kRowBlocks, false, 16},
+    {"bf16", std::nullopt, std::nullopt, std::nullopt, std::nullopt, 1},
+    {"delayed", kTensorE4M3, kTensorE4M3, kTensorE5M2, DelayedScaling(), 16},
+    {"current", kTensorE4M3, kTensorE4M3, kTensorE5M2, std::nullopt, 16},
+    {"block", kRowBlocks, kSquareBlocks, kRowBlocks, std::nullopt, 16},
 };
 
 ArrayRef<Recipe> te::getRecipes() { return kRecipes; }
@@ -30,6 +30,14 @@ const Recipe *te::findRecipe(StringRef name) {
   const Recipe *it = llvm::find_if(
       kRecipes, [&](const Recipe &recipe) { return recipe.name == name; });
   return it == std::end(kRecipes) ? nullptr : it;
+}
+
+SmallVector<CastScheme *> Recipe::getCasts() {
+  SmallVector<CastScheme *> casts;
+  for (std::optional<CastScheme> *role : {&activation, &weight, &gradient})
+    if (*role)
+      casts.push_back(&**role);
+  return casts;
 }
 
 const CastScheme &te::getWireScheme() { return kRowBlocks; }
@@ -42,7 +50,7 @@ Type CastScheme::getElementType(MLIRContext *context) const {
 
 ScalesAttr CastScheme::getEncoding(MLIRContext *context, bool columnwise,
                                    int64_t groups) const {
-  if (blockRows == 0)
+  if (isTensor())
     return ScalesAttr::get(context, 0, 0, ScaleLayout::Tensor, groups);
   // Blocks of rows never cross from one group into the next by themselves.
   return ScalesAttr::get(context, blockRows, blockCols, ScaleLayout::GemmReady,

@@ -49,11 +49,11 @@ Value LayerBuilder::buildOffsets(Value counts, int64_t alignment) {
 }
 
 ExpertRows LayerBuilder::buildPad(ExpertRows rows, Value counts) {
-  if (config.recipe->alignment == 1)
+  if (config.recipe.alignment == 1)
     return rows;
   int64_t capacity = config.getCapacity();
   Value from = buildOffsets(counts, 1);
-  Value to = buildOffsets(counts, config.recipe->alignment);
+  Value to = buildOffsets(counts, config.recipe.alignment);
   auto pad = PadOp::create(b, loc("pad"), withRows(rows.rows, capacity),
                            rows.probs ? withRows(rows.probs, capacity) : Type(),
                            rows.rows, rows.probs, from, to);
@@ -153,9 +153,9 @@ Value LayerBuilder::buildRouteGradient(const Routing &routing, Value rows) {
 }
 
 ExpertRows LayerBuilder::buildReturn(const Routing &routing, ExpertRows rows) {
-  if (config.recipe->alignment != 1) {
+  if (config.recipe.alignment != 1) {
     int64_t capacity = config.getDenseCapacity();
-    Value from = buildOffsets(routing.counts, config.recipe->alignment);
+    Value from = buildOffsets(routing.counts, config.recipe.alignment);
     Value to = buildOffsets(routing.counts, 1);
     auto unpad =
         UnpadOp::create(b, loc("unpad"), withRows(rows.rows, capacity),

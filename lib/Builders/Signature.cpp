@@ -29,7 +29,8 @@ void StepBuilder::addStates(Ports &ports, const Slot &slot, bool arguments) {
     RankedTensorType type;
     InitKind kind;
   } kinds[] = {{".scale", tensor({}, b.getF32Type()), InitKind::One},
-               {".history", tensor({config.amaxHistory}, b.getF32Type()),
+               {".history",
+                tensor({config.recipe.delayed->history}, b.getF32Type()),
                 InitKind::Zero}};
   for (int64_t e = 0; e < config.localExperts; ++e)
     for (const auto &kind : kinds) {

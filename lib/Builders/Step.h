@@ -7,7 +7,7 @@
 #ifndef TE_LIB_BUILDERS_STEP_H
 #define TE_LIB_BUILDERS_STEP_H
 
-#include "te/Builders/LayerBuilder.h"
+#include "ScalingStates.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -40,13 +40,6 @@ struct Ports {
         b.getNamedAttr(TEDialect::kMemberAttr, b.getI64IntegerAttr(member)));
     add(name, type, list);
   }
-};
-
-/// The states of one tensor that delayed scaling casts: E of each.
-struct Slot {
-  StringRef name;
-  ScalingState *state;
-  SmallVector<Value> history;
 };
 
 class StepBuilder {
@@ -89,8 +82,6 @@ private:
   void cacheWeights(GroupedLinear &linear);
   void buildMicrobatch(Value index);
   void buildLoop();
-  /// The next history and scale of these slots, in place of the present ones.
-  void updateScales(MutableArrayRef<Slot> slots, const CastScheme &scheme);
 
   const LayerConfig &config;
   ModuleOp module;

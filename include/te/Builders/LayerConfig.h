@@ -45,17 +45,13 @@ struct LayerConfig {
   int64_t microbatches = 1;
   /// Ranks among which the experts are spread.
   int64_t ranks = 1;
-  const Recipe *recipe = findRecipe("bf16");
+  Recipe recipe = *findRecipe("bf16");
   Direction direction = Direction::Forward;
   Dispatch dispatch = Dispatch::None;
   /// Weights are cast once in a step, into workspaces that outlive it, not in
   /// each micro-batch. Without meaning where the recipe casts nothing.
   bool cachedWeights = false;
   std::string target = "sm_90";
-  /// Of delayed scaling: steps in an amax history, and how it is read.
-  int64_t amaxHistory = 1024;
-  int64_t margin = 0;
-  AmaxAlgorithm amaxAlgorithm = AmaxAlgorithm::Max;
 
   bool isTraining() const { return direction == Direction::Training; }
   /// Experts among which a token is routed.
@@ -73,6 +69,9 @@ struct LayerConfig {
   /// An error that begins with the name of a field in the spelling of te-gen's
   /// options, and tells the value found and the value wanted.
   llvm::Error verify() const;
+
+private:
+  llvm::Error verifyRecipe() const;
 };
 
 } // namespace mlir::te
