@@ -12,6 +12,8 @@ for the columnwise one.
 SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """
 
+from dataclasses import dataclass
+
 import ml_dtypes
 import numpy as np
 
@@ -30,9 +32,10 @@ def fp8_max(dtype):
     return np.float32(ml_dtypes.finfo(dtype).max)
 
 
-def scale_from_amax(amax, dtype, power_of_two, when_infinite):
-    """The multiplier of each block, F32: fp8_max / amax, 1 where amax is 0."""
-    amax = amax.astype(np.float32)
+def scale_from_amax(amax, dtype, power_of_two, when_infinite, epsilon=0.0):
+    """The multiplier of each block, F32: fp8_max / amax, where amax is at least
+    epsilon, and 1 where it is 0."""
+    amax = np.maximum(amax.astype(np.float32), np.float32(epsilon))
     with np.errstate(divide="ignore", over="ignore"):
         scale = fp8_max(dtype) / amax
     scale = np.where(np.isinf(scale), np.float32(when_infinite), scale)
@@ -82,46 +85,77 @@ class Bf16(Exact):
     rounded = staticmethod(bf16)
 
 
+@dataclass(frozen=True)
+class Options:
+    """Of a recipe: the formats of activations and gradients (weights are E4M3),
+    whether scales are powers of two, the least amax, and the powers of two that
+    delayed scaling leaves above it."""
+
+    forward: type = ml_dtypes.float8_e4m3fn
+    backward: type = ml_dtypes.float8_e4m3fn
+    power_of_two: bool = False
+    epsilon: float = 0.0
+    margin: int = 0
+
+    def dtype(self, slot):
+        if slot in WEIGHTS:
+            return ml_dtypes.float8_e4m3fn
+        return self.backward if slot in GRADIENTS else self.forward
+
+
+HYBRID = Options(backward=ml_dtypes.float8_e5m2)
+POWERS_OF_TWO = Options(power_of_two=True)
+
+
 class Block(Bf16):
-    """E4M3, power-of-two scales: 128 x 128 for weights, else 128 along the
-    reduction. Blocks along rows begin anew with each expert."""
+    """Blocks of 128 x 128 for weights, else of 128 along the reduction. Blocks along
+    rows begin anew with each expert."""
+
+    def __init__(self, options=POWERS_OF_TWO):
+        self.options = options
 
     def operand(self, slot, expert, x, axis):
         rows, cols = (128, 128) if slot in WEIGHTS else ((128, 1), (1, 128))[axis]
-        dtype = ml_dtypes.float8_e4m3fn
-        scale = scale_from_amax(block_amax(x, rows, cols), dtype, True, BF16_MAX)
+        dtype, options = self.options.dtype(slot), self.options
+        amax = block_amax(x, rows, cols)
+        scale = scale_from_amax(
+            amax, dtype, options.power_of_two, BF16_MAX, options.epsilon
+        )
         return cast_and_back(x, scale, dtype)
 
 
-def hybrid_dtype(slot):
-    """E4M3 in the forward direction, E5M2 for gradients."""
-    return ml_dtypes.float8_e5m2 if slot in GRADIENTS else ml_dtypes.float8_e4m3fn
-
-
 class Current(Bf16):
-    """One scale for each expert's matrix, from its own amax; not a power of two."""
+    """One scale for each expert's matrix, from its own amax."""
+
+    def __init__(self, options=HYBRID):
+        self.options = options
 
     def operand(self, slot, expert, x, axis):
-        dtype = hybrid_dtype(slot)
+        dtype, options = self.options.dtype(slot), self.options
         amax = np.abs(x).max(initial=0)
-        return cast_and_back(x, scale_from_amax(amax, dtype, False, F32_MAX), dtype)
+        scale = scale_from_amax(
+            amax, dtype, options.power_of_two, F32_MAX, options.epsilon
+        )
+        return cast_and_back(x, scale, dtype)
 
 
 class Delayed(Bf16):
     """One given scale for each expert's matrix, {(slot, expert): scale}. Keeps the
     amax of each, from which the next step's scale comes."""
 
-    def __init__(self, scales):
+    def __init__(self, scales, options=HYBRID):
         self.scales = scales
+        self.options = options
         self.amax = {}
 
     def operand(self, slot, expert, x, axis):
         key = slot, expert
         self.amax[key] = max(self.amax.get(key, 0.0), np.abs(x).max(initial=0))
-        return cast_and_back(x, np.float32(self.scales[key]), hybrid_dtype(slot))
+        return cast_and_back(x, np.float32(self.scales[key]), self.options.dtype(slot))
 
     def next_scale(self, slot, expert):
         """After a step with an empty history: an amax of 0 leaves the scale."""
         key = slot, expert
         amax = np.float32(self.amax.get(key, 0))
-        return self.scales[key] if amax == 0 else fp8_max(hybrid_dtype(slot)) / amax
+        limit = fp8_max(self.options.dtype(slot)) * 2.0**-self.options.margin
+        return self.scales[key] if amax == 0 else limit / amax

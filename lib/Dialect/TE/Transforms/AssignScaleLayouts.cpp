@@ -29,7 +29,7 @@ public:
       (labelOf(reader.variable) == label ? direct : converted)
           .push_back(reader.operand);
     for (ConvertScalesOp convert : flow.conversions)
-      before.emplace_back(convert);
+      before.push_back(Saving().removed(convert));
   }
 
   /// Types change all at once, before any reader is moved.
@@ -60,11 +60,11 @@ private:
   /// Readers of the value itself, and those of its conversion.
   SmallVector<OpOperand *> direct, converted;
   /// What each conversion took, as the program was given.
-  SmallVector<Traffic> before;
+  SmallVector<Saving> before;
   /// The conversion that stays or stands for those that were there, and what
   /// the one took that it is or replaces.
   ConvertScalesOp kept;
-  Traffic keptBefore;
+  Saving keptBefore;
 };
 } // namespace
 
@@ -139,22 +139,21 @@ const ScaleFlow *FlowRewrite::findFixedGiver(const ScaleFlow &of) const {
 void FlowRewrite::explainKept(const Remarks &remarks, Operation *conversion) {
   StringRef given = stringifyScaleLayout(flow.layouts[label]);
   StringRef other = stringifyScaleLayout(flow.layouts[1 - label]);
-  Lost lost = {Traffic(conversion)};
   Operation *reader = findFixedReader(flow, 1 - label);
   if (!reader)
     reader = converted.front()->getOwner();
   if (const ScaleFlow *giver = findFixedGiver(flow)) {
     Operation *def = Value(giver->value).getDefiningOp();
-    return remarks.missed(conversion, lost,
+    return remarks.missed(conversion,
                           "{0} gives {1} scales and {2} reads {3}",
                           def ? describe(def) : "the function", given,
                           describe(reader), other);
   }
   if (Operation *second = findFixedReader(flow, label))
-    return remarks.missed(conversion, lost,
+    return remarks.missed(conversion,
                           "{0} reads {1} scales and {2} reads {3}",
                           describe(second), given, describe(reader), other);
-  remarks.missed(conversion, lost,
+  remarks.missed(conversion,
                  "{0} reads {1} scales; to give it those would "
                  "cost other conversions more",
                  describe(reader), other);
@@ -170,7 +169,7 @@ void FlowRewrite::leaveRemarks(const Remarks &remarks,
       continue;
     }
     ++counts.removed;
-    remarks.passed(convert) << Saved{before[i], Traffic()};
+    remarks.passed(convert, before[i]);
   }
   counts.kept += bool(kept);
 }
@@ -216,9 +215,9 @@ void FlowRewrite::hoistKept(const Remarks &remarks, ScaleLayoutCounts &counts) {
   if (!kept)
     return;
   counts.hoisted += hoist(kept, analysis.getWorkspaces(), remarks);
-  Traffic after(kept);
-  if (after.launches < keptBefore.launches)
-    remarks.passed(kept) << Saved{keptBefore, after};
+  Saving saving = keptBefore.added(kept);
+  if (saving.launches > 0)
+    remarks.passed(kept, saving);
   explainKept(remarks, kept);
 }
 

@@ -45,6 +45,7 @@ LaunchScheme::LaunchScheme(QuantizeOp op)
             {"the encoding of scales_t", encoding(op.getScalesT())},
             {"the element type of scales_t", element(op.getScalesT())},
             {"pow2_scales", flag(op.getPow2Scales())},
+            {"square_blocks", flag(op.getSquareBlocks())},
             {"epsilon", op.getEpsilonAttr()},
             {"having a scale", flag(bool(op.getScale()))},
             {"having an amax", flag(bool(op.getAmax()))}};

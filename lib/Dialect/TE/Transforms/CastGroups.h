@@ -31,7 +31,7 @@ private:
   CostClass costClass;
   Value noop;
   /// Name and value; null where absent.
-  SmallVector<std::pair<const char *, Attribute>, 12> fields;
+  SmallVector<std::pair<const char *, Attribute>, 13> fields;
 };
 
 /// The order of a block, in which views and loads of globals may move up.

@@ -34,8 +34,8 @@ const Remarks &getRemarks() {
 // tensor
 //===----------------------------------------------------------------------===//
 
-/// The five lists of results, from values to amax_out.
-constexpr unsigned kNumResultLists = 5, kAmaxOut = 4;
+/// The lists of results, from values to tensor_amax_t.
+constexpr unsigned kNumResultLists = 7, kAmaxOut = 4;
 
 struct Entry {
   SmallVector<QuantizeOp> casts;
@@ -129,9 +129,9 @@ SmallVector<Entry, 0> getEntries(OpBuilder &builder, const CastGroup &group) {
 
 /// Replaces the casts of `group` by one op.
 void fuse(const CastGroup &group, const Availability &availability) {
-  Traffic before;
+  Saving saving;
   for (Operation *op : group.casts)
-    before.add(op);
+    saving.removed(op);
   auto first = cast<QuantizeOp>(group.casts.front());
   OpBuilder builder(first);
   if (group.after && first->isBeforeInBlock(group.after))
@@ -168,7 +168,8 @@ void fuse(const CastGroup &group, const Availability &availability) {
     }
   auto multi = MultiCastTransposeOp::create(
       builder, first.getLoc(), types[0], types[1], types[2], types[3], types[4],
-      inputs, scale, amax, first.getNoop(), outs, first.getPow2ScalesAttr(),
+      types[5], types[6], inputs, scale, amax, first.getNoop(), outs,
+      first.getPow2ScalesAttr(), first.getSquareBlocksAttr(),
       first.getEpsilonAttr());
   for (Value operand : multi->getOperands())
     availability.moveBefore(operand, multi);
@@ -191,9 +192,9 @@ void fuse(const CastGroup &group, const Availability &availability) {
               MemberOp::create(builder, op.getLoc(), packed, int64_t(e)));
       }
     }
-  getRemarks().passed(multi) << remark::metric("Casts", group.casts.size())
-                             << remark::metric("Entries", entries.size())
-                             << Saved{before, Traffic(multi)};
+  getRemarks().passed(multi, saving.added(multi))
+      << remark::metric("Casts", group.casts.size())
+      << remark::metric("Entries", entries.size());
   for (Operation *op : group.casts) {
     llvm::SetVector<Operation *> views;
     for (Value operand : op->getOperands())
@@ -234,8 +235,7 @@ bool isReadStill(QuantizeOp op, const Workspaces &workspaces) {
     if (Workspace workspace = Workspaces::find(out))
       if (Operation *reader = workspaces.findPendingReader(workspace, op)) {
         getRemarks().missed(
-            op, Lost{Traffic(op)},
-            "{0} is not written in place: {1} may still read what it held",
+            op, "{0} is not written in place: {1} may still read what it held",
             workspace.global, describe(reader));
         return true;
       }
@@ -266,6 +266,9 @@ void FuseMultiCastTransposePass::runOnOperation() {
   getOperation().walk([&](QuantizeOp op) {
     if (op.getOffsets())
       return;
+    if (op.getRng() || op.getHadamard())
+      return getRemarks().missed(op, "{0} is for single casts only",
+                                 op.getRng() ? "rng" : "hadamard");
     if (op.getOuts().empty())
       if (Operation *obstacle = workspaces.passDestinations(op))
         getRemarks().missed(op,
@@ -289,8 +292,7 @@ void FuseMultiCastTransposePass::explainAlone(QuantizeOp op,
   if (same == schemes.end())
     schemes.push_back({scheme, op->getBlock(), describe(op)});
   else if (same->block != op->getBlock())
-    getRemarks().missed(op, Lost{Traffic(op)},
-                        "{0}, of the same scheme, stands in another block",
+    getRemarks().missed(op, "{0}, of the same scheme, stands in another block",
                         same->description);
 }
 
@@ -311,13 +313,13 @@ void FuseMultiCastTransposePass::fuseBlock(Block *block,
       std::string obstacle = same->add(op, availability);
       if (obstacle.empty())
         continue;
-      getRemarks().missed(op, Lost{Traffic(op)}, "{0}", obstacle);
+      getRemarks().missed(op, "{0}", obstacle);
     } else {
       auto other = llvm::find_if(groups, [&](const CastGroup &group) {
         return group.scheme.getClass() == scheme.getClass();
       });
       if (other != groups.end())
-        getRemarks().missed(op, Lost{Traffic(op)},
+        getRemarks().missed(op,
                             "the scheme differs from that of other casts: {0}",
                             scheme.describeDifference(other->scheme));
     }

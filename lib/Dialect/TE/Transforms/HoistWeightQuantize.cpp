@@ -32,7 +32,7 @@ const Remarks &getRemarks() {
 /// "noop", "destination" and so on: what `operand` is of a cast.
 StringRef getRole(OpOperand &operand) {
   static constexpr StringLiteral quantize[] = {
-      "input", "scale", "amax", "noop", "offsets", "destination"};
+      "input", "scale", "amax", "noop", "offsets", "rng", "destination"};
   static constexpr StringLiteral multi[] = {"input", "scale", "amax", "noop",
                                             "destination"};
   unsigned position = operand.getOperandNumber();
@@ -206,8 +206,7 @@ unsigned LoopCasts::hoist() {
   std::optional<APInt> trips = loop.getStaticTripCount();
   if (!trips || trips->isZero()) {
     for (Operation *op : candidates)
-      getRemarks().missed(op, Lost{Traffic(op)},
-                          "the loop is not known to run at least once");
+      getRemarks().missed(op, "the loop is not known to run at least once");
     return 0;
   }
   // A cast that stays keeps those that need its results, or share a packed
@@ -217,8 +216,7 @@ unsigned LoopCasts::hoist() {
     ownMaximum.clear();
     for (Operation *&op : candidates)
       if (OpOperand *varying = findVarying(op)) {
-        getRemarks().missed(op, Lost{Traffic(op)}, "{0} varies in the loop",
-                            getRole(*varying));
+        getRemarks().missed(op, "{0} varies in the loop", getRole(*varying));
         casts.erase(op);
         op = nullptr;
         changed = true;
@@ -230,9 +228,10 @@ unsigned LoopCasts::hoist() {
   for (Operation *op : candidates) {
     for (Value operand : op->getOperands())
       moveOut(operand);
-    Traffic before(op);
+    Saving saving;
+    saving.removed(op);
     op->moveBefore(loop);
-    getRemarks().passed(op) << Saved{before, Traffic(op)};
+    getRemarks().passed(op, saving.added(op));
   }
   for (auto [argument, isOwn] : ownMaximum) {
     OpOperand *yielded = loop.getTiedLoopYieldedValue(argument);

@@ -10,38 +10,31 @@
 
 #include "mlir/Dialect/MLProgram/IR/MLProgram.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
-#include "mlir/Interfaces/LoopLikeInterface.h"
 
 using namespace mlir;
 using namespace mlir::te;
 
-void Traffic::add(Operation *op) {
-  auto interface = dyn_cast_or_null<CostOpInterface>(op);
-  if (!interface)
-    return;
-  int64_t times = 1;
-  for (Operation *at = op->getParentOp(); at; at = at->getParentOp())
-    if (auto loop = dyn_cast<LoopLikeOpInterface>(at))
-      if (std::optional<APInt> trips = loop.getStaticTripCount())
-        times *= int64_t(trips->getLimitedValue(1 << 30));
-  OpCost cost = interface.getCost();
-  launches += cost.launches * times;
-  bytes += cost.bytes * times;
-}
+namespace {
+/// The missed rewrites that a context has heard of. One thread uses it, as one
+/// alone may use the engine of remarks.
+class SaidRemarks : public DialectInterface::Base<SaidRemarks> {
+public:
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(SaidRemarks)
+  explicit SaidRemarks(Dialect *dialect) : Base(dialect) {}
 
-using remark::detail::Remark;
+  static SaidRemarks &of(MLIRContext *context) {
+    Dialect *dialect = context->getOrLoadDialect<TEDialect>();
+    if (auto *said = dialect->getRegisteredInterface<SaidRemarks>())
+      return *said;
+    return dialect->addInterface<SaidRemarks>();
+  }
+  /// Whether it is new.
+  bool add(size_t hash) { return hashes.insert(hash).second; }
 
-Remark &te::operator<<(Remark &remark, const Saved &saved) {
-  return remark << Remark::Arg("LaunchesSaved",
-                                  saved.before.launches - saved.after.launches)
-                << Remark::Arg("BytesSaved",
-                                  saved.before.bytes - saved.after.bytes);
-}
-
-Remark &te::operator<<(Remark &remark, const Lost &lost) {
-  return remark << Remark::Arg("LaunchesLost", lost.traffic.launches)
-                << Remark::Arg("BytesLost", lost.traffic.bytes);
-}
+private:
+  llvm::DenseSet<size_t> hashes;
+};
+} // namespace
 
 std::string te::describe(Operation *op) {
   std::string text = op->getName().getStringRef().str();
@@ -67,4 +60,41 @@ remark::RemarkOpts Remarks::options(Operation *op) const {
   if (!function)
     function = op->getParentOfType<FunctionOpInterface>();
   return function ? opts.function(function.getName()) : opts;
+}
+
+Saving &Saving::add(Operation *op, int sign) {
+  auto costly = dyn_cast<CostOpInterface>(op);
+  if (!costly || !op->getContext()->getRemarkEngine())
+    return *this;
+  OpCost cost = costly.getCost();
+  int64_t times = sign * getNumExecutions(op).value_or(1);
+  launches -= times * cost.launches;
+  bytes -= times * cost.bytes;
+  return *this;
+}
+
+remark::detail::InFlightRemark Remarks::passedAt(Location loc, Operation *op,
+                                                 const Saving &saving) const {
+  auto remark = remark::passed(loc, options(op));
+  if (remark)
+    remark << remark::metric("Op", op->getName().getStringRef())
+           << remark::metric("LaunchesSaved", saving.launches)
+           << remark::metric("BytesSaved", saving.bytes);
+  return remark;
+}
+
+void Remarks::emitMissed(Location loc, Operation *op,
+                         const std::string &reason) const {
+  StringRef name = op->getName().getStringRef();
+  if (!SaidRemarks::of(op->getContext())
+           .add(llvm::hash_combine(loc, pass, rewrite, name, reason)))
+    return;
+  auto remark = remark::missed(loc, options(op));
+  remark << remark::metric("Op", name)
+         << remark::detail::Remark::Arg("Reason", reason);
+  if (isa<CostOpInterface>(op)) {
+    Saving lost = Saving().removed(op);
+    remark << remark::metric("LaunchesLost", lost.launches)
+           << remark::metric("BytesLost", lost.bytes);
+  }
 }

@@ -18,7 +18,7 @@ ml_program.global private mutable @b_scales : tensor<1x4xf32, #block>
 // CHECK-SAME:      %[[A:.*]]: tensor<256x128xbf16>, %[[B:.*]]: tensor<128x128xbf16>)
 // CHECK-NEXT:    %[[V:.*]]:2, %[[S:.*]]:2 = te.multi_cast_transpose %[[A]], %[[B]] {pow2_scales}
 // CHECK-NEXT:    return %[[V]]#0, %[[S]]#0, %[[V]]#1, %[[S]]#1
-// REMARK-DAG: [[#@LINE+3]]:{{.*}}[Passed] FuseMultiCastTranspose{{.*}}BytesSaved=0, Casts=2, Entries=2, LaunchesSaved=1
+// REMARK-DAG: [[#@LINE+3]]:{{.*}}[Passed] FuseMultiCastTranspose{{.*}}Casts=2, Entries=2
 func.func @fuse(%a: tensor<256x128xbf16>, %b: tensor<128x128xbf16>)
     -> (tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>, tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>) {
   %q0, %s0 = te.quantize %a {pow2_scales} : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
@@ -35,7 +35,7 @@ func.func @fuse(%a: tensor<256x128xbf16>, %b: tensor<128x128xbf16>)
 // CHECK-SAME:      columnwise tensor<2x128x256xf8E4M3FN>, tensor<32x64xf8E4M3FN>
 // CHECK-NEXT:    %[[V1:.*]] = te.member %[[V]]#0[1]
 // CHECK-NEXT:    return %[[V1]], %[[M]]#0, %[[V]]#1
-// REMARK-DAG: [[#@LINE+9]]:{{.*}}[Passed] FuseMultiCastTranspose{{.*}}Function=packed | BytesSaved=0, Casts=3, Entries=2, LaunchesSaved=2
+// REMARK-DAG: [[#@LINE+9]]:{{.*}}[Passed] FuseMultiCastTranspose{{.*}}Function=packed | BytesSaved=0, Casts=3, Entries=2, LaunchesSaved=2, Op=te.multi_cast_transpose
 func.func @packed(%w: tensor<2x256x128xbf16>, %u: tensor<64x32xbf16>, %scale: tensor<2xf32>, %su: tensor<f32>, %amax: tensor<2xf32>, %au: tensor<f32>)
     -> (tensor<256x128xf8E4M3FN>, tensor<2xf32>, tensor<64x32xf8E4M3FN>) {
   %w0 = te.member %w[0] : tensor<2x256x128xbf16> -> tensor<256x128xbf16>
@@ -84,7 +84,7 @@ func.func @workspaces(%a: tensor<256x128xbf16>, %b: tensor<128x128xbf16>, %flag:
 // CHECK-LABEL: func @keep_interleaved(
 // CHECK-COUNT-2: te.quantize
 // CHECK-NOT:     te.multi_cast_transpose
-// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}LaunchesLost=1, Reason="ml_program.global_store of @a at {{.*}}, which reads a cast that it could be fused with, has to come before it"
+// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}LaunchesLost=1, Op=te.quantize, Reason="ml_program.global_store of @a at {{.*}}, which reads a cast that it could be fused with, has to come before it"
 func.func @keep_interleaved(%a: tensor<256x128xbf16>, %b: tensor<256x128xbf16>, %s: tensor<2x4xf32, #block>) {
   %l0 = ml_program.global_load @a : tensor<256x128xf8E4M3FN>
   %q0, %s0 = te.quantize %a outs(%l0, %s : tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>) : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
@@ -102,7 +102,7 @@ func.func private @refresh()
 // CHECK-NEXT:    "test.use"
 // CHECK-NEXT:    call @refresh
 // CHECK:         te.quantize
-// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}Function=keep_called {{.*}}Reason="test.use at {{.*}}, which reads a cast that it could be fused with, stands in front of func.call at {{.*}}, which has to come before it"
+// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}Function=keep_called | {{.*}}Reason="test.use at {{.*}}, which reads a cast that it could be fused with, stands in front of func.call at {{.*}}, which has to come before it"
 func.func @keep_called(%a: tensor<256x128xbf16>, %q: tensor<256x128xf8E4M3FN>, %s: tensor<2x4xf32, #block>) {
   %q0, %s0 = te.quantize %a outs(%q, %s : tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>) : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
   "test.use"(%q0) : (tensor<256x128xf8E4M3FN>) -> ()

@@ -148,7 +148,7 @@ func.func @next(%x: !q, %xs: !z, %y0: !y) -> !y {
 // CHECK:           te.gemm {{.*}} scales(%[[Z]]) outs
 // CHECK:         te.dequantize %{{.*}}, %[[S]]
 // REMARK-DAG: [[#@LINE+14]]:{{.*}}[Passed] HoistSwizzles{{.*}}Function=dequantized | BytesSaved=3072, LaunchesSaved=3
-// REMARK-DAG: [[#@LINE+13]]:{{.*}}[Missed] HoistSwizzles{{.*}}BytesLost=1024, LaunchesLost=1, Reason="te.dequantize at {{.*}}:[[#@LINE+17]]:8 reads compact scales and te.gemm at {{.*}}:[[#@LINE+14]]:10 reads swizzled"
+// REMARK-DAG: [[#@LINE+13]]:{{.*}}[Missed] HoistSwizzles{{.*}}BytesLost=1024, LaunchesLost=1, Op={{.*}}, Reason="te.dequantize at {{.*}}:[[#@LINE+17]]:8 reads compact scales and te.gemm at {{.*}}:[[#@LINE+14]]:10 reads swizzled"
 ml_program.global private mutable @w : !q
 ml_program.global private mutable @w_s : !c
 func.func @dequantized(%x: !q, %xs: !z, %w: !w, %y0: !y) -> (!y, !w) {
@@ -256,9 +256,9 @@ func.func @collective(%x: !q, %xs: !z, %w: !w, %h: tensor<128x1xi32>, %y0: !y) -
 // CHECK:         return
 // REMARK-DAG: [[#@LINE+16]]:{{.*}}[Passed] HoistSwizzles{{.*}}Function=primary | BytesSaved=4096, LaunchesSaved=4
 // REMARK-DAG: [[#@LINE+16]]:{{.*}}[Passed] HoistSwizzles{{.*}}Function=primary | BytesSaved=4096, LaunchesSaved=4
-// REMARK-DAG: [[#@LINE+5]]:{{.*}}[Missed] HoistSwizzles{{.*}}BytesLost=2048, LaunchesLost=1, Reason="the function gives compact scales and te.gemm at {{.*}} reads swizzled"
+// REMARK-DAG: [[#@LINE+5]]:{{.*}}[Missed] HoistSwizzles{{.*}}BytesLost=2048, LaunchesLost=1, Op={{.*}}, Reason="the function gives compact scales and te.gemm at {{.*}} reads swizzled"
 // REMARK-DAG: [[#@LINE+19]]:{{.*}}[Passed] HoistSwizzles{{.*}}Function=primary | BytesSaved=3072, LaunchesSaved=3
-// REMARK-DAG: [[#@LINE+18]]:{{.*}}[Missed] HoistSwizzles{{.*}}BytesLost=1024, LaunchesLost=1, Reason="the function gives compact scales and {{.*}} reads swizzled"
+// REMARK-DAG: [[#@LINE+18]]:{{.*}}[Missed] HoistSwizzles{{.*}}BytesLost=1024, LaunchesLost=1, Op={{.*}}, Reason="the function gives compact scales and {{.*}} reads swizzled"
 #ct = #te.scales<32 x 1, compact>
 #zt = #te.scales<32 x 1, swizzled>
 func.func @primary(%x: !q, %xs: !z, %w: tensor<2x128x128xf8E4M3FN> {te.parameter}, %s: tensor<2x128x4xf8E8M0FNU, #c>, %t: tensor<2x4x128xf8E8M0FNU, #ct>, %y0: !y, %dx0: tensor<4x128x4xf8E8M0FNU, #zt>) -> (!y, tensor<4x128x4xf8E8M0FNU, #zt>) {
@@ -336,7 +336,7 @@ func.func @primary_global(%x: !q, %xs: !z, %y0: !y) -> !y {
 // CHECK-NEXT:      ml_program.global_load
 // CHECK-NEXT:      te.convert_scales
 // REMARK-DAG: [[#@LINE+11]]:{{.*}}[Missed] HoistSwizzles{{.*}}Reason="the scales vary in the loop"
-// REMARK-DAG: [[#@LINE+10]]:{{.*}}[Missed] HoistSwizzles{{.*}}BytesLost=4096, LaunchesLost=4, Reason="ml_program.global_load of @w_s
+// REMARK-DAG: [[#@LINE+10]]:{{.*}}[Missed] HoistSwizzles{{.*}}BytesLost=4096, LaunchesLost=4, Op={{.*}}, Reason="ml_program.global_load of @w_s
 ml_program.global public mutable @w_s : !c
 func.func private @optimizer()
 func.func @written(%x: !q, %xs: !z, %q: !q, %y0: !y) -> !y {

@@ -16,8 +16,8 @@
 // CHECK-NEXT:    %[[P:.*]], %[[PS:.*]] = te.permute %[[R]]#0 scales(%[[R]]#1)
 // CHECK-NEXT:    te.dequantize %[[P]], %[[PS]]
 // CHECK-NEXT:    return
-// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Passed] RemoveScaleTransposes{{.*}}BytesSaved=1536, LaunchesSaved=1
-// REMARK-DAG: [[#@LINE+8]]:{{.*}}[Passed] RemoveScaleTransposes{{.*}}BytesSaved=12288, LaunchesSaved=1
+// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Passed] RemoveScaleTransposes{{.*}}BytesSaved=1536
+// REMARK-DAG: [[#@LINE+8]]:{{.*}}[Passed] RemoveScaleTransposes{{.*}}BytesSaved=12288
 func.func @dispatch(%x: tensor<96x256xbf16>, %handle: tensor<96x2xi32>, %map: tensor<192x8xi32>) -> tensor<768x256xbf16> {
   %q, %s = te.quantize %x : tensor<96x256xbf16> -> tensor<96x256xf8E4M3FN>, tensor<2x96xf32, #ready>
   %c1 = te.convert_scales %s of [96, 256] : tensor<2x96xf32, #ready> -> tensor<96x2xf32, #compact>

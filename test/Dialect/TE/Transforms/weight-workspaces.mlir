@@ -252,7 +252,7 @@ func.func @hit(%a: !a {te.parameter}, %b: !b {te.parameter}, %y0: tensor<3x32x48
 // CHECK-COUNT-2: te.quantize
 // CHECK-NOT:     te.multi_cast_transpose
 // CHECK:         return
-// REMARK-DAG: [[#@LINE+9]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}LaunchesLost=2, Reason="@b is not written in place: te.dequantize at {{.*}}:[[#@LINE+13]]:9 may still read what it held"
+// REMARK-DAG: [[#@LINE+9]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}LaunchesLost=2, Op={{.*}}, Reason="@b is not written in place: te.dequantize at {{.*}}:[[#@LINE+13]]:9 may still read what it held"
 func.func @keep_pending_backward(%a: !a {te.parameter}, %b: !b {te.parameter}) -> (!a, !b) {
   %la = ml_program.global_load @a : !aq
   %las = ml_program.global_load @a_s : !s
