@@ -32,8 +32,7 @@ void StepBuilder::addCastWeights(Ports &ports, const GroupedLinear &linear) {
   double deviation = config.recipe.weight->isFP4()
                          ? 2
                          : 1 / std::sqrt(double(weight.getDimSize(1)));
-  NamedAttribute values =
-      init(InitKind::Normal, b.getF64FloatAttr(deviation));
+  NamedAttribute values = init(InitKind::Normal, b.getF64FloatAttr(deviation));
   for (int64_t e = 0; e < config.localExperts; ++e)
     for (auto [i, type] : llvm::enumerate(layer.getWeightCastTypes(weight))) {
       if (!type)
@@ -137,8 +136,8 @@ void StepBuilder::takeArguments(func::FuncOp function) {
         continue;
       }
       SmallVector<Value> parts;
-      for (Type type : layer.getWeightCastTypes(
-               weightType(*linear, b.getBF16Type())))
+      for (Type type :
+           layer.getWeightCastTypes(weightType(*linear, b.getBF16Type())))
         parts.push_back(type ? Value(*next++) : Value());
       linear->castWeights.push_back(Quantized::ofParts(parts));
     }

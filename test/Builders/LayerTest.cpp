@@ -110,7 +110,8 @@ TEST_P(LayerTest, CastsEachTensorForEachExpert) {
 
   // Values, scales and the amax of FP4 of each direction have a workspace of
   // their own.
-  int64_t parts = (training ? 2 : 1) * (casts && !config.recipe.isFP8() ? 3 : 2);
+  int64_t parts =
+      (training ? 2 : 1) * (casts && !config.recipe.isFP8() ? 3 : 2);
   int64_t globals = 0;
   for (Operation &op : *module->getBody())
     globals += isa<ml_program::GlobalOp>(op);

@@ -72,9 +72,9 @@ TextOption weightUpdate("weight-update", "when",
                         "noop",
                         "first");
 TextOption optimizerReads("optimizer-reads", "how",
-                         "At the end of a step, let the optimizer read the "
-                         "cached weights: none, or dequantize: cast back",
-                         "none");
+                          "At the end of a step, let the optimizer read the "
+                          "cached weights: none, or dequantize: cast back",
+                          "none");
 TextOption primaryWeights("primary-weights", "bool",
                           "Take weights that are cast already: false, true",
                           "false");
@@ -94,9 +94,10 @@ TextOption squareWeightBlocks(
     "square-weight-blocks", "bool",
     "Let squares of a weight's elements share a scale: false, true (mxfp8: "
     "false, nvfp4: true)");
-TextOption hadamard("hadamard", "bool",
-                    "Transform what is cast columnwise, but for weights: false, "
-                    "true (nvfp4: true)");
+TextOption
+    hadamard("hadamard", "bool",
+             "Transform what is cast columnwise, but for weights: false, "
+             "true (nvfp4: true)");
 TextOption stochasticRounding("stochastic-rounding", "bool",
                               "Round gradients at random: false, true (nvfp4: "
                               "true)");
@@ -177,9 +178,7 @@ llvm::Error parseRecipeOptions(Recipe &recipe) {
   auto scalesFromData = [](const Recipe &r) { return r.scalesFromData(); };
   auto isDelayed = [](const Recipe &r) { return r.delayed.has_value(); };
   auto hasByteScales = [](const Recipe &r) { return r.hasByteScales(); };
-  auto isFP4 = [](const Recipe &r) {
-    return r.isLowPrecision() && !r.isFP8();
-  };
+  auto isFP4 = [](const Recipe &r) { return r.isLowPrecision() && !r.isFP8(); };
   auto parseFlag = [](const TextOption &option, ArrayRef<bool *> flags) {
     return parseChoice(option, {"false", "true"}, [&](size_t i) {
       for (bool *flag : flags)
@@ -344,16 +343,32 @@ llvm::Error writeModule(ModuleOp module) {
 }
 
 llvm::Expected<OwningOpRef<ModuleOp>> buildRandom(MLIRContext &context) {
-  for (const TextOption *option :
-       {&model,        &recipe,        &direction,
-        &dispatch,     &tokens,        &hidden,
-        &ffn,          &topK,          &localExperts,
-        &microbatches, &epRanks,       &cachedWeights,
-        &target,       &forwardFormat, &backwardFormat,
-        &pow2Scales,   &amaxEpsilon,   &amaxHistory,
-        &amaxMargin,   &amaxAlgorithm, &optimizerReads,
-        &primaryWeights, &squareWeightBlocks, &hadamard,
-        &stochasticRounding, &weightUpdate})
+  for (const TextOption *option : {&model,
+                                   &recipe,
+                                   &direction,
+                                   &dispatch,
+                                   &tokens,
+                                   &hidden,
+                                   &ffn,
+                                   &topK,
+                                   &localExperts,
+                                   &microbatches,
+                                   &epRanks,
+                                   &cachedWeights,
+                                   &target,
+                                   &forwardFormat,
+                                   &backwardFormat,
+                                   &pow2Scales,
+                                   &amaxEpsilon,
+                                   &amaxHistory,
+                                   &amaxMargin,
+                                   &amaxAlgorithm,
+                                   &optimizerReads,
+                                   &primaryWeights,
+                                   &squareWeightBlocks,
+                                   &hadamard,
+                                   &stochasticRounding,
+                                   &weightUpdate})
     if (option->getNumOccurrences())
       return makeError(formatv("--random decides --{0}, but got {1}",
                                option->ArgStr, option->getValue()));
