@@ -49,11 +49,11 @@ Value LayerBuilder::buildOffsets(Value counts, int64_t alignment) {
 }
 
 ExpertRows LayerBuilder::buildPad(ExpertRows rows, Value counts) {
-  if (config.recipe->alignment == 1)
+  if (config.recipe.alignment == 1)
     return rows;
   int64_t capacity = config.getCapacity();
   Value from = buildOffsets(counts, 1);
-  Value to = buildOffsets(counts, config.recipe->alignment);
+  Value to = buildOffsets(counts, config.recipe.alignment);
   auto pad = PadOp::create(b, loc("pad"), withRows(rows.rows, capacity),
                            rows.probs ? withRows(rows.probs, capacity) : Type(),
                            rows.rows, rows.probs, from, to);
@@ -133,9 +133,7 @@ LayerBuilder::buildRouting(Value tokens, Value indices, Value probs) {
                           ScaleLayout::GemmReady, rows);
     scales = buildConvert("fc1/convert 5", scales, ScaleLayout::Compact, rows);
     Value offsets = buildOffsets(routing.counts, 1);
-    rows = DequantizeOp::create(b, loc("fc1/dequantize"),
-                                typeOf(rows).clone(b.getBF16Type()), rows,
-                                scales, offsets);
+    rows = buildDequantize("fc1/dequantize", {rows, scales, {}, {}}, offsets);
   }
   return {routing, buildPad({rows, permute.getOutProbs()}, routing.counts)};
 }
@@ -153,9 +151,9 @@ Value LayerBuilder::buildRouteGradient(const Routing &routing, Value rows) {
 }
 
 ExpertRows LayerBuilder::buildReturn(const Routing &routing, ExpertRows rows) {
-  if (config.recipe->alignment != 1) {
+  if (config.recipe.alignment != 1) {
     int64_t capacity = config.getDenseCapacity();
-    Value from = buildOffsets(routing.counts, config.recipe->alignment);
+    Value from = buildOffsets(routing.counts, config.recipe.alignment);
     Value to = buildOffsets(routing.counts, 1);
     auto unpad =
         UnpadOp::create(b, loc("unpad"), withRows(rows.rows, capacity),

@@ -11,12 +11,19 @@
 
 using namespace mlir;
 
+namespace {
+using namespace mlir::te;
+#define GEN_PASS_REGISTRATION
+#include "te/Pipelines/Passes.h.inc"
+} // namespace
+
 void te::buildCompilePipeline(OpPassManager &pm) {
   buildOptimizePipeline(pm);
   buildLowerPipeline(pm);
 }
 
 void te::registerTEPipelines() {
+  registerTEPipelinesPasses();
   PassPipelineRegistration<>("te-optimize",
                              "The rewrites of expert layers, in their order",
                              buildOptimizePipeline);

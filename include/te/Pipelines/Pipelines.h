@@ -7,9 +7,8 @@
 #ifndef TE_PIPELINES_PIPELINES_H
 #define TE_PIPELINES_PIPELINES_H
 
-namespace mlir {
-class OpPassManager;
-} // namespace mlir
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/Pass.h"
 
 namespace mlir::te {
 
@@ -22,8 +21,11 @@ void buildLowerPipeline(OpPassManager &pm);
 /// te-compile: te-optimize, then te-lower.
 void buildCompilePipeline(OpPassManager &pm);
 
-/// Registers the three by these names.
+/// Registers the three by these names, and the passes on pipelines.
 void registerTEPipelines();
+
+#define GEN_PASS_DECL
+#include "te/Pipelines/Passes.h.inc"
 
 } // namespace mlir::te
 

@@ -17,7 +17,7 @@ using namespace te_rt::interp;
 static_assert(int(plan::DType::F4E2M1) == TE_RT_F4E2M1 &&
                   int(plan::ScaleLayout::Swizzled) == TE_RT_SWIZZLED &&
                   int(plan::Direction::InOut) == TE_RT_INOUT &&
-                  int(plan::Init::One) == TE_RT_INIT_ONE,
+                  int(plan::Init::Rng) == TE_RT_INIT_RNG,
               "the schema's numbers are those of the C ABI");
 
 /// Bytes of an element, of F4E2M1 of two; 0 for a type that does not exist.
@@ -253,6 +253,13 @@ static void verifyInit(const Where &where, const plan::Argument &source,
     where.refuse("deviation is ", info.deviation,
                  ", wanted a finite number of at least 0");
   info.num_experts = source.num_experts();
+  const te_rt_tensor &tensor = info.tensor;
+  if (info.init == TE_RT_INIT_RNG &&
+      (tensor.dtype != TE_RT_I64 || tensor.rank < 1 ||
+       tensor.shape[tensor.rank - 1] != 2))
+    where.refuse("init Rng wants I64 of a last extent of 2, but the tensor is ",
+                 plan::EnumNameDType(plan::DType(tensor.dtype)), " of rank ",
+                 tensor.rank);
   if (info.init != TE_RT_INIT_ROUTING)
     return;
   if (info.num_experts < 1 ||

@@ -9,7 +9,6 @@
 #include "te/Support/OutputFile.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
@@ -100,23 +99,6 @@ void writeJSON(raw_ostream &os, const Report &report) {
   os << "\n";
 }
 
-/// How often `op` runs: the product of the trip counts of the loops around it.
-FailureOr<int64_t> getNumExecutions(Operation *op) {
-  int64_t times = 1;
-  for (Operation *at = op->getParentOp(); at; at = at->getParentOp()) {
-    auto loop = dyn_cast<LoopLikeOpInterface>(at);
-    if (!loop)
-      continue;
-    std::optional<APInt> trips = loop.getStaticTripCount();
-    if (!trips)
-      return at->emitError(
-          "te-cost-report: the trip count of this loop must be "
-          "a constant, so that its body can be counted");
-    times *= trips->getSExtValue();
-  }
-  return times;
-}
-
 struct CostReportPass : te::impl::CostReportPassBase<CostReportPass> {
   using Base::Base;
 
@@ -135,9 +117,12 @@ struct CostReportPass : te::impl::CostReportPassBase<CostReportPass> {
     WalkResult walk = module.walk([&](CostOpInterface op) {
       auto [it, isNew] = executions.try_emplace(op->getBlock(), 0);
       if (isNew) {
-        FailureOr<int64_t> times = getNumExecutions(op);
-        if (failed(times))
+        std::optional<int64_t> times = getNumExecutions(op);
+        if (!times) {
+          op.emitError("te-cost-report: the trip count of each loop around "
+                       "this op must be a constant, so that it can be counted");
           return WalkResult::interrupt();
+        }
         it->second = *times;
       }
       OpCost cost = op.getCost();
