@@ -134,6 +134,8 @@ def HoistSwizzlesPass : Pass<"te-hoist-swizzles", "::mlir::ModuleOp"> {
     Checked by `@written_swizzled` in `test/Dialect/TE/Transforms/hoist-swizzles.mlir`;
     workspaces by `hoist-swizzles-workspaces.mlir`.
   }];
+  // For the target, where a module has none of its ops.
+  let dependentDialects = ["::mlir::te::TEDialect"];
   let statistics = [
     Statistic<"numRemoved", "num-removed", "Number of swizzles removed">,
     Statistic<"numKept", "num-kept", "Number of swizzles still needed">,
