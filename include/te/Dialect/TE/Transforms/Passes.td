@@ -21,6 +21,7 @@ def CostReportPass : Pass<"te-cost-report", "::mlir::ModuleOp"> {
     `{"launches", "bytes", "flops", "host_syncs", "us"}`. `peak_bytes` is the arena of a
     lowered program, and null before te-lower.
   }];
+  let dependentDialects = ["::mlir::te::TEDialect"];
   let options = [
     Option<"format", "format", "std::string", /*default=*/"\"table\"",
            "table or json">,
@@ -89,6 +90,7 @@ def RemoveScaleTransposesPass
     ```
     Checked by `@dispatch` in `test/Dialect/TE/Transforms/remove-scale-transposes.mlir`.
   }];
+  let dependentDialects = ["::mlir::te::TEDialect"];
   let statistics = [
     Statistic<"numRemoved", "num-removed", "Number of conversions removed">,
     Statistic<"numKept", "num-kept", "Number of conversions still needed">,
@@ -134,6 +136,7 @@ def HoistSwizzlesPass : Pass<"te-hoist-swizzles", "::mlir::ModuleOp"> {
     Checked by `@written_swizzled` in `test/Dialect/TE/Transforms/hoist-swizzles.mlir`;
     workspaces by `hoist-swizzles-workspaces.mlir`.
   }];
+  let dependentDialects = ["::mlir::te::TEDialect"];
   let statistics = [
     Statistic<"numRemoved", "num-removed", "Number of swizzles removed">,
     Statistic<"numKept", "num-kept", "Number of swizzles still needed">,
