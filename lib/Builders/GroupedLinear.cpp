@@ -53,8 +53,9 @@ Quantized LayerBuilder::buildCast(Location loc, const CastScheme &scheme,
   SmallVector<Value> destinations(outs);
   if (!state.scale.empty()) {
     scale = state.scale[member];
-    amax = state.amax[member];
-    if (!outs.empty())
+    if (!state.amax.empty())
+      amax = state.amax[member];
+    if (amax && !outs.empty())
       destinations.push_back(amax);
   }
   bool both = types.size() == 4;
@@ -63,11 +64,39 @@ Quantized LayerBuilder::buildCast(Location loc, const CastScheme &scheme,
       both ? types[3] : Type(), amax ? amax.getType() : Type(), input, scale,
       amax, /*noop=*/Value(), hostOffsets, destinations,
       hostOffsets ? b.getI64IntegerAttr(member) : IntegerAttr(),
-      scheme.pow2Scales ? b.getUnitAttr() : UnitAttr(),
-      b.getF32FloatAttr(scheme.epsilon));
+      scheme.pow2Scales && !scale ? b.getUnitAttr() : UnitAttr(),
+      b.getF32FloatAttr(scale ? 0 : scheme.epsilon));
   if (amax)
     state.amax[member] = op.getAmaxOut();
   return {op.getValues(), op.getScales(), op.getValuesT(), op.getScalesT()};
+}
+
+/// For each expert, the scale that the largest amax of all ranks gives.
+SmallVector<Value> LayerBuilder::buildSharedScales(const CastScheme &scheme,
+                                                   StringRef name, Value input,
+                                                   Value hostOffsets,
+                                                   int64_t experts) {
+  auto where = [&](StringRef step, int64_t e) {
+    return loc(name + "/" + step + "[" + Twine(e) + "]");
+  };
+  auto type = RankedTensorType::get({}, b.getF32Type());
+  SmallVector<Value> values;
+  for (int64_t e = 0; e < experts; ++e)
+    values.push_back(AmaxOp::create(b, where("amax", e), type, input,
+                                    hostOffsets, b.getI64IntegerAttr(e)));
+  for (auto [e, value] : llvm::enumerate(values))
+    value =
+        AllReduceOp::create(b, where("reduce_amax", e), TypeRange(type), value)
+            .getOutputs()
+            .front();
+  for (auto [e, value] : llvm::enumerate(values))
+    value = ScaleFromAmaxOp::create(
+                b, where("scale", e), TypeRange(type), value,
+                llvm::APFloat(float(scheme.getMax())), scheme.pow2Scales,
+                llvm::APFloat(scheme.epsilon))
+                .getScale()
+                .front();
+  return values;
 }
 
 Quantized
@@ -79,13 +108,18 @@ LayerBuilder::buildExpertCasts(const std::optional<CastScheme> &scheme,
   int64_t experts = typeOf(hostOffsets).getDimSize(0) - 1;
   SmallVector<Type> types =
       getCastTypes(*scheme, typeOf(input), config.isTraining(), experts);
+  ScalingState shared;
+  if (config.recipe.reduceAmax && config.recipe.scalesFromData())
+    shared.scale =
+        buildSharedScales(*scheme, name, input, hostOffsets, experts);
   SmallVector<Value> outs;
   for (Type type : types)
     outs.push_back(tensor::EmptyOp::create(b, loc(name), type, ValueRange()));
   Quantized result;
   for (int64_t e = 0; e < experts; ++e) {
-    result = buildCast(loc(name + "[" + Twine(e) + "]"), *scheme, input, types,
-                       outs, hostOffsets, e, state);
+    result =
+        buildCast(loc(name + "[" + Twine(e) + "]"), *scheme, input, types, outs,
+                  hostOffsets, e, shared.scale.empty() ? state : shared);
     outs.assign({result.values, result.scales});
     if (result.valuesT)
       outs.append({result.valuesT, result.scalesT});

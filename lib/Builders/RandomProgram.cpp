@@ -46,6 +46,7 @@ static void drawOptions(Choices &choices, const RandomDims &dims,
     recipe.delayed->algorithm =
         choices.pick({AmaxAlgorithm::Max, AmaxAlgorithm::MostRecent});
   }
+  recipe.reduceAmax = recipe.isTensor() && choices.chance(40);
   if (choices.chance(40)) {
     using Format = CastScheme::Format;
     auto [forward, backward] =

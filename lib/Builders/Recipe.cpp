@@ -18,10 +18,11 @@ static constexpr CastScheme kSquareBlocks = {Format::E4M3, 128, 128, true};
 
 // FP8 products want rows of 16 bytes; in columnwise data these are 16 tokens.
 static const Recipe kRecipes[] = {
-    {"bf16", std::nullopt, std::nullopt, std::nullopt, std::nullopt, 1},
-    {"delayed", kTensorE4M3, kTensorE4M3, kTensorE5M2, DelayedScaling(), 16},
-    {"current", kTensorE4M3, kTensorE4M3, kTensorE5M2, std::nullopt, 16},
-    {"block", kRowBlocks, kSquareBlocks, kRowBlocks, std::nullopt, 16},
+    {"bf16", std::nullopt, std::nullopt, std::nullopt, std::nullopt, false, 1},
+    {"delayed", kTensorE4M3, kTensorE4M3, kTensorE5M2, DelayedScaling(), false,
+     16},
+    {"current", kTensorE4M3, kTensorE4M3, kTensorE5M2, std::nullopt, false, 16},
+    {"block", kRowBlocks, kSquareBlocks, kRowBlocks, std::nullopt, false, 16},
 };
 
 ArrayRef<Recipe> te::getRecipes() { return kRecipes; }

@@ -84,6 +84,9 @@ TextOption amaxMargin("amax-margin", "bits",
                       "0)");
 TextOption amaxAlgorithm("amax-algorithm", "name",
                          "Read a history by max or most_recent (delayed: max)");
+TextOption reduceAmax("reduce-amax", "bool",
+                      "Take scales from amaxes over all ranks: false, true "
+                      "(delayed, current: false)");
 TextOption output("o", "file", "Write to this file (- is standard output)",
                   "-");
 cl::opt<bool> randomProgram(
@@ -152,6 +155,7 @@ llvm::Error parseRecipeOptions(Recipe &recipe) {
   };
   auto isFP8 = [](const Recipe &r) { return r.isFP8(); };
   auto scalesFromData = [](const Recipe &r) { return r.scalesFromData(); };
+  auto isTensor = [](const Recipe &r) { return r.isTensor(); };
   auto isDelayed = [](const Recipe &r) { return r.delayed.has_value(); };
   const struct {
     const TextOption &option;
@@ -191,6 +195,11 @@ llvm::Error parseRecipeOptions(Recipe &recipe) {
          return parseChoice(
              amaxAlgorithm, {"max", "most_recent"},
              [&](size_t i) { recipe.delayed->algorithm = AmaxAlgorithm(i); });
+       }},
+      {reduceAmax, isTensor,
+       [&] {
+         return parseChoice(reduceAmax, {"false", "true"},
+                            [&](size_t i) { recipe.reduceAmax = i; });
        }},
   };
   for (const auto &item : options) {
@@ -294,7 +303,7 @@ llvm::Expected<OwningOpRef<ModuleOp>> buildRandom(MLIRContext &context) {
         &microbatches, &epRanks,       &cachedWeights,
         &target,       &forwardFormat, &backwardFormat,
         &pow2Scales,   &amaxEpsilon,   &amaxHistory,
-        &amaxMargin,   &amaxAlgorithm})
+        &amaxMargin,   &amaxAlgorithm, &reduceAmax})
     if (option->getNumOccurrences())
       return makeError(formatv("--random decides --{0}, but got {1}",
                                option->ArgStr, option->getValue()));

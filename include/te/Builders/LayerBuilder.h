@@ -43,9 +43,10 @@ struct Quantized {
   }
 };
 
-/// Delayed scaling of the members of a group: a scale (tensor<f32>) to cast
-/// each with, and the amax (tensor<f32>) seen so far, which casts replace.
-/// Empty lists where scales come from the data itself.
+/// The scales (tensor<f32>) that the members of a group are cast with, and of
+/// delayed scaling the amaxes (tensor<f32>) seen so far, which casts replace.
+/// Empty lists where a cast finds its scale itself, and where amaxes are not
+/// kept.
 struct ScalingState {
   SmallVector<Value> scale, amax;
 };
@@ -146,6 +147,9 @@ private:
   Quantized buildCast(Location loc, const CastScheme &scheme, Value input,
                       ArrayRef<Type> types, ValueRange outs, Value hostOffsets,
                       int64_t member, ScalingState &state);
+  SmallVector<Value> buildSharedScales(const CastScheme &scheme, StringRef name,
+                                       Value input, Value hostOffsets,
+                                       int64_t experts);
   Value buildRowProducts(const Twine &name, ProductOperand lhs,
                          ArrayRef<ProductOperand> rhs, Value hostOffsets);
   void buildWeightGradients(const Twine &name, ProductOperand lhs,

@@ -56,10 +56,16 @@ struct Recipe {
   std::optional<CastScheme> activation, weight, gradient;
   /// Where scales come from earlier steps, kept as states.
   std::optional<DelayedScaling> delayed;
+  /// Scales of whole tensors come from amaxes over all ranks; those of blocks
+  /// never do. Of scales from the data, those of activations and gradients:
+  /// each rank has all of its own weights.
+  bool reduceAmax;
   /// Rows of an expert are padded to a multiple of this.
   int64_t alignment;
 
   bool isFP8() const { return activation.has_value(); }
+  /// Scales are of whole tensors.
+  bool isTensor() const { return isFP8() && activation->isTensor(); }
   /// All casts, whatever the role.
   SmallVector<CastScheme *> getCasts();
   /// Scales come from the amax of what is cast.

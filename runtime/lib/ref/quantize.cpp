@@ -26,6 +26,9 @@ struct Quantize {
   float epsilon;
 
   te_rt_status run(te_rt_context *context) const;
+  /// The largest magnitude of each group.
+  te_rt_status writeAmaxes(te_rt_context *context,
+                           const te_rt_tensor &result) const;
 
 private:
   bool packed() const { return input->rank == 3; }
@@ -192,6 +195,17 @@ te_rt_status Quantize::run(te_rt_context *context) const {
   return TE_RT_OK;
 }
 
+te_rt_status Quantize::writeAmaxes(te_rt_context *context,
+                                   const te_rt_tensor &result) const {
+  std::vector<Group> groups;
+  if (te_rt_status status = findGroups(context, groups))
+    return status;
+  std::vector<float> amaxes = findAmaxes(context, groups);
+  for (size_t g = 0; g < groups.size(); ++g)
+    elementOf(&result, groups[g].index) = amaxes[g];
+  return TE_RT_OK;
+}
+
 bool isSkipped(const te_rt_tensor *noop) {
   return noop && *data<float>(noop) == 1.0f;
 }
@@ -265,6 +279,27 @@ te_rt_status ref::dequantize(te_rt_context *context, const te_rt_tensor *values,
         operand.convert(context, e, group, group.begin, group.size(), 0, cols,
                         data<T>(output) + (e * rows + group.begin) * cols);
       });
+  return TE_RT_OK;
+}
+
+te_rt_status ref::amax(te_rt_context *context, const te_rt_tensor *input,
+                       const te_rt_tensor *offsets, const te_rt_tensor *amax,
+                       int64_t member) {
+  Quantize matrix = {};
+  matrix.input = input;
+  matrix.offsets = offsets;
+  matrix.member = member;
+  return matrix.writeAmaxes(context, *amax);
+}
+
+te_rt_status ref::scale_from_amax(te_rt_context *, te_rt_tensor_list amax,
+                                  te_rt_tensor_list scale, double fp8_max,
+                                  int64_t pow2_scales, double epsilon) {
+  for (int64_t i = 0; i < amax.count; ++i)
+    for (int64_t j = 0, count = numElements(amax.items[i]); j < count; ++j)
+      data<float>(scale.items[i])[j] = scaleFromAmax(
+          data<float>(amax.items[i])[j], static_cast<float>(fp8_max),
+          static_cast<float>(epsilon), pow2_scales != 0, FLT_MAX);
   return TE_RT_OK;
 }
 
