@@ -74,8 +74,18 @@ private:
                            : tensor({config.hidden, config.ffn}, element);
   }
 
+  /// Whether gradients are rounded at random.
+  bool drawsRandom() const {
+    return config.isTraining() && config.recipe.gradient &&
+           config.recipe.gradient->stochasticRounding;
+  }
+  RankedTensorType rngType() {
+    return tensor({config.microbatches, 2}, b.getI64Type());
+  }
+
   void addArguments(Ports &ports);
   void addWeights(Ports &ports, const GroupedLinear &linear);
+  void addCastWeights(Ports &ports, const GroupedLinear &linear);
   void addStates(Ports &ports, const Slot &slot, bool arguments);
   void addResults(Ports &ports);
   void takeArguments(func::FuncOp function);
@@ -93,6 +103,8 @@ private:
   SmallVector<Slot> forwardSlots, backwardSlots;
   /// Of all micro-batches.
   Value tokens, indices, probs, gradOut;
+  /// The states of stochastic rounding of all micro-batches, or null.
+  Value rng;
   Value out, gradTokens, gradProbs;
 };
 

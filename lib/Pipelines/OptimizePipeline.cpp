@@ -11,8 +11,9 @@
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
+using namespace mlir::te;
 
-void te::buildOptimizePipeline(OpPassManager &pm) {
+static void addRewrites(OpPassManager &pm) {
   // First, because it changes signatures, and because a group whose members are
   // one tensor is one operand for every pass below.
   pm.addPass(createPackParametersPass());
@@ -47,4 +48,11 @@ void te::buildOptimizePipeline(OpPassManager &pm) {
   functions.addPass(createFusePermuteQuantizePass());
   functions.addPass(createCanonicalizerPass());
   functions.addPass(createCSEPass());
+}
+
+void te::buildOptimizePipeline(OpPassManager &pm) {
+  // A rewrite may make room for one that stands in front of it: a layout that
+  // changed gives two casts one scheme. On what is optimized already a round
+  // costs little, as groups are few ops.
+  pm.addPass(createCompositeFixedPointPass("te-optimize", addRewrites));
 }

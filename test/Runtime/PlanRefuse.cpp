@@ -129,8 +129,11 @@ const Refusal refusals[] = {
        argument(b, 0).members.push_back(std::make_unique<MemberT>());
      },
      "argument 0: has 1 members, wanted 3"},
-    {"Init", [](Builder &b) { argument(b, 0).init = Init(5); },
-     "argument 0: init is 5, wanted 0 to 4"},
+    {"Init", [](Builder &b) { argument(b, 0).init = Init(6); },
+     "argument 0: init is 6, wanted 0 to 5"},
+    {"RngType", [](Builder &b) { argument(b, 0).init = Init::Rng; },
+     "argument 0: init Rng wants I64 of a last extent of 2, but the tensor is "
+     "F32 of rank 2"},
     {"Deviation",
      [](Builder &b) {
        argument(b, 0).deviation = std::numeric_limits<float>::quiet_NaN();

@@ -51,6 +51,11 @@ struct LayerConfig {
   /// Weights are cast once in a step, into workspaces that outlive it, not in
   /// each micro-batch. Without meaning where the recipe casts nothing.
   bool cachedWeights = false;
+  /// At the end of the step the optimizer reads the cached weights: each is cast
+  /// back from its rowwise values and compact scales.
+  bool optimizerReads = false;
+  /// Weights are arguments that are cast already.
+  bool primaryWeights = false;
   std::string target = "sm_90";
 
   bool isTraining() const { return direction == Direction::Training; }

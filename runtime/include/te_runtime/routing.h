@@ -32,8 +32,8 @@ te_rt_status te_rt_routing_map(te_rt_context *context,
                                const te_rt_tensor *offsets, int64_t alignment,
                                int64_t capacity);
 
-/* offsets[0] = 0; offsets[e+1] = offsets[e] + counts[e] rounded up to a
- * multiple of `alignment`.
+/* offsets[0] = 0; offsets[e+1] = offsets[e] + counts[e] rounded up to a multiple
+ * of `alignment`.
  *
  *   counts   in   I32 [E]
  *   offsets  out  I32 [E+1] */
@@ -51,8 +51,8 @@ te_rt_status te_rt_to_host(te_rt_context *context, const te_rt_tensor *offsets,
 
 /* output[row_map[t, j]] = input[t] for each routed (t, j); scales and probs
  * travel along. With counts and offsets, rows offsets[e] + counts[e] to
- * offsets[e+1] - 1 of the outputs become zero (of out_scales all bytes);
- * row_map names none of them. Other rows of the outputs are left alone.
+ * offsets[e+1] - 1 of the outputs become zero (of out_scales all bytes); row_map
+ * names none of them. Other rows of the outputs are left alone.
  *
  *   input       in   [T, H], any type
  *   scales      opt  scales of input with blocks one row high
@@ -62,29 +62,33 @@ te_rt_status te_rt_to_host(te_rt_context *context, const te_rt_tensor *offsets,
  *                    offsets[e]
  *   offsets     opt  I32 [E+1], with counts: ascending from 0 to at most C
  *   output      out  [C, H]
- *   out_scales  opt  scales of output; its layout may differ from that of
- * scales out_probs   opt  F32 [C]: out_probs[row_map[t, j]] = probs[t, j] */
-te_rt_status
-te_rt_permute(te_rt_context *context, const te_rt_tensor *input,
-              const te_rt_tensor *scales, const te_rt_tensor *probs,
-              const te_rt_tensor *row_map, const te_rt_tensor *counts,
-              const te_rt_tensor *offsets, const te_rt_tensor *output,
-              const te_rt_tensor *out_scales, const te_rt_tensor *out_probs);
+ *   out_scales  opt  scales of output; its layout may differ from that of scales
+ *   out_probs   opt  F32 [C]: out_probs[row_map[t, j]] = probs[t, j] */
+te_rt_status te_rt_permute(te_rt_context *context, const te_rt_tensor *input,
+                           const te_rt_tensor *scales,
+                           const te_rt_tensor *probs,
+                           const te_rt_tensor *row_map,
+                           const te_rt_tensor *counts,
+                           const te_rt_tensor *offsets,
+                           const te_rt_tensor *output,
+                           const te_rt_tensor *out_scales,
+                           const te_rt_tensor *out_probs);
 
-/* What quantize gives for the rows that permute gives, bit for bit, in one
- * launch: tokens go to the rows of their experts in FP8. C is what values
- * (values_t) has rows (columns) for.
+/* What quantize gives for the rows that permute gives, bit for bit, in one launch:
+ * tokens go to the rows of their experts in FP8. C is what values (values_t) has
+ * rows (columns) for.
  *
  *   input      in   [T, H] BF16 or F32
  *   probs      opt  F32 [T, k]
  *   row_map    in   I32 [T, k]
  *   offsets    in   I32 [E+1]: the groups of quantize
- *   counts     opt  I32 [E]: as of permute, rows (and out_probs) of group e
- * from offsets[e] + counts[e] on are zero. Absent: rows that nothing is routed
- * to hold nothing out_probs  opt  F32 [C]
+ *   counts     opt  I32 [E]: as of permute, rows (and out_probs) of group e from
+ *                   offsets[e] + counts[e] on are zero. Absent: rows that nothing
+ *                   is routed to hold nothing
+ *   out_probs  opt  F32 [C]
  *
- * and, as of quantize, scale, amax, values, scales, values_t, scales_t,
- * amax_out, pow2_scales, epsilon. */
+ * and, as of quantize, scale, amax, values, scales, values_t, scales_t, amax_out,
+ * pow2_scales, epsilon. */
 te_rt_status te_rt_permute_quantize(
     te_rt_context *context, const te_rt_tensor *input,
     const te_rt_tensor *probs, const te_rt_tensor *row_map,
@@ -136,9 +140,9 @@ te_rt_status te_rt_unpad(te_rt_context *context, const te_rt_tensor *input,
  *   handle        out  I32 [T, R]: the row of token t among those that rank r
  *                      receives, or -1. Rank r receives by source rank, then by
  *                      token
- *   recv_indices  out  I32 [R*T, k]: the experts of each received token,
- * counted from 0 on this rank, -1 where the expert is elsewhere or where
- * nothing was received
+ *   recv_indices  out  I32 [R*T, k]: the experts of each received token, counted
+ *                      from 0 on this rank, -1 where the expert is elsewhere or
+ *                      where nothing was received
  *
  * Errors: the communicator has not `ranks` ranks. */
 te_rt_status te_rt_dispatch_map(te_rt_context *context,
@@ -157,9 +161,9 @@ te_rt_status te_rt_dispatch(te_rt_context *context, const te_rt_tensor *handle,
                             te_rt_tensor_list inputs,
                             te_rt_tensor_list outputs);
 
-/* Brings rows back: outputs[i][t] = sum over the ranks r with handle[t, r] >= 0
- * of row handle[t, r] of inputs[i] on rank r, added in F32 by ascending rank,
- * rounded once; 0 where there is none. All ranks meet here.
+/* Brings rows back: outputs[i][t] = sum over the ranks r with handle[t, r] >= 0 of
+ * row handle[t, r] of inputs[i] on rank r, added in F32 by ascending rank, rounded
+ * once; 0 where there is none. All ranks meet here.
  *
  *   handle   in   I32 [T, R]
  *   inputs   in   [R*T, ...] BF16 or F32

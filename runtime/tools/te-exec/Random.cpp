@@ -212,6 +212,14 @@ void te::exec::fillRandom(const RandomStream &stream, const RandomSpec &spec,
       for (int64_t i = begin; i < end; ++i)
         encodeElement(spec.type.dtype, data, i, 1.0f);
     });
+  case TE_RT_INIT_RNG:
+    // A plan that asks for it has pairs of I64.
+    for (int64_t i = 0; i < elements; ++i)
+      static_cast<int64_t *>(data)[i] =
+          i % 2 == 0 ? static_cast<int64_t>(
+                           stream.bits(static_cast<uint64_t>(i)))
+                     : 0;
+    return;
   case TE_RT_INIT_NORMAL:
   case TE_RT_INIT_PROBS:
     if (!isFloat(spec.type.dtype))
@@ -224,7 +232,7 @@ void te::exec::fillRandom(const RandomStream &stream, const RandomSpec &spec,
     return fillProbs(stream, spec, data, threads);
   }
   fail("argument ", name, ": found initialization ",
-       static_cast<int>(spec.init), ", wanted 0 to 4");
+       static_cast<int>(spec.init), ", wanted 0 to 5");
 }
 
 void te::exec::addSpecials(const RandomStream &stream, const RandomSpec &spec,

@@ -39,7 +39,7 @@ struct Scheme {
   CostClass costClass;
   Value noop;
   /// Name and value; null where absent.
-  SmallVector<std::pair<const char *, Attribute>, 12> fields;
+  SmallVector<std::pair<const char *, Attribute>, 13> fields;
 
   explicit Scheme(QuantizeOp op)
       : costClass(getQuantizeClass(op.getInput())), noop(op.getNoop()) {
@@ -63,6 +63,7 @@ struct Scheme {
               {"the encoding of scales_t", encoding(op.getScalesT())},
               {"the element type of scales_t", element(op.getScalesT())},
               {"pow2_scales", flag(op.getPow2Scales())},
+              {"square_blocks", flag(op.getSquareBlocks())},
               {"epsilon", op.getEpsilonAttr()},
               {"having a scale", flag(bool(op.getScale()))},
               {"having an amax", flag(bool(op.getAmax()))},
@@ -205,7 +206,7 @@ bool Group::add(QuantizeOp op, const Availability &availability) {
 //===----------------------------------------------------------------------===//
 
 /// The five lists of results, from values to amax_out.
-constexpr unsigned kNumResultLists = 5;
+constexpr unsigned kNumResultLists = 7;
 
 struct Entry {
   SmallVector<QuantizeOp> casts;
@@ -323,7 +324,8 @@ void fuse(const Group &group, const Availability &availability) {
     }
   auto multi = MultiCastTransposeOp::create(
       builder, first.getLoc(), types[0], types[1], types[2], types[3], types[4],
-      inputs, scale, amax, first.getNoop(), outs, first.getPow2ScalesAttr(),
+      types[5], types[6], inputs, scale, amax, first.getNoop(), outs,
+      first.getPow2ScalesAttr(), first.getSquareBlocksAttr(),
       first.getEpsilonAttr());
   for (Value operand : multi->getOperands())
     availability.moveBefore(operand, multi);
@@ -373,7 +375,12 @@ struct FuseMultiCastTransposePass
   void runOnOperation() override {
     llvm::MapVector<Block *, SmallVector<QuantizeOp>> casts;
     getOperation().walk([&](QuantizeOp op) {
-      if (!op.getOffsets())
+      if (op.getOffsets())
+        return;
+      if (op.getRng() || op.getHadamard())
+        getRemarks().missed(op, "{0} is for single casts only",
+                            op.getRng() ? "rng" : "hadamard");
+      else
         casts[op->getBlock()].push_back(op);
     });
     for (auto &[block, its] : casts)

@@ -13,6 +13,28 @@
 using namespace mlir;
 using namespace mlir::te;
 
+namespace {
+/// The missed rewrites that a context has heard of. One thread uses it, as one
+/// alone may use the engine of remarks.
+class SaidRemarks : public DialectInterface::Base<SaidRemarks> {
+public:
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(SaidRemarks)
+  explicit SaidRemarks(Dialect *dialect) : Base(dialect) {}
+
+  static SaidRemarks &of(MLIRContext *context) {
+    Dialect *dialect = context->getOrLoadDialect<TEDialect>();
+    if (auto *said = dialect->getRegisteredInterface<SaidRemarks>())
+      return *said;
+    return dialect->addInterface<SaidRemarks>();
+  }
+  /// Whether it is new.
+  bool add(size_t hash) { return hashes.insert(hash).second; }
+
+private:
+  llvm::DenseSet<size_t> hashes;
+};
+} // namespace
+
 remark::RemarkOpts Remarks::options(Operation *op) const {
   auto opts = remark::RemarkOpts::name(rewrite).category(pass);
   if (!op->getContext()->getRemarkEngine())
@@ -44,16 +66,18 @@ remark::detail::InFlightRemark Remarks::passedAt(Location loc, Operation *op,
   return remark;
 }
 
-remark::detail::InFlightRemark Remarks::startMissed(Location loc,
-                                                    Operation *op) const {
+void Remarks::emitMissed(Location loc, Operation *op,
+                         const std::string &reason) const {
+  StringRef name = op->getName().getStringRef();
+  if (!SaidRemarks::of(op->getContext())
+           .add(llvm::hash_combine(loc, pass, rewrite, name, reason)))
+    return;
   auto remark = remark::missed(loc, options(op));
-  if (!remark)
-    return remark;
-  remark << remark::metric("Op", op->getName().getStringRef());
+  remark << remark::metric("Op", name)
+         << remark::detail::Remark::Arg("Reason", reason);
   if (isa<CostOpInterface>(op)) {
     Saving lost = Saving().removed(op);
     remark << remark::metric("LaunchesLost", lost.launches)
            << remark::metric("BytesLost", lost.bytes);
   }
-  return remark;
 }

@@ -9,6 +9,7 @@
 
 #include "mlir/IR/Operation.h"
 #include "mlir/IR/Remarks.h"
+#include "llvm/Support/FormatVariadic.h"
 
 namespace mlir::te {
 
@@ -52,7 +53,8 @@ public:
                                           const Saving &saving) const;
 
   /// A rewrite that was worth having, but not legal: `reason` is formatted as
-  /// by `llvm::formatv`.
+  /// by `llvm::formatv`. The same is said once in a context, however often a
+  /// pipeline runs the pass on its way to a fixed point.
   template <typename... Args>
   void missed(Operation *op, const char *reason, Args &&...args) const {
     missedAt(op->getLoc(), op, reason, std::forward<Args>(args)...);
@@ -62,14 +64,14 @@ public:
   template <typename... Args>
   void missedAt(Location loc, Operation *op, const char *reason,
                 Args &&...args) const {
-    if (auto remark = startMissed(loc, op))
-      remark << remark::reason(reason, std::forward<Args>(args)...);
+    if (op->getContext()->getRemarkEngine())
+      emitMissed(loc, op, llvm::formatv(reason, std::forward<Args>(args)...));
   }
 
 private:
   /// Names the function around `op`.
   remark::RemarkOpts options(Operation *op) const;
-  remark::detail::InFlightRemark startMissed(Location loc, Operation *op) const;
+  void emitMissed(Location loc, Operation *op, const std::string &reason) const;
 
   StringRef pass, rewrite;
 };
