@@ -64,7 +64,8 @@ SmallVector<Type> LayerBuilder::getCastTypes(const CastScheme &scheme,
 Quantized LayerBuilder::buildCast(Location loc, const CastScheme &scheme,
                                   Value input, ArrayRef<Type> types,
                                   ValueRange outs, Value hostOffsets,
-                                  int64_t member, ScalingState &state) {
+                                  int64_t member, ScalingState &state,
+                                  Value noop) {
   Value scale, amax;
   SmallVector<Value> destinations(outs);
   if (!state.scale.empty()) {
@@ -79,7 +80,7 @@ Quantized LayerBuilder::buildCast(Location loc, const CastScheme &scheme,
   auto op = QuantizeOp::create(
       b, loc, types[0], types[1], types[2], types[3],
       amax ? amax.getType() : Type(), types[4], types[5], input, scale, amax,
-      /*noop=*/Value(), hostOffsets, rng, destinations,
+      noop, hostOffsets, rng, destinations,
       hostOffsets ? b.getI64IntegerAttr(member) : IntegerAttr(),
       flag(scheme.pow2Scales && !scale), flag(scheme.squareBlocks),
       flag(scheme.hadamard && types[2]),
@@ -155,7 +156,7 @@ SmallVector<Type> LayerBuilder::getWeightCastTypes(RankedTensorType weight) {
 }
 
 Quantized LayerBuilder::buildWeightCast(GroupedLinear &linear, int64_t expert,
-                                        ValueRange outs) {
+                                        ValueRange outs, Value noop) {
   Value weight = linear.weights[expert];
   if (!config.recipe.weight)
     return {weight, {}, {}, {}};
@@ -163,7 +164,7 @@ Quantized LayerBuilder::buildWeightCast(GroupedLinear &linear, int64_t expert,
                        Twine(expert) + "]");
   return buildCast(where, *config.recipe.weight, weight,
                    getWeightCastTypes(typeOf(weight)), outs, Value(), expert,
-                   linear.weightState);
+                   linear.weightState, noop);
 }
 
 //===----------------------------------------------------------------------===//

@@ -20,8 +20,7 @@ void te::loadLayerDialects(MLIRContext &context) {
                       tensor::TensorDialect>();
 }
 
-/// Casts each weight into its own workspaces, which outlive the step.
-void StepBuilder::cacheWeights(GroupedLinear &linear) {
+void StepBuilder::cacheWeights(GroupedLinear &linear, Value noop) {
   for (auto [e, weight] : llvm::enumerate(linear.weights)) {
     SmallVector<Value> outs;
     SmallVector<FlatSymbolRefAttr> names;
@@ -46,12 +45,26 @@ void StepBuilder::cacheWeights(GroupedLinear &linear) {
     for (auto [name, type] : llvm::zip_equal(names, types))
       outs.push_back(ml_program::GlobalLoadOp::create(b, loc(name.getValue()),
                                                       type, name));
-    Quantized quantized = layer.buildWeightCast(linear, e, outs);
+    Quantized quantized = layer.buildWeightCast(linear, e, outs, noop);
     SmallVector<Value> results = quantized.getParts();
     llvm::erase(results, Value());
     for (auto [name, value] : llvm::zip_equal(names, results))
       ml_program::GlobalStoreOp::create(b, loc(name.getValue()), name, value);
     linear.castWeights.push_back(quantized);
+  }
+}
+
+void StepBuilder::loadWeights(GroupedLinear &linear) {
+  for (auto [e, cast] : llvm::enumerate(linear.castWeights)) {
+    SmallVector<Value> parts = cast.getParts();
+    for (auto [part, value] : llvm::zip_equal(Quantized::kParts, parts)) {
+      if (!value)
+        continue;
+      std::string name = (linear.weightName + "." + Twine(e) + part).str();
+      value = ml_program::GlobalLoadOp::create(
+          b, loc(name), value.getType(), FlatSymbolRefAttr::get(context, name));
+    }
+    cast = Quantized::ofParts(parts);
   }
 }
 
@@ -66,6 +79,11 @@ void StepBuilder::buildMicrobatch(Value index) {
     // Casts of one micro-batch share its state, and draw other streams of it.
     fc1.gradientState.rng = fc2.gradientState.rng = member("rng", rng);
     fc1.gradientState.rngStream = kNumRngStreams - 1;
+  }
+  if (config.hasWeightFlag()) {
+    Value noop = member("skip_weight_update", skipWeightUpdate);
+    for (GroupedLinear *linear : {&fc1, &fc2})
+      cacheWeights(*linear, noop);
   }
   LayerBuilder::Saved saved;
   Value y = layer.buildForward(fc1, fc2, member("tokens", tokens),
@@ -105,7 +123,7 @@ void StepBuilder::buildLoop() {
   for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots)) {
     bool isWeight =
         slot.state == &fc1.weightState || slot.state == &fc2.weightState;
-    if (!isWeight || !config.cachedWeights)
+    if (!isWeight || !config.cachedWeights || config.hasWeightFlag())
       carryAll(slot.state->amax);
   }
 
@@ -153,7 +171,7 @@ void StepBuilder::build() {
     for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))
       slot.state->amax.assign(config.localExperts, zero);
   }
-  if (config.cachedWeights && config.recipe.weight)
+  if (config.cachedWeights && config.recipe.weight && !config.hasWeightFlag())
     for (GroupedLinear *linear : {&fc1, &fc2})
       cacheWeights(*linear);
   buildLoop();
@@ -170,11 +188,14 @@ void StepBuilder::build() {
     llvm::append_range(returned, fc2.weightGradients);
   }
   if (config.optimizerReads)
-    for (GroupedLinear *linear : {&fc1, &fc2})
+    for (GroupedLinear *linear : {&fc1, &fc2}) {
+      if (config.hasWeightFlag())
+        loadWeights(*linear);
       for (auto [e, weight] : llvm::enumerate(linear->castWeights))
         returned.push_back(layer.buildDequantize(
             "optimizer/dequantize " + linear->weightName + "[" + Twine(e) + "]",
             weight, Value()));
+    }
   if (rng)
     returned.push_back(rng);
   for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))

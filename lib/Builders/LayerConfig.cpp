@@ -102,6 +102,9 @@ llvm::Error LayerConfig::verifyRecipe() const {
   if (primaryWeights && cachedWeights)
     return error("cached-weights must be false for weights that are cast "
                  "already (primary-weights), but got true");
+  if (weightUpdate == WeightUpdate::Noop && !cachedWeights)
+    return error("weight-update must be first unless weights are cached, but "
+                 "got noop");
   if (optimizerReads && !(cachedWeights && recipe.weight))
     return error("optimizer-reads must be none but for cast and cached weights "
                  "(cached-weights), but got dequantize");

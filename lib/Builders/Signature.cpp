@@ -77,6 +77,9 @@ void StepBuilder::addArguments(Ports &ports) {
             init(InitKind::Probs));
   if (config.isTraining())
     ports.add("grad_out", rows, normal);
+  if (config.hasWeightFlag())
+    ports.add("skip_weight_update", tensor({n}, b.getF32Type()),
+              init(InitKind::Zero));
   for (const GroupedLinear *linear : {&fc1, &fc2})
     if (config.primaryWeights)
       addCastWeights(ports, *linear);
@@ -125,6 +128,8 @@ void StepBuilder::takeArguments(func::FuncOp function) {
   probs = *next++;
   if (config.isTraining())
     gradOut = *next++;
+  if (config.hasWeightFlag())
+    skipWeightUpdate = *next++;
   for (GroupedLinear *linear : {&fc1, &fc2})
     for (int64_t e = 0; e < config.localExperts; ++e) {
       if (!config.primaryWeights) {

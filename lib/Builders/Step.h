@@ -89,7 +89,11 @@ private:
   void addStates(Ports &ports, const Slot &slot, bool arguments);
   void addResults(Ports &ports);
   void takeArguments(func::FuncOp function);
-  void cacheWeights(GroupedLinear &linear);
+  /// Casts each weight into its own workspaces, which outlive the step; unless
+  /// `noop` is given and 1.0.
+  void cacheWeights(GroupedLinear &linear, Value noop = {});
+  /// What the workspaces hold.
+  void loadWeights(GroupedLinear &linear);
   void buildMicrobatch(Value index);
   void buildLoop();
 
@@ -102,7 +106,7 @@ private:
   /// Delayed scaling: of forward, of backward.
   SmallVector<Slot> forwardSlots, backwardSlots;
   /// Of all micro-batches.
-  Value tokens, indices, probs, gradOut;
+  Value tokens, indices, probs, gradOut, skipWeightUpdate;
   /// The states of stochastic rounding of all micro-batches, or null.
   Value rng;
   Value out, gradTokens, gradProbs;

@@ -246,7 +246,7 @@ TEST(Gemm, RefusesWhatDoesNotFit) {
                "at most one F8E5M2 operand");
   Tensor good(TE_RT_F8E4M3, {6, 128}), turned(TE_RT_F8E4M3, {128, 6});
   EXPECT_FAILS(context, run(a, s, turned, s, 1), TE_RT_INVALID_ARGUMENT,
-               "rhs: found a transposed FP8 operand");
+               "rhs: found a transposed operand of F8E4M3");
   EXPECT_FAILS(context, run(a, nullptr, good, s), TE_RT_INVALID_ARGUMENT,
                "lhs_scales: found no tensor");
   Tensor square(TE_RT_F32, {1, 1});

@@ -77,8 +77,7 @@ struct Tensor {
   operator const te_rt_tensor *() const { return &t; }
 
   int64_t size() const {
-    return static_cast<int64_t>(bytes.size()) * 8 /
-           te_rt::elementBits(t.dtype);
+    return static_cast<int64_t>(bytes.size()) * 8 / te_rt::elementBits(t.dtype);
   }
   template <typename T> T *as() { return reinterpret_cast<T *>(bytes.data()); }
   template <typename T> const T *as() const {
@@ -93,6 +92,8 @@ struct Tensor {
       return te_rt::toFloat(as<te_rt::BFloat16>()[i]);
     case TE_RT_I32:
       return static_cast<float>(as<int32_t>()[i]);
+    case TE_RT_U8:
+      return bytes[i];
     default:
       return te_rt::decodeTable(t.dtype)[bytes[i]];
     }

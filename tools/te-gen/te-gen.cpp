@@ -62,9 +62,15 @@ TextOption microbatches("microbatches", "N", "Set the micro-batches of a step",
 TextOption epRanks("ep-ranks", "R",
                    "Set the ranks that the experts are spread over", "1");
 TextOption cachedWeights("cached-weights", "bool",
-                         "Cast weights once in a step, not in each "
-                         "micro-batch: false, true",
+                         "Cast weights into workspaces that outlive the "
+                         "step, not anew in each micro-batch: false, true",
                          "false");
+TextOption weightUpdate("weight-update", "when",
+                        "Cast cached weights first, in front of the "
+                        "micro-batches, or in each under a flag that the "
+                        "device reads (argument skip_weight_update): first, "
+                        "noop",
+                        "first");
 TextOption optimizerReads("optimizer-reads", "how",
                          "At the end of a step, let the optimizer read the "
                          "cached weights: none, or dequantize: cast back",
@@ -298,6 +304,9 @@ llvm::Expected<LayerConfig> parseConfig() {
       {cachedWeights,
        {"false", "true"},
        [&](size_t i) { config.cachedWeights = i; }},
+      {weightUpdate,
+       {"first", "noop"},
+       [&](size_t i) { config.weightUpdate = WeightUpdate(i); }},
       {optimizerReads,
        {"none", "dequantize"},
        [&](size_t i) { config.optimizerReads = i; }},
@@ -353,7 +362,7 @@ llvm::Expected<OwningOpRef<ModuleOp>> buildRandom(MLIRContext &context) {
         &pow2Scales,   &amaxEpsilon,   &amaxHistory,
         &amaxMargin,   &amaxAlgorithm, &reduceAmax, &optimizerReads,
         &primaryWeights, &squareWeightBlocks, &hadamard,
-        &stochasticRounding})
+        &stochasticRounding, &weightUpdate})
     if (option->getNumOccurrences())
       return makeError(formatv("--random decides --{0}, but got {1}",
                                option->ArgStr, option->getValue()));

@@ -133,9 +133,9 @@ public:
   /// are absent: without training, columnwise ones.
   SmallVector<Type> getWeightCastTypes(RankedTensorType weight);
   /// A cast of weights[expert], into `outs`, those parts that there are, if it
-  /// is not empty.
+  /// is not empty, and unless `noop` (tensor<f32>) is given and 1.0.
   Quantized buildWeightCast(GroupedLinear &linear, int64_t expert,
-                            ValueRange outs = {});
+                            ValueRange outs = {}, Value noop = {});
   /// A cast back of what is rowwise; `offsets` of a ragged tensor, or null.
   Value buildDequantize(const Twine &name, const Quantized &cast,
                         Value offsets);
@@ -170,7 +170,7 @@ private:
                                  int64_t groups);
   Quantized buildCast(Location loc, const CastScheme &scheme, Value input,
                       ArrayRef<Type> types, ValueRange outs, Value hostOffsets,
-                      int64_t member, ScalingState &state);
+                      int64_t member, ScalingState &state, Value noop = {});
   SmallVector<Value> buildSharedScales(const CastScheme &scheme, StringRef name,
                                        Value input, Value hostOffsets,
                                        int64_t experts);

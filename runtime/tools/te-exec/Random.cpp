@@ -128,7 +128,8 @@ void rowsOf(const ArrayType &type, int64_t &rows, int64_t &cols) {
 
 bool isFloat(te_rt_dtype dtype) {
   return dtype == TE_RT_F32 || dtype == TE_RT_BF16 || dtype == TE_RT_F16 ||
-         dtype == TE_RT_F8E4M3 || dtype == TE_RT_F8E5M2;
+         dtype == TE_RT_F8E4M3 || dtype == TE_RT_F8E5M2 ||
+         dtype == TE_RT_F4E2M1;
 }
 
 void fillRouting(const RandomStream &stream, const RandomSpec &spec,
@@ -225,7 +226,7 @@ void te::exec::fillRandom(const RandomStream &stream, const RandomSpec &spec,
     if (!isFloat(spec.type.dtype))
       fail("argument ", name, ": found ", spec.type.str(), " for random ",
            spec.init == TE_RT_INIT_NORMAL ? "normal data" : "probabilities",
-           ", wanted f32, bf16, f16 or f8; give it with --input=", name,
+           ", wanted f32, bf16, f16, f8 or f4; give it with --input=", name,
            "=FILE");
     if (spec.init == TE_RT_INIT_NORMAL)
       return fillNormal(stream, spec, data, threads);

@@ -98,7 +98,7 @@ func.func @list_swizzled(%x: tensor<64x256xf8E4M3FN>, %xs: tensor<128x8xf8E8M0FN
 // CHECK-NOT:     te.convert_scales
 // CHECK:         return %{{.*}}, %[[S]]
 // REMARK-DAG: [[#@LINE+8]]:{{.*}}[Passed] HoistSwizzles{{.*}}BytesSaved=6144, LaunchesSaved=3
-// REMARK-DAG: [[#@LINE+7]]:{{.*}}[Missed] HoistSwizzles{{.*}}func.return reads compact scales and te.gemm reads swizzled
+// REMARK-DAG: [[#@LINE+7]]:{{.*}}[Missed] HoistSwizzles{{.*}}BytesLost=2048, LaunchesLost=1, Op=te.convert_scales, Reason="func.return at {{.*}} reads compact scales and te.gemm at {{.*}} reads swizzled
 func.func @keep_both(%x: tensor<64x256xf8E4M3FN>, %xs: tensor<128x8xf8E8M0FNU, #swizzled>, %w: tensor<96x256xbf16>, %y0: tensor<64x96xf32>) -> (tensor<64x96xf32>, tensor<128x8xf8E8M0FNU, #compact>) {
   %zero = arith.constant 0 : index
   %four = arith.constant 4 : index
