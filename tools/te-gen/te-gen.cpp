@@ -107,6 +107,9 @@ TextOption amaxMargin("amax-margin", "bits",
                       "0)");
 TextOption amaxAlgorithm("amax-algorithm", "name",
                          "Read a history by max or most_recent (delayed: max)");
+TextOption reduceAmax("reduce-amax", "bool",
+                      "Take scales from amaxes over all ranks: false, true "
+                      "(delayed, current: false)");
 TextOption output("o", "file", "Write to this file (- is standard output)",
                   "-");
 cl::opt<bool> randomProgram(
@@ -175,6 +178,7 @@ llvm::Error parseRecipeOptions(Recipe &recipe) {
   };
   auto isFP8 = [](const Recipe &r) { return r.isFP8(); };
   auto scalesFromData = [](const Recipe &r) { return r.scalesFromData(); };
+  auto isTensor = [](const Recipe &r) { return r.isTensor(); };
   auto isDelayed = [](const Recipe &r) { return r.delayed.has_value(); };
   auto hasByteScales = [](const Recipe &r) { return r.hasByteScales(); };
   auto isFP4 = [](const Recipe &r) {
@@ -238,6 +242,11 @@ llvm::Error parseRecipeOptions(Recipe &recipe) {
          return parseChoice(
              amaxAlgorithm, {"max", "most_recent"},
              [&](size_t i) { recipe.delayed->algorithm = AmaxAlgorithm(i); });
+       }},
+      {reduceAmax, isTensor,
+       [&] {
+         return parseChoice(reduceAmax, {"false", "true"},
+                            [&](size_t i) { recipe.reduceAmax = i; });
        }},
   };
   for (const auto &item : options) {
@@ -351,7 +360,7 @@ llvm::Expected<OwningOpRef<ModuleOp>> buildRandom(MLIRContext &context) {
         &microbatches, &epRanks,       &cachedWeights,
         &target,       &forwardFormat, &backwardFormat,
         &pow2Scales,   &amaxEpsilon,   &amaxHistory,
-        &amaxMargin,   &amaxAlgorithm, &optimizerReads,
+        &amaxMargin,   &amaxAlgorithm, &reduceAmax, &optimizerReads,
         &primaryWeights, &squareWeightBlocks, &hadamard,
         &stochasticRounding, &weightUpdate})
     if (option->getNumOccurrences())

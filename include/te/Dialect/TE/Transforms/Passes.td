@@ -48,7 +48,9 @@ def GroupGemmsPass : Pass<"te-group-gemms", "::mlir::func::FuncOp"> {
     no other reader; and where nothing reads a member's own result before the last
     member. Members of one packed tensor are read as that tensor, others as a list
     (products) or packed (scales and amax). The first member's destination, unless
-    it holds nothing, becomes that of the grouped op.
+    it holds nothing, becomes that of the grouped op. Where each of the values packed
+    comes from an op of one slot for itself (`SlotwiseOpInterface`), such as the
+    scales of members from amaxes that ranks share, one such op makes them all.
 
     ```mlir
     %h = te.to_host %o : tensor<3xi32> -> tensor<3xi32, #te.host>
@@ -224,9 +226,9 @@ def PackParametersPass : Pass<"te-pack-parameters", "::mlir::ModuleOp"> {
     members; other attributes are those of the members.
 
     * A member is read as `te.member %w[e]`.
-    * Iteration arguments of loops, and slots of `te.update_scales`, that end in a
-      packed result are packed themselves; where nothing better is possible a
-      `te.pack` remains.
+    * Iteration arguments of loops, and slots of ops that work on slots
+      (`SlotwiseOpInterface`), that end in a packed result are packed themselves;
+      where nothing better is possible a `te.pack` remains.
     * All stores to a group of globals become one store of the packed tensor, where
       all members are known.
 
