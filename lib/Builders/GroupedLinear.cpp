@@ -136,8 +136,7 @@ LayerBuilder::buildExpertCasts(const std::optional<CastScheme> &scheme,
   SmallVector<Value> outs;
   for (Type type : types)
     if (type)
-      outs.push_back(
-          tensor::EmptyOp::create(b, loc(name), type, ValueRange()));
+      outs.push_back(tensor::EmptyOp::create(b, loc(name), type, ValueRange()));
   Quantized result;
   for (int64_t e = 0; e < experts; ++e) {
     result =
@@ -219,8 +218,7 @@ void LayerBuilder::buildWeightGradients(const Twine &name, ProductOperand lhs,
     sum = GemmOp::create(b, loc(prefix + "[" + Twine(e) + "]"), sum.getType(),
                          lhs.values, lhs.scales, lhs.amax, rhs.values,
                          rhs.scales, rhs.amax, /*bias=*/Value(), hostOffsets,
-                         sum,
-                         b.getI64IntegerAttr(e),
+                         sum, b.getI64IntegerAttr(e),
                          RaggedAttr::get(b.getContext(), Ragged::Reduction),
                          lhs.transpose, rhs.transpose, /*accumulate=*/true);
 }

@@ -86,6 +86,29 @@ TEST(LayerConfig, RefusesWhatCannotBeBuilt) {
             "experts of a rank, but got 67108864, for 68719476736 rows");
 }
 
+TEST(LayerConfig, RefusesWeightsThatAreCastTwiceOrNever) {
+  LayerConfig config = makeConfig("nvfp4");
+  config.hidden = config.ffn = 32;
+  EXPECT_EQ(errorOf(config), "");
+  config.recipe.gradient->hadamard = false;
+  EXPECT_EQ(errorOf(config),
+            "hadamard must be one choice for activations and gradients, "
+            "between which it cancels, but got two");
+  config = makeConfig("mxfp8");
+  EXPECT_EQ(errorOf(config),
+            "ffn must be a multiple of 32 for mxfp8, but got 16");
+  config.hidden = config.ffn = 32;
+  config.primaryWeights = config.cachedWeights = true;
+  EXPECT_EQ(errorOf(config),
+            "cached-weights must be false for weights that are cast already "
+            "(primary-weights), but got true");
+  config = makeConfig("bf16");
+  config.optimizerReads = true;
+  EXPECT_EQ(errorOf(config),
+            "optimizer-reads must be none but for cast and cached weights "
+            "(cached-weights), but got dequantize");
+}
+
 TEST(LayerConfig, RefusesRecipesThatCannotBeMultiplied) {
   using Format = CastScheme::Format;
   LayerConfig config = makeConfig("block");
@@ -152,7 +175,7 @@ TEST(Model, NamesAreFound) {
   EXPECT_EQ(findModel("deepseek-v3")->hidden, 7168);
   EXPECT_EQ(findModel("gpt-oss-120b")->topK, 4);
   EXPECT_EQ(findModel("gpt"), nullptr);
-  EXPECT_EQ(findRecipe("mxfp8"), nullptr);
+  EXPECT_EQ(findRecipe("mxfp4"), nullptr);
 }
 
 TEST(Model, EveryOneBuildsWithEveryRecipe) {

@@ -42,9 +42,9 @@ struct Quantized {
 
   /// The names of its parts, as they are appended to that of the tensor, and
   /// the parts, in the order of the results of a cast.
-  static constexpr StringLiteral kParts[] = {
-      ".values",   ".scales",      ".values_t",
-      ".scales_t", ".tensor_amax", ".tensor_amax_t"};
+  static constexpr StringLiteral kParts[] = {".values",      ".scales",
+                                             ".values_t",    ".scales_t",
+                                             ".tensor_amax", ".tensor_amax_t"};
   SmallVector<Value> getParts() const {
     return {values, scales, valuesT, scalesT, amax, amaxT};
   }

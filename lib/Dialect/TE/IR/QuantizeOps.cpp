@@ -58,13 +58,13 @@ LogicalResult QuantizeOp::verify() {
     return emitOpError("(Q17) variant must be absent: the NVFP4 variants "
                        "row_scaled and 4over6 are not supported, but got ")
            << getVariantAttr();
-  if (failed(verifyCast(
-          *this, kQuantizeLabels,
-          {tensorType(getInput()), getScale(), getAmax(), getOffsets(),
-           bool(getMember()), getValues(), getScales(), getValuesT(),
-           getScalesT(), getAmaxOut(), getPow2Scales(),
-           getEpsilon().convertToDouble(), getTensorAmax(), getTensorAmaxT(),
-           getSquareBlocks()})))
+  if (failed(
+          verifyCast(*this, kQuantizeLabels,
+                     {tensorType(getInput()), getScale(), getAmax(),
+                      getOffsets(), bool(getMember()), getValues(), getScales(),
+                      getValuesT(), getScalesT(), getAmaxOut(), getPow2Scales(),
+                      getEpsilon().convertToDouble(), getTensorAmax(),
+                      getTensorAmaxT(), getSquareBlocks()})))
     return failure();
   return verifyRandomAndTransform(*this);
 }
@@ -157,9 +157,12 @@ LogicalResult MultiCastTransposeOp::verify() {
   if (count == 0)
     return emitOpError("(M1) inputs must have at least one entry, but got 0");
   const std::pair<StringRef, size_t> lists[] = {
-      {"scale", getScale().size()},      {"amax", getAmax().size()},
-      {"values", getValues().size()},    {"scales", getScales().size()},
-      {"values_t", getValuesT().size()}, {"scales_t", getScalesT().size()},
+      {"scale", getScale().size()},
+      {"amax", getAmax().size()},
+      {"values", getValues().size()},
+      {"scales", getScales().size()},
+      {"values_t", getValuesT().size()},
+      {"scales_t", getScalesT().size()},
       {"amax_out", getAmaxOut().size()},
       {"tensor_amax", getTensorAmax().size()},
       {"tensor_amax_t", getTensorAmaxT().size()}};

@@ -6,6 +6,7 @@
 
 #include "Remarks.h"
 #include "ScaleFlow.h"
+#include "SplitViews.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Dominance.h"
@@ -223,6 +224,7 @@ void FlowRewrite::hoistKept(const Remarks &remarks, ScaleLayoutCounts &counts) {
 
 ScaleLayoutCounts te::assignScaleLayouts(Operation *root, ScaleLayout layout,
                                          const Remarks &remarks) {
+  SplitViews views(root);
   ScaleFlowAnalysis analysis(root);
   LayoutLabels labels = analysis.assign();
   SmallVector<FlowRewrite, 0> rewrites;
@@ -244,5 +246,6 @@ ScaleLayoutCounts te::assignScaleLayouts(Operation *root, ScaleLayout layout,
   // Only now, so that none is hoisted which need not be there at all.
   for (FlowRewrite &rewrite : rewrites)
     rewrite.hoistKept(remarks, counts);
+  views.merge();
   return counts;
 }

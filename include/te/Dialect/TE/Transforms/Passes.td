@@ -110,7 +110,9 @@ def HoistSwizzlesPass : Pass<"te-hoist-swizzles", "::mlir::ModuleOp"> {
     function, `te.dequantize`), both layouts stay, and a remark tells who. A swizzle
     that is left, and whose scales do not vary in a loop, moves in front of it, with
     the views and loads that it reads: scales of primary weights, which come as
-    arguments or in globals that the loop does not write, are swizzled once.
+    arguments or in globals that the loop does not write, are swizzled once. Where
+    members are read both ways, each reader has a view of its own layout, so that the
+    packed scales may be swizzled in place of each member.
 
     Who reads the scales in a private global is known too, since all its loads and
     stores are in the module: where it suits them, its type becomes that of swizzled
