@@ -59,6 +59,7 @@ static void drawOptions(Choices &choices, const RandomDims &dims,
     recipe.delayed->algorithm =
         choices.pick({AmaxAlgorithm::Max, AmaxAlgorithm::MostRecent});
   }
+  recipe.reduceAmax = recipe.isTensor() && choices.chance(40);
   if (recipe.isFP8() && choices.chance(40)) {
     using Format = CastScheme::Format;
     auto [forward, backward] =

@@ -75,8 +75,8 @@ TEST(LayerConfig, RefusesWhatCannotBeBuilt) {
   EXPECT_EQ(errorOf(config),
             "amax-history must be from 1 to 1048576, but got 0");
   config = makeConfig("delayed");
-  config.recipe.delayed->margin = 127;
-  EXPECT_EQ(errorOf(config), "amax-margin must be from 0 to 126, but got 127");
+  config.recipe.delayed->margin = 65;
+  EXPECT_EQ(errorOf(config), "amax-margin must be from 0 to 64, but got 65");
   config = makeConfig("bf16");
   config.tokens = 1 << 26;
   config.topK = 1 << 10;
@@ -155,6 +155,19 @@ TEST(LayerConfig, RefusesRecipesThatCannotBeMultiplied) {
                     .str();
       EXPECT_EQ(errorOf(config), wanted);
     }
+}
+
+TEST(LayerConfig, ReducesAmaxesOfWholeTensorsAlone) {
+  for (const Recipe &recipe : getRecipes()) {
+    LayerConfig config = makeConfig(recipe.name);
+    config.recipe.reduceAmax = true;
+    bool isTensor = recipe.name == "delayed" || recipe.name == "current";
+    EXPECT_EQ(errorOf(config),
+              isTensor ? ""
+                       : "reduce-amax must be false for " + recipe.name.str() +
+                             ", which has no scales of whole tensors, but got "
+                             "true");
+  }
 }
 
 TEST(Model, NamesAreFound) {
