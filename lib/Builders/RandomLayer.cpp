@@ -265,8 +265,8 @@ Value RandomLayer::buildBackward(Value gradient) {
     if (choices.chance(30))
       step.addMicrobatchResult(
           name + ".next_rng",
-          AdvanceRngOp::create(step.b, step.loc(name + ".rng"), rng.getType(), rng,
-                               kNumRngStreams));
+          AdvanceRngOp::create(step.b, step.loc(name + ".rng"), rng.getType(),
+                               rng, kNumRngStreams));
   }
   ExpertRows gradients = layer.buildBackward(fc1, fc2, gradient, saved);
   step.addMicrobatchResult(name + ".grad_probs", gradients.probs);
@@ -293,8 +293,7 @@ void RandomLayer::readRows(const LayerBuilder::Saved &saved) {
     GroupedLinear &linear = choices.chance(50) ? fc1 : fc2;
     Value offsets =
         layer.buildOffsets(saved.routing.counts, config.recipe.alignment);
-    Value rows =
-        layer.buildDequantize(name + ".reread", linear.input, offsets);
+    Value rows = layer.buildDequantize(name + ".reread", linear.input, offsets);
     step.addMicrobatchResult(
         name + ".reread",
         layer.buildReturn(saved.routing, {rows, Value()}).rows);

@@ -146,14 +146,12 @@ void FlowRewrite::explainKept(const Remarks &remarks, Operation *conversion) {
     reader = converted.front()->getOwner();
   if (const ScaleFlow *giver = findFixedGiver(flow)) {
     Operation *def = Value(giver->value).getDefiningOp();
-    return remarks.missed(conversion,
-                          "{0} gives {1} scales and {2} reads {3}",
+    return remarks.missed(conversion, "{0} gives {1} scales and {2} reads {3}",
                           def ? describe(def) : "the function", given,
                           describe(reader), other);
   }
   if (Operation *second = findFixedReader(flow, label))
-    return remarks.missed(conversion,
-                          "{0} reads {1} scales and {2} reads {3}",
+    return remarks.missed(conversion, "{0} reads {1} scales and {2} reads {3}",
                           describe(second), given, describe(reader), other);
   remarks.missed(conversion,
                  "{0} reads {1} scales; to give it those would "
@@ -231,8 +229,8 @@ static void convertTogether(ArrayRef<FlowRewrite> rewrites,
   llvm::MapVector<Key, SmallVector<ConvertScalesOp>> byPacked;
   for (const FlowRewrite &rewrite : rewrites) {
     ConvertScalesOp convert = rewrite.getKept();
-    auto member = convert ? convert.getScales().getDefiningOp<MemberOp>()
-                          : MemberOp();
+    auto member =
+        convert ? convert.getScales().getDefiningOp<MemberOp>() : MemberOp();
     if (!member || !member.getIndex())
       continue;
     auto packed = cast<RankedTensorType>(member.getPacked().getType());

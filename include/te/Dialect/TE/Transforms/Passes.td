@@ -230,9 +230,9 @@ def PackParametersPass : Pass<"te-pack-parameters", "::mlir::ModuleOp"> {
       all members are known.
 
     Legal if all members 0 to E-1 are there and equal in type and attributes, and if
-    the function is not called. For globals also: accessed in one block, each stored
-    at most once and not loaded afterwards, or never stored. Scales of whole tensors
-    (`#te.scales<tensor>`) and per-tensor states become vectors of length E.
+    the function is not called. For globals also: never stored, or each stored once, in
+    one block, where no load follows, and loads elsewhere in the function before or
+    after all stores. Scales of whole tensors (`#te.scales<tensor>`) and per-tensor states become vectors of length E.
 
     Exactness: **exact**; no value changes, but the signature of the function does.
 
