@@ -25,7 +25,7 @@ RandomLayer::RandomLayer(OpenStep &step, Choices &choices, StringRef name,
   casts = choices.pick({WeightCasts::InLoop, WeightCasts::InLoop,
                         WeightCasts::InFront, WeightCasts::Mixed,
                         WeightCasts::Cached, WeightCasts::Flagged,
-                        WeightCasts::Shared});
+                        WeightCasts::Shared, WeightCasts::Given});
   // Casts are shared by readers that want the same of them.
   bool sharesCasts = owner && !owner->config.recipe.delayed &&
                      !config.recipe.delayed &&
@@ -33,6 +33,8 @@ RandomLayer::RandomLayer(OpenStep &step, Choices &choices, StringRef name,
                      owner->config.direction == config.direction;
   if (casts == WeightCasts::Shared && !sharesCasts)
     casts = WeightCasts::InLoop;
+  if (casts == WeightCasts::Given && (owner || config.recipe.delayed))
+    casts = WeightCasts::InFront;
 }
 
 /// `fields` are the names of the linear layer, its input, weights and gradient.
@@ -97,6 +99,34 @@ void RandomLayer::addWeights(GroupedLinear &linear) {
   }
 }
 
+void RandomLayer::addCastWeights(GroupedLinear &linear) {
+  RankedTensorType weight = weightType(linear, step.b.getBF16Type());
+  MLIRContext *context = step.b.getContext();
+  SmallVector<Type> types = layer.getWeightCastTypes(weight);
+  bool ordered = choices.chance(70);
+  linear.castWeights.resize(config.localExperts);
+  for (int64_t e : choices.order(config.localExperts, !ordered)) {
+    SmallVector<Value> parts;
+    for (auto [part, type] : llvm::zip_equal(Quantized::kParts, types)) {
+      parts.emplace_back();
+      if (!type)
+        continue;
+      StringRef ending = part;
+      SmallVector<NamedAttribute> attributes =
+          member((linear.weightName + ending).str(), e, config.localExperts,
+                 Grouping::InOrder);
+      attributes.push_back(step.b.getNamedAttr(
+          TEDialect::kInitAttr, getCastInit(context, *config.recipe.weight,
+                                            ending, weight.getDimSize(1))));
+      attributes.push_back(
+          step.b.getNamedAttr(TEDialect::kParameterAttr, step.b.getUnitAttr()));
+      parts.back() = step.addArgument(
+          linear.weightName + "." + Twine(e) + ending, type, attributes);
+    }
+    linear.castWeights[e] = Quantized::ofParts(parts);
+  }
+}
+
 void RandomLayer::addStates(Slot &slot) {
   auto add = [&](int64_t e, StringRef part, ArrayRef<int64_t> shape,
                  InitKind kind) {
@@ -128,7 +158,10 @@ void RandomLayer::prepare(ModuleOp module) {
     for (Slot &slot : forwardSlots)
       slot.name = names.emplace_back(name + ".own." + slot.name.str());
   for (GroupedLinear *linear : {&fc1, &fc2})
-    addWeights(*linear);
+    if (casts == WeightCasts::Given)
+      addCastWeights(*linear);
+    else
+      addWeights(*linear);
   for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))
     addStates(slot);
   for (GroupedLinear *linear : {&fc1, &fc2}) {
@@ -145,7 +178,7 @@ void RandomLayer::prepare(ModuleOp module) {
 //===----------------------------------------------------------------------===//
 
 void RandomLayer::castInFront(GroupedLinear &linear) {
-  if (casts == WeightCasts::InLoop)
+  if (casts == WeightCasts::InLoop || casts == WeightCasts::Given)
     return;
   if (casts == WeightCasts::Shared) {
     // Of the owner's casts those in front of the loop are there by now.
@@ -320,6 +353,9 @@ void RandomLayer::readWeightCast(GroupedLinear &linear) {
   if (!choices.chance(25))
     return;
   ScalesAttr encoding = getScalesEncoding(scales.getType());
+  // Random data for an argument fills the padding of its scales too.
+  if (casts == WeightCasts::Given && encoding.hasByteScales())
+    return;
   // What lies between rows that are ready for products is not defined, so
   // blocks are returned compact.
   if (!encoding.isTensor())
@@ -347,7 +383,25 @@ void RandomLayer::updateScales(MutableArrayRef<Slot> slots) {
                               Grouping::InOrder));
 }
 
+void RandomLayer::readAsOptimizer(GroupedLinear &linear) {
+  if (!choices.chance(25))
+    return;
+  std::string group = (name + ".dequantized." + linear.weightName).str();
+  for (int64_t e = 0; e < config.localExperts; ++e)
+    if (!isCastInLoop(e)) {
+      std::string result = group + "." + std::to_string(e);
+      step.addResult(
+          result, layer.buildDequantize(result, linear.castWeights[e], Value()),
+          member(group, e, config.localExperts,
+                 casts == WeightCasts::Mixed ? Grouping::None
+                                             : Grouping::InOrder));
+    }
+}
+
 void RandomLayer::leaveLoop() {
+  for (GroupedLinear *linear : {&fc1, &fc2})
+    if (config.recipe.weight)
+      readAsOptimizer(*linear);
   for (GroupedLinear *linear : {&fc1, &fc2}) {
     if (linear->weightGradients.empty())
       continue;

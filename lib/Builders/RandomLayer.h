@@ -20,6 +20,7 @@ enum class WeightCasts {
   Cached,  ///< in front of the loop, into workspaces that outlive the step
   Flagged, ///< in each micro-batch, into such workspaces, under a flag
   Shared,  ///< they are those of the layer whose weights it shares
+  Given,   ///< the arguments are cast already
 };
 
 /// What the layers of a program have in common, drawn first.
@@ -42,6 +43,8 @@ public:
   /// In the loop: T x H to T x H.
   Value buildForward(Value input);
   Value buildBackward(Value gradient);
+  /// Whether there are weights that another layer may cast its own way.
+  bool hasWeights() const { return casts != WeightCasts::Given; }
   /// Behind the loop: the new states, and what else there is to return.
   void leaveLoop();
 
@@ -61,6 +64,7 @@ private:
   SmallVector<NamedAttribute> member(StringRef group, int64_t index,
                                      int64_t count, Grouping grouping);
   void addWeights(GroupedLinear &linear);
+  void addCastWeights(GroupedLinear &linear);
   void addStates(Slot &slot);
   void castInFront(GroupedLinear &linear);
   void castCached(GroupedLinear &linear, int64_t expert, Value noop = {});
@@ -69,6 +73,8 @@ private:
   /// Further readers of what forward made.
   void readRows(const LayerBuilder::Saved &saved);
   void readWeightCast(GroupedLinear &linear);
+  /// Behind the loop: casts back what was cast in front of it.
+  void readAsOptimizer(GroupedLinear &linear);
 
   OpenStep &step;
   ModuleOp module;

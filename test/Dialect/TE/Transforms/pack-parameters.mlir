@@ -29,14 +29,14 @@ ml_program.global private mutable @amid.0 : tensor<8x4xf32> {te.group = "amid", 
 ml_program.global private mutable @amid.1 : tensor<8x4xf32> {te.group = "amid", te.member = 1 : i64}
 
 // Stored in each iteration, and loaded when all is done.
-// CHECK-LABEL: func @round(
+// CHECK-LABEL: func @globals_behind_loop(
 // CHECK:         scf.for
 // CHECK:           %[[NEW:.*]] = te.pack
 // CHECK-NEXT:      ml_program.global_store @round = %[[NEW]]
 // CHECK:         %[[ALL:.*]] = ml_program.global_load @round : tensor<2x8x4xf32>
 // CHECK:         te.member %[[ALL]][0]
 // CHECK:         te.member %[[ALL]][1]
-func.func @round(%a: tensor<8x4xf32>, %b: tensor<8x4xf32>) -> (tensor<8x4xf32>, tensor<8x4xf32>) {
+func.func @globals_behind_loop(%a: tensor<8x4xf32>, %b: tensor<8x4xf32>) -> (tensor<8x4xf32>, tensor<8x4xf32>) {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %c4 = arith.constant 4 : index
@@ -50,9 +50,9 @@ func.func @round(%a: tensor<8x4xf32>, %b: tensor<8x4xf32>) -> (tensor<8x4xf32>, 
 }
 
 // A load in the loop sees the first member's store, and not the second's.
-// CHECK-LABEL: func @amid(
+// CHECK-LABEL: func @globals_in_between(
 // CHECK:         ml_program.global_store @amid.0
-func.func @amid(%a: tensor<8x4xf32>, %b: tensor<8x4xf32>, %acc: tensor<8x4xf32>) -> tensor<8x4xf32> {
+func.func @globals_in_between(%a: tensor<8x4xf32>, %b: tensor<8x4xf32>, %acc: tensor<8x4xf32>) -> tensor<8x4xf32> {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %c4 = arith.constant 4 : index
@@ -158,6 +158,30 @@ func.func @states(
     : (tensor<f32>, tensor<f32>, tensor<16xf32>, tensor<16xf32>, tensor<f32>, tensor<f32>)
     -> (tensor<16xf32>, tensor<16xf32>, tensor<f32>, tensor<f32>)
   return %s#0, %h#0, %s#1, %h#1 : tensor<f32>, tensor<16xf32>, tensor<f32>, tensor<16xf32>
+}
+
+// What ranks share of amaxes is one vector too, of slots that are packed and of one
+// that stays.
+// CHECK-LABEL: func @reduced_states(
+// CHECK-SAME:      %[[AMAX:.*]]: tensor<2xf32> {te.members = ["a.0", "a.1"], te.name = "a"}, %[[B:[a-z0-9]+]]: tensor<f32>
+// CHECK-NEXT:    %[[M:.*]]:2 = te.all_reduce max %[[AMAX]], %[[B]] : (tensor<2xf32>, tensor<f32>) -> (tensor<2xf32>, tensor<f32>)
+// CHECK-NEXT:    %{{.*}}:2, %[[S1:.*]]:2 = te.update_scales amax(%[[M]]#0, %[[M]]#1) {{.*}} {fp8_max = 4.480000e+02 : f32, margin = 2 : i64} :
+// CHECK-NEXT:    return %[[S1]]#0, %[[S1]]#1 : tensor<2xf32>, tensor<f32>
+func.func @reduced_states(
+    %a0: tensor<f32> {te.name = "a.0", te.group = "a", te.member = 0 : i64},
+    %a1: tensor<f32> {te.name = "a.1", te.group = "a", te.member = 1 : i64},
+    %b: tensor<f32>, %hb: tensor<4xf32>,
+    %s0: tensor<f32> {te.name = "s.0", te.group = "s", te.member = 0 : i64, te.next = "s.0"},
+    %s1: tensor<f32> {te.name = "s.1", te.group = "s", te.member = 1 : i64, te.next = "s.1"},
+    %h0: tensor<16xf32> {te.name = "h.0", te.group = "h", te.member = 0 : i64},
+    %h1: tensor<16xf32> {te.name = "h.1", te.group = "h", te.member = 1 : i64})
+    -> (tensor<f32> {te.name = "s.0", te.group = "s", te.member = 0 : i64},
+        tensor<f32> {te.name = "s.1", te.group = "s", te.member = 1 : i64}, tensor<f32>) {
+  %m:3 = te.all_reduce max %a0, %a1, %b : (tensor<f32>, tensor<f32>, tensor<f32>) -> (tensor<f32>, tensor<f32>, tensor<f32>)
+  %h:3, %s:3 = te.update_scales amax(%m#0, %m#1, %m#2) history(%h0, %h1, %hb) scale(%s0, %s1, %b) {fp8_max = 448.0 : f32, margin = 2 : i64}
+    : (tensor<f32>, tensor<f32>, tensor<f32>, tensor<16xf32>, tensor<16xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>, tensor<f32>)
+    -> (tensor<16xf32>, tensor<16xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>, tensor<f32>)
+  return %s#0, %s#1, %s#2 : tensor<f32>, tensor<f32>, tensor<f32>
 }
 
 // CHECK-LABEL: func @keep_types(
