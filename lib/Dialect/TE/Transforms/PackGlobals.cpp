@@ -10,6 +10,7 @@
 #include "MemberGroups.h"
 
 #include "mlir/Dialect/MLProgram/IR/MLProgram.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
@@ -20,13 +21,16 @@ using ml_program::GlobalStoreOp;
 
 namespace {
 /// Whether `op`, if it is in another block than `stores`, runs before or after
-/// all of them, and so do all of `accesses` in its block.
+/// all of them, and so do all of `accesses` in its block. What another function
+/// sees, which may be called in between, is not known.
 bool seesStoresTogether(Operation *op, ArrayRef<Operation *> stores,
                         ArrayRef<Operation *> accesses) {
   Block *block = stores.front()->getBlock();
   if (op->getBlock() == block)
     return true;
-  if (isa<GlobalStoreOp>(op))
+  if (isa<GlobalStoreOp>(op) ||
+      op->getParentOfType<FunctionOpInterface>() !=
+          stores.front()->getParentOfType<FunctionOpInterface>())
     return false;
   if (Operation *ancestor = block->findAncestorOpInBlock(*op)) {
     auto isBehind = [&](Operation *store) {
@@ -82,8 +86,8 @@ std::string whyNotPacked(ArrayRef<GlobalOp> members,
     llvm::append_range(all, its);
   for (Operation *op : all)
     if (!seesStoresTogether(op, stores, all))
-      return "its members are stored, and accessed between the stores in "
-             "another block";
+      return "its members are stored, and accessed between the stores, or in "
+             "another function";
   return "";
 }
 

@@ -232,8 +232,8 @@ void ScaleFlowAnalysis::bindGlobal(ml_program::GlobalOp op,
       return;
     const ScaleFlow &from = flows[flow->second];
     bound.push_back({&from, isa<ml_program::GlobalLoadOp>(user)
-                               ? from.variable
-                               : variableOf.at(&user->getOpOperand(0))});
+                                ? from.variable
+                                : variableOf.at(&user->getOpOperand(0))});
   }
   if (!store)
     return;
