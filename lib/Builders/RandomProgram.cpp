@@ -80,6 +80,7 @@ static void drawLayer(Choices &choices, const RandomDims &dims,
   config.ffn =
       config.recipe.isFP8() ? 16 * choices.range(1, 9) : choices.range(1, 33);
   drawOptions(choices, dims, config.recipe);
+  config.bias = choices.chance(25);
 }
 
 OwningOpRef<ModuleOp> te::buildRandomProgram(MLIRContext *context,

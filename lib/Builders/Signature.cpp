@@ -21,6 +21,9 @@ void StepBuilder::addWeights(Ports &ports, const GroupedLinear &linear) {
   for (int64_t e = 0; e < config.localExperts; ++e)
     ports.addMember(linear.weightName + "." + Twine(e), linear.weightName, e,
                     type, attributes);
+  for (int64_t e = 0; config.bias && e < config.localExperts; ++e)
+    ports.addMember(linear.biasName + "." + Twine(e), linear.biasName, e,
+                    biasType(linear), attributes);
 }
 
 void StepBuilder::addStates(Ports &ports, const Slot &slot, bool arguments) {
@@ -72,6 +75,10 @@ void StepBuilder::addResults(Ports &ports) {
       for (int64_t e = 0; e < config.localExperts; ++e)
         ports.addMember(group + "." + Twine(e), group, e,
                         weightType(*linear, b.getF32Type()));
+      group = ("grad_" + linear->biasName).str();
+      for (int64_t e = 0; config.bias && e < config.localExperts; ++e)
+        ports.addMember(group + "." + Twine(e), group, e,
+                        biasGradientType(*linear));
     }
   }
   for (const Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))
@@ -86,9 +93,12 @@ void StepBuilder::takeArguments(func::FuncOp function) {
   probs = *next++;
   if (config.isTraining())
     gradOut = *next++;
-  for (GroupedLinear *linear : {&fc1, &fc2})
+  for (GroupedLinear *linear : {&fc1, &fc2}) {
     for (int64_t e = 0; e < config.localExperts; ++e)
       linear->weights.push_back(*next++);
+    for (int64_t e = 0; config.bias && e < config.localExperts; ++e)
+      linear->biases.push_back(*next++);
+  }
   for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))
     for (int64_t e = 0; e < config.localExperts; ++e) {
       slot.state->scale.push_back(*next++);

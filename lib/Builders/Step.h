@@ -48,9 +48,9 @@ public:
       : config(config), module(module), context(module.getContext()),
         b(context), layer(b, config) {
     fc1.name = "fc1", fc1.inputName = "x", fc1.weightName = "w1",
-    fc1.gradientName = "dh";
+    fc1.biasName = "b1", fc1.gradientName = "dh";
     fc2.name = "fc2", fc2.inputName = "act", fc2.weightName = "w2",
-    fc2.gradientName = "dy";
+    fc2.biasName = "b2", fc2.gradientName = "dy";
   }
   void build();
 
@@ -72,6 +72,14 @@ private:
   RankedTensorType weightType(const GroupedLinear &linear, Type element) {
     return &linear == &fc1 ? tensor({2 * config.ffn, config.hidden}, element)
                            : tensor({config.hidden, config.ffn}, element);
+  }
+
+  RankedTensorType biasType(const GroupedLinear &linear) {
+    return tensor(weightType(linear, b.getBF16Type()).getShape().front(),
+                  b.getBF16Type());
+  }
+  RankedTensorType biasGradientType(const GroupedLinear &linear) {
+    return tensor({1, biasType(linear).getDimSize(0)}, b.getF32Type());
   }
 
   void addArguments(Ports &ports);

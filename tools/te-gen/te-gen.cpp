@@ -65,6 +65,10 @@ TextOption cachedWeights("cached-weights", "bool",
                          "Cast weights once in a step, not in each "
                          "micro-batch: false, true",
                          "false");
+TextOption bias("bias", "bool",
+                "Add a vector to the rows of each product of an expert: false, "
+                "true",
+                "false");
 TextOption target("target", "chip", "Set the device: sm_90, sm_100", "sm_90");
 TextOption forwardFormat("forward-format", "name",
                          "Cast activations to e4m3 or e5m2; weights are e4m3 "
@@ -247,6 +251,7 @@ llvm::Expected<LayerConfig> parseConfig() {
       {cachedWeights,
        {"false", "true"},
        [&](size_t i) { config.cachedWeights = i; }},
+      {bias, {"false", "true"}, [&](size_t i) { config.bias = i; }},
   };
   for (const auto &choice : choices)
     if (llvm::Error error =
@@ -288,13 +293,12 @@ llvm::Error writeModule(ModuleOp module) {
 
 llvm::Expected<OwningOpRef<ModuleOp>> buildRandom(MLIRContext &context) {
   for (const TextOption *option :
-       {&model,        &recipe,        &direction,
-        &dispatch,     &tokens,        &hidden,
-        &ffn,          &topK,          &localExperts,
-        &microbatches, &epRanks,       &cachedWeights,
-        &target,       &forwardFormat, &backwardFormat,
-        &pow2Scales,   &amaxEpsilon,   &amaxHistory,
-        &amaxMargin,   &amaxAlgorithm})
+       {&model,        &recipe,       &direction,     &dispatch,
+        &tokens,       &hidden,       &ffn,           &topK,
+        &localExperts, &microbatches, &epRanks,       &cachedWeights,
+        &bias,         &target,       &forwardFormat, &backwardFormat,
+        &pow2Scales,   &amaxEpsilon,  &amaxHistory,   &amaxMargin,
+        &amaxAlgorithm})
     if (option->getNumOccurrences())
       return makeError(formatv("--random decides --{0}, but got {1}",
                                option->ArgStr, option->getValue()));

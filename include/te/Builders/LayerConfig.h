@@ -51,6 +51,8 @@ struct LayerConfig {
   /// Weights are cast once in a step, into workspaces that outlive it, not in
   /// each micro-batch. Without meaning where the recipe casts nothing.
   bool cachedWeights = false;
+  /// Each expert adds a vector to the rows of either product.
+  bool bias = false;
   std::string target = "sm_90";
 
   bool isTraining() const { return direction == Direction::Training; }
