@@ -24,7 +24,8 @@ RandomLayer::RandomLayer(OpenStep &step, Choices &choices, StringRef name,
     return;
   casts = choices.pick({WeightCasts::InLoop, WeightCasts::InLoop,
                         WeightCasts::InFront, WeightCasts::Mixed,
-                        WeightCasts::Cached, WeightCasts::Shared});
+                        WeightCasts::Cached, WeightCasts::Shared,
+                        WeightCasts::Given});
   // Casts are shared by readers that want the same of them.
   bool sharesCasts = owner && !owner->config.recipe.delayed &&
                      !config.recipe.delayed &&
@@ -32,6 +33,8 @@ RandomLayer::RandomLayer(OpenStep &step, Choices &choices, StringRef name,
                      owner->config.direction == config.direction;
   if (casts == WeightCasts::Shared && !sharesCasts)
     casts = WeightCasts::InLoop;
+  if (casts == WeightCasts::Given && (owner || config.recipe.delayed))
+    casts = WeightCasts::InFront;
 }
 
 /// `fields` are the names of the linear layer, its input, weights, biases and
@@ -116,6 +119,34 @@ void RandomLayer::addBiases(GroupedLinear &linear) {
         step.zeros(RankedTensorType::get({1, cols}, step.b.getF32Type())));
 }
 
+void RandomLayer::addCastWeights(GroupedLinear &linear) {
+  RankedTensorType weight = weightType(linear, step.b.getBF16Type());
+  MLIRContext *context = step.b.getContext();
+  SmallVector<Type> types = layer.getWeightCastTypes(weight);
+  bool ordered = choices.chance(70);
+  linear.castWeights.resize(config.localExperts);
+  for (int64_t e : choices.order(config.localExperts, !ordered)) {
+    SmallVector<Value> parts;
+    for (auto [part, type] : llvm::zip_equal(Quantized::kParts, types)) {
+      parts.emplace_back();
+      if (!type)
+        continue;
+      StringRef ending = part;
+      SmallVector<NamedAttribute> attributes =
+          member((linear.weightName + ending).str(), e, config.localExperts,
+                 Grouping::InOrder);
+      attributes.push_back(step.b.getNamedAttr(
+          TEDialect::kInitAttr, getCastInit(context, *config.recipe.weight,
+                                            ending, weight.getDimSize(1))));
+      attributes.push_back(
+          step.b.getNamedAttr(TEDialect::kParameterAttr, step.b.getUnitAttr()));
+      parts.back() = step.addArgument(
+          linear.weightName + "." + Twine(e) + ending, type, attributes);
+    }
+    linear.castWeights[e] = Quantized::ofParts(parts);
+  }
+}
+
 void RandomLayer::addStates(Slot &slot) {
   auto add = [&](int64_t e, StringRef part, ArrayRef<int64_t> shape,
                  InitKind kind) {
@@ -146,7 +177,10 @@ void RandomLayer::prepare(ModuleOp module) {
     for (Slot &slot : forwardSlots)
       slot.name = names.emplace_back(name + ".own." + slot.name.str());
   for (GroupedLinear *linear : {&fc1, &fc2}) {
-    addWeights(*linear);
+    if (casts == WeightCasts::Given)
+      addCastWeights(*linear);
+    else
+      addWeights(*linear);
     if (config.bias)
       addBiases(*linear);
   }
@@ -166,7 +200,7 @@ void RandomLayer::prepare(ModuleOp module) {
 //===----------------------------------------------------------------------===//
 
 void RandomLayer::castInFront(GroupedLinear &linear, ModuleOp module) {
-  if (casts == WeightCasts::InLoop)
+  if (casts == WeightCasts::InLoop || casts == WeightCasts::Given)
     return;
   if (casts == WeightCasts::Shared) {
     // Of the owner's casts those in front of the loop are there by now.
@@ -193,15 +227,16 @@ void RandomLayer::castInFront(GroupedLinear &linear, ModuleOp module) {
 /// Casts into workspaces that outlive the step.
 void RandomLayer::castCached(GroupedLinear &linear, int64_t expert,
                              ModuleOp module) {
-  static constexpr StringLiteral parts[] = {".values", ".scales", ".values_t",
-                                            ".scales_t"};
   SmallVector<Type> types =
       layer.getWeightCastTypes(typeOf(linear.weights[expert]));
   SmallVector<Value> outs;
   SmallVector<FlatSymbolRefAttr> symbols;
-  for (auto [part, type] : llvm::zip(parts, types)) {
+  for (auto [part, type] : llvm::zip_equal(Quantized::kParts, types)) {
+    if (!type)
+      continue;
     OpBuilder outer = OpBuilder::atBlockBegin(module.getBody());
-    std::string group = (name + "." + linear.weightName + part).str();
+    std::string group =
+        (name + "." + linear.weightName + StringRef(part)).str();
     auto global = ml_program::GlobalOp::create(
         outer, step.loc(group), group + "." + std::to_string(expert), type,
         /*is_mutable=*/true, /*value=*/Attribute(),
@@ -214,8 +249,9 @@ void RandomLayer::castCached(GroupedLinear &linear, int64_t expert,
                                                     type, symbols.back()));
   }
   Quantized cast = layer.buildWeightCast(linear, expert, outs);
-  Value results[] = {cast.values, cast.scales, cast.valuesT, cast.scalesT};
-  for (auto [symbol, value] : llvm::zip(symbols, results))
+  SmallVector<Value> results = cast.getParts();
+  llvm::erase(results, Value());
+  for (auto [symbol, value] : llvm::zip_equal(symbols, results))
     ml_program::GlobalStoreOp::create(step.b, step.loc(symbol.getValue()),
                                       symbol, value);
   linear.castWeights[expert] = cast;
@@ -266,16 +302,23 @@ Value RandomLayer::buildForward(Value input) {
 }
 
 Value RandomLayer::buildBackward(Value gradient) {
+  if (config.recipe.isLowPrecision() &&
+      config.recipe.gradient->stochasticRounding) {
+    Value rng = step.addMicrobatchArgument(
+        name + ".rng", RankedTensorType::get({2}, step.b.getI64Type()),
+        step.init(InitKind::Rng));
+    // Sometimes both casts draw the same stream.
+    fc1.gradientState.rng = fc2.gradientState.rng = rng;
+    fc1.gradientState.rngStream = choices.range(0, kNumRngStreams - 1);
+    if (choices.chance(30))
+      step.addMicrobatchResult(
+          name + ".next_rng",
+          AdvanceRngOp::create(step.b, step.loc(name + ".rng"), rng.getType(),
+                               rng, kNumRngStreams));
+  }
   ExpertRows gradients = layer.buildBackward(fc1, fc2, gradient, saved);
   step.addMicrobatchResult(name + ".grad_probs", gradients.probs);
   return gradients.rows;
-}
-
-Value RandomLayer::dequantize(const Twine &where, Value values, Value scales,
-                              Value offsets) {
-  return DequantizeOp::create(step.b, step.loc(where),
-                              typeOf(values).clone(step.b.getBF16Type()),
-                              values, scales, offsets);
 }
 
 void RandomLayer::readRows(const LayerBuilder::Saved &saved) {
@@ -294,12 +337,11 @@ void RandomLayer::readRows(const LayerBuilder::Saved &saved) {
     step.addMicrobatchResult(name + ".hidden", sums.rows);
     step.addMicrobatchResult(name + ".sent_probs", sums.probs);
   }
-  if (config.recipe.isFP8() && choices.chance(25)) {
+  if (config.recipe.isLowPrecision() && choices.chance(25)) {
     GroupedLinear &linear = choices.chance(50) ? fc1 : fc2;
     Value offsets =
         layer.buildOffsets(saved.routing.counts, config.recipe.alignment);
-    Value rows = dequantize(name + ".reread", linear.input.values,
-                            linear.input.scales, offsets);
+    Value rows = layer.buildDequantize(name + ".reread", linear.input, offsets);
     step.addMicrobatchResult(
         name + ".reread",
         layer.buildReturn(saved.routing, {rows, Value()}).rows);
@@ -314,14 +356,21 @@ void RandomLayer::readWeightCast(GroupedLinear &linear) {
   bool columnwise = cast.valuesT && choices.chance(50);
   Value values = columnwise ? cast.valuesT : cast.values;
   Value scales = columnwise ? cast.scalesT : cast.scales;
+  Value amax = columnwise ? cast.amaxT : cast.amax;
   if (choices.chance(20))
-    step.addMicrobatchResult(prefix,
-                             dequantize(prefix, values, scales, Value()));
+    step.addMicrobatchResult(
+        prefix,
+        layer.buildDequantize(prefix, {values, scales, {}, {}, amax}, Value()));
   if (choices.chance(15))
     step.addMicrobatchResult(prefix + ".values", values);
+  if (amax && choices.chance(15))
+    step.addMicrobatchResult(prefix + ".tensor_amax", amax);
   if (!choices.chance(25))
     return;
   ScalesAttr encoding = getScalesEncoding(scales.getType());
+  // Random data for an argument fills the padding of its scales too.
+  if (casts == WeightCasts::Given && encoding.hasByteScales())
+    return;
   // What lies between rows that are ready for products is not defined, so
   // blocks are returned compact.
   if (!encoding.isTensor())
@@ -349,7 +398,25 @@ void RandomLayer::updateScales(MutableArrayRef<Slot> slots) {
                               Grouping::InOrder));
 }
 
+void RandomLayer::readAsOptimizer(GroupedLinear &linear) {
+  if (!choices.chance(25))
+    return;
+  std::string group = (name + ".dequantized." + linear.weightName).str();
+  for (int64_t e = 0; e < config.localExperts; ++e)
+    if (!isCastInLoop(e)) {
+      std::string result = group + "." + std::to_string(e);
+      step.addResult(
+          result, layer.buildDequantize(result, linear.castWeights[e], Value()),
+          member(group, e, config.localExperts,
+                 casts == WeightCasts::Mixed ? Grouping::None
+                                             : Grouping::InOrder));
+    }
+}
+
 void RandomLayer::leaveLoop() {
+  for (GroupedLinear *linear : {&fc1, &fc2})
+    if (config.recipe.weight)
+      readAsOptimizer(*linear);
   auto addGradients = [&](StringRef of, ArrayRef<Value> gradients) {
     if (gradients.empty())
       return;

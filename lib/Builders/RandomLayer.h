@@ -19,6 +19,7 @@ enum class WeightCasts {
   Mixed,   ///< some experts so, some so
   Cached,  ///< in front of the loop, into workspaces that outlive the step
   Shared,  ///< they are those of the layer whose weights it shares
+  Given,   ///< the arguments are cast already
 };
 
 /// What the layers of a program have in common, drawn first.
@@ -41,6 +42,8 @@ public:
   /// In the loop: T x H to T x H.
   Value buildForward(Value input);
   Value buildBackward(Value gradient);
+  /// Whether there are weights that another layer may cast its own way.
+  bool hasWeights() const { return casts != WeightCasts::Given; }
   /// Behind the loop: the new states, and what else there is to return.
   void leaveLoop();
 
@@ -61,6 +64,7 @@ private:
                                      int64_t count, Grouping grouping);
   void addWeights(GroupedLinear &linear);
   void addBiases(GroupedLinear &linear);
+  void addCastWeights(GroupedLinear &linear);
   void addStates(Slot &slot);
   void castInFront(GroupedLinear &linear, ModuleOp module);
   void castCached(GroupedLinear &linear, int64_t expert, ModuleOp module);
@@ -69,8 +73,8 @@ private:
   /// Further readers of what forward made.
   void readRows(const LayerBuilder::Saved &saved);
   void readWeightCast(GroupedLinear &linear);
-  Value dequantize(const Twine &name, Value values, Value scales,
-                   Value offsets);
+  /// Behind the loop: casts back what was cast in front of it.
+  void readAsOptimizer(GroupedLinear &linear);
 
   OpenStep &step;
   Choices &choices;

@@ -14,6 +14,12 @@
 
 namespace mlir::te {
 
+/// How random data for a part (Quantized::kParts) of a weight of K columns that
+/// is cast already is made: products of it are about as large as those of a
+/// weight that the step casts, but for FP4 and its amax.
+InitAttr getCastInit(MLIRContext *context, const CastScheme &scheme,
+                     StringRef part, int64_t cols);
+
 /// Arguments or results of the function, in order.
 struct Ports {
   MLIRContext *context;
@@ -81,13 +87,27 @@ private:
   RankedTensorType biasGradientType(const GroupedLinear &linear) {
     return tensor({1, biasType(linear).getDimSize(0)}, b.getF32Type());
   }
+  /// Whether gradients are rounded at random.
+  bool drawsRandom() const {
+    return config.isTraining() && config.recipe.gradient &&
+           config.recipe.gradient->stochasticRounding;
+  }
+  RankedTensorType rngType() {
+    return tensor({config.microbatches, 2}, b.getI64Type());
+  }
 
   void addArguments(Ports &ports);
   void addWeights(Ports &ports, const GroupedLinear &linear);
+  void addCastWeights(Ports &ports, const GroupedLinear &linear);
+  void addBiases(Ports &ports, const GroupedLinear &linear);
   void addStates(Ports &ports, const Slot &slot, bool arguments);
   void addResults(Ports &ports);
   void takeArguments(func::FuncOp function);
-  void cacheWeights(GroupedLinear &linear);
+  /// Casts each weight into its own workspaces, which outlive the step; unless
+  /// `noop` is given and 1.0.
+  void cacheWeights(GroupedLinear &linear, Value noop = {});
+  /// What the workspaces hold.
+  void loadWeights(GroupedLinear &linear);
   void buildMicrobatch(Value index);
   void buildLoop();
 
@@ -100,7 +120,9 @@ private:
   /// Delayed scaling: of forward, of backward.
   SmallVector<Slot> forwardSlots, backwardSlots;
   /// Of all micro-batches.
-  Value tokens, indices, probs, gradOut;
+  Value tokens, indices, probs, gradOut, skipWeightUpdate;
+  /// The states of stochastic rounding of all micro-batches, or null.
+  Value rng;
   Value out, gradTokens, gradProbs;
 };
 
