@@ -7,6 +7,7 @@
 #include "Types.h"
 #include "te/Builders/LayerBuilder.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -170,7 +171,6 @@ Quantized LayerBuilder::buildWeightCast(GroupedLinear &linear, int64_t expert,
 // Products
 //===----------------------------------------------------------------------===//
 
-/// Rows of each expert times that expert's rhs: C x N, chained.
 Value LayerBuilder::buildDequantize(const Twine &name, const Quantized &cast,
                                     Value offsets) {
   return DequantizeOp::create(b, loc(name),
@@ -189,8 +189,11 @@ ProductOperand LayerBuilder::buildSwizzled(const Twine &name,
   return operand;
 }
 
+/// Rows of each expert times that expert's rhs, plus its bias where there are
+/// biases: C x N, chained.
 Value LayerBuilder::buildRowProducts(const Twine &name, ProductOperand lhs,
                                      ArrayRef<ProductOperand> rhs,
+                                     ArrayRef<Value> biases,
                                      Value hostOffsets) {
   auto type = RankedTensorType::get({getNumRows(lhs), getNumRows(rhs.front())},
                                     b.getBF16Type());
@@ -202,9 +205,9 @@ Value LayerBuilder::buildRowProducts(const Twine &name, ProductOperand lhs,
     result = GemmOp::create(
         b, loc(prefix + "[" + Twine(e) + "]"), type, lhs.values, lhs.scales,
         lhs.amax, operand.values, operand.scales, operand.amax,
-        /*bias=*/Value(), hostOffsets, result, b.getI64IntegerAttr(e),
-        RaggedAttr::get(b.getContext(), Ragged::Rows), lhs.transpose,
-        operand.transpose, /*accumulate=*/false);
+        biases.empty() ? Value() : biases[e], hostOffsets, result,
+        b.getI64IntegerAttr(e), RaggedAttr::get(b.getContext(), Ragged::Rows),
+        lhs.transpose, operand.transpose, /*accumulate=*/false);
   }
   return result;
 }
@@ -248,7 +251,7 @@ Value LayerBuilder::buildForward(GroupedLinear &linear, Value input,
   for (const Quantized &weight : linear.castWeights)
     weights.push_back(weight.getRowwise());
   return buildRowProducts(linear.name + "/fprop", linear.input.getRowwise(),
-                          weights, linear.hostOffsets);
+                          weights, linear.biases, linear.hostOffsets);
 }
 
 Value LayerBuilder::buildBackward(GroupedLinear &linear, Value gradient) {
@@ -260,10 +263,21 @@ Value LayerBuilder::buildBackward(GroupedLinear &linear, Value gradient) {
   for (const Quantized &weight : linear.castWeights)
     weights.push_back(weight.getColumnwise());
   Value dx = buildRowProducts(linear.name + "/dgrad", dy.getRowwise(), weights,
-                              linear.hostOffsets);
+                              /*biases=*/{}, linear.hostOffsets);
   buildWeightGradients(linear.name + "/wgrad", dy.getColumnwise(),
                        linear.input.getColumnwise(), linear.hostOffsets,
                        linear.weightGradients);
+  if (!linear.biases.empty()) {
+    // The sum of the rows is their product with ones; of what is not cast.
+    auto type = RankedTensorType::get({1, typeOf(gradient).getDimSize(0)},
+                                      b.getBF16Type());
+    Value ones = arith::ConstantOp::create(
+        b, loc(linear.name + "/ones"),
+        DenseElementsAttr::get(type, b.getFloatAttr(b.getBF16Type(), 1)));
+    buildWeightGradients(linear.name + "/bgrad", {ones, {}},
+                         {gradient, {}, /*transpose=*/true}, linear.hostOffsets,
+                         linear.biasGradients);
+  }
   return dx;
 }
 

@@ -118,6 +118,10 @@ void StepBuilder::buildLoop() {
       linear->weightGradients.assign(
           config.localExperts, zeros(weightType(*linear, b.getF32Type())));
       carryAll(linear->weightGradients);
+      if (config.bias)
+        linear->biasGradients.assign(config.localExperts,
+                                     zeros(biasGradientType(*linear)));
+      carryAll(linear->biasGradients);
     }
   }
   for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots)) {
@@ -184,8 +188,10 @@ void StepBuilder::build() {
   SmallVector<Value> returned = {out};
   if (config.isTraining()) {
     returned.append({gradTokens, gradProbs});
-    llvm::append_range(returned, fc1.weightGradients);
-    llvm::append_range(returned, fc2.weightGradients);
+    for (const GroupedLinear *linear : {&fc1, &fc2}) {
+      llvm::append_range(returned, linear->weightGradients);
+      llvm::append_range(returned, linear->biasGradients);
+    }
   }
   if (config.optimizerReads)
     for (GroupedLinear *linear : {&fc1, &fc2}) {

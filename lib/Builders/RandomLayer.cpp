@@ -18,8 +18,8 @@ RandomLayer::RandomLayer(OpenStep &step, Choices &choices, StringRef name,
                          const LayerConfig &config, const RandomLayer *owner)
     : config(config), name(name), step(step), choices(choices), owner(owner),
       layer(step.b, this->config) {
-  nameLinear(fc1, "fc1 x w1 dh");
-  nameLinear(fc2, "fc2 act w2 dy");
+  nameLinear(fc1, "fc1 x w1 b1 dh");
+  nameLinear(fc2, "fc2 act w2 b2 dy");
   if (!config.recipe.weight)
     return;
   casts = choices.pick({WeightCasts::InLoop, WeightCasts::InLoop,
@@ -37,12 +37,13 @@ RandomLayer::RandomLayer(OpenStep &step, Choices &choices, StringRef name,
     casts = WeightCasts::InFront;
 }
 
-/// `fields` are the names of the linear layer, its input, weights and gradient.
+/// `fields` are the names of the linear layer, its input, weights, biases and
+/// gradient.
 void RandomLayer::nameLinear(GroupedLinear &linear, StringRef fields) {
   SmallVector<StringRef> parts;
   fields.split(parts, ' ');
   StringRef *of[] = {&linear.name, &linear.inputName, &linear.weightName,
-                     &linear.gradientName};
+                     &linear.biasName, &linear.gradientName};
   for (auto [field, part] : llvm::zip_equal(of, parts))
     *field = names.emplace_back(name + "." + part.str());
 }
@@ -97,6 +98,25 @@ void RandomLayer::addWeights(GroupedLinear &linear) {
     linear.weights[e] =
         step.addArgument(linear.weightName + "." + Twine(e), type, attributes);
   }
+}
+
+/// A layer has its own, also where it shares weights.
+void RandomLayer::addBiases(GroupedLinear &linear) {
+  int64_t cols = weightType(linear, step.b.getBF16Type()).getDimSize(0);
+  Grouping grouping =
+      choices.pick({Grouping::InOrder, Grouping::OneMissing, Grouping::None});
+  for (int64_t e = 0; e < config.localExperts; ++e) {
+    SmallVector<NamedAttribute> attributes =
+        member(linear.biasName, e, config.localExperts, grouping);
+    attributes.push_back(step.init(InitKind::Normal));
+    linear.biases.push_back(step.addArgument(
+        linear.biasName + "." + Twine(e),
+        RankedTensorType::get(cols, step.b.getBF16Type()), attributes));
+  }
+  if (config.isTraining())
+    linear.biasGradients.assign(
+        config.localExperts,
+        step.zeros(RankedTensorType::get({1, cols}, step.b.getF32Type())));
 }
 
 void RandomLayer::addCastWeights(GroupedLinear &linear) {
@@ -157,11 +177,14 @@ void RandomLayer::prepare(ModuleOp module) {
   if (owner)
     for (Slot &slot : forwardSlots)
       slot.name = names.emplace_back(name + ".own." + slot.name.str());
-  for (GroupedLinear *linear : {&fc1, &fc2})
+  for (GroupedLinear *linear : {&fc1, &fc2}) {
     if (casts == WeightCasts::Given)
       addCastWeights(*linear);
     else
       addWeights(*linear);
+    if (config.bias)
+      addBiases(*linear);
+  }
   for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))
     addStates(slot);
   for (GroupedLinear *linear : {&fc1, &fc2}) {
@@ -256,7 +279,8 @@ void RandomLayer::castInLoop(GroupedLinear &linear) {
 
 void RandomLayer::enterLoop() {
   for (GroupedLinear *linear : {&fc1, &fc2})
-    for (Value &gradient : linear->weightGradients)
+    for (Value &gradient :
+         llvm::concat<Value>(linear->weightGradients, linear->biasGradients))
       step.carry(gradient);
   for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots)) {
     bool isWeight =
@@ -402,17 +426,21 @@ void RandomLayer::leaveLoop() {
   for (GroupedLinear *linear : {&fc1, &fc2})
     if (config.recipe.weight)
       readAsOptimizer(*linear);
-  for (GroupedLinear *linear : {&fc1, &fc2}) {
-    if (linear->weightGradients.empty())
-      continue;
+  auto addGradients = [&](StringRef of, ArrayRef<Value> gradients) {
+    if (gradients.empty())
+      return;
     Grouping grouping = choices.pick({Grouping::InOrder, Grouping::InOrder,
                                       Grouping::OutOfOrder,
                                       Grouping::OneMissing, Grouping::None});
-    std::string group = (name + ".grad." + linear->weightName).str();
+    std::string group = (name + ".grad." + of).str();
     for (int64_t e :
          choices.order(config.localExperts, grouping == Grouping::OutOfOrder))
-      step.addResult(group + "." + Twine(e), linear->weightGradients[e],
+      step.addResult(group + "." + Twine(e), gradients[e],
                      member(group, e, config.localExperts, grouping));
+  };
+  for (GroupedLinear *linear : {&fc1, &fc2}) {
+    addGradients(linear->weightName, linear->weightGradients);
+    addGradients(linear->biasName, linear->biasGradients);
   }
   updateScales(forwardSlots);
   updateScales(backwardSlots);

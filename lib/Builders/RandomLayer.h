@@ -64,6 +64,7 @@ private:
   SmallVector<NamedAttribute> member(StringRef group, int64_t index,
                                      int64_t count, Grouping grouping);
   void addWeights(GroupedLinear &linear);
+  void addBiases(GroupedLinear &linear);
   void addCastWeights(GroupedLinear &linear);
   void addStates(Slot &slot);
   void castInFront(GroupedLinear &linear);

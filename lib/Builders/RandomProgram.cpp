@@ -93,6 +93,7 @@ static void drawLayer(Choices &choices, const RandomDims &dims,
   config.topK = choices.range(1, 3);
   config.ffn = drawWidth(choices, config.recipe.widthMultiple, 144);
   drawOptions(choices, dims, config.recipe);
+  config.bias = choices.chance(25);
 }
 
 OwningOpRef<ModuleOp> te::buildRandomProgram(MLIRContext *context,

@@ -23,6 +23,15 @@ void StepBuilder::addWeights(Ports &ports, const GroupedLinear &linear) {
                     type, attributes);
 }
 
+void StepBuilder::addBiases(Ports &ports, const GroupedLinear &linear) {
+  NamedAttribute attributes[] = {
+      init(InitKind::Normal),
+      b.getNamedAttr(TEDialect::kParameterAttr, b.getUnitAttr())};
+  for (int64_t e = 0; e < config.localExperts; ++e)
+    ports.addMember(linear.biasName + "." + Twine(e), linear.biasName, e,
+                    biasType(linear), attributes);
+}
+
 InitAttr te::getCastInit(MLIRContext *context, const CastScheme &scheme,
                          StringRef part, int64_t cols) {
   if (part != ".values" && part != ".values_t")
@@ -85,11 +94,14 @@ void StepBuilder::addArguments(Ports &ports) {
   if (config.hasWeightFlag())
     ports.add("skip_weight_update", tensor({n}, b.getF32Type()),
               init(InitKind::Zero));
-  for (const GroupedLinear *linear : {&fc1, &fc2})
+  for (const GroupedLinear *linear : {&fc1, &fc2}) {
     if (config.primaryWeights)
       addCastWeights(ports, *linear);
     else
       addWeights(ports, *linear);
+    if (config.bias)
+      addBiases(ports, *linear);
+  }
   for (const Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))
     addStates(ports, slot, /*arguments=*/true);
   if (drawsRandom())
@@ -110,6 +122,10 @@ void StepBuilder::addResults(Ports &ports) {
       for (int64_t e = 0; e < config.localExperts; ++e)
         ports.addMember(group + "." + Twine(e), group, e,
                         weightType(*linear, b.getF32Type()));
+      group = ("grad_" + linear->biasName).str();
+      for (int64_t e = 0; config.bias && e < config.localExperts; ++e)
+        ports.addMember(group + "." + Twine(e), group, e,
+                        biasGradientType(*linear));
     }
   }
   if (config.optimizerReads)
@@ -135,7 +151,7 @@ void StepBuilder::takeArguments(func::FuncOp function) {
     gradOut = *next++;
   if (config.hasWeightFlag())
     skipWeightUpdate = *next++;
-  for (GroupedLinear *linear : {&fc1, &fc2})
+  for (GroupedLinear *linear : {&fc1, &fc2}) {
     for (int64_t e = 0; e < config.localExperts; ++e) {
       if (!config.primaryWeights) {
         linear->weights.push_back(*next++);
@@ -147,6 +163,9 @@ void StepBuilder::takeArguments(func::FuncOp function) {
         parts.push_back(type ? Value(*next++) : Value());
       linear->castWeights.push_back(Quantized::ofParts(parts));
     }
+    for (int64_t e = 0; config.bias && e < config.localExperts; ++e)
+      linear->biases.push_back(*next++);
+  }
   for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))
     for (int64_t e = 0; e < config.localExperts; ++e) {
       slot.state->scale.push_back(*next++);

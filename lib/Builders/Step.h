@@ -54,9 +54,9 @@ public:
       : config(config), module(module), context(module.getContext()),
         b(context), layer(b, config) {
     fc1.name = "fc1", fc1.inputName = "x", fc1.weightName = "w1",
-    fc1.gradientName = "dh";
+    fc1.biasName = "b1", fc1.gradientName = "dh";
     fc2.name = "fc2", fc2.inputName = "act", fc2.weightName = "w2",
-    fc2.gradientName = "dy";
+    fc2.biasName = "b2", fc2.gradientName = "dy";
   }
   void build();
 
@@ -80,6 +80,13 @@ private:
                            : tensor({config.hidden, config.ffn}, element);
   }
 
+  RankedTensorType biasType(const GroupedLinear &linear) {
+    return tensor(weightType(linear, b.getBF16Type()).getShape().front(),
+                  b.getBF16Type());
+  }
+  RankedTensorType biasGradientType(const GroupedLinear &linear) {
+    return tensor({1, biasType(linear).getDimSize(0)}, b.getF32Type());
+  }
   /// Whether gradients are rounded at random.
   bool drawsRandom() const {
     return config.isTraining() && config.recipe.gradient &&
@@ -92,6 +99,7 @@ private:
   void addArguments(Ports &ports);
   void addWeights(Ports &ports, const GroupedLinear &linear);
   void addCastWeights(Ports &ports, const GroupedLinear &linear);
+  void addBiases(Ports &ports, const GroupedLinear &linear);
   void addStates(Ports &ports, const Slot &slot, bool arguments);
   void addResults(Ports &ports);
   void takeArguments(func::FuncOp function);

@@ -52,6 +52,7 @@ def parse_arguments():
     parser.add_argument("--top-k", type=int, default=2)
     parser.add_argument("--microbatches", type=int, default=2)
     parser.add_argument("--empty-expert", type=int)
+    parser.add_argument("--bias", action="store_true")
     # Of the recipe; what te-gen takes when it is not given is the recipe's own.
     parser.add_argument("--forward-format", choices=FORMATS)
     parser.add_argument("--backward-format", choices=FORMATS)
@@ -103,8 +104,8 @@ def generate(args, options, path):
             f"--direction={args.direction}", f"--dispatch={args.dispatch}",
             f"--tokens={args.tokens}", f"--hidden={args.hidden}", f"--ffn={args.ffn}",
             f"--local-experts={args.experts}", f"--top-k={args.top_k}",
-            f"--microbatches={args.microbatches}", "--cached-weights=false", "-o", path,
-            *options,
+            f"--microbatches={args.microbatches}", "--cached-weights=false",
+            f"--bias={str(args.bias).lower()}", "-o", path, *options,
         ]
     )  # fmt: skip
 
@@ -122,9 +123,9 @@ def write_inputs(args, inputs, scales, rng, folder):
     }
     if args.direction == "training":
         arrays["grad_out"] = as_bf16_bits(inputs.grad_out)
-    for expert in range(args.experts):
-        arrays[f"w1.{expert}"] = as_bf16_bits(inputs.w1[expert])
-        arrays[f"w2.{expert}"] = as_bf16_bits(inputs.w2[expert])
+    for name in inputs.parameters:
+        for expert in range(args.experts):
+            arrays[f"{name}.{expert}"] = as_bf16_bits(getattr(inputs, name)[expert])
     for (slot, expert), scale in scales.items():
         arrays[f"{slot}.{expert}.scale"] = np.array(scale, np.float32)
     if rng is not None:
@@ -167,6 +168,8 @@ class Outputs:
             found["grad_probs"] = self.load("grad_probs")
             for name in ("grad_w1", "grad_w2"):
                 found[name] = self.members(name, args.experts)
+            for name in ("grad_b1", "grad_b2") if args.bias else ():
+                found[name] = self.members(name, args.experts).squeeze(1)
         return found
 
 
@@ -179,7 +182,7 @@ def compare(found, wanted, tolerances, against):
             misses.append(f"{name}: shape {found[name].shape}, wanted {values.shape}")
             continue
         parts = [(name, found[name], values)]
-        if name in ("grad_w1", "grad_w2"):
+        if name in ("grad_w1", "grad_w2", "grad_b1", "grad_b2"):
             parts = [
                 (f"{name}.{expert}", *pair)
                 for expert, pair in enumerate(zip(found[name], values))
@@ -197,7 +200,7 @@ def check_experts(found, inputs):
     """A gradient is zero for an expert without tokens, and only then; no two
     experts have the same one."""
     misses = []
-    for name in ("grad_w1", "grad_w2"):
+    for name in ["grad_" + parameter for parameter in inputs.parameters]:
         busy = [bool(np.any(inputs.indices == e)) for e in range(inputs.experts)]
         for expert, gradient in enumerate(found[name]):
             if np.any(gradient) != busy[expert]:
@@ -214,7 +217,7 @@ def check_finite_differences(found, inputs, tolerance):
     central differences."""
     rng = np.random.default_rng(11)
     misses = []
-    for name in ("tokens", "probs", "w1", "w2"):
+    for name in ("tokens", "probs", *inputs.parameters):
         directions = rng.normal(size=(12, *getattr(inputs, name).shape))
         wanted = finite_differences(inputs, name, directions)
         along = [(found["grad_" + name] * direction).sum() for direction in directions]
@@ -241,7 +244,7 @@ def main():
     training = args.direction == "training"
     inputs = random_inputs(
         args.seed, args.microbatches, args.tokens, args.hidden, args.ffn,
-        args.experts, args.top_k, args.empty_expert,
+        args.experts, args.top_k, args.empty_expert, args.bias,
     )  # fmt: skip
     scales = {}
     if args.recipe == "delayed":

@@ -57,6 +57,14 @@ const Refusal refusals[] = {
      "plan: workspace 0: name is empty"},
     {"WorkspaceBytes", [](Builder &b) { b.plan.workspaces[0]->bytes = huge; },
      "workspace 0: asks for 18446744073709551615 bytes beside 0"},
+    {"WorkspaceMembers",
+     [](Builder &b) {
+       for (int e = 0; e < 3; ++e) {
+         b.plan.workspaces[0]->members.push_back(std::make_unique<MemberT>());
+         b.plan.workspaces[0]->members[e]->name = "w";
+       }
+     },
+     "workspace 0: has 16 bytes, wanted a multiple of its 3 members"},
     {"ArenaBytes",
      [](Builder &b) { b.program().arena_bytes = uint64_t(1) << 46; },
      "program 0 'step': asks for 70368744177664 bytes beside 16"},

@@ -72,6 +72,10 @@ TextOption cachedWeights("cached-weights", "bool",
                          "Cast weights into workspaces that outlive the "
                          "step, not anew in each micro-batch: false, true",
                          "false");
+TextOption bias("bias", "bool",
+                "Add a vector to the rows of each product of an expert: false, "
+                "true",
+                "false");
 TextOption weightUpdate("weight-update", "when",
                         "Cast cached weights first, in front of the "
                         "micro-batches, or in each under a flag that the "
@@ -310,6 +314,7 @@ llvm::Expected<LayerConfig> parseConfig() {
       {cachedWeights,
        {"false", "true"},
        [&](size_t i) { config.cachedWeights = i; }},
+      {bias, {"false", "true"}, [&](size_t i) { config.bias = i; }},
       {weightUpdate,
        {"first", "noop"},
        [&](size_t i) { config.weightUpdate = WeightUpdate(i); }},

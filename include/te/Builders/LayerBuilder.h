@@ -70,16 +70,20 @@ struct ScalingState {
 /// How many streams the casts of one layer draw from.
 constexpr int64_t kNumRngStreams = 2;
 
-/// A linear layer of E experts: result = input * weights[e]^T on the rows of
-/// each expert.
+/// A linear layer of E experts: result = input * weights[e]^T + biases[e] on
+/// the rows of each expert.
 struct GroupedLinear {
   /// Names in locations: of the layer, its input, weights, result's gradient.
-  StringRef name, inputName, weightName, gradientName;
+  StringRef name, inputName, weightName, biasName, gradientName;
   /// E tensors of N x K, bf16.
   SmallVector<Value> weights;
+  /// E vectors of N, bf16, or none.
+  SmallVector<Value> biases;
   ScalingState inputState, weightState, gradientState;
   /// Training: E accumulators of N x K, f32, which backward replaces.
   SmallVector<Value> weightGradients;
+  /// Where there are biases: E accumulators of 1 x N, f32, likewise.
+  SmallVector<Value> biasGradients;
   /// The cast weights; empty where forward is to cast them. Their scales are
   /// swizzled in front of each product that reads them so.
   SmallVector<Quantized> castWeights;
@@ -141,7 +145,8 @@ public:
                         Value offsets);
   /// `input` is C x K, the result C x N.
   Value buildForward(GroupedLinear &linear, Value input, Value counts);
-  /// `gradient` is C x N, the result C x K; adds to linear.weightGradients.
+  /// `gradient` is C x N, the result C x K; adds to linear.weightGradients and
+  /// linear.biasGradients.
   Value buildBackward(GroupedLinear &linear, Value gradient);
 
   //===--- The layer on one micro-batch
@@ -177,7 +182,8 @@ private:
   /// In the layout that products read.
   ProductOperand buildSwizzled(const Twine &name, ProductOperand operand);
   Value buildRowProducts(const Twine &name, ProductOperand lhs,
-                         ArrayRef<ProductOperand> rhs, Value hostOffsets);
+                         ArrayRef<ProductOperand> rhs, ArrayRef<Value> biases,
+                         Value hostOffsets);
   void buildWeightGradients(const Twine &name, ProductOperand lhs,
                             ProductOperand rhs, Value hostOffsets,
                             MutableArrayRef<Value> accumulators);

@@ -66,6 +66,8 @@ struct LayerConfig {
   bool optimizerReads = false;
   /// Weights are arguments that are cast already.
   bool primaryWeights = false;
+  /// Each expert adds a vector to the rows of either product.
+  bool bias = false;
   std::string target = "sm_90";
 
   bool isTraining() const { return direction == Direction::Training; }

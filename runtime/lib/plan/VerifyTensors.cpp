@@ -331,6 +331,8 @@ void te_rt::interp::verifyArguments(Verification &v,
     info.members = argument.members.data();
     verifyInit(v.where, from, info);
     info.next = verifyString(v.where, "next", from.next());
+    info.group = verifyString(v.where, "group", from.group());
+    info.group_index = from.group_index();
   }
   for (uint32_t i = 0; i < count; ++i) {
     const te_rt_argument_info &info = program.arguments[i].info;

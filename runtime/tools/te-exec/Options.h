@@ -29,6 +29,8 @@ struct Options {
   uint64_t seed = 0;
   std::vector<std::string> inputs;
   std::string outputDirectory;
+  /// How --output-dir writes what is, or may be, packed.
+  enum class OutputForm { AsIs, Packed, Members } outputForm = OutputForm::AsIs;
   int64_t steps = 1;
   bool graph = false;
   Routing routing;

@@ -167,7 +167,7 @@ func.func @multi_m3(%a: tensor<16x256xbf16>) {
 // -----
 
 func.func @multi_m4(%a: tensor<128x256xbf16>) {
-  // expected-error @+1 {{'te.multi_cast_transpose' op (M4) all scales must be #te.scales<tensor>, but got #te.scales<128 x 128, gemm_ready>}}
+  // expected-error @+1 {{'te.multi_cast_transpose' op (M4) scales of entry 1 must be #te.scales<tensor>, but got #te.scales<128 x 128, gemm_ready>}}
   %0:4 = te.multi_cast_transpose %a, %a : tensor<128x256xbf16>, tensor<128x256xbf16>
     -> tensor<128x256xf8E4M3FN>, tensor<128x256xf8E4M3FN> scales tensor<f32, #te.scales<tensor>>, tensor<1x4xf32, #te.scales<128 x 128, gemm_ready>>
   return
@@ -387,6 +387,14 @@ func.func @transpose_t2(%x: tensor<64x32xbf16>) {
 func.func @pack_p1() {
   // expected-error @+1 {{'te.pack' op (P1) there must be at least one input, but got 0}}
   %0 = "te.pack"() : () -> tensor<0x4xf32>
+  return
+}
+
+// -----
+
+func.func @pack_p1_member(%x: tensor<64x32xbf16>, %y: tensor<64x16xbf16>) {
+  // expected-error @+1 {{'te.pack' op (P1) member 2 must be 'tensor<64x32xbf16>', but got 'tensor<64x16xbf16>'}}
+  %0 = "te.pack"(%x, %x, %y) : (tensor<64x32xbf16>, tensor<64x32xbf16>, tensor<64x16xbf16>) -> tensor<3x64x32xbf16>
   return
 }
 

@@ -225,6 +225,14 @@ LogicalResult GroupedGemmOp::verify() {
       return emitOpError("(GG4) there must be one result for each of the ")
              << groups << " groups, but got " << experts;
   }
+  for (auto [name, list] : {std::pair<StringRef, ValueRange>("rhs", getRhs()),
+                            {"rhs_scales", getRhsScales()},
+        {"rhs_amax", getRhsAmax()},
+                            {"bias", getBias()}})
+    for (auto [e, value] : llvm::enumerate(list))
+      if (failed(wantType(*this, "GG1", (name + " " + Twine(e)).str(),
+                          value.getType(), list.front().getType())))
+        return failure();
   if (getAccumulate() && getOuts().empty())
     return emitOpError("(GG5) accumulate needs destinations, but got none");
 

@@ -202,17 +202,18 @@ LogicalResult MultiCastTransposeOp::verify() {
   auto element = [](Value value) { return tensorType(value).getElementType(); };
   for (ValueRange list : {ValueRange(getInputs()), ValueRange(getValues()),
                           ValueRange(getValuesT())})
-    for (Value value : list)
-      if (failed(wantType(*this, "M4", "the element type of each entry",
+    for (auto [i, value] : llvm::enumerate(list))
+      if (failed(wantType(*this, "M4",
+                          ("the element type of entry " + Twine(i)).str(),
                           element(value), element(list.front()))))
         return failure();
   for (ValueRange list : {ValueRange(getScales()), ValueRange(getScalesT())})
-    for (Value value : list)
+    for (auto [i, value] : llvm::enumerate(list))
       if (getScalesEncoding(value.getType()) !=
           getScalesEncoding(list.front().getType()))
-        return emitOpError("(M4) all scales must be ")
-               << getScalesEncoding(list.front().getType()) << ", but got "
-               << getScalesEncoding(value.getType());
+        return emitOpError("(M4) scales of entry ")
+               << i << " must be " << getScalesEncoding(list.front().getType())
+               << ", but got " << getScalesEncoding(value.getType());
   return success();
 }
 

@@ -162,6 +162,24 @@ LogicalResult ComputeOffsetsOp::verify() {
               int64_t(getAlignment()));
 }
 
+OpFoldResult ComputeOffsetsOp::fold(FoldAdaptor adaptor) {
+  auto counts = dyn_cast_or_null<DenseIntElementsAttr>(adaptor.getCounts());
+  if (!counts)
+    return {};
+  int64_t alignment = getAlignment(), next = 0;
+  SmallVector<int32_t> offsets = {0};
+  for (const APInt &count : counts.getValues<APInt>()) {
+    // What is no count, or does not fit, is left to the runtime to refuse.
+    if (count.isNegative())
+      return {};
+    next += llvm::alignTo(count.getZExtValue(), alignment);
+    if (next > std::numeric_limits<int32_t>::max())
+      return {};
+    offsets.push_back(next);
+  }
+  return DenseIntElementsAttr::get(getType(), offsets);
+}
+
 OpCost ComputeOffsetsOp::getCost() {
   return getMemoryBoundCost(*this, CostClass::Offsets);
 }

@@ -32,6 +32,11 @@ LogicalResult TEDialect::verifyOperationAttribute(Operation *op,
   return success();
 }
 
+Operation *TEDialect::materializeConstant(OpBuilder &builder, Attribute value,
+                                          Type type, Location loc) {
+  return arith::ConstantOp::materialize(builder, value, type, loc);
+}
+
 ScalesAttr te::getScalesEncoding(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   return tensor ? dyn_cast_or_null<ScalesAttr>(tensor.getEncoding())

@@ -7,7 +7,6 @@
 #include "PackGlobals.h"
 
 #include "DissolvePacks.h"
-#include "MemberGroups.h"
 
 #include "mlir/Dialect/MLProgram/IR/MLProgram.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -156,9 +155,8 @@ void packGlobal(SymbolTable &symbols, ArrayRef<GlobalOp> members,
 } // namespace
 
 unsigned te::packGlobals(ModuleOp module, SymbolTable &symbols,
-                         const SymbolUserMap &users,
+                         const SymbolUserMap &users, PackRemarks &remarks,
                          SmallVectorImpl<PackOp> &packs) {
-  static const Remarks remarks("te-pack-parameters", "PackGlobals");
   MLIRContext *context = module.getContext();
   unsigned numGlobals = 0;
   SmallVector<Candidate> candidates;
@@ -182,8 +180,9 @@ unsigned te::packGlobals(ModuleOp module, SymbolTable &symbols,
         !llvm::is_contained(members, symbols.lookup(group.name)))
       reason = "there is another symbol of its name";
     if (!reason.empty()) {
-      remarks.missed(members.front(), "group {0} of globals: {1}",
-                     group.name.getValue(), reason);
+      remarks.missed(members.front().getLoc(), module,
+                     "group {0} of globals: {1}", group.name.getValue(),
+                     reason);
       continue;
     }
     Location loc = members.front().getLoc();
@@ -192,9 +191,8 @@ unsigned te::packGlobals(ModuleOp module, SymbolTable &symbols,
       llvm::append_range(all, its);
     packGlobal(symbols, members, getPackedAttributes(candidates, group), all,
                packs);
-    remarks.passedAt(loc, module, Saving())
-        << remark::add("global {0}", group.name.getValue())
-        << remark::metric("Members", group.members.size());
+    remarks.passed(loc, module, "global", group.name.getValue(),
+                   group.members.size());
     ++numGlobals;
   }
   return numGlobals;

@@ -3,11 +3,25 @@
 // RUN: te-opt %s -te-pack-parameters | FileCheck %s
 // RUN: te-opt %s -te-pack-parameters -o /dev/null 2>&1 --remark-policy=final \
 // RUN:   --remarks-filter=te-pack-parameters | FileCheck %s --check-prefix=REMARK
+//
+// Where each member lies, as a file.
+// RUN: te-opt %s -te-pack-parameters=manifest=%t.json -o /dev/null
+// RUN: FileCheck %s --check-prefix=MANIFEST --input-file=%t.json
+// RUN: not te-opt %s -te-pack-parameters=manifest=%t/none/m.json -o /dev/null 2>&1 | FileCheck %s --check-prefix=NOFILE
+// NOFILE: error: te-pack-parameters: cannot write {{.*}}none/m.json
+//
+// With strict, each remark of a missed group is an error.
+// RUN: not te-opt %s -te-pack-parameters=strict -o /dev/null 2>&1 | FileCheck %s --check-prefix=STRICT
+// STRICT-DAG: error: te-pack-parameters: member 1 of group w is tensor<8x8xbf16>, but member 0 is tensor<8x4xbf16>
+// STRICT-DAG: error: te-pack-parameters: member 1 of group s has te.init = #te.init<zero>, but member 0 has te.init = #te.init<one>
+// STRICT-DAG: error: te-pack-parameters: a member of group w has te.member = 2, but each of 0 to 1 is needed once
+// STRICT-DAG: error: te-pack-parameters: group late of globals: late.0 is loaded after it has been stored
+// STRICT-DAG: error: te-pack-parameters: the function is called, and packing would change its signature
 
 // A group whose members are stored after each has been loaded: one load, one store.
 // CHECK:      ml_program.global private mutable @work : tensor<2x8x4xf32> {te.members = ["work.0", "work.1"]}
 // CHECK-NOT:  @work.0
-// REMARK-DAG: [[#@LINE+1]]:{{.*}}[Passed] PackGlobals{{.*}}Members=2{{.*}}Remark="global work"
+// REMARK-DAG: [[#@LINE+1]]:{{.*}}[Passed] PackGlobals{{.*}}EntriesSaved=1{{.*}}Remark="global work"
 ml_program.global private mutable @work.0 : tensor<8x4xf32> {te.group = "work", te.member = 0 : i64}
 ml_program.global private mutable @work.1 : tensor<8x4xf32> {te.group = "work", te.member = 1 : i64}
 
@@ -19,6 +33,13 @@ ml_program.global private mutable @late.1 : tensor<8x4xf32> {te.group = "late", 
 // REMARK-DAG: [[#@LINE+1]]:{{.*}}[Missed] PackGlobals{{.*}}group half of globals: 1 of its 2 members are stored, not all
 ml_program.global private mutable @half.0 : tensor<8x4xf32> {te.group = "half", te.member = 0 : i64}
 ml_program.global private mutable @half.1 : tensor<8x4xf32> {te.group = "half", te.member = 1 : i64}
+
+// A public one, which an optimizer reads between the steps, is packed like the others,
+// and keeps the manifest.
+// CHECK-DAG:  ml_program.global public mutable @shared : tensor<3x4xf32> {te.members = ["shared.a", "shared.b", "shared.c"]}
+ml_program.global public mutable @shared.a : tensor<4xf32> {te.group = "shared", te.member = 0 : i64}
+ml_program.global public mutable @shared.b : tensor<4xf32> {te.group = "shared", te.member = 1 : i64}
+ml_program.global public mutable @shared.c : tensor<4xf32> {te.group = "shared", te.member = 2 : i64}
 
 // CHECK:      ml_program.global private mutable @round : tensor<2x8x4xf32>
 ml_program.global private mutable @round.0 : tensor<8x4xf32> {te.group = "round", te.member = 0 : i64}
@@ -107,6 +128,46 @@ func.func @arguments(
         tensor<8x4xbf16> {te.name = "y.1", te.group = "y", te.member = 1 : i64}) {
   return %w0, %x, %w1 : tensor<8x4xbf16>, tensor<4xf32>, tensor<8x4xbf16>
 }
+
+// MANIFEST:      "kind": "argument",
+// MANIFEST-NEXT: "function": "arguments",
+// MANIFEST-NEXT: "name": "w",
+// MANIFEST-NEXT: "position": 1,
+// MANIFEST-NEXT: "shape": [
+// MANIFEST-NEXT:   2,
+// MANIFEST-NEXT:   8,
+// MANIFEST-NEXT:   4
+// MANIFEST-NEXT: ],
+// MANIFEST-NEXT: "element": "bf16",
+// MANIFEST-NEXT: "bytes": 128,
+// MANIFEST-NEXT: "members": [
+// MANIFEST-NEXT:   {
+// MANIFEST-NEXT:     "name": "w.0",
+// MANIFEST-NEXT:     "index": 0,
+// MANIFEST-NEXT:     "element_offset": 0,
+// MANIFEST-NEXT:     "byte_offset": 0
+// MANIFEST-NEXT:   },
+// MANIFEST-NEXT:   {
+// MANIFEST-NEXT:     "name": "w.1",
+// MANIFEST-NEXT:     "index": 1,
+// MANIFEST-NEXT:     "element_offset": 32,
+// MANIFEST-NEXT:     "byte_offset": 64
+// MANIFEST:      "kind": "result",
+// MANIFEST-NEXT: "function": "arguments",
+// MANIFEST-NEXT: "name": "y",
+// MANIFEST-NEXT: "position": 0,
+// A state and its next value; names that only the group tells.
+// MANIFEST:      "name": "g",
+// MANIFEST:        "name": "g.1",
+// MANIFEST:      "function": "states",
+// MANIFEST-NEXT: "name": "a",
+// MANIFEST:      "kind": "global",
+// MANIFEST:      "name": "shared",
+// MANIFEST-NEXT: "shape": [
+// MANIFEST:        "name": "shared.c",
+// MANIFEST-NEXT:   "index": 2,
+// MANIFEST-NEXT:   "element_offset": 8,
+// MANIFEST-NEXT:   "byte_offset": 32
 
 // Accumulators of a loop are packed with the results that they end in; the other
 // reader of one gets a member.

@@ -93,7 +93,8 @@ def TE_GroupedGemmOp : TE_ProductOp<"grouped_gemm", [
 
     Constraints:
     * (GG1) `rhs` is one tensor of rank 3 or E of rank 2 (`over rows`), one of rank 2
-      (`over reduction`); `rhs_scales` and `rhs_amax` are empty or have as many entries.
+      (`over reduction`); `rhs_scales`, `rhs_amax` and `bias` are empty or have as many
+      entries, and all entries of a list have one type.
     * (GG2) each product satisfies (G1) to (G7) and (G10) of `te.gemm`.
     * (GG3) `results` is one tensor (`over rows`), one packed tensor or E (`over
       reduction`).

@@ -81,15 +81,17 @@ def TE_TransposeOp : TE_Op<"transpose", [Pure]> {
   let hasFolder = 1;
 }
 
-def TE_PackOp : TE_ViewOp<"pack", [SameTypeOperands]> {
+def TE_PackOp : TE_ViewOp<"pack"> {
   let summary = "lays equal tensors one behind another";
   let description = [{
     `output[e] = inputs[e]`. Scales keep their encoding.
 
-    Folds: a pack of all members of one packed tensor, in order, is that tensor.
+    Folds: a pack of all members of one packed tensor, in order, is that tensor. A
+    pack of such members after each, or some, were updated as destinations is that
+    tensor with one inserted after the other (`te.insert_member`), in place.
 
     Constraints:
-    * (P1) there is at least one input, and all have one type.
+    * (P1) there is at least one input, and all have the type of input 0.
     * (P2) `output` has the type of the inputs with their number as first dimension.
 
     Example:
@@ -105,6 +107,7 @@ def TE_PackOp : TE_ViewOp<"pack", [SameTypeOperands]> {
     `->` type($output)
   }];
   let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 def TE_MemberOp : TE_ViewOp<"member"> {

@@ -54,6 +54,8 @@ def TE_ComputeOffsetsOp : TE_Op<"compute_offsets", [Pure]> {
   let description = [{
     `offsets[0] = 0`, `offsets[e+1] = offsets[e] + ceil(counts[e] / alignment) * alignment`.
 
+    Folds: of constant counts, a constant.
+
     Constraints:
     * (O1) `offsets` has one value more than `counts`.
     * (O2) `alignment` is above 0.
@@ -68,6 +70,7 @@ def TE_ComputeOffsetsOp : TE_Op<"compute_offsets", [Pure]> {
                        DefaultValuedAttr<I64Attr, "1">:$alignment);
   let results = (outs TE_I32Tensor:$offsets);
   let assemblyFormat = "$counts attr-dict `:` type($counts) `->` type($offsets)";
+  let hasFolder = 1;
 }
 
 def TE_ToHostOp : TE_Op<"to_host", [Pure]> {

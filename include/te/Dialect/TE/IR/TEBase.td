@@ -41,6 +41,7 @@ def TE_Dialect : Dialect {
                            "::mlir::tensor::TensorDialect"];
   let useDefaultAttributePrinterParser = 1;
   let hasOperationAttrVerify = 1;
+  let hasConstantMaterializer = 1;
   let extraClassDeclaration = [{
     /// On a module: a `#te.target`.
     static constexpr StringLiteral kTargetAttr = "te.target";

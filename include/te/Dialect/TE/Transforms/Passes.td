@@ -236,9 +236,24 @@ def PackParametersPass : Pass<"te-pack-parameters", "::mlir::ModuleOp"> {
     Legal if all members 0 to E-1 are there and equal in type and attributes, and if
     the function is not called. For globals also: accessed in one block, each stored
     at most once and not loaded afterwards, or never stored. Scales of whole tensors
-    (`#te.scales<tensor>`) and per-tensor states become vectors of length E.
+    (`#te.scales<tensor>`) and per-tensor states become vectors of length E. A group
+    that cannot be packed leaves a remark that names the member which differs, or
+    with `strict` an error: a caller that allocates one buffer for a group wants to
+    know that there is one.
 
     Exactness: **exact**; no value changes, but the signature of the function does.
+    `manifest=FILE` writes what lies where, so that a checkpoint can be mapped both
+    ways, for each packed argument, result and global of the module:
+
+    ```json
+    {"packed": [
+      {"kind": "argument", "function": "step", "name": "w", "position": 0,
+       "shape": [2, 64, 32], "element": "bf16", "bytes": 8192,
+       "members": [
+         {"name": "w.0", "index": 0, "element_offset": 0, "byte_offset": 0},
+         {"name": "w.1", "index": 1, "element_offset": 2048, "byte_offset": 4096}
+       ] } ] }
+    ```
 
     ```mlir
     func.func @step(%w0: tensor<64x32xbf16> {te.name = "w.0", te.group = "w", te.member = 0},
@@ -253,6 +268,11 @@ def PackParametersPass : Pass<"te-pack-parameters", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect",
                            "::mlir::tensor::TensorDialect",
                            "::mlir::ml_program::MLProgramDialect"];
+  let options = [
+    Option<"manifest", "manifest", "std::string", /*default=*/"\"\"",
+           "Write where each member lies to this file, as JSON">,
+    Option<"strict", "strict", "bool", /*default=*/"false",
+           "Fail where a group cannot be packed">];
   let statistics = [
     Statistic<"numArguments", "num-arguments", "Number of packed arguments">,
     Statistic<"numResults", "num-results", "Number of packed results">,
