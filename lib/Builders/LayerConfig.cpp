@@ -80,11 +80,30 @@ llvm::Error LayerConfig::verifyRecipe() const {
       return error("amax-epsilon must be finite and at least 0, but got {0}",
                    text);
     }
-    if (target == "sm_100" && !(*cast)->isTensor() && !(*cast)->pow2Scales)
+    if (target == "sm_100" && !(*cast)->isTensor() &&
+        !(*cast)->hasByteScales() && !(*cast)->pow2Scales)
       return error("pow2-scales must be true for {0} on sm_100, whose products "
                    "read scales that are powers of two, but got false",
                    recipe.name);
   }
+  if (recipe.hasByteScales() &&
+      recipe.activation->hadamard != recipe.gradient->hadamard)
+    return error("hadamard must be one choice for activations and gradients, "
+                 "between which it cancels, but got two");
+  if (primaryWeights && (!recipe.weight || recipe.delayed))
+    return error("primary-weights must be false for {0}, {1}, but got true",
+                 recipe.name,
+                 recipe.weight ? "whose scales are states of the step"
+                               : "which casts no weights");
+  if (primaryWeights && cachedWeights)
+    return error("cached-weights must be false for weights that are cast "
+                 "already (primary-weights), but got true");
+  if (weightUpdate == WeightUpdate::Noop && !cachedWeights)
+    return error("weight-update must be first unless weights are cached, but "
+                 "got noop");
+  if (optimizerReads && !(cachedWeights && recipe.weight))
+    return error("optimizer-reads must be none but for cast and cached weights "
+                 "(cached-weights), but got dequantize");
   const struct {
     StringRef name, option;
     const std::optional<CastScheme> &lhs, &rhs;
@@ -124,15 +143,18 @@ llvm::Error LayerConfig::verify() const {
     return error("target must be sm_90 or sm_100, but got {0}", target);
   if (llvm::Error found = verifyRecipe())
     return found;
-  // Rows of FP8 are read and sent in pieces of 16 bytes.
-  bool castsFfn = recipe.isFP8();
-  bool castsHidden = castsFfn || dispatch == Dispatch::FP8;
-  StringRef why = castsFfn ? recipe.name : "dispatch fp8";
-  if (castsHidden && hidden % 16 != 0)
-    return error("hidden must be a multiple of 16 for {0}, but got {1}", why,
-                 hidden);
-  if (castsFfn && ffn % 16 != 0)
-    return error("ffn must be a multiple of 16 for {0}, but got {1}", why, ffn);
+  // Rows of FP8 are sent in pieces of 16 bytes.
+  int64_t multiple = recipe.widthMultiple, sent = 16;
+  if (hidden % multiple != 0)
+    return error("hidden must be a multiple of {0} for {1}, but got {2}",
+                 multiple, recipe.name, hidden);
+  if (dispatch == Dispatch::FP8 && hidden % sent != 0)
+    return error("hidden must be a multiple of {0} for dispatch fp8, but got "
+                 "{1}",
+                 sent, hidden);
+  if (ffn % multiple != 0)
+    return error("ffn must be a multiple of {0} for {1}, but got {2}", multiple,
+                 recipe.name, ffn);
   // Rows are numbered in 32 bits.
   int64_t maxRows = std::numeric_limits<int32_t>::max();
   if (getCapacity() > maxRows)

@@ -170,15 +170,16 @@ void RandomLayer::castInFront(GroupedLinear &linear, ModuleOp module) {
 /// Casts into workspaces that outlive the step.
 void RandomLayer::castCached(GroupedLinear &linear, int64_t expert,
                              ModuleOp module) {
-  static constexpr StringLiteral parts[] = {".values", ".scales", ".values_t",
-                                            ".scales_t"};
   SmallVector<Type> types =
       layer.getWeightCastTypes(typeOf(linear.weights[expert]));
   SmallVector<Value> outs;
   SmallVector<FlatSymbolRefAttr> symbols;
-  for (auto [part, type] : llvm::zip(parts, types)) {
+  for (auto [part, type] : llvm::zip_equal(Quantized::kParts, types)) {
+    if (!type)
+      continue;
     OpBuilder outer = OpBuilder::atBlockBegin(module.getBody());
-    std::string group = (name + "." + linear.weightName + part).str();
+    std::string group =
+        (name + "." + linear.weightName + StringRef(part)).str();
     auto global = ml_program::GlobalOp::create(
         outer, step.loc(group), group + "." + std::to_string(expert), type,
         /*is_mutable=*/true, /*value=*/Attribute(),
@@ -191,8 +192,9 @@ void RandomLayer::castCached(GroupedLinear &linear, int64_t expert,
                                                     type, symbols.back()));
   }
   Quantized cast = layer.buildWeightCast(linear, expert, outs);
-  Value results[] = {cast.values, cast.scales, cast.valuesT, cast.scalesT};
-  for (auto [symbol, value] : llvm::zip(symbols, results))
+  SmallVector<Value> results = cast.getParts();
+  llvm::erase(results, Value());
+  for (auto [symbol, value] : llvm::zip_equal(symbols, results))
     ml_program::GlobalStoreOp::create(step.b, step.loc(symbol.getValue()),
                                       symbol, value);
   linear.castWeights[expert] = cast;
@@ -242,16 +244,23 @@ Value RandomLayer::buildForward(Value input) {
 }
 
 Value RandomLayer::buildBackward(Value gradient) {
+  if (config.recipe.isLowPrecision() &&
+      config.recipe.gradient->stochasticRounding) {
+    Value rng = step.addMicrobatchArgument(
+        name + ".rng", RankedTensorType::get({2}, step.b.getI64Type()),
+        step.init(InitKind::Rng));
+    // Sometimes both casts draw the same stream.
+    fc1.gradientState.rng = fc2.gradientState.rng = rng;
+    fc1.gradientState.rngStream = choices.range(0, kNumRngStreams - 1);
+    if (choices.chance(30))
+      step.addMicrobatchResult(
+          name + ".next_rng",
+          AdvanceRngOp::create(step.b, step.loc(name + ".rng"), rng.getType(), rng,
+                               kNumRngStreams));
+  }
   ExpertRows gradients = layer.buildBackward(fc1, fc2, gradient, saved);
   step.addMicrobatchResult(name + ".grad_probs", gradients.probs);
   return gradients.rows;
-}
-
-Value RandomLayer::dequantize(const Twine &where, Value values, Value scales,
-                              Value offsets) {
-  return DequantizeOp::create(step.b, step.loc(where),
-                              typeOf(values).clone(step.b.getBF16Type()),
-                              values, scales, offsets);
 }
 
 void RandomLayer::readRows(const LayerBuilder::Saved &saved) {
@@ -270,12 +279,12 @@ void RandomLayer::readRows(const LayerBuilder::Saved &saved) {
     step.addMicrobatchResult(name + ".hidden", sums.rows);
     step.addMicrobatchResult(name + ".sent_probs", sums.probs);
   }
-  if (config.recipe.isFP8() && choices.chance(25)) {
+  if (config.recipe.isLowPrecision() && choices.chance(25)) {
     GroupedLinear &linear = choices.chance(50) ? fc1 : fc2;
     Value offsets =
         layer.buildOffsets(saved.routing.counts, config.recipe.alignment);
-    Value rows = dequantize(name + ".reread", linear.input.values,
-                            linear.input.scales, offsets);
+    Value rows =
+        layer.buildDequantize(name + ".reread", linear.input, offsets);
     step.addMicrobatchResult(
         name + ".reread",
         layer.buildReturn(saved.routing, {rows, Value()}).rows);
@@ -290,11 +299,15 @@ void RandomLayer::readWeightCast(GroupedLinear &linear) {
   bool columnwise = cast.valuesT && choices.chance(50);
   Value values = columnwise ? cast.valuesT : cast.values;
   Value scales = columnwise ? cast.scalesT : cast.scales;
+  Value amax = columnwise ? cast.amaxT : cast.amax;
   if (choices.chance(20))
-    step.addMicrobatchResult(prefix,
-                             dequantize(prefix, values, scales, Value()));
+    step.addMicrobatchResult(
+        prefix,
+        layer.buildDequantize(prefix, {values, scales, {}, {}, amax}, Value()));
   if (choices.chance(15))
     step.addMicrobatchResult(prefix + ".values", values);
+  if (amax && choices.chance(15))
+    step.addMicrobatchResult(prefix + ".tensor_amax", amax);
   if (!choices.chance(25))
     return;
   ScalesAttr encoding = getScalesEncoding(scales.getType());

@@ -68,8 +68,6 @@ private:
   /// Further readers of what forward made.
   void readRows(const LayerBuilder::Saved &saved);
   void readWeightCast(GroupedLinear &linear);
-  Value dequantize(const Twine &name, Value values, Value scales,
-                   Value offsets);
 
   OpenStep &step;
   Choices &choices;

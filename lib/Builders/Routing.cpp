@@ -133,9 +133,7 @@ LayerBuilder::buildRouting(Value tokens, Value indices, Value probs) {
                           ScaleLayout::GemmReady, rows);
     scales = buildConvert("fc1/convert 5", scales, ScaleLayout::Compact, rows);
     Value offsets = buildOffsets(routing.counts, 1);
-    rows = DequantizeOp::create(b, loc("fc1/dequantize"),
-                                typeOf(rows).clone(b.getBF16Type()), rows,
-                                scales, offsets);
+    rows = buildDequantize("fc1/dequantize", {rows, scales, {}, {}}, offsets);
   }
   return {routing, buildPad({rows, permute.getOutProbs()}, routing.counts)};
 }

@@ -74,12 +74,26 @@ private:
                            : tensor({config.hidden, config.ffn}, element);
   }
 
+  /// Whether gradients are rounded at random.
+  bool drawsRandom() const {
+    return config.isTraining() && config.recipe.gradient &&
+           config.recipe.gradient->stochasticRounding;
+  }
+  RankedTensorType rngType() {
+    return tensor({config.microbatches, 2}, b.getI64Type());
+  }
+
   void addArguments(Ports &ports);
   void addWeights(Ports &ports, const GroupedLinear &linear);
+  void addCastWeights(Ports &ports, const GroupedLinear &linear);
   void addStates(Ports &ports, const Slot &slot, bool arguments);
   void addResults(Ports &ports);
   void takeArguments(func::FuncOp function);
-  void cacheWeights(GroupedLinear &linear);
+  /// Casts each weight into its own workspaces, which outlive the step; unless
+  /// `noop` is given and 1.0.
+  void cacheWeights(GroupedLinear &linear, Value noop = {});
+  /// What the workspaces hold.
+  void loadWeights(GroupedLinear &linear);
   void buildMicrobatch(Value index);
   void buildLoop();
 
@@ -92,7 +106,9 @@ private:
   /// Delayed scaling: of forward, of backward.
   SmallVector<Slot> forwardSlots, backwardSlots;
   /// Of all micro-batches.
-  Value tokens, indices, probs, gradOut;
+  Value tokens, indices, probs, gradOut, skipWeightUpdate;
+  /// The states of stochastic rounding of all micro-batches, or null.
+  Value rng;
   Value out, gradTokens, gradProbs;
 };
 

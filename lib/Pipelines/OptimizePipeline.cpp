@@ -17,17 +17,19 @@ static void addRewrites(OpPassManager &pm) {
   // First, because it changes signatures, and because a group whose members are
   // one tensor is one operand for every pass below.
   pm.addPass(createPackParametersPass());
-  OpPassManager &functions = pm.nest<func::FuncOp>();
+  OpPassManager &casts = pm.nest<func::FuncOp>();
   // Equal casts of one value are one, before casts are counted and moved.
-  functions.addPass(createCSEPass());
+  casts.addPass(createCSEPass());
   // Before fusion, so that a cast which has to stay in the loop keeps no other
   // there with it.
-  functions.addPass(createHoistWeightQuantizePass());
-  functions.addPass(createFuseMultiCastTransposePass());
+  casts.addPass(createHoistWeightQuantizePass());
+  casts.addPass(createFuseMultiCastTransposePass());
   // Behind fusion, which lets the scales of all members change their layout as
   // one tensor; in front of the groups, so that each reads that tensor.
-  functions.addPass(createRemoveScaleTransposesPass());
-  functions.addPass(createHoistSwizzlesPass());
+  casts.addPass(createRemoveScaleTransposesPass());
+  // A workspace is swizzled if all functions agree.
+  pm.addPass(createHoistSwizzlesPass());
+  OpPassManager &functions = pm.nest<func::FuncOp>();
   // A group is known by the offsets that its members share.
   functions.addPass(createShareOffsetsPass());
   // Behind the layouts, so that scales go from te.permute to te.dequantize as

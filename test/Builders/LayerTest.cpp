@@ -92,7 +92,7 @@ TEST_P(LayerTest, Verifies) { EXPECT_TRUE(succeeded(verify(*module))); }
 
 TEST_P(LayerTest, CastsEachTensorForEachExpert) {
   int64_t experts = config.localExperts;
-  bool casts = config.recipe.isFP8(), training = config.isTraining();
+  bool casts = config.recipe.isLowPrecision(), training = config.isTraining();
   // x and act, and in training dy and dh; and the tokens before they travel.
   int64_t activations = casts ? (training ? 4 : 2) * experts : 0;
   int64_t wire = config.dispatch == Dispatch::FP8;
@@ -127,7 +127,7 @@ TEST_P(LayerTest, MultipliesForEachExpert) {
 }
 
 TEST_P(LayerTest, ComputesOffsetsForEachConsumer) {
-  bool pads = config.recipe.isFP8();
+  bool pads = config.recipe.isLowPrecision();
   // Two products and swiglu; two for each pad and unpad; one to dequantize.
   int64_t forward =
       3 + (pads ? 4 : 0) + (config.dispatch == Dispatch::FP8 ? 1 : 0);

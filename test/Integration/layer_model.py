@@ -70,6 +70,7 @@ def run_layer(inputs, policy=None, training=True, quantize_dispatch=False):
         tokens = inputs.tokens[batch]
         if quantize_dispatch:
             tokens = policy.rounded(Block().operand("x", None, tokens, 1))
+        policy.begin_batch(batch, inputs.indices[batch], inputs.experts)
         for expert in range(inputs.experts):
             run_expert(inputs, policy, training, batch, expert, tokens, results)
     for name in ("out", "grad_tokens"):

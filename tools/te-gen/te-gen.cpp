@@ -40,8 +40,8 @@ TextOption model("model", "name",
                  "mixtral-8x7b, gpt-oss-120b, llama4-scout, tiny",
                  "tiny");
 TextOption recipe("recipe", "name",
-                  "Cast to FP8 as this recipe does: bf16 (not at all), "
-                  "delayed, current, block",
+                  "Cast to FP8 or FP4 as this recipe does: bf16 (not at all), "
+                  "delayed, current, block, mxfp8, nvfp4",
                   "bf16");
 TextOption direction("direction", "name",
                      "Build forward, or training: forward and backward",
@@ -62,21 +62,44 @@ TextOption microbatches("microbatches", "N", "Set the micro-batches of a step",
 TextOption epRanks("ep-ranks", "R",
                    "Set the ranks that the experts are spread over", "1");
 TextOption cachedWeights("cached-weights", "bool",
-                         "Cast weights once in a step, not in each "
-                         "micro-batch: false, true",
+                         "Cast weights into workspaces that outlive the "
+                         "step, not anew in each micro-batch: false, true",
                          "false");
+TextOption weightUpdate("weight-update", "when",
+                        "Cast cached weights first, in front of the "
+                        "micro-batches, or in each under a flag that the "
+                        "device reads (argument skip_weight_update): first, "
+                        "noop",
+                        "first");
+TextOption optimizerReads("optimizer-reads", "how",
+                         "At the end of a step, let the optimizer read the "
+                         "cached weights: none, or dequantize: cast back",
+                         "none");
+TextOption primaryWeights("primary-weights", "bool",
+                          "Take weights that are cast already: false, true",
+                          "false");
 TextOption target("target", "chip", "Set the device: sm_90, sm_100", "sm_90");
 TextOption forwardFormat("forward-format", "name",
                          "Cast activations to e4m3 or e5m2; weights are e4m3 "
-                         "(delayed, current, block: e4m3)");
+                         "(all: e4m3)");
 TextOption backwardFormat("backward-format", "name",
                           "Cast gradients to e4m3 or e5m2 (delayed, current: "
-                          "e5m2; block: e4m3)");
+                          "e5m2; block, mxfp8: e4m3)");
 TextOption pow2Scales("pow2-scales", "bool",
                       "Round scales down to powers of two: false, true "
                       "(current: false; block: true, and on sm_100 no other)");
 TextOption amaxEpsilon("amax-epsilon", "value",
                        "Take an amax below this for this (current, block: 0)");
+TextOption squareWeightBlocks(
+    "square-weight-blocks", "bool",
+    "Let squares of a weight's elements share a scale: false, true (mxfp8: "
+    "false, nvfp4: true)");
+TextOption hadamard("hadamard", "bool",
+                    "Transform what is cast columnwise, but for weights: false, "
+                    "true (nvfp4: true)");
+TextOption stochasticRounding("stochastic-rounding", "bool",
+                              "Round gradients at random: false, true (nvfp4: "
+                              "true)");
 TextOption amaxHistory("amax-history", "L",
                        "Set the steps in an amax history (delayed: 1024)");
 TextOption amaxMargin("amax-margin", "bits",
@@ -153,6 +176,16 @@ llvm::Error parseRecipeOptions(Recipe &recipe) {
   auto isFP8 = [](const Recipe &r) { return r.isFP8(); };
   auto scalesFromData = [](const Recipe &r) { return r.scalesFromData(); };
   auto isDelayed = [](const Recipe &r) { return r.delayed.has_value(); };
+  auto hasByteScales = [](const Recipe &r) { return r.hasByteScales(); };
+  auto isFP4 = [](const Recipe &r) {
+    return r.isLowPrecision() && !r.isFP8();
+  };
+  auto parseFlag = [](const TextOption &option, ArrayRef<bool *> flags) {
+    return parseChoice(option, {"false", "true"}, [&](size_t i) {
+      for (bool *flag : flags)
+        *flag = i;
+    });
+  };
   const struct {
     const TextOption &option;
     bool (*concerns)(const Recipe &);
@@ -181,6 +214,20 @@ llvm::Error parseRecipeOptions(Recipe &recipe) {
          for (CastScheme *cast : recipe.getCasts())
            cast->epsilon = float(value);
          return llvm::Error::success();
+       }},
+      {squareWeightBlocks, hasByteScales,
+       [&] {
+         return parseFlag(squareWeightBlocks, &recipe.weight->squareBlocks);
+       }},
+      {hadamard, isFP4,
+       [&] {
+         return parseFlag(hadamard, {&recipe.activation->hadamard,
+                                     &recipe.gradient->hadamard});
+       }},
+      {stochasticRounding, isFP4,
+       [&] {
+         return parseFlag(stochasticRounding,
+                          &recipe.gradient->stochasticRounding);
        }},
       {amaxHistory, isDelayed,
        [&] { return parseNumber(amaxHistory, recipe.delayed->history); }},
@@ -222,10 +269,11 @@ llvm::Expected<LayerConfig> parseConfig() {
   config.ffn = dims.ffn;
   config.topK = dims.topK;
 
-  if (recipe == "mxfp8" || recipe == "nvfp4")
-    return makeError(
-        formatv("--recipe={0} is not supported yet; it must be one of {1}",
-                recipe.getValue(), llvm::join(namesOf(getRecipes()), ", ")));
+  if (recipe == "nvfp4-row-scaled" || recipe == "nvfp4-4over6")
+    return makeError(formatv("--recipe={0} is a variant of nvfp4 that is not "
+                             "supported; it must be one of {1}",
+                             recipe.getValue(),
+                             llvm::join(namesOf(getRecipes()), ", ")));
   auto recipeIndex = parseName(recipe, namesOf(getRecipes()));
   if (!recipeIndex)
     return recipeIndex.takeError();
@@ -247,6 +295,15 @@ llvm::Expected<LayerConfig> parseConfig() {
       {cachedWeights,
        {"false", "true"},
        [&](size_t i) { config.cachedWeights = i; }},
+      {weightUpdate,
+       {"first", "noop"},
+       [&](size_t i) { config.weightUpdate = WeightUpdate(i); }},
+      {optimizerReads,
+       {"none", "dequantize"},
+       [&](size_t i) { config.optimizerReads = i; }},
+      {primaryWeights,
+       {"false", "true"},
+       [&](size_t i) { config.primaryWeights = i; }},
   };
   for (const auto &choice : choices)
     if (llvm::Error error =
@@ -294,7 +351,9 @@ llvm::Expected<OwningOpRef<ModuleOp>> buildRandom(MLIRContext &context) {
         &microbatches, &epRanks,       &cachedWeights,
         &target,       &forwardFormat, &backwardFormat,
         &pow2Scales,   &amaxEpsilon,   &amaxHistory,
-        &amaxMargin,   &amaxAlgorithm})
+        &amaxMargin,   &amaxAlgorithm, &optimizerReads,
+        &primaryWeights, &squareWeightBlocks, &hadamard,
+        &stochasticRounding, &weightUpdate})
     if (option->getNumOccurrences())
       return makeError(formatv("--random decides --{0}, but got {1}",
                                option->ArgStr, option->getValue()));

@@ -32,6 +32,12 @@ enum class Dispatch {
   FP8,  ///< as FP8 rows and their scales
 };
 
+/// When cached weights are cast anew.
+enum class WeightUpdate {
+  First, ///< once in a step, in front of the micro-batches
+  Noop,  ///< in each micro-batch, under a flag that the device reads
+};
+
 struct LayerConfig {
   /// Tokens of one micro-batch on one rank.
   int64_t tokens = 256;
@@ -48,12 +54,25 @@ struct LayerConfig {
   Recipe recipe = *findRecipe("bf16");
   Direction direction = Direction::Forward;
   Dispatch dispatch = Dispatch::None;
-  /// Weights are cast once in a step, into workspaces that outlive it, not in
-  /// each micro-batch. Without meaning where the recipe casts nothing.
+  /// Weights are cast into workspaces that outlive the step. Without meaning
+  /// where the recipe casts nothing.
   bool cachedWeights = false;
+  /// Of cached weights. With `Noop` the step takes an argument
+  /// `skip_weight_update`, an F32 for each micro-batch: at 1.0 it keeps what the
+  /// workspaces hold.
+  WeightUpdate weightUpdate = WeightUpdate::First;
+  /// At the end of the step the optimizer reads the cached weights: each is cast
+  /// back from its rowwise values and compact scales.
+  bool optimizerReads = false;
+  /// Weights are arguments that are cast already.
+  bool primaryWeights = false;
   std::string target = "sm_90";
 
   bool isTraining() const { return direction == Direction::Training; }
+  /// Whether each micro-batch casts weights under a flag.
+  bool hasWeightFlag() const {
+    return cachedWeights && weightUpdate == WeightUpdate::Noop && recipe.weight;
+  }
   /// Experts among which a token is routed.
   int64_t getRoutedExperts() const {
     return dispatch == Dispatch::None ? localExperts : localExperts * ranks;

@@ -1,4 +1,4 @@
-//===- Recipe.h - how the tensors of a layer are cast to FP8 ----*- C++ -*-===//
+//===- Recipe.h - how the tensors of a layer are cast -----------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -9,11 +9,13 @@
 
 #include "te/Dialect/TE/IR/TE.h"
 
+#include <tuple>
+
 namespace mlir::te {
 
 /// How a tensor in one role (activation, weight, gradient) is cast.
 struct CastScheme {
-  enum class Format { E4M3, E5M2 };
+  enum class Format { E4M3, E5M2, E2M1 };
 
   Format format;
   /// The block that shares a scale; 0 x 0 is the whole tensor.
@@ -23,19 +25,36 @@ struct CastScheme {
   bool pow2Scales;
   /// A scale is that of an amax of at least this.
   float epsilon = 0;
+  /// Of blocks with scales of 8 bits: the amax is that of the square of blocks
+  /// around each.
+  bool squareBlocks = false;
+  /// Such scales are written in the layout that products read, not compact.
+  bool swizzled = false;
+  /// Of FP4: columnwise copies are transformed first; values are rounded up or
+  /// down at random.
+  bool hadamard = false, stochasticRounding = false;
 
   bool operator==(const CastScheme &other) const {
-    return format == other.format && blockRows == other.blockRows &&
-           blockCols == other.blockCols && pow2Scales == other.pow2Scales &&
-           epsilon == other.epsilon;
+    auto fields = [](const CastScheme &s) {
+      return std::tie(s.format, s.blockRows, s.blockCols, s.pow2Scales,
+                      s.epsilon, s.squareBlocks, s.swizzled, s.hadamard,
+                      s.stochasticRounding);
+    };
+    return fields(*this) == fields(other);
   }
   bool isTensor() const { return blockRows == 0; }
+  bool isFP4() const { return format == Format::E2M1; }
+  /// MXFP8 and NVFP4.
+  bool hasByteScales() const { return blockCols == 32 || blockCols == 16; }
+  /// Columnwise data is stored as the input is, in blocks one column wide.
+  bool isUntransposed() const { return blockCols == 32; }
   Type getElementType(MLIRContext *context) const;
   /// The largest finite value of the format.
-  double getMax() const { return format == Format::E4M3 ? 448 : 57344; }
+  double getMax() const;
   /// The scales of one direction of data; `groups` is 0 where it is not ragged.
   ScalesAttr getEncoding(MLIRContext *context, bool columnwise,
                          int64_t groups) const;
+  Type getScaleType(MLIRContext *context) const;
 };
 
 /// How scales come from the amaxes of earlier steps.
@@ -58,15 +77,26 @@ struct Recipe {
   std::optional<DelayedScaling> delayed;
   /// Rows of an expert are padded to a multiple of this.
   int64_t alignment;
+  /// The hidden and ffn widths are multiples of this, so that rows are of whole
+  /// pieces of 16 bytes, and of whole blocks with scales of 8 bits.
+  int64_t widthMultiple;
 
-  bool isFP8() const { return activation.has_value(); }
+  /// Products read operands of FP8 or FP4.
+  bool isLowPrecision() const { return activation.has_value(); }
+  bool isFP8() const { return isLowPrecision() && !activation->isFP4(); }
+  bool hasByteScales() const {
+    return isLowPrecision() && activation->hasByteScales();
+  }
   /// All casts, whatever the role.
   SmallVector<CastScheme *> getCasts();
-  /// Scales come from the amax of what is cast.
-  bool scalesFromData() const { return isFP8() && !delayed; }
+  /// FP32 scales come from the amax of what is cast.
+  bool scalesFromData() const {
+    return isLowPrecision() && !delayed && !hasByteScales();
+  }
 };
 
-/// bf16, delayed, current and block, with the options that are their defaults.
+/// bf16, delayed, current, block, mxfp8 and nvfp4, with the options that are
+/// their defaults.
 ArrayRef<Recipe> getRecipes();
 /// The recipe of this name, or null.
 const Recipe *findRecipe(StringRef name);

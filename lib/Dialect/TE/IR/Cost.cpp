@@ -8,6 +8,7 @@
 
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::te;
@@ -38,6 +39,9 @@ int64_t te::getBytes(Type type) {
   if (!tensor || !tensor.hasStaticShape() ||
       !tensor.getElementType().isIntOrFloat())
     return 0;
+  // Two FP4 share a byte; other elements have bytes of their own.
+  if (isa<Float4E2M1FNType>(tensor.getElementType()))
+    return llvm::divideCeil(tensor.getNumElements(), 2);
   return tensor.getNumElements() * ((tensor.getElementTypeBitWidth() + 7) / 8);
 }
 

@@ -9,8 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Remarks.h"
-#include "te/Dialect/TE/IR/TE.h"
+#include "FuseIntoCast.h"
 #include "te/Dialect/TE/Transforms/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -66,6 +65,8 @@ std::optional<unsigned> findKeptDestination(QuantizeOp quantize) {
 bool FuseActivationQuantizePass::isLegal(QuantizingOpInterface producer,
                                          QuantizeOp quantize) {
   StringRef name = producer->getName().getStringRef();
+  if (std::string reason = getUnfusableReason(quantize); !reason.empty())
+    return missed(quantize, "{0}", reason);
   for (Operation *user : quantize.getInput().getUsers())
     if (user != quantize)
       return missed(quantize, "the result of {0} is also read by {1}", name,

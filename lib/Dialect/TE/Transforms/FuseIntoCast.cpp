@@ -29,9 +29,20 @@ static bool isNoPlace(QuantizeOp op, Value destination) {
          matchPattern(destination, m_Constant()) || destination == op.getAmax();
 }
 
+std::string te::getUnfusableReason(QuantizeOp op) {
+  Value scales = op.getScales() ? op.getScales() : op.getScalesT();
+  if (getScalesEncoding(scales.getType()).isNVFP4())
+    return "scales of NVFP4 need the amax of all rows first";
+  return op.getSquareBlocks() ? "it has square_blocks" : "";
+}
+
 bool te::canFuseIntoCast(QuantizeOp op, const Remarks &remarks) {
   Operation *producer = op.getInput().getDefiningOp();
   StringRef name = producer->getName().getStringRef();
+  if (std::string reason = getUnfusableReason(op); !reason.empty()) {
+    remarks.missed(op, "{0}", reason);
+    return false;
+  }
   if (op.getMember()) {
     remarks.missed(op, "it casts member {0} alone", *op.getMember());
     return false;

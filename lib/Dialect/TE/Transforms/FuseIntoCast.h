@@ -12,6 +12,10 @@
 
 namespace mlir::te {
 
+/// Why no fused cast can do the work of `op`, whatever makes its input: an empty
+/// string where one can.
+std::string getUnfusableReason(QuantizeOp op);
+
 /// Whether a fused cast, which has no member, flag or destinations and stands
 /// where `op` does, can do the work of `op` and of what makes its input, and
 /// nobody else wants that. Otherwise says why in a remark.

@@ -32,7 +32,7 @@ const Remarks &getRemarks() {
 /// "noop", "destination" and so on: what `operand` is of a cast.
 StringRef getRole(OpOperand &operand) {
   static constexpr StringLiteral quantize[] = {
-      "input", "scale", "amax", "noop", "offsets", "destination"};
+      "input", "scale", "amax", "noop", "offsets", "rng", "destination"};
   static constexpr StringLiteral multi[] = {"input", "scale", "amax", "noop",
                                             "destination"};
   unsigned position = operand.getOperandNumber();

@@ -8,6 +8,7 @@
 
 #include "te/Dialect/TE/IR/TE.h"
 
+#include "mlir/Dialect/MLProgram/IR/MLProgram.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 
 using namespace mlir;
@@ -34,6 +35,22 @@ private:
   llvm::DenseSet<size_t> hashes;
 };
 } // namespace
+
+std::string te::describe(Operation *op) {
+  std::string text = op->getName().getStringRef().str();
+  llvm::raw_string_ostream os(text);
+  if (auto load = dyn_cast<ml_program::GlobalLoadOp>(op))
+    os << " of " << load.getGlobal();
+  else if (auto store = dyn_cast<ml_program::GlobalStoreOp>(op))
+    os << " of " << store.getGlobal();
+  Location loc = op->getLoc();
+  if (auto file = loc->findInstanceOf<FileLineColRange>())
+    os << " at " << file.getFilename().getValue() << ":" << file.getStartLine()
+       << ":" << file.getStartColumn();
+  else if (auto name = dyn_cast<NameLoc>(loc))
+    os << " at " << name.getName().getValue();
+  return text;
+}
 
 remark::RemarkOpts Remarks::options(Operation *op) const {
   auto opts = remark::RemarkOpts::name(rewrite).category(pass);

@@ -28,6 +28,10 @@ private:
   Saving &add(Operation *op, int sign);
 };
 
+/// The op and its place, for a reason: "te.gemm at layer.mlir:12:3"; of a load
+/// or store, its global too.
+std::string describe(Operation *op);
+
 /// The remarks of one rewrite. Their category is the name of the pass, so that
 /// `--remarks-filter=te-...` selects them; their text is made only when read.
 /// All carry the op's name as `Op`. One of what was done carries what it saved

@@ -21,7 +21,16 @@ using namespace mlir::te;
 
 namespace {
 /// The lists of results of a cast, in the order of the op.
-enum ResultList { Values, Scales, ValuesT, ScalesT, AmaxOut, NumLists };
+enum ResultList {
+  Values,
+  Scales,
+  ValuesT,
+  ScalesT,
+  AmaxOut,
+  TensorAmax,
+  TensorAmaxT,
+  NumLists
+};
 
 struct Trimmed {
   bool lists[NumLists] = {};
@@ -38,15 +47,22 @@ template <typename CastOp> Trimmed getUnread(CastOp op) {
                                          [](Value v) { return v.use_empty(); });
   };
   Trimmed trimmed;
-  bool rowwise = isUnread(Values) && isUnread(Scales);
-  bool columnwise = isUnread(ValuesT) && isUnread(ScalesT);
+  auto isNotRead = [&](unsigned list) {
+    return !isThere(list) || isUnread(list);
+  };
+  bool rowwise =
+      isUnread(Values) && isUnread(Scales) && isNotRead(TensorAmax);
+  bool columnwise =
+      isUnread(ValuesT) && isUnread(ScalesT) && isNotRead(TensorAmaxT);
   // (Q1) asks for one of the two, even where the amax alone is read.
   if (rowwise && (columnwise || !isThere(ValuesT)))
     rowwise = false;
   if (columnwise && !isThere(Values))
     columnwise = false;
-  trimmed.lists[Values] = trimmed.lists[Scales] = rowwise;
-  trimmed.lists[ValuesT] = trimmed.lists[ScalesT] = columnwise;
+  for (unsigned list : {Values, Scales, TensorAmax})
+    trimmed.lists[list] = rowwise;
+  for (unsigned list : {ValuesT, ScalesT, TensorAmaxT})
+    trimmed.lists[list] = columnwise;
   trimmed.lists[AmaxOut] = isUnread(AmaxOut);
   return trimmed;
 }
@@ -70,10 +86,13 @@ Operation *rebuild(OpBuilder &b, QuantizeOp op, const Trimmed &trimmed,
   auto type = [&](unsigned list) { return getType(op, trimmed, list); };
   return QuantizeOp::create(
       b, op.getLoc(), type(Values), type(Scales), type(ValuesT), type(ScalesT),
-      type(AmaxOut), op.getInput(), op.getScale(),
-      trimmed.lists[AmaxOut] ? Value() : op.getAmax(), op.getNoop(),
-      op.getOffsets(), outs, op.getMemberAttr(), op.getPow2ScalesAttr(),
-      op.getEpsilonAttr());
+      type(AmaxOut), type(TensorAmax), type(TensorAmaxT), op.getInput(),
+      op.getScale(), trimmed.lists[AmaxOut] ? Value() : op.getAmax(),
+      op.getNoop(), op.getOffsets(), op.getRng(), outs, op.getMemberAttr(),
+      op.getPow2ScalesAttr(), op.getSquareBlocksAttr(),
+      // It is of columnwise values alone.
+      trimmed.lists[ValuesT] ? UnitAttr() : op.getHadamardAttr(),
+      op.getRngStreamAttr(), op.getEpsilonAttr(), op.getVariantAttr());
 }
 
 Operation *rebuild(OpBuilder &b, MultiCastTransposeOp op,
@@ -81,9 +100,11 @@ Operation *rebuild(OpBuilder &b, MultiCastTransposeOp op,
   auto types = [&](unsigned list) { return getTypes(op, trimmed, list); };
   return MultiCastTransposeOp::create(
       b, op.getLoc(), types(Values), types(Scales), types(ValuesT),
-      types(ScalesT), types(AmaxOut), op.getInputs(), op.getScale(),
+      types(ScalesT), types(AmaxOut), types(TensorAmax), types(TensorAmaxT),
+      op.getInputs(), op.getScale(),
       trimmed.lists[AmaxOut] ? ValueRange() : ValueRange(op.getAmax()),
-      op.getNoop(), outs, op.getPow2ScalesAttr(), op.getEpsilonAttr());
+      op.getNoop(), outs, op.getPow2ScalesAttr(), op.getSquareBlocksAttr(),
+      op.getEpsilonAttr());
 }
 
 struct TrimUsagesPass : te::impl::TrimUsagesPassBase<TrimUsagesPass> {
