@@ -242,8 +242,10 @@ SmallVector<Edit> dropAttributes(FunctionOpInterface function) {
       continue;
     for (NamedAttribute attribute : op->getAttrDictionary())
       if (!attribute.getName().getValue().ends_with("SegmentSizes"))
-        edits.push_back(
-            [op, name = attribute.getName()] { op->removeAttr(name); });
+        edits.push_back([op, name = attribute.getName()] {
+          op->removeAttr(name);
+          op->getName().populateDefaultProperties(op->getPropertiesStorage());
+        });
   }
   return edits;
 }
