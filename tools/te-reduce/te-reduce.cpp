@@ -6,6 +6,7 @@
 
 #include "te/InitAll.h"
 #include "te/Reducer/Reducer.h"
+#include "te/Support/Diagnostics.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -21,5 +22,7 @@ int main(int argc, char **argv) {
   mlir::te::registerReductionPatterns(registry);
   mlir::te::registerAllTEPasses();
   mlir::MLIRContext context(registry);
+  // Upstream's own says no warnings, such as that nothing will be reduced.
+  mlir::te::OneLineDiagnostics diagnostics(&context, "te-reduce");
   return mlir::failed(mlir::mlirReduceMain(argc, argv, context));
 }
