@@ -4,7 +4,7 @@
 # For each seed, te-gen --random makes a program, and te-run --check compares it, as
 # given, with what becomes of it by each pass alone, by passes in random orders, and
 # by te-optimize: bit for bit. Every second seed has special values in its data.
-# A failure prints the seed and a command that shows it again.
+# A failure prints the seed, a command that shows it again, and one that reduces it.
 #
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
@@ -71,6 +71,18 @@ def shell(seed, passes):
     return f"te-gen --random --seed={seed} | {shlex.join(run)}"
 
 
+def reduction(seed, passes, status):
+    """The command that makes the program of a failure small."""
+    run = shlex.join(["te-run", "-", *options_of(seed), f"--passes={passes}"])
+    hold = shlex.join(["te-run", "-", *options_of(seed), "--optimize=false"])
+    expect = "" if status == 1 else "TE_EXPECT=crash "
+    return (
+        f"te-gen --random --seed={seed} | {expect}TE_FAILS={shlex.quote(run)} "
+        f"TE_HOLDS={shlex.quote(hold)} te-reduce - "
+        "--reduction-tree=test=tools/scripts/interesting"
+    )
+
+
 def call(command, timeout):
     """Exit status and output; a status below 0 is a signal, or no end in time."""
     try:
@@ -118,6 +130,7 @@ def check(seed, orders, timeout):
                 )
                 failures.append(
                     f"seed {seed}: status {status}: {shell(seed, [passes])}\n"
+                    f"reduce: {reduction(seed, passes, status)}\n"
                     f"{tail[:1500]}"
                 )
         # Alone, each of them passes: what fails is all of them in one process.

@@ -38,7 +38,7 @@ void Worlds::abort() {
 Execution::Execution(const Program &program, te_rt_backend backend, int threads,
                      const Worlds &worlds, int rank,
                      const ConstantInputs &constants, const InputData &data,
-                     bool poisoned)
+                     int poison)
     : program(program), rank(rank) {
   char message[1024] = "";
   if (te_rt_context_create(backend, threads, worlds.of(rank),
@@ -49,9 +49,8 @@ Execution::Execution(const Program &program, te_rt_backend backend, int threads,
     if (te_rt_session_create(context, program.handle(), program.index(),
                              &session) != TE_RT_OK)
       fail(program.label, ": ", te_rt_last_error(context));
-    if (poisoned)
-      te_rt_session_poison(session, 0xFF);
-    bindAll(constants, data, poisoned);
+    te_rt_session_poison(session, poison);
+    bindAll(constants, data, poison);
   } catch (...) {
     finish();
     throw;
@@ -61,7 +60,7 @@ Execution::Execution(const Program &program, te_rt_backend backend, int threads,
 Execution::~Execution() { finish(); }
 
 void Execution::bindAll(const ConstantInputs &constants, const InputData &data,
-                        bool poisoned) {
+                        int poison) {
   for (size_t i = 0; i < program.arguments.size(); ++i) {
     const Argument &argument = program.arguments[i];
     if (argument.isConstant()) {
@@ -71,8 +70,8 @@ void Execution::bindAll(const ConstantInputs &constants, const InputData &data,
       memory.push_back(buffers.back().data());
       if (argument.direction != TE_RT_OUT)
         data.fill(argument, memory.back());
-      else if (poisoned)
-        std::memset(memory.back(), 0xFF, static_cast<size_t>(argument.bytes));
+      else if (poison >= 0)
+        std::memset(memory.back(), poison, static_cast<size_t>(argument.bytes));
     }
     if (te_rt_session_bind(session, static_cast<int32_t>(i), memory.back(),
                            argument.bytes) != TE_RT_OK)

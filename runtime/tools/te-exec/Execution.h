@@ -44,10 +44,11 @@ class Execution {
 public:
   using Observer = std::function<void(const te_rt_call_info &)>;
 
-  /// `poisoned`: memory not yet written reads as NaN. Throws Error.
+  /// `poison`: the byte that memory not yet written is filled with, of 0xFF it
+  /// reads as NaN; -1 leaves it as it is. Throws Error.
   Execution(const Program &program, te_rt_backend backend, int threads,
             const Worlds &worlds, int rank, const ConstantInputs &constants,
-            const InputData &data, bool poisoned);
+            const InputData &data, int poison);
   ~Execution();
   Execution(const Execution &) = delete;
   Execution &operator=(const Execution &) = delete;
@@ -66,7 +67,7 @@ public:
 
 private:
   void bindAll(const ConstantInputs &constants, const InputData &data,
-               bool poisoned);
+               int poison);
 
   const Program &program;
   int rank;

@@ -37,6 +37,9 @@ struct Options {
   bool specials = false; ///< values that are hard to cast, among random data
   bool profile = false;
   std::string trace;
+  /// What memory not yet written holds where two programs are compared: as
+  /// that of the naive one, so that what no op defines is equal.
+  int poison = 0xFF;
   int ranks = 0;   ///< 0: those of the program
   int threads = 0; ///< of all ranks together; 0: as many as there are cores
 };

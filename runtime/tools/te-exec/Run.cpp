@@ -20,6 +20,9 @@
 
 using namespace te::exec;
 
+/// What the memory of the naive program holds in the beginning: NaN.
+static constexpr int naivePoison = 0xFF;
+
 namespace {
 /// One invocation: the plans, the ranks' threads, and what they bring home.
 class Driver {
@@ -210,10 +213,9 @@ void Driver::runRank(int rank) {
     bool isLast = step + 1 == options.steps;
     if (naive) {
       if (!wanted) {
-        wanted =
-            std::make_unique<Execution>(*naive, TE_RT_REF, threadsPerRank,
-                                        *naiveWorlds, rank, constants, data,
-                                        /*poisoned=*/true);
+        wanted = std::make_unique<Execution>(*naive, TE_RT_REF, threadsPerRank,
+                                             *naiveWorlds, rank, constants,
+                                             data, naivePoison);
         observe(*wanted, *naive, rank, step, runBegan);
       }
       mine.naiveSeconds += wanted->step();
@@ -224,7 +226,7 @@ void Driver::runRank(int rank) {
     if (!found) {
       found = std::make_unique<Execution>(plan, options.backend, threadsPerRank,
                                           *planWorlds, rank, constants, data,
-                                          /*poisoned=*/naive.has_value());
+                                          naive ? options.poison : -1);
       observe(*found, plan, rank, step, runBegan);
     }
     runBegan = now() - began;
