@@ -36,10 +36,10 @@ int64_t LayerConfig::getDenseCapacity() const {
 }
 
 int64_t LayerConfig::getCapacity() const {
-  int64_t alignment = recipe->alignment;
+  int64_t multiple = getAlignment();
   return llvm::divideCeilSigned(
-             getDenseCapacity() + localExperts * (alignment - 1), alignment) *
-         alignment;
+             getDenseCapacity() + localExperts * (multiple - 1), multiple) *
+         multiple;
 }
 
 llvm::Error LayerConfig::verify() const {
@@ -61,6 +61,7 @@ llvm::Error LayerConfig::verify() const {
       {"ep-ranks", ranks, 1, 1 << 16},
       {"amax-history", amaxHistory, 1, 1 << 20},
       {"amax-margin", margin, 0, 126},
+      {"alignment", alignment, 0, 1 << 12},
   };
   for (const auto &range : ranges)
     if (range.value < range.min || range.value > range.max)
@@ -70,9 +71,16 @@ llvm::Error LayerConfig::verify() const {
     return error("target must be sm_90 or sm_100, but got {0}", target);
   if (!recipe)
     return error("recipe must be given, but got none");
+  if (getAlignment() % recipe->alignment != 0)
+    return error("alignment must be a multiple of {0} for {1}, but got {2}",
+                 recipe->alignment, recipe->name, alignment);
+  if (gradientDispatch == Dispatch::FP8 && dispatch == Dispatch::None)
+    return error("gradient-dispatch must be bf16 without a dispatch of tokens, "
+                 "but got fp8");
   // Rows of FP8 are read and sent in pieces of 16 bytes.
   bool castsFfn = recipe->isFP8();
-  bool castsHidden = castsFfn || dispatch == Dispatch::FP8;
+  bool castsHidden = castsFfn || dispatch == Dispatch::FP8 ||
+                     gradientDispatch == Dispatch::FP8;
   StringRef why = castsFfn ? recipe->name : "dispatch fp8";
   if (castsHidden && hidden % 16 != 0)
     return error("hidden must be a multiple of 16 for {0}, but got {1}", why,

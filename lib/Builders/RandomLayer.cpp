@@ -279,7 +279,7 @@ void RandomLayer::readRows(const LayerBuilder::Saved &saved) {
   if (config.recipe->isFP8() && choices.chance(25)) {
     GroupedLinear &linear = choices.chance(50) ? fc1 : fc2;
     Value offsets =
-        layer.buildOffsets(saved.routing.counts, config.recipe->alignment);
+        layer.buildOffsets(saved.routing.counts, config.getAlignment());
     Value rows = dequantize(name + ".reread", linear.input.values,
                             linear.input.scales, offsets);
     step.addMicrobatchResult(

@@ -32,6 +32,10 @@ static LayerConfig drawKind(Choices &choices) {
   config.dispatch = choices.pick(
       {Dispatch::None, Dispatch::None, Dispatch::BF16, Dispatch::FP8});
   config.direction = choices.pick({Direction::Forward, Direction::Training});
+  if (config.dispatch != Dispatch::None && choices.chance(40))
+    config.gradientDispatch = Dispatch::FP8;
+  if (choices.chance(25))
+    config.alignment = choices.pick({16, 48, 128});
   return config;
 }
 
@@ -61,7 +65,8 @@ OwningOpRef<ModuleOp> te::buildRandomProgram(MLIRContext *context,
   for (int64_t i = 0; i < numLayers; ++i) {
     configs.push_back(drawKind(choices));
     castsHidden |= configs.back().recipe->isFP8() ||
-                   configs.back().dispatch == Dispatch::FP8;
+                   configs.back().dispatch == Dispatch::FP8 ||
+                   configs.back().gradientDispatch == Dispatch::FP8;
   }
   RandomDims dims = drawDims(choices, castsHidden);
 

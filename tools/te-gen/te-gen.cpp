@@ -48,6 +48,13 @@ TextOption dispatch("dispatch", "name",
                     "Send tokens to the ranks of their experts: none, bf16, "
                     "fp8",
                     "none");
+TextOption gradientDispatch("gradient-dispatch", "name",
+                            "Send gradients of the output to those ranks: "
+                            "bf16, fp8",
+                            "bf16");
+TextOption alignment("alignment", "A",
+                     "Pad the rows of each expert to a multiple of A (that of "
+                     "the recipe: 1 for bf16, else 16)");
 TextOption tokens("tokens", "T", "Set the tokens of a micro-batch", "256");
 TextOption hidden("hidden", "H", "Set the hidden width of the model");
 TextOption ffn("ffn", "F", "Set the ffn width of one expert");
@@ -150,6 +157,11 @@ llvm::Expected<LayerConfig> parseConfig() {
       {dispatch,
        {"none", "bf16", "fp8"},
        [&](size_t i) { config.dispatch = Dispatch(i); }},
+      {gradientDispatch,
+       {"bf16", "fp8"},
+       [&](size_t i) {
+         config.gradientDispatch = i ? Dispatch::FP8 : Dispatch::BF16;
+       }},
       {cachedWeights,
        {"false", "true"},
        [&](size_t i) { config.cachedWeights = i; }},
@@ -175,6 +187,7 @@ llvm::Expected<LayerConfig> parseConfig() {
       {epRanks, config.ranks},
       {amaxHistory, config.amaxHistory},
       {amaxMargin, config.margin},
+      {alignment, config.alignment},
   };
   for (auto [option, value] : numbers)
     if (llvm::Error error = parseNumber(option, value))
@@ -201,7 +214,8 @@ llvm::Error writeModule(ModuleOp module) {
 
 llvm::Expected<OwningOpRef<ModuleOp>> buildRandom(MLIRContext &context) {
   for (const TextOption *option :
-       {&model, &recipe, &direction, &dispatch, &tokens, &hidden, &ffn, &topK,
+       {&model, &recipe, &direction, &dispatch,
+        &gradientDispatch, &alignment, &tokens, &hidden, &ffn, &topK,
         &localExperts, &microbatches, &epRanks, &cachedWeights, &target,
         &amaxHistory, &amaxMargin, &amaxAlgorithm})
     if (option->getNumOccurrences())

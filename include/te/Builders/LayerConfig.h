@@ -48,6 +48,10 @@ struct LayerConfig {
   const Recipe *recipe = findRecipe("bf16");
   Direction direction = Direction::Forward;
   Dispatch dispatch = Dispatch::None;
+  /// How gradients of the output do, where tokens are dispatched: BF16 or FP8.
+  Dispatch gradientDispatch = Dispatch::BF16;
+  /// Rows of an expert are padded to a multiple of this; 0 is that of the recipe.
+  int64_t alignment = 0;
   /// Weights are cast once in a step, into workspaces that outlive it, not in
   /// each micro-batch. Without meaning where the recipe casts nothing.
   bool cachedWeights = false;
@@ -65,6 +69,9 @@ struct LayerConfig {
   /// Rows that may reach this rank in a micro-batch.
   int64_t getReceivedTokens() const {
     return dispatch == Dispatch::None ? tokens : tokens * ranks;
+  }
+  int64_t getAlignment() const {
+    return alignment ? alignment : recipe->alignment;
   }
   /// Rows of the experts of this rank, at most: before and after padding.
   int64_t getDenseCapacity() const;
