@@ -12,7 +12,8 @@
 
 using namespace mlir;
 
-void te::buildOptimizePipeline(OpPassManager &pm) {
+void te::buildOptimizePipeline(OpPassManager &pm,
+                               const OptimizeOptions &options) {
   // First, because it changes signatures, and because a group whose members are
   // one tensor is one operand for every pass below.
   pm.addPass(createPackParametersPass());
@@ -37,6 +38,21 @@ void te::buildOptimizePipeline(OpPassManager &pm) {
   // Once all readers are in their final form: what nobody reads, and what the
   // rewrites above left behind (iteration arguments, views).
   functions.addPass(createTrimUsagesPass());
+  // Behind what trims, and what makes one row map of padding: nothing dead, and no
+  // te.pad, then needs more than products do.
+  if (options.deriveAlignment)
+    functions.addPass(createDeriveAlignmentPass());
+  // Behind what trims, since a columnwise direction that nobody reads is no
+  // obstacle; in front of what makes one op of a move and a cast.
+  QuantizeBeforeMovePassOptions moves;
+  if (options.requantizeColumnwise)
+    moves.columnwise = "requantize";
+  functions.addPass(createQuantizeBeforeMovePass(moves));
+  // In front of what makes one op of the two casts.
+  if (options.removeDoubleQuantization)
+    functions.addPass(createRemoveDoubleQuantizationPass());
+  // Once more, since scales may now come from a move, not from a cast.
+  functions.addPass(createRemoveScaleTransposesPass());
   // Behind the groups, because a cast of one member cannot be fused, behind
   // padding, which then stands no longer between a cast and what moves its
   // rows, and behind what trims, so that nothing dead counts as a reader, and

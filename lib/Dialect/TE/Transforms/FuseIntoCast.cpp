@@ -21,12 +21,14 @@ te::CastTypes::CastTypes(QuantizeOp op) {
   amaxOut = typeOf(op.getAmaxOut());
 }
 
-/// Whether `destination` stands for no memory that somebody else knows: it
-/// holds nothing, is a constant, or is the amax that a fused cast may overwrite
-/// too.
-static bool isNoPlace(QuantizeOp op, Value destination) {
-  return destination.getDefiningOp<tensor::EmptyOp>() ||
-         matchPattern(destination, m_Constant()) || destination == op.getAmax();
+Value te::getKnownDestination(QuantizeOp op) {
+  // Not one that holds nothing, a constant, or the amax that a fused cast may
+  // overwrite too.
+  for (Value destination : op.getOuts())
+    if (!destination.getDefiningOp<tensor::EmptyOp>() &&
+        !matchPattern(destination, m_Constant()) && destination != op.getAmax())
+      return destination;
+  return {};
 }
 
 bool te::canFuseIntoCast(QuantizeOp op, const Remarks &remarks) {
@@ -40,12 +42,11 @@ bool te::canFuseIntoCast(QuantizeOp op, const Remarks &remarks) {
     remarks.missed(op, "its noop flag would skip the {0} too", name);
     return false;
   }
-  for (Value destination : op.getOuts())
-    if (!isNoPlace(op, destination)) {
-      remarks.missed(op, "it has a destination, of type {0}",
-                     destination.getType());
-      return false;
-    }
+  if (Value destination = getKnownDestination(op)) {
+    remarks.missed(op, "it has a destination, of type {0}",
+                   destination.getType());
+    return false;
+  }
   if (producer->getBlock() != op->getBlock()) {
     remarks.missed(op, "the {0} stands in another block", name);
     return false;

@@ -12,6 +12,10 @@
 
 namespace mlir::te {
 
+/// The first destination of `op` that somebody else knows, so that its results
+/// have to lie there; null if there is none.
+Value getKnownDestination(QuantizeOp op);
+
 /// Whether a fused cast, which has no member, flag or destinations and stands
 /// where `op` does, can do the work of `op` and of what makes its input, and
 /// nobody else wants that. Otherwise says why in a remark.
