@@ -12,6 +12,7 @@
 #include "te/Dialect/TE/Transforms/Passes.h"
 #include "te/Dialect/TERuntime/IR/TERuntime.h"
 #include "te/Dialect/TERuntime/Transforms/Passes.h"
+#include "te/Pipelines/Passes.h"
 #include "te/Pipelines/Pipelines.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -34,6 +35,7 @@ inline void registerAllTEPasses() {
   registerTETransformsPasses();
   registerTEConversionPasses();
   te_rt::registerTERuntimeTransformsPasses();
+  registerTEPipelinesPasses();
   registerTEPipelines();
 }
 

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "te/Dialect/TE/Transforms/Passes.h"
+#include "te/Pipelines/Passes.h"
 #include "te/Pipelines/Pipelines.h"
 
 #include "mlir/Pass/PassManager.h"
@@ -63,4 +64,7 @@ void te::buildOptimizePipeline(OpPassManager &pm,
   functions.addPass(createFusePermuteQuantizePass());
   functions.addPass(createCanonicalizerPass());
   functions.addPass(createCSEPass());
+  // Last, since it counts what is left, and since what it makes twice is equal.
+  if (options.memoryBudget)
+    pm.addPass(createRecomputePass({options.memoryBudget}));
 }

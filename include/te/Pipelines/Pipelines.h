@@ -15,8 +15,14 @@ class OpPassManager;
 
 namespace mlir::te {
 
-/// What te-optimize does only when asked for, since bits of results may change.
+/// What te-optimize does only when asked for. But for the budget, bits of results
+/// may change.
 struct OptimizeOptions : PassPipelineOptions<OptimizeOptions> {
+  Option<int64_t> memoryBudget{
+      *this, "memory-budget",
+      llvm::cl::desc("Compute tensors again where the arena would have more "
+                     "bytes than this (te-recompute); 0 is any number"),
+      llvm::cl::init(0)};
   Option<bool> requantizeColumnwise{
       *this, "requantize-columnwise",
       llvm::cl::desc("Cast rows before they travel also where they are cast "

@@ -66,7 +66,7 @@ func.func @returned(%x: tensor<192x256xbf16>, %i: tensor<192x2xi32>) -> tensor<8
 
 // CHECK-LABEL: func @padded_again(
 // CHECK-NEXT:    te.routing_map %{{.*}} {alignment = 128 : i64
-// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Missed] DeriveAlignment{{.*}}te.pad needs rows where they are
+// REMARK-DAG: [[#@LINE+3]]:{{.*}}[Missed] DeriveAlignment{{.*}}te.pad needs rows where they are
 func.func @padded_again(%x: tensor<896x256xbf16>, %i: tensor<192x2xi32>, %to: tensor<5xi32>) -> tensor<1024x256xbf16> {
   %map, %n, %o = te.routing_map %i {alignment = 128, capacity = 896} : tensor<192x2xi32> -> tensor<192x2xi32>, tensor<4xi32>, tensor<5xi32>
   %p = te.pad %x from(%o) to(%to) : (tensor<896x256xbf16>, tensor<5xi32>, tensor<5xi32>) -> tensor<1024x256xbf16>
