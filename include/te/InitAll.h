@@ -12,7 +12,6 @@
 #include "te/Dialect/TE/Transforms/Passes.h"
 #include "te/Dialect/TERuntime/IR/TERuntime.h"
 #include "te/Dialect/TERuntime/Transforms/Passes.h"
-#include "te/Pipelines/Passes.h"
 #include "te/Pipelines/Pipelines.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -35,7 +34,6 @@ inline void registerAllTEPasses() {
   registerTETransformsPasses();
   registerTEConversionPasses();
   te_rt::registerTERuntimeTransformsPasses();
-  registerTEPipelinesPasses();
   registerTEPipelines();
 }
 

@@ -20,15 +20,16 @@ RandomLayer::RandomLayer(OpenStep &step, Choices &choices, StringRef name,
       layer(step.b, this->config) {
   nameLinear(fc1, "fc1 x w1 dh");
   nameLinear(fc2, "fc2 act w2 dy");
-  if (!config.recipe->weight)
+  if (!config.recipe.weight)
     return;
   casts = choices.pick({WeightCasts::InLoop, WeightCasts::InLoop,
                         WeightCasts::InFront, WeightCasts::Mixed,
                         WeightCasts::Cached, WeightCasts::Shared});
   // Casts are shared by readers that want the same of them.
-  bool sharesCasts = owner && owner->config.recipe == config.recipe &&
-                     owner->config.direction == config.direction &&
-                     !config.recipe->delayed;
+  bool sharesCasts = owner && !owner->config.recipe.delayed &&
+                     !config.recipe.delayed &&
+                     owner->config.recipe.weight == config.recipe.weight &&
+                     owner->config.direction == config.direction;
   if (casts == WeightCasts::Shared && !sharesCasts)
     casts = WeightCasts::InLoop;
 }
@@ -113,24 +114,17 @@ void RandomLayer::addStates(Slot &slot) {
   for (int64_t e = 0; e < config.localExperts; ++e) {
     slot.state->scale.push_back(add(e, ".scale", {}, InitKind::One));
     slot.history.push_back(
-        add(e, ".history", {config.amaxHistory}, InitKind::Zero));
+        add(e, ".history", {config.recipe.delayed->history}, InitKind::Zero));
   }
 }
 
 void RandomLayer::prepare(ModuleOp module) {
-  if (config.recipe->delayed) {
-    forwardSlots = {{fc1.inputName, &fc1.inputState, {}},
-                    {fc1.weightName, &fc1.weightState, {}},
-                    {fc2.inputName, &fc2.inputState, {}},
-                    {fc2.weightName, &fc2.weightState, {}}};
-    // A layer that shares weights has states of its own for them.
-    if (owner)
-      for (Slot &slot : forwardSlots)
-        slot.name = names.emplace_back(name + ".own." + slot.name.str());
-    if (config.isTraining())
-      backwardSlots = {{fc2.gradientName, &fc2.gradientState, {}},
-                       {fc1.gradientName, &fc1.gradientState, {}}};
-  }
+  forwardSlots = makeForwardSlots(config, fc1, fc2);
+  backwardSlots = makeBackwardSlots(config, fc1, fc2);
+  // A layer that shares weights has states of its own for them.
+  if (owner)
+    for (Slot &slot : forwardSlots)
+      slot.name = names.emplace_back(name + ".own." + slot.name.str());
   for (GroupedLinear *linear : {&fc1, &fc2})
     addWeights(*linear);
   for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))
@@ -176,15 +170,16 @@ void RandomLayer::castInFront(GroupedLinear &linear, ModuleOp module) {
 /// Casts into workspaces that outlive the step.
 void RandomLayer::castCached(GroupedLinear &linear, int64_t expert,
                              ModuleOp module) {
-  static constexpr StringLiteral parts[] = {".values", ".scales", ".values_t",
-                                            ".scales_t"};
   SmallVector<Type> types =
       layer.getWeightCastTypes(typeOf(linear.weights[expert]));
   SmallVector<Value> outs;
   SmallVector<FlatSymbolRefAttr> symbols;
-  for (auto [part, type] : llvm::zip(parts, types)) {
+  for (auto [part, type] : llvm::zip_equal(Quantized::kParts, types)) {
+    if (!type)
+      continue;
     OpBuilder outer = OpBuilder::atBlockBegin(module.getBody());
-    std::string group = (name + "." + linear.weightName + part).str();
+    std::string group =
+        (name + "." + linear.weightName + StringRef(part)).str();
     auto global = ml_program::GlobalOp::create(
         outer, step.loc(group), group + "." + std::to_string(expert), type,
         /*is_mutable=*/true, /*value=*/Attribute(),
@@ -197,8 +192,9 @@ void RandomLayer::castCached(GroupedLinear &linear, int64_t expert,
                                                     type, symbols.back()));
   }
   Quantized cast = layer.buildWeightCast(linear, expert, outs);
-  Value results[] = {cast.values, cast.scales, cast.valuesT, cast.scalesT};
-  for (auto [symbol, value] : llvm::zip(symbols, results))
+  SmallVector<Value> results = cast.getParts();
+  llvm::erase(results, Value());
+  for (auto [symbol, value] : llvm::zip_equal(symbols, results))
     ml_program::GlobalStoreOp::create(step.b, step.loc(symbol.getValue()),
                                       symbol, value);
   linear.castWeights[expert] = cast;
@@ -242,22 +238,29 @@ Value RandomLayer::buildForward(Value input) {
   Value out = layer.buildForward(fc1, fc2, input, indices, probs, saved);
   readRows(saved);
   for (GroupedLinear *linear : {&fc1, &fc2})
-    if (config.recipe->weight)
+    if (config.recipe.weight)
       readWeightCast(*linear);
   return out;
 }
 
 Value RandomLayer::buildBackward(Value gradient) {
+  if (config.recipe.isLowPrecision() &&
+      config.recipe.gradient->stochasticRounding) {
+    Value rng = step.addMicrobatchArgument(
+        name + ".rng", RankedTensorType::get({2}, step.b.getI64Type()),
+        step.init(InitKind::Rng));
+    // Sometimes both casts draw the same stream.
+    fc1.gradientState.rng = fc2.gradientState.rng = rng;
+    fc1.gradientState.rngStream = choices.range(0, kNumRngStreams - 1);
+    if (choices.chance(30))
+      step.addMicrobatchResult(
+          name + ".next_rng",
+          AdvanceRngOp::create(step.b, step.loc(name + ".rng"), rng.getType(), rng,
+                               kNumRngStreams));
+  }
   ExpertRows gradients = layer.buildBackward(fc1, fc2, gradient, saved);
   step.addMicrobatchResult(name + ".grad_probs", gradients.probs);
   return gradients.rows;
-}
-
-Value RandomLayer::dequantize(const Twine &where, Value values, Value scales,
-                              Value offsets) {
-  return DequantizeOp::create(step.b, step.loc(where),
-                              typeOf(values).clone(step.b.getBF16Type()),
-                              values, scales, offsets);
 }
 
 void RandomLayer::readRows(const LayerBuilder::Saved &saved) {
@@ -276,12 +279,12 @@ void RandomLayer::readRows(const LayerBuilder::Saved &saved) {
     step.addMicrobatchResult(name + ".hidden", sums.rows);
     step.addMicrobatchResult(name + ".sent_probs", sums.probs);
   }
-  if (config.recipe->isFP8() && choices.chance(25)) {
+  if (config.recipe.isLowPrecision() && choices.chance(25)) {
     GroupedLinear &linear = choices.chance(50) ? fc1 : fc2;
     Value offsets =
         layer.buildOffsets(saved.routing.counts, config.getAlignment());
-    Value rows = dequantize(name + ".reread", linear.input.values,
-                            linear.input.scales, offsets);
+    Value rows =
+        layer.buildDequantize(name + ".reread", linear.input, offsets);
     step.addMicrobatchResult(
         name + ".reread",
         layer.buildReturn(saved.routing, {rows, Value()}).rows);
@@ -296,11 +299,15 @@ void RandomLayer::readWeightCast(GroupedLinear &linear) {
   bool columnwise = cast.valuesT && choices.chance(50);
   Value values = columnwise ? cast.valuesT : cast.values;
   Value scales = columnwise ? cast.scalesT : cast.scales;
+  Value amax = columnwise ? cast.amaxT : cast.amax;
   if (choices.chance(20))
-    step.addMicrobatchResult(prefix,
-                             dequantize(prefix, values, scales, Value()));
+    step.addMicrobatchResult(
+        prefix,
+        layer.buildDequantize(prefix, {values, scales, {}, {}, amax}, Value()));
   if (choices.chance(15))
     step.addMicrobatchResult(prefix + ".values", values);
+  if (amax && choices.chance(15))
+    step.addMicrobatchResult(prefix + ".tensor_amax", amax);
   if (!choices.chance(25))
     return;
   ScalesAttr encoding = getScalesEncoding(scales.getType());
@@ -319,27 +326,13 @@ void RandomLayer::readWeightCast(GroupedLinear &linear) {
 // Behind the loop
 //===----------------------------------------------------------------------===//
 
-void RandomLayer::updateScales(MutableArrayRef<Slot> slots,
-                               const CastScheme &scheme) {
-  SmallVector<Value> amax, history, scale;
-  for (Slot &slot : slots) {
-    llvm::append_range(amax, slot.state->amax);
-    llvm::append_range(history, slot.history);
-    llvm::append_range(scale, slot.state->scale);
-  }
-  if (slots.empty())
-    return;
-  auto update = UpdateScalesOp::create(
-      step.b, step.loc("update_scales"), ValueRange(history).getTypes(),
-      ValueRange(scale).getTypes(), amax, history, scale,
-      llvm::APFloat(float(scheme.getMax())), config.margin,
-      config.amaxAlgorithm);
-  size_t next = 0;
+void RandomLayer::updateScales(MutableArrayRef<Slot> slots) {
+  buildScaleUpdates(step.b, config, slots);
   for (Slot &slot : slots)
-    for (int64_t e = 0; e < config.localExperts; ++e, ++next)
+    for (int64_t e = 0; e < config.localExperts; ++e)
       for (auto [part, value] :
-           {std::pair<StringRef, Value>{".scale", update.getScaleOut()[next]},
-            {".history", update.getHistoryOut()[next]}})
+           {std::pair<StringRef, Value>{".scale", slot.state->scale[e]},
+            {".history", slot.history[e]}})
         step.addResult(slot.name + "." + Twine(e) + part, value,
                        member((slot.name + part).str(), e, config.localExperts,
                               Grouping::InOrder));
@@ -358,8 +351,6 @@ void RandomLayer::leaveLoop() {
       step.addResult(group + "." + Twine(e), linear->weightGradients[e],
                      member(group, e, config.localExperts, grouping));
   }
-  if (!config.recipe->delayed)
-    return;
-  updateScales(forwardSlots, *config.recipe->activation);
-  updateScales(backwardSlots, *config.recipe->gradient);
+  updateScales(forwardSlots);
+  updateScales(backwardSlots);
 }

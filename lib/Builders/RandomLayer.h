@@ -64,12 +64,10 @@ private:
   void castInFront(GroupedLinear &linear, ModuleOp module);
   void castCached(GroupedLinear &linear, int64_t expert, ModuleOp module);
   void castInLoop(GroupedLinear &linear);
-  void updateScales(MutableArrayRef<Slot> slots, const CastScheme &scheme);
+  void updateScales(MutableArrayRef<Slot> slots);
   /// Further readers of what forward made.
   void readRows(const LayerBuilder::Saved &saved);
   void readWeightCast(GroupedLinear &linear);
-  Value dequantize(const Twine &name, Value values, Value scales,
-                   Value offsets);
 
   OpenStep &step;
   Choices &choices;

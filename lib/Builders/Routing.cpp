@@ -122,9 +122,8 @@ ExpertRows LayerBuilder::buildPermute(StringRef suffix, StringRef reader,
     scales = buildConvert(name((reader + "/convert 5").str()), scales,
                           ScaleLayout::Compact, rows);
     Value offsets = buildOffsets(routing.counts, 1);
-    rows = DequantizeOp::create(b, loc(name((reader + "/dequantize").str())),
-                                typeOf(rows).clone(b.getBF16Type()), rows,
-                                scales, offsets);
+    rows = buildDequantize(name((reader + "/dequantize").str()),
+                           {rows, scales, {}, {}}, offsets);
   }
   return buildPad({rows, permute.getOutProbs()}, routing.counts);
 }

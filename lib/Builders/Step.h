@@ -7,7 +7,7 @@
 #ifndef TE_LIB_BUILDERS_STEP_H
 #define TE_LIB_BUILDERS_STEP_H
 
-#include "te/Builders/LayerBuilder.h"
+#include "ScalingStates.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -42,13 +42,6 @@ struct Ports {
   }
 };
 
-/// The states of one tensor that delayed scaling casts: E of each.
-struct Slot {
-  StringRef name;
-  ScalingState *state;
-  SmallVector<Value> history;
-};
-
 class StepBuilder {
 public:
   StepBuilder(ModuleOp module, const LayerConfig &config)
@@ -81,16 +74,28 @@ private:
                            : tensor({config.hidden, config.ffn}, element);
   }
 
+  /// Whether gradients are rounded at random.
+  bool drawsRandom() const {
+    return config.isTraining() && config.recipe.gradient &&
+           config.recipe.gradient->stochasticRounding;
+  }
+  RankedTensorType rngType() {
+    return tensor({config.microbatches, 2}, b.getI64Type());
+  }
+
   void addArguments(Ports &ports);
   void addWeights(Ports &ports, const GroupedLinear &linear);
+  void addCastWeights(Ports &ports, const GroupedLinear &linear);
   void addStates(Ports &ports, const Slot &slot, bool arguments);
   void addResults(Ports &ports);
   void takeArguments(func::FuncOp function);
-  void cacheWeights(GroupedLinear &linear);
+  /// Casts each weight into its own workspaces, which outlive the step; unless
+  /// `noop` is given and 1.0.
+  void cacheWeights(GroupedLinear &linear, Value noop = {});
+  /// What the workspaces hold.
+  void loadWeights(GroupedLinear &linear);
   void buildMicrobatch(Value index);
   void buildLoop();
-  /// The next history and scale of these slots, in place of the present ones.
-  void updateScales(MutableArrayRef<Slot> slots, const CastScheme &scheme);
 
   const LayerConfig &config;
   ModuleOp module;
@@ -101,7 +106,9 @@ private:
   /// Delayed scaling: of forward, of backward.
   SmallVector<Slot> forwardSlots, backwardSlots;
   /// Of all micro-batches.
-  Value tokens, indices, probs, gradOut;
+  Value tokens, indices, probs, gradOut, skipWeightUpdate;
+  /// The states of stochastic rounding of all micro-batches, or null.
+  Value rng;
   Value out, gradTokens, gradProbs;
 };
 

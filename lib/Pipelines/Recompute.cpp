@@ -12,7 +12,6 @@
 #include "te/Dialect/TE/Transforms/ProgramCost.h"
 #include "te/Dialect/TE/Transforms/TrimUsages.h"
 #include "te/Dialect/TERuntime/IR/TERuntime.h"
-#include "te/Pipelines/Passes.h"
 #include "te/Pipelines/Pipelines.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -159,7 +158,7 @@ static void apply(const Candidate &candidate) {
 //===----------------------------------------------------------------------===//
 
 FailureOr<Form> RecomputePass::measure(OwningOpRef<ModuleOp> module) {
-  trimUsages(*module, [](Operation *, ArrayRef<StringRef>) {});
+  trimUsages(*module, [](Operation *, Operation *, ArrayRef<StringRef>) {});
   FailureOr<ProgramCost> cost = getProgramCost(*module, getArgument());
   if (failed(cost))
     return failure();

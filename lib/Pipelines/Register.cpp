@@ -11,6 +11,12 @@
 
 using namespace mlir;
 
+namespace {
+using namespace mlir::te;
+#define GEN_PASS_REGISTRATION
+#include "te/Pipelines/Passes.h.inc"
+} // namespace
+
 void te::buildCompilePipeline(OpPassManager &pm,
                               const OptimizeOptions &options) {
   buildOptimizePipeline(pm, options);
@@ -18,6 +24,7 @@ void te::buildCompilePipeline(OpPassManager &pm,
 }
 
 void te::registerTEPipelines() {
+  registerTEPipelinesPasses();
   PassPipelineRegistration<OptimizeOptions>(
       "te-optimize", "The rewrites of expert layers, in their order",
       buildOptimizePipeline);

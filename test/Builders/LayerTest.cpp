@@ -29,11 +29,12 @@ LayerConfig makeConfig(StringRef recipe, Direction direction, Dispatch dispatch,
   config.topK = 2;
   config.microbatches = 2;
   config.ranks = ranks;
-  config.recipe = findRecipe(recipe);
+  config.recipe = *findRecipe(recipe);
   config.direction = direction;
   config.dispatch = dispatch;
   config.cachedWeights = cachedWeights;
-  config.amaxHistory = 4;
+  if (config.recipe.delayed)
+    config.recipe.delayed->history = 4;
   return config;
 }
 
@@ -91,7 +92,7 @@ TEST_P(LayerTest, Verifies) { EXPECT_TRUE(succeeded(verify(*module))); }
 
 TEST_P(LayerTest, CastsEachTensorForEachExpert) {
   int64_t experts = config.localExperts;
-  bool casts = config.recipe->isFP8(), training = config.isTraining();
+  bool casts = config.recipe.isLowPrecision(), training = config.isTraining();
   // x and act, and in training dy and dh; and the tokens before they travel.
   int64_t activations = casts ? (training ? 4 : 2) * experts : 0;
   int64_t wire = config.dispatch == Dispatch::FP8;
@@ -126,7 +127,7 @@ TEST_P(LayerTest, MultipliesForEachExpert) {
 }
 
 TEST_P(LayerTest, ComputesOffsetsForEachConsumer) {
-  bool pads = config.recipe->isFP8();
+  bool pads = config.recipe.isLowPrecision();
   // Two products and swiglu; two for each pad and unpad; one to dequantize.
   int64_t forward =
       3 + (pads ? 4 : 0) + (config.dispatch == Dispatch::FP8 ? 1 : 0);
@@ -148,7 +149,8 @@ TEST_P(LayerTest, ConvertsScalesOnTheWayOfFP8Tokens) {
 }
 
 TEST_P(LayerTest, UpdatesEveryState) {
-  bool delayed = config.recipe->delayed, training = config.isTraining();
+  bool delayed = config.recipe.delayed.has_value(),
+       training = config.isTraining();
   int64_t slots = 0;
   SmallVector<double> maxima;
   function.walk([&](UpdateScalesOp op) {

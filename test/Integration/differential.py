@@ -18,12 +18,11 @@ import subprocess
 import sys
 import tempfile
 
-MODULE_PASSES = ["te-pack-parameters"]
+MODULE_PASSES = ["te-pack-parameters", "te-hoist-swizzles"]
 # All others, with upstream's that the pipeline uses.
 FUNCTION_PASSES = [
     "te-group-gemms",
     "te-remove-scale-transposes",
-    "te-hoist-swizzles",
     "te-share-offsets",
     "te-hoist-weight-quantize",
     "te-fuse-multi-cast-transpose",

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fake_quantize import Exact
+from fake_quantize import Block, Exact
 
 
 @dataclass
@@ -59,8 +59,8 @@ def run_layer(inputs, policy=None, training=True, quantize_dispatch=False):
     """Returns {"out"}, and in training {"grad_tokens", "grad_probs", "grad_w1",
     "grad_w2"} too, in the shapes of the inputs.
 
-    quantize_dispatch: tokens travel to their experts as the policy's `x`, and are
-    rounded back before anything reads them."""
+    quantize_dispatch: tokens travel to their experts in blocks of E4M3, whatever the
+    policy, and are rounded back before anything reads them."""
     policy = policy or Exact()
     results = {"out": np.zeros_like(inputs.tokens)}
     if training:
@@ -69,7 +69,8 @@ def run_layer(inputs, policy=None, training=True, quantize_dispatch=False):
     for batch in range(inputs.tokens.shape[0]):
         tokens = inputs.tokens[batch]
         if quantize_dispatch:
-            tokens = policy.rounded(policy.operand("x", None, tokens, 1))
+            tokens = policy.rounded(Block().operand("x", None, tokens, 1))
+        policy.begin_batch(batch, inputs.indices[batch], inputs.experts)
         for expert in range(inputs.experts):
             run_expert(inputs, policy, training, batch, expert, tokens, results)
     for name in ("out", "grad_tokens"):

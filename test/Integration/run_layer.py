@@ -8,6 +8,7 @@ SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """
 
 import argparse
+import dataclasses
 import os
 import subprocess
 import sys
@@ -15,22 +16,25 @@ import sys
 import ml_dtypes
 import numpy as np
 
-from fake_quantize import GRADIENTS, Bf16, Block, Current, Delayed
+from fake_quantize import (
+    FP4, GRADIENTS, HYBRID, MXFP8, NVFP4, NVFP4_DEFAULTS, POWERS_OF_TWO, Bf16, Block,
+    Current, Delayed, Options,
+)
 from layer_inputs import random_inputs
 from layer_model import finite_differences, relative_error, run_layer
 
 # Relative Frobenius errors allowed against the model that quantizes as the recipe
 # says. What is left is the order of F32 sums, and the values that it moves over a
 # rounding boundary of BF16 or FP8.
-TOLERANCE = {"bf16": 1e-2, "block": 1.5e-2, "current": 1.5e-2, "delayed": 1.5e-2}
+TOLERANCE = {
+    "bf16": 1e-2, "block": 1.5e-2, "current": 1.5e-2, "delayed": 1.5e-2,
+    "mxfp8": 1.5e-2, "nvfp4": 1.5e-2,
+}  # fmt: skip
 # And against the definition without any quantization, (forward, gradients). The
 # model itself is at 0.07 for E4M3 operands, 0.095 where gradients are E5M2.
-DISTANCE = {
-    "bf16": (1e-2, 1e-2),
-    "block": (8e-2, 8e-2),
-    "current": (8e-2, 1.2e-1),
-    "delayed": (8e-2, 1.2e-1),
-}
+DISTANCE = {ml_dtypes.float8_e4m3fn: 8e-2, ml_dtypes.float8_e5m2: 1.2e-1, FP4: 3e-1}
+DEFAULTS = {"block": POWERS_OF_TWO, "mxfp8": Options(), "nvfp4": NVFP4_DEFAULTS}
+FORMATS = {"e4m3": ml_dtypes.float8_e4m3fn, "e5m2": ml_dtypes.float8_e5m2}
 FORWARD_SLOTS = ("x", "w1", "act", "w2")
 
 
@@ -48,7 +52,42 @@ def parse_arguments():
     parser.add_argument("--top-k", type=int, default=2)
     parser.add_argument("--microbatches", type=int, default=2)
     parser.add_argument("--empty-expert", type=int)
+    # Of the recipe; what te-gen takes when it is not given is the recipe's own.
+    parser.add_argument("--forward-format", choices=FORMATS)
+    parser.add_argument("--backward-format", choices=FORMATS)
+    parser.add_argument("--pow2-scales", choices=("false", "true"))
+    parser.add_argument("--amax-epsilon", type=float)
+    parser.add_argument("--amax-margin", type=int)
+    parser.add_argument("--square-weight-blocks", choices=("false", "true"))
+    parser.add_argument("--hadamard", choices=("false", "true"))
+    parser.add_argument("--stochastic-rounding", choices=("false", "true"))
     return parser.parse_args()
+
+
+def recipe_options(args):
+    """The same for te-gen, and for the model."""
+    given = {}
+    command = []
+
+    def flag(value):
+        return value and value == "true"
+
+    for field, name, value in (
+        ("forward", "forward-format", FORMATS.get(args.forward_format)),
+        ("backward", "backward-format", FORMATS.get(args.backward_format)),
+        ("power_of_two", "pow2-scales", flag(args.pow2_scales)),
+        ("square_weight_blocks", "square-weight-blocks", flag(args.square_weight_blocks)),
+        ("hadamard", "hadamard", flag(args.hadamard)),
+        ("epsilon", "amax-epsilon", args.amax_epsilon),
+        ("margin", "amax-margin", args.amax_margin),
+    ):
+        if value is not None:
+            given[field] = value
+            command.append(f"--{name}={getattr(args, name.replace('-', '_'))}")
+    if args.stochastic_rounding:
+        command.append(f"--stochastic-rounding={args.stochastic_rounding}")
+    defaults = DEFAULTS.get(args.recipe, HYBRID)
+    return command, dataclasses.replace(defaults, **given)
 
 
 def run_tool(command):
@@ -57,7 +96,7 @@ def run_tool(command):
         sys.exit(f"{' '.join(command)}\nexit status {done.returncode}: {done.stderr}")
 
 
-def generate(args, path):
+def generate(args, options, path):
     run_tool(
         [
             "te-gen", "--model=tiny", f"--recipe={args.recipe}",
@@ -65,6 +104,7 @@ def generate(args, path):
             f"--tokens={args.tokens}", f"--hidden={args.hidden}", f"--ffn={args.ffn}",
             f"--local-experts={args.experts}", f"--top-k={args.top_k}",
             f"--microbatches={args.microbatches}", "--cached-weights=false", "-o", path,
+            *options,
         ]
     )  # fmt: skip
 
@@ -73,7 +113,7 @@ def as_bf16_bits(x):
     return x.astype(np.float32).astype(ml_dtypes.bfloat16).view(np.uint16)
 
 
-def write_inputs(args, inputs, scales, folder):
+def write_inputs(args, inputs, scales, rng, folder):
     """One file for each argument of the program. Returns te-run's options."""
     arrays = {
         "tokens": as_bf16_bits(inputs.tokens),
@@ -87,6 +127,8 @@ def write_inputs(args, inputs, scales, folder):
         arrays[f"w2.{expert}"] = as_bf16_bits(inputs.w2[expert])
     for (slot, expert), scale in scales.items():
         arrays[f"{slot}.{expert}.scale"] = np.array(scale, np.float32)
+    if rng is not None:
+        arrays["rng"] = rng
     os.makedirs(folder, exist_ok=True)
     options = []
     for name, array in arrays.items():
@@ -211,12 +253,23 @@ def main():
         }
     program = os.path.join(args.work_dir, "layer.mlir")
     os.makedirs(args.work_dir, exist_ok=True)
-    generate(args, program)
-    options = write_inputs(args, inputs, scales, os.path.join(args.work_dir, "in"))
+    command, recipe = recipe_options(args)
+    generate(args, command, program)
+    rng = None
+    if args.recipe == "nvfp4" and training and args.stochastic_rounding != "false":
+        rng = np.random.default_rng(args.seed + 1).integers(
+            2**62, size=(args.microbatches, 2)
+        )
+    folder = os.path.join(args.work_dir, "in")
+    options = write_inputs(args, inputs, scales, rng, folder)
 
     policy = {
-        "bf16": Bf16, "block": Block, "current": Current,
-        "delayed": lambda: Delayed(scales),
+        "bf16": Bf16,
+        "block": lambda: Block(recipe),
+        "current": lambda: Current(recipe),
+        "delayed": lambda: Delayed(scales, recipe),
+        "mxfp8": lambda: MXFP8(recipe),
+        "nvfp4": lambda: NVFP4(recipe, rng),
     }[args.recipe]()  # fmt: skip
     model = run_layer(inputs, policy, training, args.dispatch == "fp8")
     definition = run_layer(inputs, training=training)
@@ -233,11 +286,21 @@ def main():
         found = outputs.results(args)
         tolerance = TOLERANCE[args.recipe]
         missed = compare(found, model, (tolerance, tolerance), "the model")
-        missed += compare(found, definition, DISTANCE[args.recipe], "the definition")
+        distances = (1e-2, 1e-2)
+        if args.recipe != "bf16":
+            # Tokens that travel in FP8 may be rounded a second time.
+            twice = 1e-2 if args.dispatch == "fp8" else 0
+            forward = DISTANCE[recipe.forward] + twice
+            distances = (forward, max(forward, DISTANCE[recipe.backward]))
+        missed += compare(found, definition, distances, "the definition")
         if training:
             missed += check_experts(found, inputs)
         if training and args.recipe == "bf16":
             missed += check_finite_differences(found, inputs, 2e-2)
+        if rng is not None:
+            advanced = np.load(outputs.path("rng"))
+            if not np.array_equal(advanced, rng + [0, len(NVFP4.STREAMS)]):
+                missed.append(f"rng: {advanced}, of {rng}")
         if scales:
             missed += check_next_scales(args, outputs, policy, scales)
         misses += [f"--optimize={optimize}: {miss}" for miss in missed]

@@ -48,7 +48,7 @@ template <typename Format> void checkFormat(te_rt_dtype dtype) {
       continue;
     double value = valueOf(code, Format::mantissa, Format::bias);
     EXPECT_EQ(table[code], value) << code;
-    EXPECT_EQ(encodeFp8<Format>(static_cast<float>(value)), code);
+    EXPECT_EQ(encode<Format>(static_cast<float>(value)), code);
   }
   EXPECT_EQ(table[Format::largestCode], fp8Max(dtype));
   for (int bits = 0; bits < 65536; ++bits) {
@@ -57,7 +57,7 @@ template <typename Format> void checkFormat(te_rt_dtype dtype) {
                      ? 0x7f
                      : nearestCode(value, Format::mantissa, Format::bias,
                                    Format::largestCode);
-    ASSERT_EQ(encodeFp8<Format>(value), wanted) << value;
+    ASSERT_EQ(encode<Format>(value), wanted) << value;
   }
   // Just beside, and on, the middle between two codes.
   for (int code = 0; code < Format::largestCode; ++code) {
@@ -65,12 +65,12 @@ template <typename Format> void checkFormat(te_rt_dtype dtype) {
         static_cast<float>((valueOf(code, Format::mantissa, Format::bias) +
                             valueOf(code + 1, Format::mantissa, Format::bias)) /
                            2);
-    EXPECT_EQ(encodeFp8<Format>(middle), code + code % 2);
-    EXPECT_EQ(encodeFp8<Format>(std::nextafter(middle, 0.0f)), code);
-    EXPECT_EQ(encodeFp8<Format>(std::nextafter(middle, 1e9f)), code + 1);
+    EXPECT_EQ(encode<Format>(middle), code + code % 2);
+    EXPECT_EQ(encode<Format>(std::nextafter(middle, 0.0f)), code);
+    EXPECT_EQ(encode<Format>(std::nextafter(middle, 1e9f)), code + 1);
   }
-  EXPECT_EQ(encodeFp8<Format>(INFINITY), Format::largestCode);
-  EXPECT_EQ(encodeFp8<Format>(-INFINITY), Format::largestCode | 0x80);
+  EXPECT_EQ(encode<Format>(INFINITY), Format::largestCode);
+  EXPECT_EQ(encode<Format>(-INFINITY), Format::largestCode | 0x80);
 }
 
 TEST(Numeric, E4M3) {

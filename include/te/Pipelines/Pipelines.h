@@ -7,11 +7,9 @@
 #ifndef TE_PIPELINES_PIPELINES_H
 #define TE_PIPELINES_PIPELINES_H
 
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassOptions.h"
-
-namespace mlir {
-class OpPassManager;
-} // namespace mlir
 
 namespace mlir::te {
 
@@ -51,8 +49,11 @@ void buildLowerPipeline(OpPassManager &pm);
 void buildCompilePipeline(OpPassManager &pm,
                           const OptimizeOptions &options = {});
 
-/// Registers the three by these names.
+/// Registers the three by these names, and the passes on pipelines.
 void registerTEPipelines();
+
+#define GEN_PASS_DECL
+#include "te/Pipelines/Passes.h.inc"
 
 } // namespace mlir::te
 

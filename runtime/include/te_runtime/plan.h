@@ -55,7 +55,8 @@ typedef enum te_rt_init {
   TE_RT_INIT_ROUTING = 1, /* distinct experts in [0, num_experts), -1 beyond */
   TE_RT_INIT_PROBS = 2,   /* positive, summing to one along the last dimension */
   TE_RT_INIT_ZERO = 3,
-  TE_RT_INIT_ONE = 4
+  TE_RT_INIT_ONE = 4,
+  TE_RT_INIT_RNG = 5 /* seeds, each with an offset of 0 */
 } te_rt_init;
 
 typedef struct te_rt_argument_info {

@@ -49,6 +49,7 @@ enum ScratchUse {
   kScratchRhs,
   kScratchTiles,
   kScratchRows,
+  kScratchTransform,
   kNumScratches
 };
 

@@ -22,6 +22,12 @@ using namespace te_rt;
 using namespace te_rt::ref;
 
 namespace {
+int64_t bytesOfRow(const te_rt_tensor &tensor) {
+  return tensor.shape[0]
+             ? bytesOf(tensor.dtype, numElements(tensor)) / tensor.shape[0]
+             : 0;
+}
+
 int64_t numRanks(const te_rt_context *context) {
   return context->communicator ? context->communicator->ranks() : 1;
 }
@@ -145,6 +151,13 @@ te_rt_status ref::dispatch(te_rt_context *context, const te_rt_tensor *handle,
   return meet(context, mine, [&](const std::vector<const Meeting *> &all) {
     if (te_rt_status status = checkAlike(context, mine, all))
       return status;
+    for (int64_t i = 0; i < inputs.count; ++i) {
+      const te_rt_tensor &out = outputs.items[i];
+      int64_t padding = out.shape[0] - ranks * tokens; // of scales alone
+      if (int64_t bytes = padding * bytesOfRow(out))
+        std::memset(data<char>(out) + ranks * tokens * bytesOfRow(out), 0,
+                    bytes);
+    }
     // In order, so that even a handle that names a row twice has one meaning.
     for (int64_t source = 0; source < ranks; ++source)
       for (int64_t t = 0; t < tokens; ++t) {
@@ -152,7 +165,7 @@ te_rt_status ref::dispatch(te_rt_context *context, const te_rt_tensor *handle,
             data<int32_t>(*all[source]->map)[t * ranks + context->rank];
         for (int64_t i = 0; row >= 0 && i < inputs.count; ++i) {
           const te_rt_tensor &from = all[source]->tensors.items[i];
-          int64_t bytes = numElements(from) / tokens * elementSize(from.dtype);
+          int64_t bytes = bytesOfRow(from);
           if (bytes)
             std::memcpy(data<char>(outputs.items[i]) + row * bytes,
                         data<char>(from) + t * bytes, bytes);

@@ -95,9 +95,12 @@ void Inputs::add(const std::string &name, const std::string &file,
 
 void Inputs::place(const std::string &name, const ArrayFile &array,
                    const ArrayType &type, const std::vector<Leaf> &leaves) {
-  if (!array.canRead(type.dtype) || array.shape != type.shape)
+  std::vector<int64_t> wanted = type.fileShape();
+  if (!array.canRead(type.dtype) || array.shape != wanted)
     fail(array.place, ": found ", array.found, shapeString(array.shape),
-         ", wanted ", type.str(), " for ", name);
+         ", wanted ", type.str(),
+         type.dtype == TE_RT_F4E2M1 ? " as bytes" + shapeString(wanted) : "",
+         " for ", name);
   for (const Leaf &leaf : leaves)
     if (!sources
              .emplace(leaf.name, Source{array.path, array.offset + leaf.offset})

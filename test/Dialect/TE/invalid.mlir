@@ -343,9 +343,9 @@ func.func @convert_scales_c1(%s: tensor<6x2xf32, #te.scales<1 x 128, compact>>) 
 
 // -----
 
-func.func @convert_scales_c2(%s: tensor<6x2xf32, #te.scales<1 x 128, compact>>) {
-  // expected-error @+1 {{'te.convert_scales' op (C2) layouts must be compact and gemm_ready (f32), or compact and swizzled (8 bits), but got compact and swizzled of 'f32'}}
-  %0 = te.convert_scales %s of [6, 256] : tensor<6x2xf32, #te.scales<1 x 128, compact>> -> tensor<128x4xf32, #te.scales<1 x 128, swizzled>>
+func.func @convert_scales_c2(%s: tensor<4x384xf8E8M0FNU, #te.scales<32 x 1, compact, groups = 2>>) {
+  // expected-error @+1 {{'te.convert_scales' op (C2) layouts must be compact and gemm_ready, or compact and swizzled without groups, but got #te.scales<32 x 1, compact, groups = 2> and #te.scales<32 x 1, swizzled, groups = 2>}}
+  %0 = te.convert_scales %s of [64, 384] : tensor<4x384xf8E8M0FNU, #te.scales<32 x 1, compact, groups = 2>> -> tensor<384x4xf8E8M0FNU, #te.scales<32 x 1, swizzled, groups = 2>>
   return
 }
 
@@ -691,7 +691,7 @@ func.func @gemm_g3(%a: tensor<96x256xf8E4M3FN>, %b: tensor<512x256xf8E4M3FN>) {
 // -----
 
 func.func @gemm_g4(%a: tensor<256x96xf8E4M3FN>, %b: tensor<512x256xf8E4M3FN>, %s: tensor<f32, #te.scales<tensor>>) {
-  // expected-error @+1 {{'te.gemm' op (G4) FP8 operands must be K-major, but got transpose_lhs}}
+  // expected-error @+1 {{'te.gemm' op (G4) FP8 and FP4 operands must be K-major, but got transpose_lhs}}
   %0 = te.gemm %a scales(%s), %b scales(%s) {transpose_lhs} : (tensor<256x96xf8E4M3FN>, tensor<f32, #te.scales<tensor>>, tensor<512x256xf8E4M3FN>, tensor<f32, #te.scales<tensor>>) -> tensor<96x512xbf16>
   return
 }
@@ -707,7 +707,7 @@ func.func @gemm_g5(%a: tensor<96x256xf8E5M2>, %b: tensor<512x256xf8E5M2>, %s: te
 // -----
 
 func.func @gemm_g6_square(%a: tensor<128x256xf8E4M3FN>, %s: tensor<1x4xf32, #te.scales<128 x 128, gemm_ready>>) {
-  // expected-error @+1 {{'te.gemm' op (G6) scales must both be <tensor>, or gemm_ready with at most one square block, but got #te.scales<128 x 128, gemm_ready> and #te.scales<128 x 128, gemm_ready>}}
+  // expected-error @+1 {{'te.gemm' op (G6) scales must both be <tensor>, or gemm_ready with at most one square block, or swizzled of one recipe, but got #te.scales<128 x 128, gemm_ready> and #te.scales<128 x 128, gemm_ready>}}
   %0 = te.gemm %a scales(%s), %a scales(%s) : (tensor<128x256xf8E4M3FN>, tensor<1x4xf32, #te.scales<128 x 128, gemm_ready>>, tensor<128x256xf8E4M3FN>, tensor<1x4xf32, #te.scales<128 x 128, gemm_ready>>) -> tensor<128x128xbf16>
   return
 }
@@ -716,7 +716,7 @@ func.func @gemm_g6_square(%a: tensor<128x256xf8E4M3FN>, %s: tensor<1x4xf32, #te.
 
 // What fails at run time elsewhere: a product fed compact scales.
 func.func @gemm_g6_compact(%a: tensor<128x256xf8E4M3FN>, %s: tensor<128x2xf32, #te.scales<1 x 128, compact>>, %w: tensor<1x4xf32, #te.scales<128 x 128, gemm_ready>>) {
-  // expected-error @+1 {{'te.gemm' op (G6) scales must both be <tensor>, or gemm_ready with at most one square block, but got #te.scales<1 x 128, compact> and #te.scales<128 x 128, gemm_ready>}}
+  // expected-error @+1 {{'te.gemm' op (G6) scales must both be <tensor>, or gemm_ready with at most one square block, or swizzled of one recipe, but got #te.scales<1 x 128, compact> and #te.scales<128 x 128, gemm_ready>}}
   %0 = te.gemm %a scales(%s), %a scales(%w) : (tensor<128x256xf8E4M3FN>, tensor<128x2xf32, #te.scales<1 x 128, compact>>, tensor<128x256xf8E4M3FN>, tensor<1x4xf32, #te.scales<128 x 128, gemm_ready>>) -> tensor<128x128xbf16>
   return
 }
@@ -942,7 +942,7 @@ func.func private @scales_layout(tensor<2x2xf32, #te.scales<1 x 128, striped>>)
 
 // -----
 
-// expected-error @+1 {{scales must be f32, f8E8M0FNU or f8E4M3FN, but got 'bf16'}}
+// expected-error @+1 {{scales of #te.scales<1 x 128, compact> must be 'f32', but got 'bf16'}}
 func.func private @scales_element(tensor<2x2xbf16, #te.scales<1 x 128, compact>>)
 
 // -----

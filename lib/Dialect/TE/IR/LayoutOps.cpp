@@ -72,15 +72,16 @@ static void printIndex(OpAsmPrinter &printer, Operation *, Value dynamic,
 //===----------------------------------------------------------------------===//
 
 /// The layouts between which a conversion exists.
-static bool isConvertible(ScaleLayout from, ScaleLayout to, Type element) {
+static bool isConvertible(ScalesAttr in, ScalesAttr out) {
+  ScaleLayout from = in.getLayout(), to = out.getLayout();
   auto is = [&](ScaleLayout a, ScaleLayout b) {
     return (from == a && to == b) || (from == b && to == a);
   };
   if (from == to)
     return from != ScaleLayout::Tensor;
   if (is(ScaleLayout::Compact, ScaleLayout::GemmReady))
-    return element.isF32();
-  return is(ScaleLayout::Compact, ScaleLayout::Swizzled) && !element.isF32();
+    return true;
+  return is(ScaleLayout::Compact, ScaleLayout::Swizzled) && !in.getGroups();
 }
 
 LogicalResult ConvertScalesOp::verify() {
@@ -93,12 +94,10 @@ LogicalResult ConvertScalesOp::verify() {
   if (in.withLayout(out.getLayout()) != out)
     return emitOpError("(C1) output must have the block and groups of ")
            << in << ", but got " << out;
-  if (!isConvertible(in.getLayout(), out.getLayout(), from.getElementType()))
-    return emitOpError("(C2) layouts must be compact and gemm_ready (f32), or "
-                       "compact and swizzled (8 bits), but got ")
-           << stringifyScaleLayout(in.getLayout()) << " and "
-           << stringifyScaleLayout(out.getLayout()) << " of "
-           << from.getElementType();
+  if (!isConvertible(in, out))
+    return emitOpError("(C2) layouts must be compact and gemm_ready, or "
+                       "compact and swizzled without groups, but got ")
+           << in << " and " << out;
   if (getDataShape().size() != 2)
     return emitOpError("(C3) of must have two extents, but got ")
            << getDataShape().size();

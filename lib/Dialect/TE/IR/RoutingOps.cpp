@@ -6,6 +6,8 @@
 
 #include "Verify.h"
 
+#include "llvm/Support/MathExtras.h"
+
 using namespace mlir;
 using namespace mlir::te;
 using Slot = RuntimeSlot;
@@ -464,12 +466,17 @@ static LogicalResult verifyExchange(Operation *op, StringRef countLabel,
   ArrayRef<int64_t> map = tensorType(handle).getShape();
   for (auto [token, row] : llvm::zip(tokens, received)) {
     RankedTensorType type = tensorType(token);
-    if (type.getRank() < 1 || type.getDimSize(0) != map[0])
+    ScalesAttr encoding = getScalesEncoding(type);
+    bool isPadded = encoding && encoding.hasByteScales();
+    auto padded = [&](int64_t rows) {
+      return isPadded ? int64_t(llvm::alignTo(rows, 128)) : rows;
+    };
+    if (type.getRank() < 1 || type.getDimSize(0) != padded(map[0]))
       return op->emitOpError()
              << "(" << shapeLabel << ") " << tokenName << " must have the "
-             << map[0] << " rows of handle, but got " << type;
+             << padded(map[0]) << " rows of handle, but got " << type;
     SmallVector<int64_t> shape(type.getShape());
-    shape[0] *= map[1];
+    shape[0] = padded(map[0] * map[1]);
     if (failed(wantType(op, shapeLabel, receivedName, row.getType(),
                         type.clone(shape))))
       return failure();

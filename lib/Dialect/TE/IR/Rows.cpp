@@ -99,6 +99,10 @@ template <typename CastOp> static bool isRowOfCast(CastOp op, OpResult result) {
   ScalesAttr encoding = getScalesEncoding(result.getType());
   return result != op.getAmaxOut() && !(encoding && encoding.isTensor());
 }
+static bool isRowOfCast(QuantizeOp op, OpResult result) {
+  return result != op.getTensorAmax() && result != op.getTensorAmaxT() &&
+         isRowOfCast<QuantizeOp>(op, result);
+}
 
 /// Likewise of scales that are read.
 static SmallVector<Value> getQuantizedRows(Value values, Value scales) {

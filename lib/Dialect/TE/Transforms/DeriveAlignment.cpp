@@ -149,7 +149,7 @@ void DeriveAlignmentPass::runOnOperation() {
                      nameOf(rows.getNeediest()), rows.getNeeded());
       return;
     }
-    auto passed = remarks.passed(map);
+    auto passed = remarks.passed(map, Saving());
     passed << remark::metric("From", alignment)
            << remark::metric("To", rows.getNeeded())
            << remark::metric("Rows", map.getMostRows(alignment) -

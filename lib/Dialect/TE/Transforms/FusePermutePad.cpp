@@ -267,7 +267,7 @@ void DenseRowMap::rewrite() {
   map.setAlignment(alignment);
   map.setCapacity(capacity);
   for (auto [permute, dequantize, pad] : moves) {
-    remarks.passed(pad) << remark::metric("Bytes", pad.getCost().bytes);
+    remarks.passed(pad, Saving().removed(pad));
     permute.getCountsMutable().assign(map.getCounts());
     permute.getOffsetsMutable().assign(map.getOffsets());
     Value rows = permute.getOutput();
@@ -291,7 +291,7 @@ void DenseRowMap::rewrite() {
     pad.erase();
   }
   for (auto [unpad, unpermute] : sums) {
-    remarks.passed(unpad) << remark::metric("Bytes", unpad.getCost().bytes);
+    remarks.passed(unpad, Saving().removed(unpad));
     unpermute.getInputMutable().assign(unpad.getInput());
     if (unpermute.getProbs())
       unpermute.getProbsMutable().assign(unpad.getProbs());

@@ -274,7 +274,10 @@ void GroupGemmsPass::form(const Group &group) {
       own.replaceAllUsesWith(from);
     }
   }
+  Saving saving;
+  saving.added(grouped);
   for (Operation *op : llvm::reverse(group.ops)) {
+    saving.removed(op);
     for (Value operand : op->getOperands())
       if (Operation *def = operand.getDefiningOp())
         orphans.insert(def);
@@ -283,7 +286,8 @@ void GroupGemmsPass::form(const Group &group) {
   }
   ++numGroups;
   numMembers += group.members.size();
-  remarks.passed(grouped) << remark::metric("Members", group.members.size());
+  remarks.passed(grouped, saving)
+      << remark::metric("Members", group.members.size());
 }
 
 void GroupGemmsPass::runOnOperation() {

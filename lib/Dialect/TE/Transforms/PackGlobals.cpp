@@ -162,7 +162,7 @@ unsigned te::packGlobals(ModuleOp module, SymbolTable &symbols,
       llvm::append_range(all, its);
     packGlobal(symbols, members, getPackedAttributes(candidates, group), all,
                packs);
-    remarks.passedAt(loc, module)
+    remarks.passedAt(loc, module, Saving())
         << remark::add("global {0}", group.name.getValue())
         << remark::metric("Members", group.members.size());
     ++numGlobals;

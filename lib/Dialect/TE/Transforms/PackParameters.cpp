@@ -215,7 +215,7 @@ void PackParametersPass::packArguments(func::FuncOp function,
         member.replaceAllUsesWith(
             MemberOp::create(builder, member.getLoc(), argument, int64_t(e)));
     }
-    getRemarks().passedAt(locs[g], function)
+    getRemarks().passedAt(locs[g], function, Saving())
         << remark::add("argument {0}", group->name.getValue())
         << remark::metric("Members", group->members.size());
     ++numArguments;
@@ -256,7 +256,7 @@ void PackParametersPass::packResults(func::FuncOp function,
       operands.push_back(packs.back());
       types.push_back(getPackedType(candidates, *group));
       attributes.push_back(getPackedAttributes(candidates, *group));
-      remarks.passedAt(values.front().getLoc(), function)
+      remarks.passedAt(values.front().getLoc(), function, Saving())
           << remark::add("result {0}", group->name.getValue())
           << remark::metric("Members", group->members.size());
       ++numResults;

@@ -6,8 +6,6 @@
 
 #include "te/Dialect/TE/Transforms/ProgramCost.h"
 
-#include "mlir/Interfaces/LoopLikeInterface.h"
-
 using namespace mlir;
 using namespace mlir::te;
 
@@ -23,22 +21,6 @@ void CostTotal::add(const OpCost &cost, int64_t times, TargetAttr target) {
   us += seconds * times * 1e6;
 }
 
-/// How often `op` runs: the product of the trip counts of the loops around it.
-static FailureOr<int64_t> getNumExecutions(Operation *op, StringRef pass) {
-  int64_t times = 1;
-  for (Operation *at = op->getParentOp(); at; at = at->getParentOp()) {
-    auto loop = dyn_cast<LoopLikeOpInterface>(at);
-    if (!loop)
-      continue;
-    std::optional<APInt> trips = loop.getStaticTripCount();
-    if (!trips)
-      return at->emitError() << pass << ": the trip count of this loop must be "
-                             << "a constant, so that its body can be counted";
-    times *= trips->getSExtValue();
-  }
-  return times;
-}
-
 FailureOr<ProgramCost> te::getProgramCost(ModuleOp module, StringRef pass) {
   ProgramCost result;
   result.target = TargetAttr::lookup(module);
@@ -47,9 +29,12 @@ FailureOr<ProgramCost> te::getProgramCost(ModuleOp module, StringRef pass) {
   WalkResult walk = module.walk([&](CostOpInterface op) {
     auto [it, isNew] = executions.try_emplace(op->getBlock(), 0);
     if (isNew) {
-      FailureOr<int64_t> times = getNumExecutions(op, pass);
-      if (failed(times))
+      std::optional<int64_t> times = getNumExecutions(op);
+      if (!times) {
+        op.emitError() << pass << ": the trip count of each loop around this op "
+                       << "must be a constant, so that it can be counted";
         return WalkResult::interrupt();
+      }
       it->second = *times;
     }
     OpCost cost = op.getCost();

@@ -58,7 +58,7 @@ private:
   Moves collectMoves(QuantizeOp op);
   Traffic getTraffic(QuantizeOp op, ArrayRef<OpResult> moves, size_t passed);
   void move(QuantizeOp op);
-  void rewrite(QuantizeOp op, ArrayRef<OpResult> moves);
+  void rewrite(QuantizeOp op, ArrayRef<OpResult> moves, int64_t crossing);
 
   /// Leaves a remark at `op` and returns false.
   template <typename... Args>
@@ -210,7 +210,10 @@ Traffic QuantizeBeforeMovePass::getTraffic(QuantizeOp op,
   return {crossing, bytes};
 }
 
-void QuantizeBeforeMovePass::rewrite(QuantizeOp op, ArrayRef<OpResult> moves) {
+void QuantizeBeforeMovePass::rewrite(QuantizeOp op, ArrayRef<OpResult> moves,
+                                     int64_t crossing) {
+  Saving saving;
+  saving.removed(op);
   Operation *outermost = moves.back().getOwner();
   OpBuilder builder(outermost);
   Value source = getSource(moves.back())->get();
@@ -220,12 +223,9 @@ void QuantizeBeforeMovePass::rewrite(QuantizeOp op, ArrayRef<OpResult> moves) {
   if (movesScales(op))
     scales = getScalesType(encoding.withLayout(ScaleLayout::Compact), values,
                            scales.getElementType());
-  auto cast = QuantizeOp::create(
-      builder, op.getLoc(), values, scales, Type(), Type(), Type(), source,
-      op.getScale(), /*amax=*/Value(), /*noop=*/Value(), /*offsets=*/Value(),
-      /*outs=*/ValueRange(), /*member=*/IntegerAttr(), op.getPow2ScalesAttr(),
-      op.getEpsilonAttr());
-  cast->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+  QuantizeOp cast = createDirection(op, builder, source, values, scales,
+                                    /*columnwise=*/false, /*groups=*/Value());
+  saving.added(cast);
 
   Value movedValues = cast.getValues(), movedScales = cast.getScales();
   for (OpResult result : llvm::reverse(moves)) {
@@ -236,6 +236,7 @@ void QuantizeBeforeMovePass::rewrite(QuantizeOp op, ArrayRef<OpResult> moves) {
             builder, result, movedValues,
             movesScales(op) ? movedScales : Value());
     moved->setDiscardableAttrs(mover->getDiscardableAttrDictionary());
+    saving.removed(mover).added(moved);
     unsigned next = movesScales(op) ? 2 : 1;
     for (OpResult other : mover->getResults())
       if (other != result)
@@ -247,22 +248,25 @@ void QuantizeBeforeMovePass::rewrite(QuantizeOp op, ArrayRef<OpResult> moves) {
 
   builder.setInsertionPoint(op);
   if (op.getValuesT()) {
-    Value rows = DequantizeOp::create(builder, op.getLoc(),
-                                      op.getInput().getType(), movedValues,
-                                      movedScales, op.getOffsets());
-    auto again = QuantizeOp::create(
-        builder, op.getLoc(), Type(), Type(), op.getValuesT().getType(),
-        op.getScalesT().getType(), Type(), rows, op.getScale(),
-        /*amax=*/Value(), /*noop=*/Value(), op.getOffsets(),
-        /*outs=*/ValueRange(), /*member=*/IntegerAttr(),
-        op.getPow2ScalesAttr(), op.getEpsilonAttr());
+    Value rows = DequantizeOp::create(
+        builder, op.getLoc(), op.getInput().getType(), movedValues, movedScales,
+        /*tensor_amax=*/Value(), op.getOffsets());
+    QuantizeOp again = createDirection(
+        op, builder, rows, op.getValuesT().getType(),
+        op.getScalesT().getType(), /*columnwise=*/true, op.getOffsets());
+    saving.added(rows.getDefiningOp()).added(again);
     op.getValuesT().replaceAllUsesWith(again.getValuesT());
     op.getScalesT().replaceAllUsesWith(again.getScalesT());
   }
-  if (movesScales(op) && encoding.getLayout() != ScaleLayout::Compact)
+  if (movesScales(op) && encoding.getLayout() != ScaleLayout::Compact) {
     movedScales = ConvertScalesOp::create(builder, op.getLoc(),
                                           op.getScales().getType(), movedScales,
                                           op.getValues().getType().getShape());
+    saving.added(movedScales.getDefiningOp());
+  }
+  remarks.passed(op, saving)
+      << remark::add("in front of {0}", nameOf(outermost))
+      << remark::metric("BytesBetweenRanks", crossing);
   op.getValues().replaceAllUsesWith(movedValues);
   op.getScales().replaceAllUsesWith(movedScales);
   op.erase();
@@ -292,12 +296,7 @@ void QuantizeBeforeMovePass::move(QuantizeOp op) {
     return;
   }
   moves.truncate(passed);
-  remarks.passed(op) << remark::add("in front of {0}",
-                                    nameOf(moves.back().getOwner()))
-                     << remark::metric("Bytes", behind.second - least.second)
-                     << remark::metric("BytesBetweenRanks",
-                                       behind.first - least.first);
-  rewrite(op, moves);
+  rewrite(op, moves, behind.first - least.first);
   ++numMoved;
 }
 } // namespace

@@ -50,6 +50,8 @@ private:
 /// Whether the cast that made `scales`, before they were moved, is known to have
 /// made powers of two.
 bool arePowersOfTwo(Value scales) {
+  if (isa<Float8E8M0FNUType>(getElementTypeOrSelf(scales.getType())))
+    return true;
   while (Operation *def = scales.getDefiningOp()) {
     if (auto convert = dyn_cast<ConvertScalesOp>(def)) {
       scales = convert.getScales();
@@ -70,6 +72,8 @@ bool arePowersOfTwo(Value scales) {
 bool RemoveDoubleQuantizationPass::isLegal(QuantizeOp op, DequantizeOp from) {
   if (op.getMember())
     return missed(op, "it casts member {0} alone", *op.getMember());
+  if (std::string reason = getUnfusableReason(op); !reason.empty())
+    return missed(op, "{0}", reason);
   if (Value destination = getKnownDestination(op))
     return missed(op, "it has a destination, of type {0}",
                   destination.getType());
@@ -90,12 +94,13 @@ bool RemoveDoubleQuantizationPass::isLegal(QuantizeOp op, DequantizeOp from) {
   // Rows that the dequantize leaves out hold nothing.
   if (from.getOffsets() && from.getOffsets() != op.getOffsets())
     return missed(op, "te.dequantize has other groups");
-  bool pow2 = op.getPow2Scales() && arePowersOfTwo(from.getScales());
+  bool writesPow2 = op.getPow2Scales() || encoding.isMXFP8();
+  bool pow2 = writesPow2 && arePowersOfTwo(from.getScales());
   if (!pow2 && !fp32Scales)
     return missed(op, "scales {0} powers of two: other values, unless "
                       "fp32-scales asks for it",
-                  op.getPow2Scales() ? "that come in are not known to be"
-                                     : "need not be");
+                  writesPow2 ? "that come in are not known to be"
+                             : "need not be");
   return true;
 }
 
@@ -106,23 +111,24 @@ void RemoveDoubleQuantizationPass::rewrite(QuantizeOp op, DequantizeOp from) {
     scales = ConvertScalesOp::create(builder, op.getLoc(),
                                      op.getScales().getType(), scales,
                                      op.getValues().getType().getShape());
-  bool only = !op.getValuesT();
-  remarks.passed(op) << remark::metric("Bytes",
-                                       getBytes(op.getValues().getType()) +
-                                           getBytes(op.getScales().getType()))
-                     << remark::metric("Launches", only ? 1 : 0);
+  Saving saving;
+  saving.removed(op);
   op.getValues().replaceAllUsesWith(from.getValues());
   op.getScales().replaceAllUsesWith(scales);
-  if (!only) {
-    auto columnwise = QuantizeOp::create(
-        builder, op.getLoc(), Type(), Type(), op.getValuesT().getType(),
-        op.getScalesT().getType(), Type(), op.getInput(), Value(), Value(),
-        /*noop=*/Value(), op.getOffsets(), ValueRange(), IntegerAttr(),
-        op.getPow2ScalesAttr(), op.getEpsilonAttr());
-    columnwise->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+  if (op.getValuesT() &&
+      !(op.getValuesT().use_empty() && op.getScalesT().use_empty())) {
+    QuantizeOp columnwise = createDirection(
+        op, builder, op.getInput(), op.getValuesT().getType(),
+        op.getScalesT().getType(), /*columnwise=*/true, op.getOffsets());
     op.getValuesT().replaceAllUsesWith(columnwise.getValuesT());
     op.getScalesT().replaceAllUsesWith(columnwise.getScalesT());
+    saving.added(columnwise);
   }
+  if (op.getInput().hasOneUse())
+    saving.removed(from);
+  if (scales != from.getScales())
+    saving.added(scales.getDefiningOp());
+  remarks.passed(op, saving);
   op.erase();
   if (from.use_empty())
     from.erase();

@@ -47,7 +47,7 @@ RankedTensorType ScaleFlow::getType(unsigned label) const {
 //===----------------------------------------------------------------------===//
 
 ScaleFlowAnalysis::ScaleFlowAnalysis(Operation *root)
-    : target(TargetAttr::lookup(root)) {
+    : target(TargetAttr::lookup(root)), workspaces(root) {
   root->walk([&](Operation *op) {
     for (Region &region : op->getRegions())
       for (Block &block : region)
@@ -64,6 +64,13 @@ ScaleFlowAnalysis::ScaleFlowAnalysis(Operation *root)
       bindReader(flow, reader);
   }
   root->walk([&](LoopLikeOpInterface loop) { bindLoop(loop); });
+  if (root->hasTrait<OpTrait::SymbolTable>()) {
+    SymbolTableCollection tables;
+    SymbolUserMap users(tables, root);
+    root->walk([&](ml_program::GlobalOp global) {
+      bindGlobal(global, users.getUsers(global));
+    });
+  }
   closeClasses();
   findData();
 }
@@ -169,6 +176,13 @@ void ScaleFlowAnalysis::bindReader(const ScaleFlow &flow,
   allow(flow, reader.variable, interface.getOperandLayouts(*operand, target));
 }
 
+/// What `value` is a conversion of, if it is one.
+static Value getSource(Value value) {
+  while (auto convert = value.getDefiningOp<ConvertScalesOp>())
+    value = convert.getScales();
+  return value;
+}
+
 /// What a loop carries has one type all the way round.
 void ScaleFlowAnalysis::bindLoop(Operation *op) {
   auto loop = cast<LoopLikeOpInterface>(op);
@@ -193,6 +207,40 @@ void ScaleFlowAnalysis::bindLoop(Operation *op) {
       classes.join(first, variable);
     }
   }
+}
+
+/// A global that the module alone reads and writes has the layout that suits
+/// them all, for good: its memory is what it was. One that others may see, or
+/// that nobody here writes, keeps the layout it has.
+void ScaleFlowAnalysis::bindGlobal(ml_program::GlobalOp op,
+                                   ArrayRef<Operation *> users) {
+  if (!op.isPrivate() || op.getValue())
+    return;
+  SmallVector<std::pair<const ScaleFlow *, unsigned>> bound;
+  ml_program::GlobalStoreOp store;
+  for (Operation *user : users) {
+    Value value;
+    if (auto load = dyn_cast<ml_program::GlobalLoadOp>(user))
+      value = load.getResult();
+    else if (auto its = dyn_cast<ml_program::GlobalStoreOp>(user))
+      value = (store = its).getValue();
+    if (!value || value.getType() != op.getType())
+      return;
+    auto flow = flowOf.find(getSource(value));
+    if (flow == flowOf.end())
+      return;
+    const ScaleFlow &from = flows[flow->second];
+    bound.push_back({&from, isa<ml_program::GlobalLoadOp>(user)
+                               ? from.variable
+                               : variableOf.at(&user->getOpOperand(0))});
+  }
+  if (!store)
+    return;
+  for (auto [flow, variable] : bound) {
+    allow(*flow, variable, flow->layouts);
+    classes.join(variable, bound.front().second);
+  }
+  globals.push_back({op, store});
 }
 
 void ScaleFlowAnalysis::closeClasses() {
@@ -281,14 +329,22 @@ void ScaleFlowAnalysis::findData() {
 //===----------------------------------------------------------------------===//
 
 bool te::isInvariant(Value value, LoopLikeOpInterface loop,
+                     const Workspaces &workspaces,
                      llvm::SetVector<Operation *> *views) {
   if (loop.isDefinedOutsideOfLoop(value))
     return true;
   Operation *def = value.getDefiningOp();
+  if (auto load = dyn_cast_or_null<ml_program::GlobalLoadOp>(def)) {
+    if (workspaces.isWrittenIn(load.getGlobal(), loop))
+      return false;
+    if (views)
+      views->insert(def);
+    return true;
+  }
   auto cost = dyn_cast_or_null<CostOpInterface>(def);
   if (!cost || cost.getCost().launches != 0 || !isPure(def) ||
       !llvm::all_of(def->getOperands(), [&](Value operand) {
-        return isInvariant(operand, loop, views);
+        return isInvariant(operand, loop, workspaces, views);
       }))
     return false;
   if (views)
@@ -302,7 +358,7 @@ int64_t ScaleFlowAnalysis::getConversionCost(const ScaleFlow &flow) const {
   for (Operation *op = Value(flow.value).getParentBlock()->getParentOp(); op;
        op = op->getParentOp()) {
     auto loop = dyn_cast<LoopLikeOpInterface>(op);
-    if (!loop || isInvariant(flow.value, loop))
+    if (!loop || isInvariant(flow.value, loop, workspaces))
       continue;
     if (std::optional<APInt> count = loop.getStaticTripCount())
       trips = llvm::SaturatingMultiply(

@@ -23,7 +23,16 @@ using namespace mlir::te;
 
 namespace {
 /// The lists of results of a cast, in the order of the op.
-enum ResultList { Values, Scales, ValuesT, ScalesT, AmaxOut, NumLists };
+enum ResultList {
+  Values,
+  Scales,
+  ValuesT,
+  ScalesT,
+  AmaxOut,
+  TensorAmax,
+  TensorAmaxT,
+  NumLists
+};
 
 struct Trimmed {
   bool lists[NumLists] = {};
@@ -32,23 +41,40 @@ struct Trimmed {
   }
 };
 
+/// How many lists an op has: only those that cast to FP4 have a tensor_amax.
+template <typename CastOp>
+constexpr unsigned kNumListsOf = std::is_same_v<CastOp, QuantizeOp> ||
+                                         std::is_same_v<CastOp,
+                                                        MultiCastTransposeOp>
+                                     ? NumLists
+                                     : TensorAmax;
+
 /// The lists of `op` that nobody reads; never both directions.
 template <typename CastOp> Trimmed getUnread(CastOp op) {
-  auto isThere = [&](unsigned list) { return !op.getODSResults(list).empty(); };
+  auto isThere = [&](unsigned list) {
+    return list < kNumListsOf<CastOp> && !op.getODSResults(list).empty();
+  };
   auto isUnread = [&](unsigned list) {
     return isThere(list) && llvm::all_of(op.getODSResults(list),
                                          [](Value v) { return v.use_empty(); });
   };
   Trimmed trimmed;
-  bool rowwise = isUnread(Values) && isUnread(Scales);
-  bool columnwise = isUnread(ValuesT) && isUnread(ScalesT);
+  auto isNotRead = [&](unsigned list) {
+    return !isThere(list) || isUnread(list);
+  };
+  bool rowwise =
+      isUnread(Values) && isUnread(Scales) && isNotRead(TensorAmax);
+  bool columnwise =
+      isUnread(ValuesT) && isUnread(ScalesT) && isNotRead(TensorAmaxT);
   // (Q1) asks for one of the two, even where the amax alone is read.
   if (rowwise && (columnwise || !isThere(ValuesT)))
     rowwise = false;
   if (columnwise && !isThere(Values))
     columnwise = false;
-  trimmed.lists[Values] = trimmed.lists[Scales] = rowwise;
-  trimmed.lists[ValuesT] = trimmed.lists[ScalesT] = columnwise;
+  for (unsigned list : {Values, Scales, TensorAmax})
+    trimmed.lists[list] = rowwise;
+  for (unsigned list : {ValuesT, ScalesT, TensorAmaxT})
+    trimmed.lists[list] = columnwise;
   trimmed.lists[AmaxOut] = isUnread(AmaxOut);
   return trimmed;
 }
@@ -59,20 +85,25 @@ template <typename CastOp>
 Operation *rebuild(OpBuilder &b, CastOp op, const Trimmed &trimmed) {
   if (trimmed.lists[AmaxOut])
     op.getAmaxMutable().clear();
+  // Of columnwise values alone.
+  if constexpr (std::is_same_v<CastOp, QuantizeOp>)
+    if (trimmed.lists[ValuesT])
+      op.setHadamard(false);
   OperationState state(op.getLoc(), op->getName());
   state.addOperands(op->getOperands());
   auto &properties =
       state.getOrAddProperties<typename CastOp::Properties>() =
           op.getProperties();
   for (unsigned list = 0; list < properties.resultSegmentSizes.size(); ++list)
-    if (list < NumLists && trimmed.lists[list])
+    if (list < kNumListsOf<CastOp> && trimmed.lists[list])
       properties.resultSegmentSizes[list] = 0;
     else
       state.addTypes(op.getODSResults(list).getTypes());
   return b.create(state);
 }
 
-using Listener = llvm::function_ref<void(Operation *, ArrayRef<StringRef>)>;
+using Listener =
+    llvm::function_ref<void(Operation *, Operation *, ArrayRef<StringRef>)>;
 
 template <typename CastOp> void trim(CastOp op, Listener listener) {
   Trimmed trimmed = getUnread(op);
@@ -80,7 +111,7 @@ template <typename CastOp> void trim(CastOp op, Listener listener) {
     return;
   SmallVector<Value> kept = llvm::to_vector(ValueRange(op->getResults()));
   SmallVector<Value> dropped;
-  for (unsigned list = 0; list < NumLists; ++list)
+  for (unsigned list = 0; list < kNumListsOf<CastOp>; ++list)
     if (trimmed.lists[list])
       llvm::append_range(dropped, op.getODSResults(list));
   llvm::erase_if(kept, [&](Value value) {
@@ -105,7 +136,7 @@ template <typename CastOp> void trim(CastOp op, Listener listener) {
   for (auto [list, name] : names)
     if (trimmed.lists[list])
       gone.push_back(name);
-  listener(smaller, gone);
+  listener(op, smaller, gone);
   op->erase();
 }
 
@@ -114,8 +145,9 @@ struct TrimUsagesPass : te::impl::TrimUsagesPassBase<TrimUsagesPass> {
 
   void runOnOperation() override {
     Remarks remarks(DEBUG_TYPE, "TrimUsages");
-    trimUsages(getOperation(), [&](Operation *op, ArrayRef<StringRef> names) {
-      auto passed = remarks.passed(op);
+    trimUsages(getOperation(), [&](Operation *from, Operation *to,
+                                   ArrayRef<StringRef> names) {
+      auto passed = remarks.passed(to, Saving().removed(from).added(to));
       for (StringRef name : names) {
         passed << remark::add("nobody reads {0}", name);
         numTrimmed += name != "amax_out";

@@ -12,7 +12,7 @@
 // CHECK-LABEL: func @fp8(
 // CHECK-NEXT:    te.routing_map %{{.*}} {alignment = 16 : i64, capacity = 896 : i64}
 // CHECK:         te.compute_offsets %{{.*}} {alignment = 16 : i64}
-// REMARK-DAG: [[#@LINE+3]]:{{.*}}[Passed] DeriveAlignment{{.*}}From=128, Remark="what te.grouped_gemm needs", Rows=336, To=16
+// REMARK-DAG: [[#@LINE+3]]:{{.*}}[Passed] DeriveAlignment{{.*}}From=128, {{.*}}Remark="what te.grouped_gemm needs", Rows=336, To=16
 func.func @fp8(%x: tensor<192x256xbf16>, %i: tensor<192x2xi32>, %w: tensor<4x128x256xf8E4M3FN>, %ws: tensor<4x1x4xf32, #square>, %d: tensor<192x128xbf16>)
     -> (tensor<192x128xbf16>, tensor<4x128x256xf32>) {
   %map, %n, %o = te.routing_map %i {alignment = 128, capacity = 896} : tensor<192x2xi32> -> tensor<192x2xi32>, tensor<4xi32>, tensor<5xi32>
@@ -32,7 +32,7 @@ func.func @fp8(%x: tensor<192x256xbf16>, %i: tensor<192x2xi32>, %w: tensor<4x128
 // Products of bf16 need none; the host reads the offsets.
 // CHECK-LABEL: func @bf16(
 // CHECK-NEXT:    te.routing_map %{{.*}} {capacity = 448 : i64}
-// REMARK-DAG: [[#@LINE+2]]:{{.*}}[Passed] DeriveAlignment{{.*}}From=16, Rows=48, To=1
+// REMARK-DAG: [[#@LINE+2]]:{{.*}}[Passed] DeriveAlignment{{.*}}From=16, {{.*}}Rows=48, To=1
 func.func @bf16(%x: tensor<192x256xbf16>, %i: tensor<192x2xi32>, %w: tensor<128x256xbf16>) -> tensor<192x128xbf16> {
   %map, %n, %o = te.routing_map %i {alignment = 16, capacity = 448} : tensor<192x2xi32> -> tensor<192x2xi32>, tensor<4xi32>, tensor<5xi32>
   %p = te.permute %x rows(%map) pads(%n, %o) : (tensor<192x256xbf16>, tensor<192x2xi32>, tensor<4xi32>, tensor<5xi32>) -> tensor<448x256xbf16>
@@ -108,7 +108,7 @@ func.func @other_groups(%x: tensor<192x256xbf16>, %i: tensor<192x2xi32>, %o2: te
 // With fewer rows dropped, other rows would be left.
 // CHECK-LABEL: func @overflow(
 // CHECK-NEXT:    te.routing_map %{{.*}} {alignment = 128 : i64
-// REMARK-DAG: [[#@LINE+2]]:{{.*}}[Missed] DeriveAlignment{{.*}}its capacity of 512 rows may overflow, as 896 may be needed
+// REMARK-DAG: [[#@LINE+2]]:{{.*}}[Missed] DeriveAlignment{{.*}}its capacity of 512 rows may overflow, as 768 may be needed
 func.func @overflow(%x: tensor<192x256xbf16>, %i: tensor<192x2xi32>) -> tensor<192x256xbf16> {
   %map, %n, %o = te.routing_map %i {alignment = 128, capacity = 512} : tensor<192x2xi32> -> tensor<192x2xi32>, tensor<4xi32>, tensor<5xi32>
   %p = te.permute %x rows(%map) pads(%n, %o) : (tensor<192x256xbf16>, tensor<192x2xi32>, tensor<4xi32>, tensor<5xi32>) -> tensor<512x256xbf16>

@@ -7,7 +7,7 @@
 // A group whose members are stored after each has been loaded: one load, one store.
 // CHECK:      ml_program.global private mutable @work : tensor<2x8x4xf32> {te.members = ["work.0", "work.1"]}
 // CHECK-NOT:  @work.0
-// REMARK-DAG: [[#@LINE+1]]:{{.*}}[Passed] PackGlobals{{.*}}Members=2, Remark="global work"
+// REMARK-DAG: [[#@LINE+1]]:{{.*}}[Passed] PackGlobals{{.*}}Members=2{{.*}}Remark="global work"
 ml_program.global private mutable @work.0 : tensor<8x4xf32> {te.group = "work", te.member = 0 : i64}
 ml_program.global private mutable @work.1 : tensor<8x4xf32> {te.group = "work", te.member = 1 : i64}
 
@@ -52,8 +52,8 @@ func.func @keep_globals(%a: tensor<8x4xf32>) -> tensor<8x4xf32> {
 // CHECK-SAME:      %[[X:.*]]: tensor<4xf32> {te.name = "x"}, %[[W:.*]]: tensor<2x8x4xbf16> {te.init = #te.init<normal>, te.members = ["w.0", "w.1"], te.name = "w", te.parameter})
 // CHECK-SAME:      -> (tensor<2x8x4xbf16> {te.members = ["y.0", "y.1"], te.name = "y"}, tensor<4xf32>)
 // CHECK-NEXT:    return %[[W]], %[[X]]
-// REMARK-DAG: [[#@LINE+5]]:{{.*}}[Passed] PackParameters{{.*}}Function=arguments | Members=2, Remark="argument w"
-// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Passed] PackResults{{.*}}Function=arguments | Members=2, Remark="result y"
+// REMARK-DAG: [[#@LINE+5]]:{{.*}}[Passed] PackParameters{{.*}}Function=arguments | {{.*}}Members=2{{.*}}Remark="argument w"
+// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Passed] PackResults{{.*}}Function=arguments | {{.*}}Members=2{{.*}}Remark="result y"
 func.func @arguments(
     %x: tensor<4xf32> {te.name = "x"},
     %w1: tensor<8x4xbf16> {te.name = "w.1", te.group = "w", te.member = 1 : i64, te.parameter, te.init = #te.init<normal>},

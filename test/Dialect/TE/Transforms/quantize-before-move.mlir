@@ -25,7 +25,7 @@
 // CHECK-NEXT:    %[[V:.*]], %[[VS:.*]], %[[YP:.*]] = te.permute %[[R]]#0 scales(%[[R]]#1) probs(%[[R]]#2) rows(%[[MAP]]) pads(%[[N]], %[[O]])
 // CHECK-NEXT:    %[[C:.*]] = te.convert_scales %[[VS]] of [256, 256]
 // CHECK-NEXT:    te.grouped_gemm %[[V]] scales(%[[C]])
-// REMARK-DAG: [[#@LINE+8]]:{{.*}}[Passed] QuantizeBeforeMove{{.*}}Bytes=22292, BytesBetweenRanks=35712{{.*}}in front of te.dispatch
+// REMARK-DAG: [[#@LINE+8]]:{{.*}}[Passed] QuantizeBeforeMove{{.*}}BytesBetweenRanks=35712, BytesSaved={{[0-9]+}}, LaunchesSaved=-1{{.*}}in front of te.dispatch
 func.func @dispatch_permute(%x: tensor<48x256xbf16>, %p: tensor<48x2xf32>, %i: tensor<48x2xi32>, %w: tensor<4x128x256xf8E4M3FN>, %ws: tensor<4x1x4xf32, #square>)
     -> (tensor<256x128xbf16>, tensor<256xf32>) {
   %h, %ri = te.dispatch_map %i {ranks = 2, num_experts = 4} : tensor<48x2xi32> -> tensor<48x2xi32>, tensor<96x2xi32>

@@ -19,7 +19,7 @@
 // CHECK-NEXT:    %[[C:.*]] = te.convert_scales %[[RS]] of [128, 256]
 // CHECK-NEXT:    %[[T:.*]], %[[TS:.*]] = te.quantize %[[D]] groups(%[[O]] : tensor<3xi32>) {pow2_scales} : tensor<128x256xbf16> columnwise tensor<256x128xf8E4M3FN>
 // CHECK-NEXT:    return %[[R]], %[[C]], %[[T]]
-// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Passed] RemoveDoubleQuantization{{.*}}Bytes=33792, Launches=0
+// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Passed] RemoveDoubleQuantization{{.*}}BytesSaved=31744, LaunchesSaved=-1
 func.func @both(%x: tensor<64x256xbf16>, %map: tensor<64x2xi32>, %o: tensor<3xi32>)
     -> (tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #ready>, tensor<256x128xf8E4M3FN>) {
   %q, %s = te.quantize %x {pow2_scales} : tensor<64x256xbf16> -> tensor<64x256xf8E4M3FN>, tensor<64x2xf32, #compact>
@@ -33,7 +33,7 @@ func.func @both(%x: tensor<64x256xbf16>, %map: tensor<64x2xi32>, %o: tensor<3xi3
 // CHECK-LABEL: func @rowwise_alone(
 // CHECK-NEXT:    %[[Q:.*]], %[[S:.*]] = te.quantize
 // CHECK-NEXT:    return %[[Q]], %[[S]]
-// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Passed] RemoveDoubleQuantization{{.*}}Launches=1
+// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Passed] RemoveDoubleQuantization{{.*}}BytesSaved=164864, LaunchesSaved=2
 func.func @rowwise_alone(%x: tensor<64x256xf32>) -> (tensor<64x256xf8E5M2>, tensor<64x2xf32, #compact>) {
   %q, %s = te.quantize %x {pow2_scales} : tensor<64x256xf32> -> tensor<64x256xf8E5M2>, tensor<64x2xf32, #compact>
   %d = te.dequantize %q, %s : (tensor<64x256xf8E5M2>, tensor<64x2xf32, #compact>) -> tensor<64x256xf32>

@@ -106,8 +106,8 @@ def TE_SwigluQuantizeOp : TE_ActivationQuantizeOp<"swiglu_quantize"> {
     * (SQ2) `probs` has C values.
     * (SQ3) `offsets` is a vector of at least two, in memory of the device.
     * (SQ4) at least one of the rowwise and columnwise pairs is asked for.
-    * (SQ5) the results fit a matrix of C x F as in (Q2) to (Q6) and (Q9) of
-      `te.quantize`.
+    * (SQ5) the results fit a matrix of C x F as in (Q2) to (Q6), (Q9), (Q11) and (Q12)
+      of `te.quantize`.
     * (SQ6) `scale`, `amax` and `amax_out` are as in (Q7) and (Q8) of `te.quantize`.
 
     Example:
@@ -155,8 +155,8 @@ def TE_SwigluBackwardQuantizeOp
     * (BQ3) `grad_probs` comes with `probs`, and has C values.
     * (BQ4) `offsets` is a vector of at least two, in memory of the device.
     * (BQ5) at least one of the rowwise and columnwise pairs is asked for.
-    * (BQ6) the results fit a matrix of C x 2F as in (Q2) to (Q6) and (Q9) of
-      `te.quantize`.
+    * (BQ6) the results fit a matrix of C x 2F as in (Q2) to (Q6), (Q9), (Q11) and (Q12)
+      of `te.quantize`.
     * (BQ7) `scale`, `amax` and `amax_out` are as in (Q7) and (Q8) of `te.quantize`.
 
     Example:

@@ -35,7 +35,8 @@ def TE_ConvertScalesOp : TE_Op<"convert_scales", [Pure],
     Constraints:
     * (C1) `scales` and `output` carry `#te.scales` encodings of one block and the same
       groups.
-    * (C2) the layouts are a pair that a conversion exists for.
+    * (C2) the layouts are a pair that a conversion exists for: `swizzled` without
+      groups.
     * (C3) `scales` has the shape which its encoding gives for `of`.
     * (C4) `output` has the shape which its encoding gives for `of`, and its type.
 

@@ -168,8 +168,9 @@ def TE_PermuteQuantizeOp : TE_FusedCastOp<"permute_quantize", [
       value for each group.
     * (F4) `probs` and `out_probs` come together: T x k, and one value for each row
       that is cast.
-    * (F5) results, `scale` and `amax`: as in (Q2) to (Q9) of `te.quantize`, for rows
-      of the width of `input`, as many as `values` (`values_t`) has.
+    * (F5) results, `scale` and `amax`: as in (Q2) to (Q9), (Q11) and (Q12) of
+      `te.quantize`, for rows of the width of `input`, as many as `values` (`values_t`)
+      has.
 
     Example:
 
@@ -335,7 +336,8 @@ def TE_DispatchOp : TE_ExchangeOp<"dispatch", [
     Constraints:
     * (Y1) there are as many outputs as inputs, at least one.
     * (Y2) each input has as many rows as `handle`, and each output R times as many, its
-      other dimensions and element type those of the input.
+      other dimensions and element type those of the input; rows of scales of 8 bits
+      are padded to a multiple of 128 in both.
     * (Y3) scales that travel have `compact` blocks one row high.
 
     Example:

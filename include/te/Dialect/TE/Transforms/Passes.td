@@ -96,15 +96,23 @@ def RemoveScaleTransposesPass
               "Number of those moved out of loops">];
 }
 
-def HoistSwizzlesPass : Pass<"te-hoist-swizzles", "::mlir::func::FuncOp"> {
+def HoistSwizzlesPass : Pass<"te-hoist-swizzles", "::mlir::ModuleOp"> {
   let summary = "swizzles scales once for all iterations, or not at all";
   let description = [{
     Layouts are chosen as by `te-remove-scale-transposes`: swizzles of one value
     become one, those of all members one of the packed tensor; and where the op that
     makes the scales can write them swizzled, and nobody reads them otherwise, it
-    does and none is left. Where somebody does (a collective, a checkpoint), both
-    layouts stay. A swizzle that is left, and whose scales do not vary in a loop,
-    moves in front of it, with the views it reads.
+    does and none is left. Where somebody does (a collective, the result of a
+    function, `te.dequantize`), both layouts stay, and a remark tells who. A swizzle
+    that is left, and whose scales do not vary in a loop, moves in front of it, with
+    the views and loads that it reads: scales of primary weights, which come as
+    arguments or in globals that the loop does not write, are swizzled once.
+
+    Who reads the scales in a private global is known too, since all its loads and
+    stores are in the module: where it suits them, its type becomes that of swizzled
+    scales. Its memory is where it was, and is written by the cast itself, padding
+    included, so that a `noop` flag of the cast keeps all of it. A public global,
+    one with an initial value, and one that is never stored keep their type.
 
     Exactness: **exact**. The same scales lie elsewhere.
 
@@ -123,8 +131,10 @@ def HoistSwizzlesPass : Pass<"te-hoist-swizzles", "::mlir::func::FuncOp"> {
       te.gemm %x scales(%xs), %q scales(%s)
     }
     ```
-    Checked by `@written_swizzled` in `test/Dialect/TE/Transforms/hoist-swizzles.mlir`.
+    Checked by `@written_swizzled` in `test/Dialect/TE/Transforms/hoist-swizzles.mlir`;
+    workspaces by `hoist-swizzles-workspaces.mlir`.
   }];
+  let dependentDialects = ["::mlir::te::TEDialect"];
   let statistics = [
     Statistic<"numRemoved", "num-removed", "Number of swizzles removed">,
     Statistic<"numKept", "num-kept", "Number of swizzles still needed">,
@@ -309,20 +319,38 @@ def HoistWeightQuantizePass : Pass<"te-hoist-weight-quantize", "::mlir::func::Fu
 def FuseMultiCastTransposePass : Pass<"te-fuse-multi-cast-transpose", "::mlir::func::FuncOp"> {
   let summary = "casts all weights of one scheme in one launch";
   let description = [{
-    The `te.quantize` ops of a block that have no groups and share one scheme (block
-    and layout of the scales, element types, directions, power-of-two scales,
-    epsilon, `noop` flag, whether they have a scale, an amax, destinations) become
-    one `te.multi_cast_transpose`. Shapes may differ. Where the casts are those of
+    The `te.quantize` ops of a block that have no groups and share one scheme (usage,
+    block and layout of the scales, element types, power-of-two scales, epsilon,
+    `noop` flag, whether they have a scale and an amax) become one
+    `te.multi_cast_transpose`. Shapes may differ. Where the casts are those of
     all members of a packed tensor, and so are scales, amaxes and destinations, that
     tensor is one entry, and readers get `te.member` of its packed result.
 
+    A cached weight lies in a workspace, an `ml_program.global`:
+
+    | state                     | the program                          | here          |
+    | ------------------------- | ------------------------------------ | ------------- |
+    | primary, already FP8      | an argument in FP8                   | left alone    |
+    | miss, or no workspace     | no destinations                      | fused; new memory |
+    | miss, to be kept          | results stored                       | fused, into the workspace |
+    | workspace lacks a direction | that direction is not stored       | fused; the others into the workspace |
+    | hit, `noop` flag          | destinations loaded, `noop`          | fused, under the flag |
+    | hit, update               | destinations loaded                  | fused, in place |
+    | hit, no update            | loads alone                          | nothing to launch |
+
+    Casts with and without destinations share a launch: the latter get
+    `tensor.empty`.
+
     The op stands at the first place where all operands are known. Members, packs,
     constants and loads of globals are moved up to it; loads not past a store to the
-    same global. Legal if no result is read before that place.
+    same global. Legal if no result is read before that place, and if all who read
+    what a workspace held before the cast do so in front of it.
 
-    A single cast stays `te.quantize`. Weights and other tensors are not mixed. A
-    scheme that differs from that of the other weights leaves a remark that names
-    the difference.
+    Left alone, each with a remark: primary weights; a scheme that differs from that
+    of the other weights (mixed recipes, one direction among weights of two); a write
+    to the workspace in between; an update of a workspace whose old content a backward
+    behind it may still read, which the lowering keeps aside; a single cast. Weights
+    and other tensors are not mixed.
 
     Exactness: **exact**.
 
@@ -332,9 +360,11 @@ def FuseMultiCastTransposePass : Pass<"te-fuse-multi-cast-transpose", "::mlir::f
     // becomes
     %q:2, %s:2 = te.multi_cast_transpose %w0, %w1
     ```
-    Checked by `test/Dialect/TE/Transforms/fuse-multi-cast-transpose.mlir`.
+    Checked by `test/Dialect/TE/Transforms/fuse-multi-cast-transpose.mlir`, the states
+    by `weight-workspaces.mlir`.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::ml_program::MLProgramDialect",
                            "::mlir::tensor::TensorDialect"];
   let statistics = [
     Statistic<"numFused", "num-fused", "Number of te.quantize ops replaced">,

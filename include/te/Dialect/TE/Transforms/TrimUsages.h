@@ -11,11 +11,13 @@
 
 namespace mlir::te {
 
-/// What te-trim-usages does to the ops in `root`. `trimmed` is told each cast
-/// that is left with fewer results, and the names of those that are gone.
-void trimUsages(
-    Operation *root,
-    llvm::function_ref<void(Operation *, ArrayRef<StringRef>)> trimmed);
+/// What te-trim-usages does to the ops in `root`. `trimmed` is told each cast,
+/// before it goes, the one with fewer results that takes its place, and the names
+/// of those that are gone.
+void trimUsages(Operation *root,
+                llvm::function_ref<void(Operation *from, Operation *to,
+                                        ArrayRef<StringRef> names)>
+                    trimmed);
 
 } // namespace mlir::te
 
