@@ -78,6 +78,14 @@ RankedTensorType withRowsOf(RankedTensorType type, Value like) {
   return type.clone(shape);
 }
 
+/// The scales of `rows`, cast as `op` does it, as they travel.
+RankedTensorType getCompactScales(QuantizeOp op, Value rows) {
+  RankedTensorType scales = op.getScales().getType();
+  return getScalesType(
+      getScalesEncoding(scales).withLayout(ScaleLayout::Compact),
+      withRowsOf(op.getValues().getType(), rows), scales.getElementType());
+}
+
 /// Whether scales of blocks travel with their rows; else one is given.
 bool QuantizeBeforeMovePass::movesScales(QuantizeOp op) {
   return !getScalesEncoding(op.getScales().getType()).isTensor();
@@ -144,6 +152,15 @@ Moves QuantizeBeforeMovePass::collectMoves(QuantizeOp op) {
       missed(op, "its scale is not known in front of {0}", name);
       break;
     }
+    for (Value moved : {source->get(), rows})
+      if (movesScales(op)) {
+        RankedTensorType scales = getCompactScales(op, moved);
+        int64_t count = cast<RankedTensorType>(moved.getType()).getDimSize(0);
+        if (scales.getDimSize(0) != count) {
+          missed(op, "{0} rows do not each have a row of {1}", count, scales);
+          return moves;
+        }
+      }
     // A zero row is cast with a scale of 1, and comes with one of 0. That is
     // the same to whoever multiplies the two.
     if (mover.zeroesRows() && movesScales(op)) {
@@ -172,16 +189,9 @@ Moves QuantizeBeforeMovePass::collectMoves(QuantizeOp op) {
 Traffic QuantizeBeforeMovePass::getTraffic(QuantizeOp op,
                                            ArrayRef<OpResult> moves,
                                            size_t passed) {
-  RankedTensorType valuesType = op.getValues().getType();
-  RankedTensorType scalesType = op.getScales().getType();
   auto getQuantizedBytes = [&](Value rows) {
-    RankedTensorType values = withRowsOf(valuesType, rows);
-    if (!movesScales(op))
-      return getBytes(values);
-    return getBytes(values) +
-           getBytes(getScalesType(getScalesEncoding(scalesType)
-                                      .withLayout(ScaleLayout::Compact),
-                                  values, scalesType.getElementType()));
+    int64_t scales = movesScales(op) ? getBytes(getCompactScales(op, rows)) : 0;
+    return getBytes(withRowsOf(op.getValues().getType(), rows)) + scales;
   };
   auto [crossing, bytes] = Traffic();
   for (auto [i, result] : llvm::enumerate(moves)) {
@@ -218,11 +228,8 @@ void QuantizeBeforeMovePass::rewrite(QuantizeOp op, ArrayRef<OpResult> moves,
   OpBuilder builder(outermost);
   Value source = getSource(moves.back())->get();
   RankedTensorType values = withRowsOf(op.getValues().getType(), source);
-  RankedTensorType scales = op.getScales().getType();
-  ScalesAttr encoding = getScalesEncoding(scales);
-  if (movesScales(op))
-    scales = getScalesType(encoding.withLayout(ScaleLayout::Compact), values,
-                           scales.getElementType());
+  RankedTensorType scales =
+      movesScales(op) ? getCompactScales(op, source) : op.getScales().getType();
   QuantizeOp cast = createDirection(op, builder, source, values, scales,
                                     /*columnwise=*/false, /*groups=*/Value());
   saving.added(cast);
@@ -258,7 +265,7 @@ void QuantizeBeforeMovePass::rewrite(QuantizeOp op, ArrayRef<OpResult> moves,
     op.getValuesT().replaceAllUsesWith(again.getValuesT());
     op.getScalesT().replaceAllUsesWith(again.getScalesT());
   }
-  if (movesScales(op) && encoding.getLayout() != ScaleLayout::Compact) {
+  if (movesScales(op) && movedScales.getType() != op.getScales().getType()) {
     movedScales = ConvertScalesOp::create(builder, op.getLoc(),
                                           op.getScales().getType(), movedScales,
                                           op.getValues().getType().getShape());

@@ -155,3 +155,33 @@ func.func @other_reader(%x: tensor<48x256xbf16>, %h: tensor<48x2xi32>) -> (tenso
   %q, %s = te.quantize %r : tensor<96x256xbf16> -> tensor<96x256xf8E4M3FN>, tensor<96x2xf32, #compact>
   return %q, %r : tensor<96x256xf8E4M3FN>, tensor<96x256xbf16>
 }
+
+// Scales of MXFP8 come in rows of 128, those of rows that there are none for too.
+// CHECK-LABEL: func @padded_scales(
+// CHECK-NEXT:    te.dispatch
+// REMARK-DAG: [[#@LINE+3]]:{{.*}}[Missed] QuantizeBeforeMove{{.*}}48 rows do not each have a row of tensor<128x8xf8E8M0FNU
+func.func @padded_scales(%x: tensor<48x256xbf16>, %h: tensor<48x2xi32>) -> tensor<96x256xf8E4M3FN> {
+  %r = te.dispatch %x by %h : tensor<48x256xbf16> by tensor<48x2xi32> -> tensor<96x256xbf16>
+  %q, %s = te.quantize %r : tensor<96x256xbf16> -> tensor<96x256xf8E4M3FN>, tensor<128x8xf8E8M0FNU, #te.scales<1 x 32, compact>>
+  return %q : tensor<96x256xf8E4M3FN>
+}
+
+// CHECK-LABEL: func @mxfp8(
+// CHECK-NEXT:    %[[Q:.*]], %[[S:.*]] = te.quantize
+// CHECK-NEXT:    %[[R:.*]]:2 = te.dispatch %[[Q]], %[[S]] by
+// CHECK-NEXT:    %[[C:.*]] = te.convert_scales %[[R]]#1
+// CHECK-NEXT:    return %[[R]]#0, %[[C]]
+func.func @mxfp8(%x: tensor<128x256xbf16>, %h: tensor<128x2xi32>) -> (tensor<256x256xf8E4M3FN>, tensor<256x8xf8E8M0FNU, #te.scales<1 x 32, swizzled>>) {
+  %r = te.dispatch %x by %h : tensor<128x256xbf16> by tensor<128x2xi32> -> tensor<256x256xbf16>
+  %q, %s = te.quantize %r : tensor<256x256xbf16> -> tensor<256x256xf8E4M3FN>, tensor<256x8xf8E8M0FNU, #te.scales<1 x 32, swizzled>>
+  return %q, %s : tensor<256x256xf8E4M3FN>, tensor<256x8xf8E8M0FNU, #te.scales<1 x 32, swizzled>>
+}
+
+// CHECK-LABEL: func @nvfp4(
+// CHECK-NEXT:    te.dispatch
+// REMARK-DAG: [[#@LINE+3]]:{{.*}}[Missed] QuantizeBeforeMove{{.*}}scales of NVFP4 need the amax of all rows first
+func.func @nvfp4(%x: tensor<128x256xbf16>, %h: tensor<128x2xi32>) -> tensor<256x256xf4E2M1FN> {
+  %r = te.dispatch %x by %h : tensor<128x256xbf16> by tensor<128x2xi32> -> tensor<256x256xbf16>
+  %q, %s, %a = te.quantize %r : tensor<256x256xbf16> -> tensor<256x256xf4E2M1FN>, tensor<256x16xf8E4M3FN, #te.scales<1 x 16, swizzled>> tensor_amax tensor<f32>
+  return %q : tensor<256x256xf4E2M1FN>
+}

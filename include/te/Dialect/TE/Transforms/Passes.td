@@ -414,7 +414,8 @@ def QuantizeBeforeMovePass
     values**: columnwise data then is made from the FP8 rows that have arrived, since
     its blocks hold rows that come together only there.
 
-    Legal for blocks one row high, without an amax; and for a `<tensor>` scale that is
+    Legal for blocks one row high, without an amax, where each row has one of scales (so
+    not for MXFP8, which pads these to 128, unless there are as many rows); and for a `<tensor>` scale that is
     given, if there are no groups and no other rank, whose scale may differ. Nobody
     else reads the rows between. Rows that padding adds come with a scale of 0 and not
     of 1, so where there are such, scales are read only together with their values.
