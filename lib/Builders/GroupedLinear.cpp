@@ -70,8 +70,9 @@ Quantized LayerBuilder::buildCast(Location loc, const CastScheme &scheme,
   SmallVector<Value> destinations(outs);
   if (!state.scale.empty()) {
     scale = state.scale[member];
-    amax = state.amax[member];
-    if (!outs.empty())
+    if (!state.amax.empty())
+      amax = state.amax[member];
+    if (amax && !outs.empty())
       destinations.push_back(amax);
   }
   Value rng = scheme.stochasticRounding ? state.rng : Value();
@@ -81,14 +82,42 @@ Quantized LayerBuilder::buildCast(Location loc, const CastScheme &scheme,
       amax ? amax.getType() : Type(), types[4], types[5], input, scale, amax,
       noop, hostOffsets, rng, destinations,
       hostOffsets ? b.getI64IntegerAttr(member) : IntegerAttr(),
-      flag(scheme.pow2Scales), flag(scheme.squareBlocks),
+      flag(scheme.pow2Scales && !scale), flag(scheme.squareBlocks),
       flag(scheme.hadamard && types[2]),
       b.getI64IntegerAttr(rng ? state.rngStream : 0),
-      b.getF32FloatAttr(scheme.epsilon), /*variant=*/StringAttr());
+      b.getF32FloatAttr(scale ? 0 : scheme.epsilon), /*variant=*/StringAttr());
   if (amax)
     state.amax[member] = op.getAmaxOut();
   return {op.getValues(),  op.getScales(),     op.getValuesT(),
           op.getScalesT(), op.getTensorAmax(), op.getTensorAmaxT()};
+}
+
+/// For each expert, the scale that the largest amax of all ranks gives.
+SmallVector<Value> LayerBuilder::buildSharedScales(const CastScheme &scheme,
+                                                   StringRef name, Value input,
+                                                   Value hostOffsets,
+                                                   int64_t experts) {
+  auto where = [&](StringRef step, int64_t e) {
+    return loc(name + "/" + step + "[" + Twine(e) + "]");
+  };
+  auto type = RankedTensorType::get({}, b.getF32Type());
+  SmallVector<Value> values;
+  for (int64_t e = 0; e < experts; ++e)
+    values.push_back(AmaxOp::create(b, where("amax", e), type, input,
+                                    hostOffsets, b.getI64IntegerAttr(e)));
+  for (auto [e, value] : llvm::enumerate(values))
+    value =
+        AllReduceOp::create(b, where("reduce_amax", e), TypeRange(type), value)
+            .getOutputs()
+            .front();
+  for (auto [e, value] : llvm::enumerate(values))
+    value = ScaleFromAmaxOp::create(
+                b, where("scale", e), TypeRange(type), value,
+                llvm::APFloat(float(scheme.getMax())), scheme.pow2Scales,
+                llvm::APFloat(scheme.epsilon))
+                .getScale()
+                .front();
+  return values;
 }
 
 Quantized
@@ -100,15 +129,19 @@ LayerBuilder::buildExpertCasts(const std::optional<CastScheme> &scheme,
   int64_t experts = typeOf(hostOffsets).getDimSize(0) - 1;
   SmallVector<Type> types =
       getCastTypes(*scheme, typeOf(input), config.isTraining(), experts);
+  ScalingState shared;
+  if (config.recipe.reduceAmax && config.recipe.scalesFromData())
+    shared.scale =
+        buildSharedScales(*scheme, name, input, hostOffsets, experts);
   SmallVector<Value> outs;
   for (Type type : types)
     if (type)
-      outs.push_back(
-          tensor::EmptyOp::create(b, loc(name), type, ValueRange()));
+      outs.push_back(tensor::EmptyOp::create(b, loc(name), type, ValueRange()));
   Quantized result;
   for (int64_t e = 0; e < experts; ++e) {
-    result = buildCast(loc(name + "[" + Twine(e) + "]"), *scheme, input, types,
-                       outs, hostOffsets, e, state);
+    result =
+        buildCast(loc(name + "[" + Twine(e) + "]"), *scheme, input, types, outs,
+                  hostOffsets, e, shared.scale.empty() ? state : shared);
     outs = result.getParts();
     llvm::erase(outs, Value());
   }
@@ -185,8 +218,7 @@ void LayerBuilder::buildWeightGradients(const Twine &name, ProductOperand lhs,
     sum = GemmOp::create(b, loc(prefix + "[" + Twine(e) + "]"), sum.getType(),
                          lhs.values, lhs.scales, lhs.amax, rhs.values,
                          rhs.scales, rhs.amax, /*bias=*/Value(), hostOffsets,
-                         sum,
-                         b.getI64IntegerAttr(e),
+                         sum, b.getI64IntegerAttr(e),
                          RaggedAttr::get(b.getContext(), Ragged::Reduction),
                          lhs.transpose, rhs.transpose, /*accumulate=*/true);
 }

@@ -67,8 +67,12 @@ llvm::Error LayerConfig::verifyRecipe() const {
   if (recipe.delayed)
     if (llvm::Error found =
             verifyRanges({{"amax-history", recipe.delayed->history, 1, 1 << 20},
-                          {"amax-margin", recipe.delayed->margin, 0, 126}}))
+                          {"amax-margin", recipe.delayed->margin, 0, 64}}))
       return found;
+  if (recipe.reduceAmax && !recipe.isTensor())
+    return error("reduce-amax must be false for {0}, which has no scales of "
+                 "whole tensors, but got true",
+                 recipe.name);
   for (const std::optional<CastScheme> *cast :
        {&recipe.activation, &recipe.weight, &recipe.gradient}) {
     if (!*cast)

@@ -24,7 +24,8 @@ RandomLayer::RandomLayer(OpenStep &step, Choices &choices, StringRef name,
     return;
   casts = choices.pick({WeightCasts::InLoop, WeightCasts::InLoop,
                         WeightCasts::InFront, WeightCasts::Mixed,
-                        WeightCasts::Cached, WeightCasts::Shared});
+                        WeightCasts::Cached, WeightCasts::Flagged,
+                        WeightCasts::Shared, WeightCasts::Given});
   // Casts are shared by readers that want the same of them.
   bool sharesCasts = owner && !owner->config.recipe.delayed &&
                      !config.recipe.delayed &&
@@ -32,6 +33,8 @@ RandomLayer::RandomLayer(OpenStep &step, Choices &choices, StringRef name,
                      owner->config.direction == config.direction;
   if (casts == WeightCasts::Shared && !sharesCasts)
     casts = WeightCasts::InLoop;
+  if (casts == WeightCasts::Given && (owner || config.recipe.delayed))
+    casts = WeightCasts::InFront;
 }
 
 /// `fields` are the names of the linear layer, its input, weights and gradient.
@@ -96,6 +99,34 @@ void RandomLayer::addWeights(GroupedLinear &linear) {
   }
 }
 
+void RandomLayer::addCastWeights(GroupedLinear &linear) {
+  RankedTensorType weight = weightType(linear, step.b.getBF16Type());
+  MLIRContext *context = step.b.getContext();
+  SmallVector<Type> types = layer.getWeightCastTypes(weight);
+  bool ordered = choices.chance(70);
+  linear.castWeights.resize(config.localExperts);
+  for (int64_t e : choices.order(config.localExperts, !ordered)) {
+    SmallVector<Value> parts;
+    for (auto [part, type] : llvm::zip_equal(Quantized::kParts, types)) {
+      parts.emplace_back();
+      if (!type)
+        continue;
+      StringRef ending = part;
+      SmallVector<NamedAttribute> attributes =
+          member((linear.weightName + ending).str(), e, config.localExperts,
+                 Grouping::InOrder);
+      attributes.push_back(step.b.getNamedAttr(
+          TEDialect::kInitAttr, getCastInit(context, *config.recipe.weight,
+                                            ending, weight.getDimSize(1))));
+      attributes.push_back(
+          step.b.getNamedAttr(TEDialect::kParameterAttr, step.b.getUnitAttr()));
+      parts.back() = step.addArgument(
+          linear.weightName + "." + Twine(e) + ending, type, attributes);
+    }
+    linear.castWeights[e] = Quantized::ofParts(parts);
+  }
+}
+
 void RandomLayer::addStates(Slot &slot) {
   auto add = [&](int64_t e, StringRef part, ArrayRef<int64_t> shape,
                  InitKind kind) {
@@ -119,6 +150,7 @@ void RandomLayer::addStates(Slot &slot) {
 }
 
 void RandomLayer::prepare(ModuleOp module) {
+  this->module = module;
   forwardSlots = makeForwardSlots(config, fc1, fc2);
   backwardSlots = makeBackwardSlots(config, fc1, fc2);
   // A layer that shares weights has states of its own for them.
@@ -126,11 +158,14 @@ void RandomLayer::prepare(ModuleOp module) {
     for (Slot &slot : forwardSlots)
       slot.name = names.emplace_back(name + ".own." + slot.name.str());
   for (GroupedLinear *linear : {&fc1, &fc2})
-    addWeights(*linear);
+    if (casts == WeightCasts::Given)
+      addCastWeights(*linear);
+    else
+      addWeights(*linear);
   for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))
     addStates(slot);
   for (GroupedLinear *linear : {&fc1, &fc2}) {
-    castInFront(*linear, module);
+    castInFront(*linear);
     if (config.isTraining())
       linear->weightGradients.assign(
           config.localExperts,
@@ -142,8 +177,8 @@ void RandomLayer::prepare(ModuleOp module) {
 // Casts of weights
 //===----------------------------------------------------------------------===//
 
-void RandomLayer::castInFront(GroupedLinear &linear, ModuleOp module) {
-  if (casts == WeightCasts::InLoop)
+void RandomLayer::castInFront(GroupedLinear &linear) {
+  if (casts == WeightCasts::InLoop || casts == WeightCasts::Given)
     return;
   if (casts == WeightCasts::Shared) {
     // Of the owner's casts those in front of the loop are there by now.
@@ -161,7 +196,7 @@ void RandomLayer::castInFront(GroupedLinear &linear, ModuleOp module) {
     if (isCastInLoop(e))
       continue;
     if (casts == WeightCasts::Cached)
-      castCached(linear, e, module);
+      castCached(linear, e);
     else
       linear.castWeights[e] = layer.buildWeightCast(linear, e);
   }
@@ -169,7 +204,7 @@ void RandomLayer::castInFront(GroupedLinear &linear, ModuleOp module) {
 
 /// Casts into workspaces that outlive the step.
 void RandomLayer::castCached(GroupedLinear &linear, int64_t expert,
-                             ModuleOp module) {
+                             Value noop) {
   SmallVector<Type> types =
       layer.getWeightCastTypes(typeOf(linear.weights[expert]));
   SmallVector<Value> outs;
@@ -191,7 +226,7 @@ void RandomLayer::castCached(GroupedLinear &linear, int64_t expert,
     outs.push_back(ml_program::GlobalLoadOp::create(step.b, step.loc(group),
                                                     type, symbols.back()));
   }
-  Quantized cast = layer.buildWeightCast(linear, expert, outs);
+  Quantized cast = layer.buildWeightCast(linear, expert, outs, noop);
   SmallVector<Value> results = cast.getParts();
   llvm::erase(results, Value());
   for (auto [symbol, value] : llvm::zip_equal(symbols, results))
@@ -202,8 +237,16 @@ void RandomLayer::castCached(GroupedLinear &linear, int64_t expert,
 
 void RandomLayer::castInLoop(GroupedLinear &linear) {
   linear.castWeights.resize(config.localExperts);
+  Value noop;
+  if (casts == WeightCasts::Flagged)
+    noop = step.addMicrobatchArgument(
+        name + "." + linear.weightName + ".skip",
+        RankedTensorType::get({}, step.b.getF32Type()),
+        step.init(choices.pick({InitKind::Zero, InitKind::One})));
   for (int64_t e = 0; e < config.localExperts; ++e)
-    if (isCastInLoop(e))
+    if (noop)
+      castCached(linear, e, noop);
+    else if (isCastInLoop(e))
       linear.castWeights[e] = layer.buildWeightCast(linear, e);
 }
 
@@ -255,8 +298,8 @@ Value RandomLayer::buildBackward(Value gradient) {
     if (choices.chance(30))
       step.addMicrobatchResult(
           name + ".next_rng",
-          AdvanceRngOp::create(step.b, step.loc(name + ".rng"), rng.getType(), rng,
-                               kNumRngStreams));
+          AdvanceRngOp::create(step.b, step.loc(name + ".rng"), rng.getType(),
+                               rng, kNumRngStreams));
   }
   ExpertRows gradients = layer.buildBackward(fc1, fc2, gradient, saved);
   step.addMicrobatchResult(name + ".grad_probs", gradients.probs);
@@ -283,8 +326,7 @@ void RandomLayer::readRows(const LayerBuilder::Saved &saved) {
     GroupedLinear &linear = choices.chance(50) ? fc1 : fc2;
     Value offsets =
         layer.buildOffsets(saved.routing.counts, config.getAlignment());
-    Value rows =
-        layer.buildDequantize(name + ".reread", linear.input, offsets);
+    Value rows = layer.buildDequantize(name + ".reread", linear.input, offsets);
     step.addMicrobatchResult(
         name + ".reread",
         layer.buildReturn(saved.routing, {rows, Value()}).rows);
@@ -311,6 +353,9 @@ void RandomLayer::readWeightCast(GroupedLinear &linear) {
   if (!choices.chance(25))
     return;
   ScalesAttr encoding = getScalesEncoding(scales.getType());
+  // Random data for an argument fills the padding of its scales too.
+  if (casts == WeightCasts::Given && encoding.hasByteScales())
+    return;
   // What lies between rows that are ready for products is not defined, so
   // blocks are returned compact.
   if (!encoding.isTensor())
@@ -338,7 +383,25 @@ void RandomLayer::updateScales(MutableArrayRef<Slot> slots) {
                               Grouping::InOrder));
 }
 
+void RandomLayer::readAsOptimizer(GroupedLinear &linear) {
+  if (!choices.chance(25))
+    return;
+  std::string group = (name + ".dequantized." + linear.weightName).str();
+  for (int64_t e = 0; e < config.localExperts; ++e)
+    if (!isCastInLoop(e)) {
+      std::string result = group + "." + std::to_string(e);
+      step.addResult(
+          result, layer.buildDequantize(result, linear.castWeights[e], Value()),
+          member(group, e, config.localExperts,
+                 casts == WeightCasts::Mixed ? Grouping::None
+                                             : Grouping::InOrder));
+    }
+}
+
 void RandomLayer::leaveLoop() {
+  for (GroupedLinear *linear : {&fc1, &fc2})
+    if (config.recipe.weight)
+      readAsOptimizer(*linear);
   for (GroupedLinear *linear : {&fc1, &fc2}) {
     if (linear->weightGradients.empty())
       continue;

@@ -63,6 +63,7 @@ static void drawOptions(Choices &choices, const RandomDims &dims,
     recipe.delayed->algorithm =
         choices.pick({AmaxAlgorithm::Max, AmaxAlgorithm::MostRecent});
   }
+  recipe.reduceAmax = recipe.isTensor() && choices.chance(40);
   if (recipe.isFP8() && choices.chance(40)) {
     using Format = CastScheme::Format;
     auto [forward, backward] =
@@ -124,7 +125,7 @@ OwningOpRef<ModuleOp> te::buildRandomProgram(MLIRContext *context,
     drawLayer(choices, dims, config);
     const RandomLayer *owner = nullptr;
     // Weights have the dimensions of their owner, which may suit no FP8.
-    if (i > 0 && choices.chance(40) &&
+    if (i > 0 && choices.chance(40) && layers.front().hasWeights() &&
         layers.front().config.ffn % config.recipe.widthMultiple == 0) {
       owner = &layers.front();
       config.localExperts = owner->config.localExperts;

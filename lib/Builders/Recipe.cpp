@@ -111,8 +111,7 @@ ScalesAttr CastScheme::getEncoding(MLIRContext *context, bool columnwise,
   int64_t rows = blockRows, cols = blockCols;
   if (columnwise && isUntransposed())
     std::swap(rows, cols);
-  return ScalesAttr::get(context, rows, cols,
-                         swizzled ? ScaleLayout::Swizzled
-                                  : ScaleLayout::Compact,
-                         columnGroups);
+  return ScalesAttr::get(
+      context, rows, cols,
+      swizzled ? ScaleLayout::Swizzled : ScaleLayout::Compact, columnGroups);
 }

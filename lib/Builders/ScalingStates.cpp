@@ -54,8 +54,24 @@ static void buildScaleUpdate(OpBuilder &b, const DelayedScaling &scaling,
   }
 }
 
+/// In one launch: the amaxes of all ranks, in place of those of this one.
+static void buildReduction(OpBuilder &b, MutableArrayRef<Slot> slots) {
+  SmallVector<Value> amax;
+  for (Slot &slot : slots)
+    llvm::append_range(amax, slot.state->amax);
+  auto reduce =
+      AllReduceOp::create(b, NameLoc::get(b.getStringAttr("reduce_amax")),
+                          ValueRange(amax).getTypes(), amax);
+  auto next = reduce.getOutputs().begin();
+  for (Slot &slot : slots)
+    for (Value &value : slot.state->amax)
+      value = *next++;
+}
+
 void te::buildScaleUpdates(OpBuilder &b, const LayerConfig &config,
                            MutableArrayRef<Slot> slots) {
+  if (config.recipe.reduceAmax && !slots.empty())
+    buildReduction(b, slots);
   using Format = CastScheme::Format;
   for (Format format : {Format::E4M3, Format::E5M2}) {
     SmallVector<Slot *> some;

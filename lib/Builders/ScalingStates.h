@@ -30,7 +30,7 @@ SmallVector<Slot> makeBackwardSlots(const LayerConfig &config,
 
 /// At the end of the step: the next history and scale of the slots of one
 /// direction, in place of the present ones. One te.update_scales for each FP8
-/// format among them.
+/// format among them, after one te.all_reduce where the recipe asks for it.
 void buildScaleUpdates(OpBuilder &b, const LayerConfig &config,
                        MutableArrayRef<Slot> slots);
 

@@ -23,26 +23,31 @@ void StepBuilder::addWeights(Ports &ports, const GroupedLinear &linear) {
                     type, attributes);
 }
 
+InitAttr te::getCastInit(MLIRContext *context, const CastScheme &scheme,
+                         StringRef part, int64_t cols) {
+  if (part != ".values" && part != ".values_t")
+    return InitAttr::get(context, InitKind::One, FloatAttr(), 0);
+  // FP4 has no finer steps than a half.
+  double deviation = scheme.isFP4() ? 2 : 1 / std::sqrt(double(cols));
+  return InitAttr::get(context, InitKind::Normal,
+                       Builder(context).getF64FloatAttr(deviation), 0);
+}
+
 /// The parts of each weight, cast already.
 void StepBuilder::addCastWeights(Ports &ports, const GroupedLinear &linear) {
   RankedTensorType weight = weightType(linear, b.getBF16Type());
   NamedAttribute parameter =
       b.getNamedAttr(TEDialect::kParameterAttr, b.getUnitAttr());
-  // FP4 has no finer steps than a half; its amax makes up for that.
-  double deviation = config.recipe.weight->isFP4()
-                         ? 2
-                         : 1 / std::sqrt(double(weight.getDimSize(1)));
-  NamedAttribute values =
-      init(InitKind::Normal, b.getF64FloatAttr(deviation));
   for (int64_t e = 0; e < config.localExperts; ++e)
     for (auto [i, type] : llvm::enumerate(layer.getWeightCastTypes(weight))) {
       if (!type)
         continue;
       StringRef part = Quantized::kParts[i];
-      bool isData = part == ".values" || part == ".values_t";
+      InitAttr init = getCastInit(context, *config.recipe.weight, part,
+                                  weight.getDimSize(1));
       ports.addMember(linear.weightName + "." + Twine(e) + part,
                       linear.weightName + part, e, type,
-                      {isData ? values : init(InitKind::One), parameter});
+                      {b.getNamedAttr(TEDialect::kInitAttr, init), parameter});
     }
 }
 
@@ -137,8 +142,8 @@ void StepBuilder::takeArguments(func::FuncOp function) {
         continue;
       }
       SmallVector<Value> parts;
-      for (Type type : layer.getWeightCastTypes(
-               weightType(*linear, b.getBF16Type())))
+      for (Type type :
+           layer.getWeightCastTypes(weightType(*linear, b.getBF16Type())))
         parts.push_back(type ? Value(*next++) : Value());
       linear->castWeights.push_back(Quantized::ofParts(parts));
     }

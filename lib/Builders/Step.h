@@ -14,6 +14,12 @@
 
 namespace mlir::te {
 
+/// How random data for a part (Quantized::kParts) of a weight of K columns that
+/// is cast already is made: products of it are about as large as those of a
+/// weight that the step casts, but for FP4 and its amax.
+InitAttr getCastInit(MLIRContext *context, const CastScheme &scheme,
+                     StringRef part, int64_t cols);
+
 /// Arguments or results of the function, in order.
 struct Ports {
   MLIRContext *context;

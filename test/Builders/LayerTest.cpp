@@ -23,7 +23,7 @@ LayerConfig makeConfig(StringRef recipe, Direction direction, Dispatch dispatch,
                        bool cachedWeights, int64_t ranks) {
   LayerConfig config;
   config.tokens = 20;
-  config.hidden = 144; // a block and a part
+  config.hidden = 160; // a block and a part
   config.ffn = 32;
   config.localExperts = 3;
   config.topK = 2;
@@ -81,7 +81,8 @@ std::string nameOf(const testing::TestParamInfo<Combination> &info) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, LayerTest,
-    testing::Combine(testing::Values("bf16", "delayed", "current", "block"),
+    testing::Combine(testing::Values("bf16", "delayed", "current", "block",
+                                     "mxfp8", "nvfp4"),
                      testing::Values(Direction::Forward, Direction::Training),
                      testing::Values(Dispatch::None, Dispatch::BF16,
                                      Dispatch::FP8),
@@ -107,11 +108,14 @@ TEST_P(LayerTest, CastsEachTensorForEachExpert) {
   });
   EXPECT_EQ(weightClass, weights);
 
-  // Values and scales of each direction have a workspace of their own.
+  // Values, scales and the amax of FP4 of each direction have a workspace of
+  // their own.
+  int64_t parts =
+      (training ? 2 : 1) * (casts && !config.recipe.isFP8() ? 3 : 2);
   int64_t globals = 0;
   for (Operation &op : *module->getBody())
     globals += isa<ml_program::GlobalOp>(op);
-  EXPECT_EQ(globals, hoisted ? weights * (training ? 4 : 2) : 0);
+  EXPECT_EQ(globals, hoisted ? weights * parts : 0);
   EXPECT_EQ(count<ml_program::GlobalStoreOp>(false), globals);
 }
 
@@ -141,7 +145,11 @@ TEST_P(LayerTest, ComputesOffsetsForEachConsumer) {
 TEST_P(LayerTest, ConvertsScalesOnTheWayOfFP8Tokens) {
   bool fp8 = config.dispatch == Dispatch::FP8;
   bool exchanges = config.dispatch != Dispatch::None;
-  EXPECT_EQ(count<ConvertScalesOp>(), fp8 ? 5 : 0);
+  // Compact scales of weights are swizzled for each product that reads one.
+  int64_t swizzles = config.recipe.hasByteScales()
+                         ? (config.isTraining() ? 4 : 2) * config.localExperts
+                         : 0;
+  EXPECT_EQ(count<ConvertScalesOp>(), (fp8 ? 5 : 0) + swizzles);
   EXPECT_EQ(count<DequantizeOp>(), fp8 ? 1 : 0);
   EXPECT_EQ(count<DispatchMapOp>(), exchanges ? 1 : 0);
   EXPECT_EQ(count<DispatchOp>(), exchanges ? (config.isTraining() ? 2 : 1) : 0);
@@ -178,9 +186,14 @@ TEST_P(LayerTest, UpdatesEveryState) {
     Value value = results.lookup(next);
     ASSERT_TRUE(value) << next.str();
     EXPECT_EQ(value.getType(), function.getArgument(i).getType());
-    EXPECT_TRUE(value.getDefiningOp<UpdateScalesOp>()) << next.str();
+    bool isRng = next.getValue() == "rng";
+    EXPECT_TRUE(isRng ? bool(value.getDefiningOp<AdvanceRngOp>())
+                      : bool(value.getDefiningOp<UpdateScalesOp>()))
+        << next.str();
   }
-  EXPECT_EQ(states, 2 * slots);
+  bool draws = training && config.recipe.gradient &&
+               config.recipe.gradient->stochasticRounding;
+  EXPECT_EQ(states, 2 * slots + draws);
 }
 
 TEST_P(LayerTest, ReturnsAGradientForEachParameter) {

@@ -75,8 +75,8 @@ TEST(LayerConfig, RefusesWhatCannotBeBuilt) {
   EXPECT_EQ(errorOf(config),
             "amax-history must be from 1 to 1048576, but got 0");
   config = makeConfig("delayed");
-  config.recipe.delayed->margin = 127;
-  EXPECT_EQ(errorOf(config), "amax-margin must be from 0 to 126, but got 127");
+  config.recipe.delayed->margin = 65;
+  EXPECT_EQ(errorOf(config), "amax-margin must be from 0 to 64, but got 65");
   config = makeConfig("bf16");
   config.tokens = 1 << 26;
   config.topK = 1 << 10;
@@ -84,6 +84,29 @@ TEST(LayerConfig, RefusesWhatCannotBeBuilt) {
   EXPECT_EQ(errorOf(config),
             "tokens must be so few that at most 2147483647 rows reach the "
             "experts of a rank, but got 67108864, for 68719476736 rows");
+}
+
+TEST(LayerConfig, RefusesWeightsThatAreCastTwiceOrNever) {
+  LayerConfig config = makeConfig("nvfp4");
+  config.hidden = config.ffn = 32;
+  EXPECT_EQ(errorOf(config), "");
+  config.recipe.gradient->hadamard = false;
+  EXPECT_EQ(errorOf(config),
+            "hadamard must be one choice for activations and gradients, "
+            "between which it cancels, but got two");
+  config = makeConfig("mxfp8");
+  EXPECT_EQ(errorOf(config),
+            "ffn must be a multiple of 32 for mxfp8, but got 16");
+  config.hidden = config.ffn = 32;
+  config.primaryWeights = config.cachedWeights = true;
+  EXPECT_EQ(errorOf(config),
+            "cached-weights must be false for weights that are cast already "
+            "(primary-weights), but got true");
+  config = makeConfig("bf16");
+  config.optimizerReads = true;
+  EXPECT_EQ(errorOf(config),
+            "optimizer-reads must be none but for cast and cached weights "
+            "(cached-weights), but got dequantize");
 }
 
 TEST(LayerConfig, RefusesRecipesThatCannotBeMultiplied) {
@@ -134,12 +157,25 @@ TEST(LayerConfig, RefusesRecipesThatCannotBeMultiplied) {
     }
 }
 
+TEST(LayerConfig, ReducesAmaxesOfWholeTensorsAlone) {
+  for (const Recipe &recipe : getRecipes()) {
+    LayerConfig config = makeConfig(recipe.name);
+    config.recipe.reduceAmax = true;
+    bool isTensor = recipe.name == "delayed" || recipe.name == "current";
+    EXPECT_EQ(errorOf(config),
+              isTensor ? ""
+                       : "reduce-amax must be false for " + recipe.name.str() +
+                             ", which has no scales of whole tensors, but got "
+                             "true");
+  }
+}
+
 TEST(Model, NamesAreFound) {
   ASSERT_TRUE(findModel("deepseek-v3"));
   EXPECT_EQ(findModel("deepseek-v3")->hidden, 7168);
   EXPECT_EQ(findModel("gpt-oss-120b")->topK, 4);
   EXPECT_EQ(findModel("gpt"), nullptr);
-  EXPECT_EQ(findRecipe("mxfp8"), nullptr);
+  EXPECT_EQ(findRecipe("mxfp4"), nullptr);
 }
 
 TEST(Model, EveryOneBuildsWithEveryRecipe) {

@@ -159,6 +159,8 @@ TEST(Arguments, Casts) {
   Tensor history = floats({2, 3}, {0, 1, 2, 3, 4, 5});
   PROBE(update_scales, List{amax}, List{history}, List{scale}, List{history},
         List{scale}, 448, 0, 0);
+  PROBE(amax, x, offsets, amax, -1);
+  PROBE(scale_from_amax, List{amax, noop}, List{scale, noop}, 448, 1, 0);
 }
 
 TEST(Arguments, Mxfp8) {
@@ -253,6 +255,7 @@ TEST(Arguments, Routing) {
   handle = integers({4, 1}, {0, 1, 2, 3});
   PROBE(dispatch, handle, List{x, s}, List{there, s});
   PROBE(combine, handle, List{there}, List{x});
+  PROBE(all_reduce, List{moved, probs}, List{moved, probs});
 }
 
 TEST(Arguments, ProductsAndActivations) {

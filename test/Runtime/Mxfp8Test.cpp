@@ -272,7 +272,7 @@ TEST(Mxfp8Refuses, WhatDoesNotFit) {
   fails([&](auto &c) { c.scales = wide.scales(TE_RT_GEMM_READY, 1, 32); },
         "scales: found layout GEMM_READY, wanted COMPACT or SWIZZLED");
   fails([&](auto &c) { c.scales = column.scales; },
-        "scales: found shape [4, 128]");
+        "scales: found blocks of 32 x 1, wanted 1 x 32 rowwise");
   fails([&](auto &c) { c.scalesT = row.scales; },
         "scales_t: found blocks of 1 x 32, wanted 32 x 1 columnwise");
   Tensor f32(TE_RT_F32, {64, 2});

@@ -173,7 +173,7 @@ TEST(Nvfp4Scale, TensorAmaxOfEveryMagnitude) {
       Shape shape = {2, 32};
       Tensor x(TE_RT_F32, shape.dims());
       for (int64_t i = 0; i < x.size(); ++i)
-        x.set(i, i % 32 < 16 ? 0.0f : largest * part * (i % 16 - 8.0f) / 8);
+        x.set(i, i % 32 < 16 ? 0.0f : largest * (part * (i % 16 - 8.0f) / 8));
       x.set(3, -largest);
       x.set(5, NAN);
       Both both(shape, x, false);

@@ -286,4 +286,64 @@ TEST(UpdateScales, GroupsOfSlots) {
                           List{bad}, List{scale}, 448, 0, 0),
       TE_RT_INVALID_ARGUMENT, "history[0]: found shape [1, 2], wanted [2, L]");
 }
+
+TEST(Amax, OfGroupsMembersAndPackedInputs) {
+  Context context = makeContext(2);
+  Tensor x = normal(TE_RT_BF16, {300, 24}, 3);
+  x.set(5, -50);
+  x.set(100 * 24, NAN);
+  x.set(250 * 24 + 3, INFINITY);
+  Tensor offsets = offsetsOf({0, 90, 90, 200, 260});
+  Tensor amax(TE_RT_F32, {4}), one = floats({}, {-1});
+  EXPECT_OK(context, te_rt_amax(context.get(), x, offsets, amax, -1));
+  float third = 0;
+  for (int64_t i = 90 * 24; i < 200 * 24; ++i)
+    third = std::fmax(third, std::fabs(x.get(i)));
+  EXPECT_EQ(amax.get(0), 50.0f);
+  EXPECT_EQ(amax.get(1), 0.0f); // an empty group
+  EXPECT_EQ(amax.get(2), third);
+  EXPECT_EQ(amax.get(3), INFINITY);
+  for (int64_t member : {0, 1, 2, 3}) {
+    EXPECT_OK(context, te_rt_amax(context.get(), x, offsets, one, member));
+    EXPECT_EQ(one.get(0), amax.get(member));
+  }
+  Tensor w = normal(TE_RT_F32, {2, 70, 3}, 4), each(TE_RT_F32, {2});
+  w.set(211, 9);
+  EXPECT_OK(context, te_rt_amax(context.get(), w, nullptr, each, -1));
+  EXPECT_LT(each.get(0), 9.0f);
+  EXPECT_EQ(each.get(1), 9.0f);
+
+  EXPECT_FAILS(context, te_rt_amax(context.get(), x, offsets, one, -1),
+               TE_RT_INVALID_ARGUMENT, "amax: found shape [], wanted [4]");
+  EXPECT_FAILS(context, te_rt_amax(context.get(), x, offsets, one, 4),
+               TE_RT_INVALID_ARGUMENT, "member: found 4");
+  EXPECT_FAILS(context, te_rt_amax(context.get(), w, offsets, each, -1),
+               TE_RT_INVALID_ARGUMENT, "offsets: found a tensor, wanted none");
+}
+
+TEST(ScaleFromAmax, Rules) {
+  Context context = makeContext();
+  Tensor amax = floats({7}, {0, INFINITY, NAN, 1e-40f, 3, 0.25f, 448});
+  Tensor scale(TE_RT_F32, {7});
+  auto found = [&](double epsilon, int64_t pow2) {
+    EXPECT_OK(context, te_rt_scale_from_amax(context.get(), List{amax},
+                                             List{scale}, 448, pow2, epsilon));
+    return std::vector<float>(scale.as<float>(), scale.as<float>() + 7);
+  };
+  using V = std::vector<float>;
+  EXPECT_EQ(found(0, 0), (V{1, 1, 1, FLT_MAX, 448.0f / 3, 1792, 1}));
+  EXPECT_EQ(found(0, 1), (V{1, 1, 1, 0x1p127f, 128, 1024, 1}));
+  EXPECT_EQ(found(1, 0), (V{448, 1, 1, 448, 448.0f / 3, 448, 1}));
+  EXPECT_OK(context, te_rt_scale_from_amax(context.get(), List{amax},
+                                           List{amax}, 448, 0, 1));
+  EXPECT_EQ(amax.bytes, scale.bytes); // in place is the same
+  EXPECT_FAILS(
+      context,
+      te_rt_scale_from_amax(context.get(), List{amax}, List{scale}, 0, 0, 0),
+      TE_RT_INVALID_ARGUMENT, "fp8_max: found 0");
+  EXPECT_FAILS(
+      context,
+      te_rt_scale_from_amax(context.get(), List{amax}, List{scale}, 448, 0, -1),
+      TE_RT_INVALID_ARGUMENT, "epsilon: found -1");
+}
 } // namespace

@@ -31,7 +31,14 @@ struct TextOption : cl::opt<std::string> {
   TextOption(StringRef name, StringRef value, StringRef description,
              const std::string &initial = "")
       : cl::opt<std::string>(name, cl::value_desc(value), cl::desc(description),
-                             cl::init(initial), cl::cat(category)) {}
+                             cl::init(initial), cl::cat(category)) {
+    all().push_back(this);
+  }
+  /// Those that exist, in order.
+  static SmallVectorImpl<TextOption *> &all() {
+    static SmallVector<TextOption *> options;
+    return options;
+  }
 };
 
 TextOption model("model", "name",
@@ -79,9 +86,9 @@ TextOption weightUpdate("weight-update", "when",
                         "noop",
                         "first");
 TextOption optimizerReads("optimizer-reads", "how",
-                         "At the end of a step, let the optimizer read the "
-                         "cached weights: none, or dequantize: cast back",
-                         "none");
+                          "At the end of a step, let the optimizer read the "
+                          "cached weights: none, or dequantize: cast back",
+                          "none");
 TextOption primaryWeights("primary-weights", "bool",
                           "Take weights that are cast already: false, true",
                           "false");
@@ -101,9 +108,10 @@ TextOption squareWeightBlocks(
     "square-weight-blocks", "bool",
     "Let squares of a weight's elements share a scale: false, true (mxfp8: "
     "false, nvfp4: true)");
-TextOption hadamard("hadamard", "bool",
-                    "Transform what is cast columnwise, but for weights: false, "
-                    "true (nvfp4: true)");
+TextOption
+    hadamard("hadamard", "bool",
+             "Transform what is cast columnwise, but for weights: false, "
+             "true (nvfp4: true)");
 TextOption stochasticRounding("stochastic-rounding", "bool",
                               "Round gradients at random: false, true (nvfp4: "
                               "true)");
@@ -114,6 +122,9 @@ TextOption amaxMargin("amax-margin", "bits",
                       "0)");
 TextOption amaxAlgorithm("amax-algorithm", "name",
                          "Read a history by max or most_recent (delayed: max)");
+TextOption reduceAmax("reduce-amax", "bool",
+                      "Take scales from amaxes over all ranks: false, true "
+                      "(delayed, current: false)");
 TextOption output("o", "file", "Write to this file (- is standard output)",
                   "-");
 cl::opt<bool> randomProgram(
@@ -182,11 +193,10 @@ llvm::Error parseRecipeOptions(Recipe &recipe) {
   };
   auto isFP8 = [](const Recipe &r) { return r.isFP8(); };
   auto scalesFromData = [](const Recipe &r) { return r.scalesFromData(); };
+  auto isTensor = [](const Recipe &r) { return r.isTensor(); };
   auto isDelayed = [](const Recipe &r) { return r.delayed.has_value(); };
   auto hasByteScales = [](const Recipe &r) { return r.hasByteScales(); };
-  auto isFP4 = [](const Recipe &r) {
-    return r.isLowPrecision() && !r.isFP8();
-  };
+  auto isFP4 = [](const Recipe &r) { return r.isLowPrecision() && !r.isFP8(); };
   auto parseFlag = [](const TextOption &option, ArrayRef<bool *> flags) {
     return parseChoice(option, {"false", "true"}, [&](size_t i) {
       for (bool *flag : flags)
@@ -245,6 +255,11 @@ llvm::Error parseRecipeOptions(Recipe &recipe) {
          return parseChoice(
              amaxAlgorithm, {"max", "most_recent"},
              [&](size_t i) { recipe.delayed->algorithm = AmaxAlgorithm(i); });
+       }},
+      {reduceAmax, isTensor,
+       [&] {
+         return parseChoice(reduceAmax, {"false", "true"},
+                            [&](size_t i) { recipe.reduceAmax = i; });
        }},
   };
   for (const auto &item : options) {
@@ -357,18 +372,8 @@ llvm::Error writeModule(ModuleOp module) {
 }
 
 llvm::Expected<OwningOpRef<ModuleOp>> buildRandom(MLIRContext &context) {
-  for (const TextOption *option :
-       {&model,        &recipe,        &direction,
-        &dispatch,     &tokens,        &hidden,
-        &ffn,          &topK,          &localExperts,
-        &microbatches, &epRanks,       &cachedWeights,
-        &target,       &forwardFormat, &backwardFormat,
-        &pow2Scales,   &amaxEpsilon,   &amaxHistory,
-        &amaxMargin,   &amaxAlgorithm, &optimizerReads,
-        &primaryWeights, &squareWeightBlocks, &hadamard,
-        &stochasticRounding, &weightUpdate, &gradientDispatch,
-        &alignment})
-    if (option->getNumOccurrences())
+  for (const TextOption *option : TextOption::all())
+    if (option != &seed && option != &output && option->getNumOccurrences())
       return makeError(formatv("--random decides --{0}, but got {1}",
                                option->ArgStr, option->getValue()));
   uint64_t value;

@@ -42,9 +42,9 @@ struct Quantized {
 
   /// The names of its parts, as they are appended to that of the tensor, and
   /// the parts, in the order of the results of a cast.
-  static constexpr StringLiteral kParts[] = {
-      ".values",   ".scales",      ".values_t",
-      ".scales_t", ".tensor_amax", ".tensor_amax_t"};
+  static constexpr StringLiteral kParts[] = {".values",      ".scales",
+                                             ".values_t",    ".scales_t",
+                                             ".tensor_amax", ".tensor_amax_t"};
   SmallVector<Value> getParts() const {
     return {values, scales, valuesT, scalesT, amax, amaxT};
   }
@@ -56,10 +56,11 @@ struct Quantized {
   ProductOperand getColumnwise() const;
 };
 
-/// What casts of a tensor are given. Delayed scaling of the members of a group:
-/// a scale (tensor<f32>) to cast each with, and the amax (tensor<f32>) seen so
-/// far, which casts replace; empty lists where scales come from the data
-/// itself. Stochastic rounding: the state, and the stream of its numbers.
+/// What casts of a tensor are given: for each member of a group the scale
+/// (tensor<f32>) to cast it with, and of delayed scaling the amax (tensor<f32>)
+/// seen so far, which casts replace; empty lists where a cast finds its scale
+/// itself, and where amaxes are not kept. Stochastic rounding: the state, and
+/// the stream of its numbers.
 struct ScalingState {
   SmallVector<Value> scale, amax;
   Value rng = {};
@@ -182,6 +183,9 @@ private:
   Quantized buildCast(Location loc, const CastScheme &scheme, Value input,
                       ArrayRef<Type> types, ValueRange outs, Value hostOffsets,
                       int64_t member, ScalingState &state, Value noop = {});
+  SmallVector<Value> buildSharedScales(const CastScheme &scheme, StringRef name,
+                                       Value input, Value hostOffsets,
+                                       int64_t experts);
   /// In the layout that products read.
   ProductOperand buildSwizzled(const Twine &name, ProductOperand operand);
   Value buildRowProducts(const Twine &name, ProductOperand lhs,

@@ -62,11 +62,11 @@ struct LayerConfig {
   /// where the recipe casts nothing.
   bool cachedWeights = false;
   /// Of cached weights. With `Noop` the step takes an argument
-  /// `skip_weight_update`, an F32 for each micro-batch: at 1.0 it keeps what the
-  /// workspaces hold.
+  /// `skip_weight_update`, an F32 for each micro-batch: at 1.0 it keeps what
+  /// the workspaces hold.
   WeightUpdate weightUpdate = WeightUpdate::First;
-  /// At the end of the step the optimizer reads the cached weights: each is cast
-  /// back from its rowwise values and compact scales.
+  /// At the end of the step the optimizer reads the cached weights: each is
+  /// cast back from its rowwise values and compact scales.
   bool optimizerReads = false;
   /// Weights are arguments that are cast already.
   bool primaryWeights = false;

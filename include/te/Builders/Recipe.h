@@ -80,6 +80,10 @@ struct Recipe {
   /// The hidden and ffn widths are multiples of this, so that rows are of whole
   /// pieces of 16 bytes, and of whole blocks with scales of 8 bits.
   int64_t widthMultiple;
+  /// Scales of whole tensors come from amaxes over all ranks; those of blocks
+  /// never do. Of scales from the data, those of activations and gradients:
+  /// each rank has all of its own weights.
+  bool reduceAmax = false;
 
   /// Products read operands of FP8 or FP4.
   bool isLowPrecision() const { return activation.has_value(); }
@@ -87,6 +91,8 @@ struct Recipe {
   bool hasByteScales() const {
     return isLowPrecision() && activation->hasByteScales();
   }
+  /// Scales are of whole tensors.
+  bool isTensor() const { return isLowPrecision() && activation->isTensor(); }
   /// All casts, whatever the role.
   SmallVector<CastScheme *> getCasts();
   /// FP32 scales come from the amax of what is cast.

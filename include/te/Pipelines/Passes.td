@@ -24,6 +24,7 @@ def ExplainPass : Pass<"te-explain", "::mlir::ModuleOp"> {
     ```
     Checked by `test/Pipelines/explain.test`.
   }];
+  let dependentDialects = ["::mlir::te::TEDialect"];
   let options = [
     Option<"file", "file", "std::string", /*default=*/"\"\"",
            "Where to write; standard error if empty">];

@@ -158,6 +158,28 @@ te_rt_status te_rt_update_scales(te_rt_context *context, te_rt_tensor_list amax,
                                  te_rt_tensor_list scale_out, double fp8_max,
                                  int64_t margin, int64_t most_recent);
 
+/* amax = max |input|, NaN left out, of each group; 0 where it is empty.
+ *
+ *   input    in   [M, K], ragged [C, K] with offsets, or packed [E, M, K]; BF16
+ *                 or F32
+ *   offsets  opt  I32 [E+1]
+ *   amax     out  F32 []; of all members of a group [E], with `member` [] */
+te_rt_status te_rt_amax(te_rt_context *context, const te_rt_tensor *input,
+                        const te_rt_tensor *offsets, const te_rt_tensor *amax,
+                        int64_t member);
+
+/* The multiplier that quantize takes for TENSOR scales of these amaxes, element by
+ * element (te-semantics 1.2): 1 where amax is 0 or not finite, else fp8_max /
+ * max(amax, epsilon), the largest F32 where that overflows; with pow2_scales
+ * rounded down to a power of two.
+ *
+ *   amax   in   F32, any shape
+ *   scale  out  as amax; may be amax */
+te_rt_status te_rt_scale_from_amax(te_rt_context *context,
+                                   te_rt_tensor_list amax,
+                                   te_rt_tensor_list scale, double fp8_max,
+                                   int64_t pow2_scales, double epsilon);
+
 /* output = {rng[0], rng[1] + by}: states of stochastic rounding, so that the next
  * casts draw other numbers.
  *

@@ -171,6 +171,15 @@ te_rt_status te_rt_dispatch(te_rt_context *context, const te_rt_tensor *handle,
 te_rt_status te_rt_combine(te_rt_context *context, const te_rt_tensor *handle,
                            te_rt_tensor_list inputs, te_rt_tensor_list outputs);
 
+/* Amaxes of all ranks: with m the maximum over the ranks of inputs[i][j], NaN
+ * left out, outputs[i][j] = m, or inputs[i][j] of this rank where m is 0 or all
+ * are NaN (te-semantics 1.1). All ranks meet here, with equal shapes.
+ *
+ *   inputs   in   F32, any shape
+ *   outputs  out  as inputs; may be inputs */
+te_rt_status te_rt_all_reduce(te_rt_context *context, te_rt_tensor_list inputs,
+                              te_rt_tensor_list outputs);
+
 #ifdef __cplusplus
 }
 #endif

@@ -138,6 +138,19 @@ void Checker::list(const char *name, te_rt_tensor_list list, int64_t count,
     finding(name, "NULL items", std::to_string(count) + " tensors");
 }
 
+void Checker::sameLists(const char *name, te_rt_tensor_list list,
+                        const char *other, te_rt_tensor_list others,
+                        std::initializer_list<te_rt_dtype> types) {
+  this->list(name, list, list.count);
+  this->list(other, others, list.count);
+  for (int64_t i = 0; ok() && i < list.count; ++i) {
+    Arg one = element(name, list, i).type(types);
+    Arg same = element(other, others, i).type(types);
+    if (one)
+      same.shape(shapeOf(one.get()));
+  }
+}
+
 void Checker::wellFormed(const std::string &name, const te_rt_tensor &tensor) {
   // Whatever a caller of C wrote there: not loaded as an enum until it is one.
   int32_t dtype, layout;

@@ -99,6 +99,10 @@ public:
   /// A list of `count` elements, or of none where `mayBeEmpty`.
   void list(const char *name, te_rt_tensor_list list, int64_t count,
             bool mayBeEmpty = false);
+  /// Two lists of as many tensors of these types, of the same shapes.
+  void sameLists(const char *name, te_rt_tensor_list list, const char *other,
+                 te_rt_tensor_list others,
+                 std::initializer_list<te_rt_dtype> types);
 
   /// Optional offsets: I32 [E+1] with E at least 1. Returns E, 0 if absent.
   int64_t offsets(const char *name, const te_rt_tensor *tensor);

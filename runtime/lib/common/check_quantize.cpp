@@ -337,3 +337,33 @@ check::update_scales(te_rt_context *context, te_rt_tensor_list amax,
   check.attribute("margin", margin, -64, 64);
   return check.status();
 }
+
+te_rt_status check::amax(te_rt_context *context, const te_rt_tensor *input,
+                         const te_rt_tensor *offsets, const te_rt_tensor *amax,
+                         int64_t member) {
+  Checker check(context);
+  Arg in = check.required("input", input);
+  in.type(kFloats);
+  Matrix m = matrixOf(check, in, offsets);
+  check.attribute("member", member, -1, m.groups - 1);
+  Arg out = check.required("amax", amax);
+  out.type({TE_RT_F32});
+  if (m.members || (m.groups && member < 0))
+    out.shape({m.members ? m.members : m.groups});
+  else
+    out.rank(0, 0);
+  return check.status();
+}
+
+te_rt_status check::scale_from_amax(te_rt_context *context,
+                                    te_rt_tensor_list amax,
+                                    te_rt_tensor_list scale, double fp8_max,
+                                    int64_t, double epsilon) {
+  Checker check(context);
+  check.sameLists("amax", amax, "scale", scale, {TE_RT_F32});
+  if (!(fp8_max > 0))
+    check.finding("fp8_max", fp8_max, "above 0");
+  if (!(epsilon >= 0))
+    check.finding("epsilon", epsilon, "0 or more");
+  return check.status();
+}

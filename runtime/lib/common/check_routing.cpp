@@ -265,3 +265,10 @@ te_rt_status check::combine(te_rt_context *context, const te_rt_tensor *handle,
   return checkExchange(context, handle, "outputs", outputs, "inputs", inputs,
                        /*sums=*/true);
 }
+
+te_rt_status check::all_reduce(te_rt_context *context, te_rt_tensor_list inputs,
+                               te_rt_tensor_list outputs) {
+  Checker check(context);
+  check.sameLists("inputs", inputs, "outputs", outputs, {TE_RT_F32});
+  return check.status();
+}

@@ -98,6 +98,20 @@ te_rt_status te_rt_update_scales(te_rt_context *context, te_rt_tensor_list amax,
                     scale_out, fp8_max, margin, most_recent);
 }
 
+te_rt_status te_rt_amax(te_rt_context *context, const te_rt_tensor *input,
+                        const te_rt_tensor *offsets, const te_rt_tensor *amax,
+                        int64_t member) {
+  return TE_RT_CALL(amax, context, input, offsets, amax, member);
+}
+
+te_rt_status te_rt_scale_from_amax(te_rt_context *context,
+                                   te_rt_tensor_list amax,
+                                   te_rt_tensor_list scale, double fp8_max,
+                                   int64_t pow2_scales, double epsilon) {
+  return TE_RT_CALL(scale_from_amax, context, amax, scale, fp8_max, pow2_scales,
+                    epsilon);
+}
+
 te_rt_status te_rt_advance_rng(te_rt_context *context, const te_rt_tensor *rng,
                                const te_rt_tensor *output, int64_t by) {
   return TE_RT_CALL(advance_rng, context, rng, output, by);
@@ -218,6 +232,11 @@ te_rt_status te_rt_combine(te_rt_context *context, const te_rt_tensor *handle,
                            te_rt_tensor_list inputs,
                            te_rt_tensor_list outputs) {
   return TE_RT_CALL(combine, context, handle, inputs, outputs);
+}
+
+te_rt_status te_rt_all_reduce(te_rt_context *context, te_rt_tensor_list inputs,
+                              te_rt_tensor_list outputs) {
+  return TE_RT_CALL(all_reduce, context, inputs, outputs);
 }
 
 te_rt_status te_rt_gemm(te_rt_context *context, const te_rt_tensor *lhs,

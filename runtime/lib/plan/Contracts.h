@@ -126,6 +126,12 @@ inline constexpr Parameter update_scales[] = {
 inline constexpr Parameter advance_rng[] = {
     in("rng"), out("output").orInPlaceOf("rng"), integer("by")};
 
+inline constexpr Parameter amax[] = {in("input"), optIn("offsets"), out("amax"),
+                                     integer("member")};
+inline constexpr Parameter scale_from_amax[] = {
+    ins("amax"), outs("scale").orInPlaceOf("amax"), real("fp8_max"),
+    integer("pow2_scales"), real("epsilon")};
+
 inline constexpr Parameter convert_scales[] = {
     in("scales"), out("output"), integer("rows"), integer("cols")};
 inline constexpr Parameter transpose[] = {in("input"), out("output")};
@@ -168,6 +174,8 @@ inline constexpr Parameter dispatch[] = {in("handle"), ins("inputs"),
                                          outs("outputs")};
 inline constexpr Parameter combine[] = {in("handle"), ins("inputs"),
                                         outs("outputs")};
+inline constexpr Parameter all_reduce[] = {
+    ins("inputs"), outs("outputs").orInPlaceOf("inputs")};
 
 inline constexpr Parameter gemm[] = {in("lhs"),
                                      optIn("lhs_scales"),

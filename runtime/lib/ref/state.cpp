@@ -1,10 +1,11 @@
-//===- state.cpp - what casts keep from step to step ----------------------===//
+//===- state.cpp - scales from amaxes, and what casts keep ----------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
 #include "common/check.h"
+#include "common/numeric.h"
 #include "ref/backend.h"
 
 #include <algorithm>
@@ -49,6 +50,17 @@ te_rt_status ref::update_scales(te_rt_context *, te_rt_tensor_list amax,
       data<float>(scale_out.items[i])[slot] = chosen;
     }
   }
+  return TE_RT_OK;
+}
+
+te_rt_status ref::scale_from_amax(te_rt_context *, te_rt_tensor_list amax,
+                                  te_rt_tensor_list scale, double fp8_max,
+                                  int64_t pow2_scales, double epsilon) {
+  for (int64_t i = 0; i < amax.count; ++i)
+    for (int64_t j = 0, count = numElements(amax.items[i]); j < count; ++j)
+      data<float>(scale.items[i])[j] = scaleFromAmax(
+          data<float>(amax.items[i])[j], static_cast<float>(fp8_max),
+          static_cast<float>(epsilon), pow2_scales != 0, FLT_MAX);
   return TE_RT_OK;
 }
 

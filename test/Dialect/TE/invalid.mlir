@@ -956,3 +956,99 @@ module attributes {te.target = #te.target<sm_75>} {
 // expected-error @+1 {{te.target must be a #te.target, but got "sm_90"}}
 module attributes {te.target = "sm_90"} {
 }
+
+// -----
+
+func.func @update_scales_u5(%a: tensor<8xf32>, %h: tensor<8x16xf32>) {
+  // expected-error @+1 {{'te.update_scales' op (U5) margin must be from -64 to 64, but got 65}}
+  %0:2 = te.update_scales amax(%a) history(%h) scale(%a) {fp8_max = 448.0 : f32, margin = 65 : i64} : (tensor<8xf32>, tensor<8x16xf32>, tensor<8xf32>) -> (tensor<8x16xf32>, tensor<8xf32>)
+  return
+}
+
+// -----
+
+func.func @amax_a1(%x: tensor<16xbf16>) {
+  // expected-error @+1 {{'te.amax' op (A1) input must have rank 2, or 3 without groups, but got 'tensor<16xbf16>'}}
+  %0 = te.amax %x : tensor<16xbf16> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @amax_a1_groups(%x: tensor<2x16x8xbf16>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{'te.amax' op (A1) input must have rank 2, or 3 without groups, but got 'tensor<2x16x8xbf16>'}}
+  %0 = te.amax %x groups(%o : tensor<3xi32>) : tensor<2x16x8xbf16> -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @amax_a2(%x: tensor<16x8xbf16>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{'te.amax' op (A2) amax must be 'tensor<2xf32>', but got 'tensor<f32>'}}
+  %0 = te.amax %x groups(%o : tensor<3xi32>) : tensor<16x8xbf16> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @amax_a2_member(%x: tensor<16x8xbf16>, %o: tensor<3xi32, #te.host>) {
+  // expected-error @+1 {{'te.amax' op (A2) amax must be 'tensor<f32>', but got 'tensor<2xf32>'}}
+  %0 = te.amax %x groups(%o : tensor<3xi32, #te.host>) member 1 : tensor<16x8xbf16> -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @all_reduce_r1() {
+  // expected-error @+1 {{'te.all_reduce' op (R1) there must be at least one input, but got 0}}
+  "te.all_reduce"() : () -> ()
+  return
+}
+
+// -----
+
+func.func @all_reduce_r1_results(%a: tensor<f32>) {
+  // expected-error @+1 {{'te.all_reduce' op (R1) there must be 1 outputs, but got 2}}
+  %0:2 = te.all_reduce max %a : (tensor<f32>) -> (tensor<f32>, tensor<f32>)
+  return
+}
+
+// -----
+
+func.func @all_reduce_r2(%a: tensor<f32>) {
+  // expected-error @+1 {{'te.all_reduce' op (R2) outputs must be 'tensor<f32>', but got 'tensor<1xf32>'}}
+  %0 = te.all_reduce max %a : (tensor<f32>) -> tensor<1xf32>
+  return
+}
+
+// -----
+
+func.func @scale_from_amax_f1() {
+  // expected-error @+1 {{'te.scale_from_amax' op (F1) there must be at least one amax, but got 0}}
+  "te.scale_from_amax"() {fp8_max = 448.0 : f32} : () -> ()
+  return
+}
+
+// -----
+
+func.func @scale_from_amax_f2(%a: tensor<8xf32>) {
+  // expected-error @+1 {{'te.scale_from_amax' op (F2) scales must be 'tensor<8xf32>', but got 'tensor<f32>'}}
+  %0 = te.scale_from_amax %a {fp8_max = 448.0 : f32} : (tensor<8xf32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @scale_from_amax_f3_max(%a: tensor<8xf32>) {
+  // expected-error-re @+1 {{'te.scale_from_amax' op (F3) fp8_max must be above 0, but got 0{{.*}}}}
+  %0 = te.scale_from_amax %a {fp8_max = 0.0 : f32} : (tensor<8xf32>) -> tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @scale_from_amax_f3_epsilon(%a: tensor<8xf32>) {
+  // expected-error-re @+1 {{'te.scale_from_amax' op (F3) epsilon must be at least 0, but got -1{{.*}}}}
+  %0 = te.scale_from_amax %a {fp8_max = 448.0 : f32, epsilon = -1.0 : f32} : (tensor<8xf32>) -> tensor<8xf32>
+  return
+}

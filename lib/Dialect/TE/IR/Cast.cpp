@@ -36,10 +36,9 @@ LogicalResult verifyBlocks(Operation *op, const CastLabels &labels,
                            StringRef name, RankedTensorType values,
                            ScalesAttr encoding, bool columnwise) {
   auto error = [&](const Twine &wanted) {
-    return op->emitOpError()
-           << "(" << labels.blocks << ") " << name << " of "
-           << values.getElementType() << " must have " << wanted
-           << ", but got " << encoding;
+    return op->emitOpError() << "(" << labels.blocks << ") " << name << " of "
+                             << values.getElementType() << " must have "
+                             << wanted << ", but got " << encoding;
   };
   if (isFP4(values) != encoding.isNVFP4())
     return error(isFP4(values) ? "blocks of 1 x 16" : "no blocks of 1 x 16");
@@ -128,8 +127,7 @@ LogicalResult te::verifyCast(Operation *op, const CastLabels &labels,
     if (failed(wantShape(op, labels.valuesT, "values_t", values, shape)) ||
         failed(wantScales(op, labels.encoding, labels.scalesT, "scales_t",
                           tensorType(cast.scalesT), values)) ||
-        failed(
-            verifyBlocks(op, labels, "values_t", values, encoding, true)) ||
+        failed(verifyBlocks(op, labels, "values_t", values, encoding, true)) ||
         failed(verifyGroups(op, labels, "scales_t", cast.scalesT,
                             /*columnwise=*/true, groups)))
       return failure();

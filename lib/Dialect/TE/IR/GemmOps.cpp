@@ -55,15 +55,15 @@ LogicalResult GemmOp::verify() {
            << (getRagged() ? "over" : "no over");
   if (getAccumulate() && !getOuts())
     return emitOpError("(G9) accumulate needs a destination, but got none");
-  return verifyProduct(
-      *this, {{tensorType(getLhs()), tensorType(getLhsScales()),
-               tensorType(getLhsAmax()), getTransposeLhs()},
-              {tensorType(getRhs()), tensorType(getRhsScales()),
-               tensorType(getRhsAmax()), getTransposeRhs()},
-              tensorType(getBias()),
-              tensorType(getResult()),
-              getOffsets() ? getNumGroups(getOffsets()) : 0,
-              getRagged() == Ragged::Reduction});
+  return verifyProduct(*this,
+                       {{tensorType(getLhs()), tensorType(getLhsScales()),
+                         tensorType(getLhsAmax()), getTransposeLhs()},
+                        {tensorType(getRhs()), tensorType(getRhsScales()),
+                         tensorType(getRhsAmax()), getTransposeRhs()},
+                        tensorType(getBias()),
+                        tensorType(getResult()),
+                        getOffsets() ? getNumGroups(getOffsets()) : 0,
+                        getRagged() == Ragged::Reduction});
 }
 
 MutableOperandRange GemmOp::getDestinations() { return getOutsMutable(); }
@@ -240,16 +240,16 @@ LogicalResult GroupedGemmOp::verify() {
                                                  : 1;
   for (size_t i = 0; i < products; ++i)
     if (failed(verifyProduct(
-            *this, {{tensorType(getLhs()), tensorType(getLhsScales()),
-                     tensorType(getLhsAmax()), getTransposeLhs()},
-                    {at(getRhs(), overRows ? i : 0, packedRhs),
-                     at(getRhsScales(), overRows ? i : 0, packedRhs),
-                     at(getRhsAmax(), overRows ? i : 0, packedRhs),
-                     getTransposeRhs()},
-                    at(getBias(), i, packedRhs),
-                    at(getResults(), overRows ? 0 : i, packedResult),
-                    groups,
-                    !overRows})))
+            *this,
+            {{tensorType(getLhs()), tensorType(getLhsScales()),
+              tensorType(getLhsAmax()), getTransposeLhs()},
+             {at(getRhs(), overRows ? i : 0, packedRhs),
+              at(getRhsScales(), overRows ? i : 0, packedRhs),
+              at(getRhsAmax(), overRows ? i : 0, packedRhs), getTransposeRhs()},
+             at(getBias(), i, packedRhs),
+             at(getResults(), overRows ? 0 : i, packedResult),
+             groups,
+             !overRows})))
       return failure();
   return success();
 }
@@ -286,9 +286,8 @@ RuntimeCall GroupedGemmOp::getRuntimeCall() {
   return {"grouped_gemm",
           {Slot::in(getLhs()), Slot::in(getLhsScales()), Slot::in(getLhsAmax()),
            Slot::in(ValueRange(getRhs())), Slot::in(ValueRange(getRhsScales())),
-           Slot::in(ValueRange(getRhsAmax())),
-           Slot::in(ValueRange(getBias())), Slot::in(getOffsets()),
-           Slot::out(ValueRange(getResults()))},
+           Slot::in(ValueRange(getRhsAmax())), Slot::in(ValueRange(getBias())),
+           Slot::in(getOffsets()), Slot::out(ValueRange(getResults()))},
           {b.getI64IntegerAttr(int64_t(getRagged())),
            flag(b, getTransposeLhs()), flag(b, getTransposeRhs()),
            flag(b, getAccumulate())}};

@@ -56,8 +56,8 @@ static LogicalResult verifySide(Operation *op, StringRef name,
   // blocks run along the ragged dimension.
   int64_t wanted = encoding.isTensor() || overReduction ? groups : 0;
   if (encoding.getGroups() != wanted)
-    return error("G3") << "_scales must have " << wanted
-                       << " groups, but got " << encoding.getGroups();
+    return error("G3") << "_scales must have " << wanted << " groups, but got "
+                       << encoding.getGroups();
   SmallVector<int64_t> perGroup;
   if (groups)
     perGroup.push_back(groups);

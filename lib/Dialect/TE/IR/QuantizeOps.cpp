@@ -58,13 +58,13 @@ LogicalResult QuantizeOp::verify() {
     return emitOpError("(Q17) variant must be absent: the NVFP4 variants "
                        "row_scaled and 4over6 are not supported, but got ")
            << getVariantAttr();
-  if (failed(verifyCast(
-          *this, kQuantizeLabels,
-          {tensorType(getInput()), getScale(), getAmax(), getOffsets(),
-           bool(getMember()), getValues(), getScales(), getValuesT(),
-           getScalesT(), getAmaxOut(), getPow2Scales(),
-           getEpsilon().convertToDouble(), getTensorAmax(), getTensorAmaxT(),
-           getSquareBlocks()})))
+  if (failed(
+          verifyCast(*this, kQuantizeLabels,
+                     {tensorType(getInput()), getScale(), getAmax(),
+                      getOffsets(), bool(getMember()), getValues(), getScales(),
+                      getValuesT(), getScalesT(), getAmaxOut(), getPow2Scales(),
+                      getEpsilon().convertToDouble(), getTensorAmax(),
+                      getTensorAmaxT(), getSquareBlocks()})))
     return failure();
   return verifyRandomAndTransform(*this);
 }
@@ -157,9 +157,12 @@ LogicalResult MultiCastTransposeOp::verify() {
   if (count == 0)
     return emitOpError("(M1) inputs must have at least one entry, but got 0");
   const std::pair<StringRef, size_t> lists[] = {
-      {"scale", getScale().size()},      {"amax", getAmax().size()},
-      {"values", getValues().size()},    {"scales", getScales().size()},
-      {"values_t", getValuesT().size()}, {"scales_t", getScalesT().size()},
+      {"scale", getScale().size()},
+      {"amax", getAmax().size()},
+      {"values", getValues().size()},
+      {"scales", getScales().size()},
+      {"values_t", getValuesT().size()},
+      {"scales_t", getScalesT().size()},
       {"amax_out", getAmaxOut().size()},
       {"tensor_amax", getTensorAmax().size()},
       {"tensor_amax_t", getTensorAmaxT().size()}};
@@ -310,56 +313,6 @@ RuntimeCall DequantizeOp::getRuntimeCall() {
            Slot::in(getTensorAmax()), Slot::in(getOffsets()),
            Slot::out(getOutput())},
           {}};
-}
-
-//===----------------------------------------------------------------------===//
-// UpdateScalesOp
-//===----------------------------------------------------------------------===//
-
-LogicalResult UpdateScalesOp::verify() {
-  if (getScale().empty())
-    return emitOpError("(U1) there must be at least one slot, but got 0");
-  if (getHistoryOut().size() != getScale().size())
-    return emitOpError("(U1) each list must have ")
-           << getScale().size() << " entries, but got "
-           << getHistoryOut().size();
-  for (auto [amax, history, scale, historyOut, scaleOut] :
-       llvm::zip(getAmax(), getHistory(), getScale(), getHistoryOut(),
-                 getScaleOut())) {
-    if (failed(wantType(*this, "U2", "amax", amax.getType(), scale.getType())))
-      return failure();
-    RankedTensorType historyType = tensorType(history);
-    if (historyType.getRank() != tensorType(scale).getRank() + 1 ||
-        historyType.getShape().drop_back() != tensorType(scale).getShape() ||
-        historyType.getShape().back() < 1)
-      return emitOpError("(U2) history must have the shape of scale and one "
-                         "more dimension of at least 1, but got ")
-             << historyType << " for " << scale.getType();
-    if (failed(wantType(*this, "U3", "history_out", historyOut.getType(),
-                        history.getType())) ||
-        failed(wantType(*this, "U3", "scale_out", scaleOut.getType(),
-                        scale.getType())))
-      return failure();
-  }
-  return want(*this, "U4", "fp8_max", getFp8Max().convertToDouble() > 0,
-              "above 0", getFp8Max().convertToDouble());
-}
-
-OpCost UpdateScalesOp::getCost() {
-  return getMemoryBoundCost(*this, CostClass::UpdateScales);
-}
-
-RuntimeCall UpdateScalesOp::getRuntimeCall() {
-  Builder b(getContext());
-  using Slot = RuntimeSlot;
-  return {"update_scales",
-          {Slot::in(ValueRange(getAmax())), Slot::in(ValueRange(getHistory())),
-           Slot::in(ValueRange(getScale())),
-           Slot::out(ValueRange(getHistoryOut())).orInPlaceOf(1),
-           Slot::out(ValueRange(getScaleOut())).orInPlaceOf(2)},
-          {b.getF64FloatAttr(getFp8Max().convertToDouble()),
-           b.getI64IntegerAttr(getMargin()),
-           b.getI64IntegerAttr(getAlgorithm() == AmaxAlgorithm::MostRecent)}};
 }
 
 //===----------------------------------------------------------------------===//

@@ -188,8 +188,8 @@ ScalesAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
 
 namespace {
 /// Rates of a device: measured on an H200 with random data, sustained
-/// (docs/Benchmarks.md); for sm_100 those of a B200's data sheet. FP4 is emulated
-/// on sm_90, at best in bf16.
+/// (docs/Benchmarks.md); for sm_100 those of a B200's data sheet. FP4 is
+/// emulated on sm_90, at best in bf16.
 struct Rates {
   StringRef chip;
   double bytes, fp4, fp8, bf16, f32;

@@ -16,8 +16,8 @@ namespace mlir::te {
 /// have to lie there; null if there is none.
 Value getKnownDestination(QuantizeOp op);
 
-/// Why no fused cast can do the work of `op`, whatever makes its input: an empty
-/// string where one can.
+/// Why no fused cast can do the work of `op`, whatever makes its input: an
+/// empty string where one can.
 std::string getUnfusableReason(QuantizeOp op);
 
 /// Whether a fused cast, which has no member, flag or destinations and stands

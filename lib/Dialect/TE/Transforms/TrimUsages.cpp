@@ -62,8 +62,7 @@ template <typename CastOp> Trimmed getUnread(CastOp op) {
   auto isNotRead = [&](unsigned list) {
     return !isThere(list) || isUnread(list);
   };
-  bool rowwise =
-      isUnread(Values) && isUnread(Scales) && isNotRead(TensorAmax);
+  bool rowwise = isUnread(Values) && isUnread(Scales) && isNotRead(TensorAmax);
   bool columnwise =
       isUnread(ValuesT) && isUnread(ScalesT) && isNotRead(TensorAmaxT);
   // (Q1) asks for one of the two, even where the amax alone is read.

@@ -53,20 +53,25 @@ bool Workspaces::isWrittenIn(SymbolRefAttr global, Operation *scope) const {
          llvm::any_of(stores.lookup(global), isInside);
 }
 
+/// Whether `op` stands behind `other` in the text, in its block or in one around
+/// it.
+static bool isBehind(Operation *op, Operation *other) {
+  for (Operation *at = other; at->getBlock(); at = at->getParentOp())
+    if (Operation *ancestor = at->getBlock()->findAncestorOpInBlock(*op))
+      return at->isBeforeInBlock(ancestor);
+  return false;
+}
+
 /// Whether `user` may run after `write`, and there read `origin` as it was
 /// before: further on; or in the next iteration of a loop around both, into
 /// which `origin` comes from outside.
 static bool mayRunAfter(Operation *user, Operation *write, Value origin) {
-  for (Operation *at = write; at->getBlock(); at = at->getParentOp()) {
-    Operation *other = at->getBlock()->findAncestorOpInBlock(*user);
-    if (!other)
-      continue;
-    if (at->isBeforeInBlock(other))
-      return true;
-    auto loop = at->getParentOfType<LoopLikeOpInterface>();
-    return loop && !loop->isAncestor(origin.getParentBlock()->getParentOp());
-  }
-  return false;
+  if (isBehind(user, write))
+    return true;
+  auto loop = write->getParentOfType<LoopLikeOpInterface>();
+  while (loop && !loop->isAncestor(user))
+    loop = loop->getParentOfType<LoopLikeOpInterface>();
+  return loop && !loop->isAncestor(origin.getParentBlock()->getParentOp());
 }
 
 /// The first store behind `write` in its block: what it writes is the content
@@ -110,10 +115,7 @@ void Workspaces::forEachReader(
   GlobalStoreOp next = getNextStore(workspace.global, write);
   if (!next)
     return;
-  auto isBehindNext = [&](Operation *op) {
-    Operation *other = next->getBlock()->findAncestorOpInBlock(*op);
-    return other && next->isBeforeInBlock(other);
-  };
+  auto isBehindNext = [&](Operation *op) { return isBehind(op, next); };
   for (GlobalLoadOp load : loads.lookup(workspace.global))
     if (!isBehindNext(load))
       visitReaders(load.getResult(), load.getResult(), workspace.member, write,

@@ -5,6 +5,7 @@
 // RUN: te-opt %s --split-input-file -te-trim-usages | FileCheck %s --check-prefix=TRIM
 // RUN: te-opt %s --split-input-file -te-group-gemms | FileCheck %s --check-prefix=GROUP
 // RUN: te-opt %s --split-input-file -te-pack-parameters -te-fuse-multi-cast-transpose | FileCheck %s --check-prefix=MULTI
+// RUN: te-opt %s --split-input-file -te-hoist-swizzles | FileCheck %s --check-prefix=VIEW
 // RUN: te-opt %s --split-input-file -te-fuse-multi-cast-transpose -te-fuse-requantize \
 // RUN:   -te-fuse-activation-quantize -te-fuse-permute-quantize | FileCheck %s --check-prefix=FUSE
 // RUN: te-opt %s --split-input-file -te-fuse-multi-cast-transpose -te-fuse-requantize \
@@ -134,4 +135,53 @@ func.func @keep_options(%x: tensor<256x128xbf16>, %r: tensor<2xi64>) {
   %2:3 = te.quantize %x {hadamard} : tensor<256x128xbf16> columnwise tensor<128x256xf4E2M1FN>, tensor<128x16xf8E4M3FN, #te.scales<1 x 16, swizzled>> tensor_amax_t tensor<f32>
   %3:3 = te.quantize %x : tensor<256x128xbf16> -> tensor<256x128xf4E2M1FN>, tensor<256x8xf8E4M3FN, #te.scales<1 x 16, swizzled>> tensor_amax tensor<f32>
   return
+}
+
+// -----
+
+#mx = #te.scales<1 x 32, swizzled>
+#mxc = #te.scales<1 x 32, compact>
+
+// An optimizer reads all members as they are, products read them swizzled: the packed
+// scales are swizzled once, not each member.
+// VIEW-LABEL: func @split(
+// VIEW-SAME:      %[[S:[a-z0-9]+]]: tensor<2x128x8xf8E8M0FNU, #te.scales<1 x 32, compact>>
+// VIEW:         %[[Z:.*]] = te.convert_scales %[[S]] of [96, 256] : tensor<2x128x8xf8E8M0FNU
+// VIEW-NOT:     te.convert_scales
+// VIEW:         %[[Z0:.*]] = te.member %[[Z]][0]
+// VIEW-NOT:     te.convert_scales
+// VIEW:         te.gemm {{.*}}, %{{.*}} scales(%[[Z0]])
+// VIEW-NEXT:    te.dequantize {{.*}}, tensor<128x8xf8E8M0FNU, #te.scales<1 x 32, compact>>
+// VIEW-NOT:     te.convert_scales
+// VIEW:         return
+func.func @split(%x: tensor<64x256xf8E4M3FN>, %xs: tensor<128x8xf8E8M0FNU, #mx>, %q: tensor<2x96x256xf8E4M3FN>, %s: tensor<2x128x8xf8E8M0FNU, #mxc>)
+    -> (tensor<64x96xbf16>, tensor<96x256xbf16>, tensor<64x96xbf16>, tensor<96x256xbf16>) {
+  %q0 = te.member %q[0] : tensor<2x96x256xf8E4M3FN> -> tensor<96x256xf8E4M3FN>
+  %s0 = te.member %s[0] : tensor<2x128x8xf8E8M0FNU, #mxc> -> tensor<128x8xf8E8M0FNU, #mxc>
+  %z0 = te.convert_scales %s0 of [96, 256] : tensor<128x8xf8E8M0FNU, #mxc> -> tensor<128x8xf8E8M0FNU, #mx>
+  %y0 = te.gemm %x scales(%xs), %q0 scales(%z0) : (tensor<64x256xf8E4M3FN>, tensor<128x8xf8E8M0FNU, #mx>, tensor<96x256xf8E4M3FN>, tensor<128x8xf8E8M0FNU, #mx>) -> tensor<64x96xbf16>
+  %w0 = te.dequantize %q0, %s0 : (tensor<96x256xf8E4M3FN>, tensor<128x8xf8E8M0FNU, #mxc>) -> tensor<96x256xbf16>
+  %q1 = te.member %q[1] : tensor<2x96x256xf8E4M3FN> -> tensor<96x256xf8E4M3FN>
+  %s1 = te.member %s[1] : tensor<2x128x8xf8E8M0FNU, #mxc> -> tensor<128x8xf8E8M0FNU, #mxc>
+  %z1 = te.convert_scales %s1 of [96, 256] : tensor<128x8xf8E8M0FNU, #mxc> -> tensor<128x8xf8E8M0FNU, #mx>
+  %y1 = te.gemm %x scales(%xs), %q1 scales(%z1) : (tensor<64x256xf8E4M3FN>, tensor<128x8xf8E8M0FNU, #mx>, tensor<96x256xf8E4M3FN>, tensor<128x8xf8E8M0FNU, #mx>) -> tensor<64x96xbf16>
+  %w1 = te.dequantize %q1, %s1 : (tensor<96x256xf8E4M3FN>, tensor<128x8xf8E8M0FNU, #mxc>) -> tensor<96x256xbf16>
+  return %y0, %w0, %y1, %w1 : tensor<64x96xbf16>, tensor<96x256xbf16>, tensor<64x96xbf16>, tensor<96x256xbf16>
+}
+
+// One member of two is cheaper to swizzle alone, and there is one view of it.
+// VIEW-LABEL: func @keep_view(
+// VIEW:         %[[S1:.*]] = te.member %{{.*}}[1] : tensor<2x128x8xf8E8M0FNU
+// VIEW-NEXT:    %[[Z1:.*]] = te.convert_scales %[[S1]] of [96, 256] : tensor<128x8xf8E8M0FNU
+// VIEW-NOT:     te.member
+// VIEW:         te.gemm {{.*}}, %{{.*}} scales(%[[Z1]])
+// VIEW-NEXT:    te.dequantize %{{.*}}, %[[S1]] :
+func.func @keep_view(%x: tensor<64x256xf8E4M3FN>, %xs: tensor<128x8xf8E8M0FNU, #mx>, %q: tensor<2x96x256xf8E4M3FN>, %s: tensor<2x128x8xf8E8M0FNU, #mxc>)
+    -> (tensor<64x96xbf16>, tensor<96x256xbf16>) {
+  %q1 = te.member %q[1] : tensor<2x96x256xf8E4M3FN> -> tensor<96x256xf8E4M3FN>
+  %s1 = te.member %s[1] : tensor<2x128x8xf8E8M0FNU, #mxc> -> tensor<128x8xf8E8M0FNU, #mxc>
+  %z1 = te.convert_scales %s1 of [96, 256] : tensor<128x8xf8E8M0FNU, #mxc> -> tensor<128x8xf8E8M0FNU, #mx>
+  %y1 = te.gemm %x scales(%xs), %q1 scales(%z1) : (tensor<64x256xf8E4M3FN>, tensor<128x8xf8E8M0FNU, #mx>, tensor<96x256xf8E4M3FN>, tensor<128x8xf8E8M0FNU, #mx>) -> tensor<64x96xbf16>
+  %w1 = te.dequantize %q1, %s1 : (tensor<96x256xf8E4M3FN>, tensor<128x8xf8E8M0FNU, #mxc>) -> tensor<96x256xbf16>
+  return %y1, %w1 : tensor<64x96xbf16>, tensor<96x256xbf16>
 }

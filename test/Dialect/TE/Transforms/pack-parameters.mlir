@@ -115,6 +115,30 @@ func.func @states(
   return %s#0, %h#0, %s#1, %h#1 : tensor<f32>, tensor<16xf32>, tensor<f32>, tensor<16xf32>
 }
 
+// What ranks share of amaxes is one vector too, of slots that are packed and of one
+// that stays.
+// CHECK-LABEL: func @reduced_states(
+// CHECK-SAME:      %[[AMAX:.*]]: tensor<2xf32> {te.members = ["a.0", "a.1"], te.name = "a"}, %[[B:[a-z0-9]+]]: tensor<f32>
+// CHECK-NEXT:    %[[M:.*]]:2 = te.all_reduce max %[[AMAX]], %[[B]] : (tensor<2xf32>, tensor<f32>) -> (tensor<2xf32>, tensor<f32>)
+// CHECK-NEXT:    %{{.*}}:2, %[[S1:.*]]:2 = te.update_scales amax(%[[M]]#0, %[[M]]#1) {{.*}} {fp8_max = 4.480000e+02 : f32, margin = 2 : i64} :
+// CHECK-NEXT:    return %[[S1]]#0, %[[S1]]#1 : tensor<2xf32>, tensor<f32>
+func.func @reduced_states(
+    %a0: tensor<f32> {te.name = "a.0", te.group = "a", te.member = 0 : i64},
+    %a1: tensor<f32> {te.name = "a.1", te.group = "a", te.member = 1 : i64},
+    %b: tensor<f32>, %hb: tensor<4xf32>,
+    %s0: tensor<f32> {te.name = "s.0", te.group = "s", te.member = 0 : i64, te.next = "s.0"},
+    %s1: tensor<f32> {te.name = "s.1", te.group = "s", te.member = 1 : i64, te.next = "s.1"},
+    %h0: tensor<16xf32> {te.name = "h.0", te.group = "h", te.member = 0 : i64},
+    %h1: tensor<16xf32> {te.name = "h.1", te.group = "h", te.member = 1 : i64})
+    -> (tensor<f32> {te.name = "s.0", te.group = "s", te.member = 0 : i64},
+        tensor<f32> {te.name = "s.1", te.group = "s", te.member = 1 : i64}, tensor<f32>) {
+  %m:3 = te.all_reduce max %a0, %a1, %b : (tensor<f32>, tensor<f32>, tensor<f32>) -> (tensor<f32>, tensor<f32>, tensor<f32>)
+  %h:3, %s:3 = te.update_scales amax(%m#0, %m#1, %m#2) history(%h0, %h1, %hb) scale(%s0, %s1, %b) {fp8_max = 448.0 : f32, margin = 2 : i64}
+    : (tensor<f32>, tensor<f32>, tensor<f32>, tensor<16xf32>, tensor<16xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>, tensor<f32>)
+    -> (tensor<16xf32>, tensor<16xf32>, tensor<4xf32>, tensor<f32>, tensor<f32>, tensor<f32>)
+  return %s#0, %s#1, %s#2 : tensor<f32>, tensor<f32>, tensor<f32>
+}
+
 // CHECK-LABEL: func @keep_types(
 // CHECK-SAME:      tensor<8x4xbf16> {te.group = "w", te.member = 0 : i64}
 // REMARK-DAG: [[#@LINE+3]]:{{.*}}[Missed] PackParameters{{.*}}member 1 of group w is tensor<8x8xbf16>, but member 0 is tensor<8x4xbf16>

@@ -293,51 +293,6 @@ def TE_RequantizeOp : TE_FusedCastOp<"requantize", [
   }];
 }
 
-def TE_UpdateScalesOp : TE_Op<"update_scales", [
-    Pure, SameVariadicOperandSize, SameVariadicResultSize]> {
-  let summary = "delayed scaling: the scales of the next step, for all slots at once";
-  let description = [{
-    For each slot, with `amax` of the step just run and a `history` of L values:
-
-    ```
-    amax == 0:  history and scale stay
-    a       = max(history[1..L-1], amax), NaN left out     (max)
-              amax                                         (most_recent)
-    history = history rolled by one: history[i] = history[i+1] for 1 <= i <= L-2,
-              history[L-1] = amax, history[0] = 0
-    scale   = fp8_max * 2^-margin / a, the largest F32 if that is infinite,
-              or unchanged if a is not finite or not above 0
-    ```
-
-    Each entry of the lists is one slot (scalars), or a packed group of E slots.
-
-    Constraints:
-    * (U1) there is at least one slot, and each list has as many entries.
-    * (U2) `scale` and `amax` have one shape; `history` has one more dimension, of at
-      least 1.
-    * (U3) results have the types of the operands.
-    * (U4) `fp8_max` is above 0.
-
-    Example:
-
-    ```mlir
-    %h, %s = te.update_scales amax(%a) history(%h0) scale(%s0) {fp8_max = 448.0 : f32}
-      : (tensor<8xf32>, tensor<8x1024xf32>, tensor<8xf32>) -> (tensor<8x1024xf32>, tensor<8xf32>)
-    ```
-  }];
-  let arguments = (ins
-    Variadic<TE_F32Tensor>:$amax, Variadic<TE_F32Tensor>:$history,
-    Variadic<TE_F32Tensor>:$scale, F32Attr:$fp8_max,
-    DefaultValuedAttr<I64Attr, "0">:$margin,
-    DefaultValuedAttr<TE_AmaxAlgorithmAttr, "AmaxAlgorithm::Max">:$algorithm);
-  let results = (outs Variadic<TE_F32Tensor>:$history_out,
-                      Variadic<TE_F32Tensor>:$scale_out);
-  let assemblyFormat = [{
-    `amax` `(` $amax `)` `history` `(` $history `)` `scale` `(` $scale `)` attr-dict
-    `:` functional-type(operands, results)
-  }];
-}
-
 def TE_AdvanceRngOp : TE_Op<"advance_rng", [
     Pure, AllTypesMatch<["rng", "output"]>]> {
   let summary = "the states of stochastic rounding of the next step";

@@ -109,6 +109,20 @@ def TE_MemberOpInterface : OpInterface<"MemberOpInterface"> {
   let verify = [{ return ::mlir::te::detail::verifyMember($_op); }];
 }
 
+def TE_SlotwiseOpInterface : OpInterface<"SlotwiseOpInterface"> {
+  let cppNamespace = "::mlir::te";
+  let description = [{
+    An op that does the same to any number of slots, in one launch. Its operands are
+    one list or several, each with an entry for each slot, and so are its results:
+    entry `i` of a result depends on the entries `i` of the operands alone. Where
+    the entries of some slots are packed, the results are those packed.
+  }];
+  let methods = [
+    InterfaceMethod<"The number of entries of each list.", "unsigned",
+                    "getNumSlots">,
+  ];
+}
+
 def TE_QuantizingOpInterface : OpInterface<"QuantizingOpInterface"> {
   let cppNamespace = "::mlir::te";
   let description = [{

@@ -21,6 +21,7 @@ def CostReportPass : Pass<"te-cost-report", "::mlir::ModuleOp"> {
     `{"launches", "bytes", "flops", "host_syncs", "us"}`. `peak_bytes` is the arena of a
     lowered program, and null before te-lower.
   }];
+  let dependentDialects = ["::mlir::te::TEDialect"];
   let options = [
     Option<"format", "format", "std::string", /*default=*/"\"table\"",
            "table or json">,
@@ -47,7 +48,9 @@ def GroupGemmsPass : Pass<"te-group-gemms", "::mlir::func::FuncOp"> {
     no other reader; and where nothing reads a member's own result before the last
     member. Members of one packed tensor are read as that tensor, others as a list
     (products) or packed (scales and amax). The first member's destination, unless
-    it holds nothing, becomes that of the grouped op.
+    it holds nothing, becomes that of the grouped op. Where each of the values packed
+    comes from an op of one slot for itself (`SlotwiseOpInterface`), such as the
+    scales of members from amaxes that ranks share, one such op makes them all.
 
     ```mlir
     %h = te.to_host %o : tensor<3xi32> -> tensor<3xi32, #te.host>
@@ -89,6 +92,7 @@ def RemoveScaleTransposesPass
     ```
     Checked by `@dispatch` in `test/Dialect/TE/Transforms/remove-scale-transposes.mlir`.
   }];
+  let dependentDialects = ["::mlir::te::TEDialect"];
   let statistics = [
     Statistic<"numRemoved", "num-removed", "Number of conversions removed">,
     Statistic<"numKept", "num-kept", "Number of conversions still needed">,
@@ -134,6 +138,7 @@ def HoistSwizzlesPass : Pass<"te-hoist-swizzles", "::mlir::ModuleOp"> {
     Checked by `@written_swizzled` in `test/Dialect/TE/Transforms/hoist-swizzles.mlir`;
     workspaces by `hoist-swizzles-workspaces.mlir`.
   }];
+  // For the target, where a module has none of its ops.
   let dependentDialects = ["::mlir::te::TEDialect"];
   let statistics = [
     Statistic<"numRemoved", "num-removed", "Number of swizzles removed">,
@@ -252,9 +257,9 @@ def PackParametersPass : Pass<"te-pack-parameters", "::mlir::ModuleOp"> {
     members; other attributes are those of the members.
 
     * A member is read as `te.member %w[e]`.
-    * Iteration arguments of loops, and slots of `te.update_scales`, that end in a
-      packed result are packed themselves; where nothing better is possible a
-      `te.pack` remains.
+    * Iteration arguments of loops, and slots of ops that work on slots
+      (`SlotwiseOpInterface`), that end in a packed result are packed themselves;
+      where nothing better is possible a `te.pack` remains.
     * All stores to a group of globals become one store of the packed tensor, where
       all members are known.
 
