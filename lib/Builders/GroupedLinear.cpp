@@ -233,7 +233,7 @@ void LayerBuilder::buildWeightGradients(const Twine &name, ProductOperand lhs,
 Value LayerBuilder::buildForward(GroupedLinear &linear, Value input,
                                  Value counts) {
   // The host launches the experts one by one, and so must know their rows.
-  Value offsets = buildOffsets(counts, config.recipe.alignment);
+  Value offsets = buildOffsets(counts, config.getAlignment());
   RankedTensorType type = typeOf(offsets);
   linear.hostOffsets = ToHostOp::create(
       b, loc(linear.name + "/to_host"),
@@ -289,7 +289,7 @@ Value LayerBuilder::buildForward(GroupedLinear &fc1, GroupedLinear &fc2,
   saved.probs = rows.probs;
   saved.hidden = buildForward(fc1, rows.rows, routing.counts);
   RankedTensorType type = typeOf(saved.hidden);
-  Value offsets = buildOffsets(routing.counts, config.recipe.alignment);
+  Value offsets = buildOffsets(routing.counts, config.getAlignment());
   Value act =
       SwigluOp::create(b, loc("swiglu"),
                        type.clone({type.getDimSize(0), type.getDimSize(1) / 2}),
@@ -302,7 +302,7 @@ ExpertRows LayerBuilder::buildBackward(GroupedLinear &fc1, GroupedLinear &fc2,
                                        Value gradient, const Saved &saved) {
   Value dy = buildRouteGradient(saved.routing, gradient);
   Value dact = buildBackward(fc2, dy);
-  Value offsets = buildOffsets(saved.routing.counts, config.recipe.alignment);
+  Value offsets = buildOffsets(saved.routing.counts, config.getAlignment());
   auto swiglu = SwigluBackwardOp::create(
       b, loc("swiglu_backward"), saved.hidden.getType(), saved.probs.getType(),
       dact, saved.hidden, saved.probs, offsets);

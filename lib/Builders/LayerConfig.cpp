@@ -36,10 +36,10 @@ int64_t LayerConfig::getDenseCapacity() const {
 }
 
 int64_t LayerConfig::getCapacity() const {
-  int64_t alignment = recipe.alignment;
+  int64_t multiple = getAlignment();
   return llvm::divideCeilSigned(
-             getDenseCapacity() + localExperts * (alignment - 1), alignment) *
-         alignment;
+             getDenseCapacity() + localExperts * (multiple - 1), multiple) *
+         multiple;
 }
 
 template <typename... Parts>
@@ -140,6 +140,7 @@ llvm::Error LayerConfig::verify() const {
       {"tokens", tokens, 1, 1 << 26},
       {"microbatches", microbatches, 1, 1 << 12},
       {"ep-ranks", ranks, 1, 1 << 16},
+      {"alignment", alignment, 0, 1 << 12},
   };
   if (llvm::Error found = verifyRanges(ranges))
     return found;
@@ -147,12 +148,18 @@ llvm::Error LayerConfig::verify() const {
     return error("target must be sm_90 or sm_100, but got {0}", target);
   if (llvm::Error found = verifyRecipe())
     return found;
+  if (getAlignment() % recipe.alignment != 0)
+    return error("alignment must be a multiple of {0} for {1}, but got {2}",
+                 recipe.alignment, recipe.name, alignment);
+  if (gradientDispatch == Dispatch::FP8 && dispatch == Dispatch::None)
+    return error("gradient-dispatch must be bf16 without a dispatch of tokens, "
+                 "but got fp8");
   // Rows of FP8 are sent in pieces of 16 bytes.
   int64_t multiple = recipe.widthMultiple, sent = 16;
   if (hidden % multiple != 0)
     return error("hidden must be a multiple of {0} for {1}, but got {2}",
                  multiple, recipe.name, hidden);
-  if (dispatch == Dispatch::FP8 && hidden % sent != 0)
+  if (sendsFP8() && hidden % sent != 0)
     return error("hidden must be a multiple of {0} for dispatch fp8, but got "
                  "{1}",
                  sent, hidden);

@@ -349,7 +349,7 @@ void RandomLayer::readRows(const LayerBuilder::Saved &saved) {
   if (config.recipe.isLowPrecision() && choices.chance(25)) {
     GroupedLinear &linear = choices.chance(50) ? fc1 : fc2;
     Value offsets =
-        layer.buildOffsets(saved.routing.counts, config.recipe.alignment);
+        layer.buildOffsets(saved.routing.counts, config.getAlignment());
     Value rows = layer.buildDequantize(name + ".reread", linear.input, offsets);
     step.addMicrobatchResult(
         name + ".reread",

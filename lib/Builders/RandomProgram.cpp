@@ -37,6 +37,10 @@ static LayerConfig drawKind(Choices &choices) {
   config.dispatch = choices.pick(
       {Dispatch::None, Dispatch::None, Dispatch::BF16, Dispatch::FP8});
   config.direction = choices.pick({Direction::Forward, Direction::Training});
+  if (config.dispatch != Dispatch::None && choices.chance(40))
+    config.gradientDispatch = Dispatch::FP8;
+  if (choices.chance(25))
+    config.alignment = config.recipe.alignment * choices.range(2, 3);
   return config;
 }
 
@@ -106,7 +110,7 @@ OwningOpRef<ModuleOp> te::buildRandomProgram(MLIRContext *context,
     configs.push_back(drawKind(choices));
     // Powers of two: the largest is a multiple of all.
     multiple = std::max(multiple, configs.back().recipe.widthMultiple);
-    if (configs.back().dispatch == Dispatch::FP8)
+    if (configs.back().sendsFP8())
       multiple = std::max(multiple, int64_t(16));
   }
   RandomDims dims = drawDims(choices, multiple);

@@ -13,7 +13,13 @@
 using namespace mlir;
 using namespace mlir::te;
 
-static void addRewrites(OpPassManager &pm) {
+/// The rewrites that are done only when asked for.
+struct Extras {
+  bool deriveAlignment, removeDoubleQuantization;
+  QuantizeBeforeMovePassOptions moves;
+};
+
+static void addRewrites(OpPassManager &pm, const Extras &extras) {
   // First, because it changes signatures, and because a group whose members are
   // one tensor is one operand for every pass below.
   pm.addPass(createPackParametersPass());
@@ -40,6 +46,17 @@ static void addRewrites(OpPassManager &pm) {
   // Once all readers are in their final form: what nobody reads, and what the
   // rewrites above left behind (iteration arguments, views).
   functions.addPass(createTrimUsagesPass());
+  // Behind what trims, and what makes one row map of padding: nothing dead, and no
+  // te.pad, then needs more than products do.
+  if (extras.deriveAlignment)
+    functions.addPass(createDeriveAlignmentPass());
+  // Behind what trims, since a columnwise direction that nobody reads is no
+  // obstacle; in front of what makes one op of a move and a cast. The layout in
+  // which rows then arrive is chosen in the next round.
+  functions.addPass(createQuantizeBeforeMovePass(extras.moves));
+  // In front of what makes one op of the two casts.
+  if (extras.removeDoubleQuantization)
+    functions.addPass(createRemoveDoubleQuantizationPass());
   // Behind the groups, because a cast of one member cannot be fused, behind
   // padding, which then stands no longer between a cast and what moves its
   // rows, and behind what trims, so that nothing dead counts as a reader, and
@@ -52,9 +69,20 @@ static void addRewrites(OpPassManager &pm) {
   functions.addPass(createCSEPass());
 }
 
-void te::buildOptimizePipeline(OpPassManager &pm) {
+void te::buildOptimizePipeline(OpPassManager &pm,
+                               const OptimizeOptions &options) {
+  Extras extras;
+  extras.deriveAlignment = options.deriveAlignment;
+  extras.removeDoubleQuantization = options.removeDoubleQuantization;
+  if (options.requantizeColumnwise)
+    extras.moves.columnwise = "requantize";
   // A rewrite may make room for one that stands in front of it: a layout that
   // changed gives two casts one scheme. On what is optimized already a round
   // costs little, as groups are few ops.
-  pm.addPass(createCompositeFixedPointPass("te-optimize", addRewrites));
+  pm.addPass(createCompositeFixedPointPass(
+      "te-optimize",
+      [extras](OpPassManager &round) { addRewrites(round, extras); }));
+  // Last, since it counts what is left, and since what it makes twice is equal.
+  if (options.memoryBudget)
+    pm.addPass(createRecomputePass({options.memoryBudget}));
 }

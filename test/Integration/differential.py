@@ -28,6 +28,7 @@ FUNCTION_PASSES = [
     "te-fuse-multi-cast-transpose",
     "te-fuse-permute-pad",
     "te-trim-usages",
+    "te-quantize-before-move",
     "te-fuse-activation-quantize",
     "te-fuse-requantize",
     "te-fuse-permute-quantize",

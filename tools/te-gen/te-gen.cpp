@@ -57,6 +57,13 @@ TextOption dispatch("dispatch", "name",
                     "Send tokens to the ranks of their experts: none, bf16, "
                     "fp8",
                     "none");
+TextOption gradientDispatch("gradient-dispatch", "name",
+                            "Send gradients of the output to those ranks: "
+                            "bf16, fp8",
+                            "bf16");
+TextOption alignment("alignment", "A",
+                     "Pad the rows of each expert to a multiple of A (that of "
+                     "the recipe: 1 for bf16, else 16)");
 TextOption tokens("tokens", "T", "Set the tokens of a micro-batch", "256");
 TextOption hidden("hidden", "H", "Set the hidden width of the model");
 TextOption ffn("ffn", "F", "Set the ffn width of one expert");
@@ -311,6 +318,11 @@ llvm::Expected<LayerConfig> parseConfig() {
       {dispatch,
        {"none", "bf16", "fp8"},
        [&](size_t i) { config.dispatch = Dispatch(i); }},
+      {gradientDispatch,
+       {"bf16", "fp8"},
+       [&](size_t i) {
+         config.gradientDispatch = i ? Dispatch::FP8 : Dispatch::BF16;
+       }},
       {cachedWeights,
        {"false", "true"},
        [&](size_t i) { config.cachedWeights = i; }},
@@ -339,6 +351,7 @@ llvm::Expected<LayerConfig> parseConfig() {
       {localExperts, config.localExperts},
       {microbatches, config.microbatches},
       {epRanks, config.ranks},
+      {alignment, config.alignment},
   };
   for (auto [option, value] : numbers)
     if (llvm::Error error = parseNumber(option, value))

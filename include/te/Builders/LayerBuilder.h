@@ -166,6 +166,18 @@ public:
                            Value gradient, const Saved &saved);
 
 private:
+  /// Rows as they arrive at a rank: FP8 rows with compact scales, or without.
+  struct SentRows {
+    Value rows, scales, probs;
+  };
+  /// Sends rows (T x H), and probs if there are any. Names of ops end in
+  /// `suffix`.
+  SentRows buildSend(StringRef suffix, Dispatch how, const Routing &routing,
+                     ExpertRows rows);
+  /// Brings them to their experts, padded, in bf16 for the layer `reader`.
+  ExpertRows buildPermute(StringRef suffix, StringRef reader,
+                          const Routing &routing, SentRows sent);
+
   Location loc(const Twine &name);
   Value buildConvert(const Twine &name, Value scales, ScaleLayout layout,
                      Value data);

@@ -54,6 +54,10 @@ struct LayerConfig {
   Recipe recipe = *findRecipe("bf16");
   Direction direction = Direction::Forward;
   Dispatch dispatch = Dispatch::None;
+  /// How gradients of the output do, where tokens are dispatched: BF16 or FP8.
+  Dispatch gradientDispatch = Dispatch::BF16;
+  /// Rows of an expert are padded to a multiple of this; 0 is that of the recipe.
+  int64_t alignment = 0;
   /// Weights are cast into workspaces that outlive the step. Without meaning
   /// where the recipe casts nothing.
   bool cachedWeights = false;
@@ -82,6 +86,13 @@ struct LayerConfig {
   /// Rows that may reach this rank in a micro-batch.
   int64_t getReceivedTokens() const {
     return dispatch == Dispatch::None ? tokens : tokens * ranks;
+  }
+  /// Whether rows travel in FP8, in either direction.
+  bool sendsFP8() const {
+    return dispatch == Dispatch::FP8 || gradientDispatch == Dispatch::FP8;
+  }
+  int64_t getAlignment() const {
+    return alignment ? alignment : recipe.alignment;
   }
   /// Rows of the experts of this rank, at most: before and after padding.
   int64_t getDenseCapacity() const;

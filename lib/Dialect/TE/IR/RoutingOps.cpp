@@ -138,6 +138,13 @@ LogicalResult RoutingMapOp::verify() {
               int64_t(getCapacity()));
 }
 
+int64_t RoutingMapOp::getMostRows(int64_t alignment) {
+  int64_t pairs = tensorType(getIndices()).getNumElements();
+  int64_t experts = tensorType(getCounts()).getDimSize(0);
+  int64_t most = pairs + std::min(experts, pairs) * (alignment - 1);
+  return most - most % alignment;
+}
+
 OpCost RoutingMapOp::getCost() {
   return getMemoryBoundCost(*this, CostClass::RoutingMap);
 }

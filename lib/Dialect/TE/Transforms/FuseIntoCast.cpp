@@ -21,12 +21,14 @@ te::CastTypes::CastTypes(QuantizeOp op) {
   amaxOut = typeOf(op.getAmaxOut());
 }
 
-/// Whether `destination` stands for no memory that somebody else knows: it
-/// holds nothing, is a constant, or is the amax that a fused cast may overwrite
-/// too.
-static bool isNoPlace(QuantizeOp op, Value destination) {
-  return destination.getDefiningOp<tensor::EmptyOp>() ||
-         matchPattern(destination, m_Constant()) || destination == op.getAmax();
+Value te::getKnownDestination(QuantizeOp op) {
+  // Not one that holds nothing, a constant, or the amax that a fused cast may
+  // overwrite too.
+  for (Value destination : op.getOuts())
+    if (!destination.getDefiningOp<tensor::EmptyOp>() &&
+        !matchPattern(destination, m_Constant()) && destination != op.getAmax())
+      return destination;
+  return {};
 }
 
 std::string te::getUnfusableReason(QuantizeOp op) {
@@ -51,12 +53,11 @@ bool te::canFuseIntoCast(QuantizeOp op, const Remarks &remarks) {
     remarks.missed(op, "its noop flag would skip the {0} too", name);
     return false;
   }
-  for (Value destination : op.getOuts())
-    if (!isNoPlace(op, destination)) {
-      remarks.missed(op, "it has a destination, of type {0}",
-                     destination.getType());
-      return false;
-    }
+  if (Value destination = getKnownDestination(op)) {
+    remarks.missed(op, "it has a destination, of type {0}",
+                   destination.getType());
+    return false;
+  }
   if (producer->getBlock() != op->getBlock()) {
     remarks.missed(op, "the {0} stands in another block", name);
     return false;
@@ -77,4 +78,20 @@ void te::replaceByFusedCast(QuantizeOp op, Operation *fused,
   op->replaceAllUsesWith(fused->getResults().take_front(op->getNumResults()));
   op->erase();
   producer->erase();
+}
+
+QuantizeOp te::createDirection(QuantizeOp op, OpBuilder &builder, Value input,
+                               Type values, Type scales, bool columnwise,
+                               Value groups) {
+  auto cast = QuantizeOp::create(
+      builder, op.getLoc(), columnwise ? Type() : values,
+      columnwise ? Type() : scales, columnwise ? values : Type(),
+      columnwise ? scales : Type(), /*amax_out=*/Type(), /*tensor_amax=*/Type(),
+      /*tensor_amax_t=*/Type(), input, op.getScale(), /*amax=*/Value(),
+      /*noop=*/Value(), groups, /*rng=*/Value(), /*outs=*/ValueRange(),
+      /*member=*/IntegerAttr(), op.getPow2ScalesAttr(),
+      /*square_blocks=*/UnitAttr(), /*hadamard=*/UnitAttr(),
+      op.getRngStreamAttr(), op.getEpsilonAttr(), /*variant=*/StringAttr());
+  cast->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+  return cast;
 }

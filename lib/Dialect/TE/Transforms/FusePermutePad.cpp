@@ -229,17 +229,13 @@ LogicalResult DenseRowMap::checkDenseReaders() {
 /// What one form drops for want of room, the other might not: so nothing may be
 /// dropped in either, wherever tokens are routed to.
 LogicalResult DenseRowMap::checkCapacity() {
-  auto indices = cast<RankedTensorType>(map.getIndices().getType());
-  int64_t experts =
-      cast<RankedTensorType>(map.getCounts().getType()).getDimSize(0);
-  int64_t pairs = indices.getNumElements();
+  int64_t pairs = map.getMostRows(1);
   if (int64_t(map.getCapacity()) < pairs)
     return refuse(map,
                   "its capacity of {0} rows may overflow, as {1} pairs may be "
                   "routed",
                   map.getCapacity(), pairs);
-  int64_t most = pairs + std::min(experts, pairs) * (alignment - 1);
-  most -= most % alignment;
+  int64_t most = map.getMostRows(alignment);
   if (capacity < most)
     return refuse(map,
                   "the {0} padded rows may overflow, as {1} may be needed with "

@@ -11,7 +11,8 @@ include "te/Dialect/TE/IR/TEAttrs.td"
 
 def TE_SwigluOp : TE_Op<"swiglu", [
     Pure, AttrSizedOperandSegments,
-    DeclareOpInterfaceMethods<TE_QuantizingOpInterface>]> {
+    DeclareOpInterfaceMethods<TE_QuantizingOpInterface>,
+    DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface>]> {
   let summary = "silu of one half times the other, times the routing probability";
   let description = [{
     ```
@@ -43,7 +44,8 @@ def TE_SwigluOp : TE_Op<"swiglu", [
 
 def TE_SwigluBackwardOp : TE_Op<"swiglu_backward", [
     Pure, AttrSizedOperandSegments,
-    DeclareOpInterfaceMethods<TE_QuantizingOpInterface>]> {
+    DeclareOpInterfaceMethods<TE_QuantizingOpInterface>,
+    DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface>]> {
   let summary = "the gradients of swiglu";
   let description = [{
     With `g = grad[r, j]`, `p = probs[r]` (1 where absent), `s = 1 / (1 + exp(-a))`:
@@ -82,8 +84,10 @@ def TE_SwigluBackwardOp : TE_Op<"swiglu_backward", [
 //===----------------------------------------------------------------------===//
 
 class TE_ActivationQuantizeOp<string mnemonic>
-    : TE_Op<mnemonic, [Pure, AttrSizedOperandSegments, AttrSizedResultSegments],
-            ["getResultLayouts", "getScaledData"]>;
+    : TE_Op<mnemonic, [
+        Pure, AttrSizedOperandSegments, AttrSizedResultSegments,
+        DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, ["isRowResult"]>],
+        ["getResultLayouts", "getScaledData"]>;
 
 def TE_SwigluQuantizeOp : TE_ActivationQuantizeOp<"swiglu_quantize"> {
   let summary = "swiglu, cast to FP8";

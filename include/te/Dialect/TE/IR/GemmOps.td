@@ -12,7 +12,9 @@ include "te/Dialect/TE/IR/TEAttrs.td"
 class TE_ProductOp<string mnemonic, list<Trait> traits = []>
     : TE_Op<mnemonic, !listconcat([
         Pure, AttrSizedOperandSegments,
-        DeclareOpInterfaceMethods<TE_DestinationOpInterface>], traits),
+        DeclareOpInterfaceMethods<TE_DestinationOpInterface>,
+        DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, [
+          "isRowResult", "getRowAlignment"]>], traits),
         ["getOperandLayouts", "getScaledData"]>;
 
 def TE_GemmOp : TE_ProductOp<"gemm", [

@@ -19,7 +19,8 @@ class TE_CastOp<string mnemonic, list<Trait> traits = [],
 
 def TE_QuantizeOp : TE_CastOp<"quantize", [
     DeclareOpInterfaceMethods<TE_MemberOpInterface, [
-      "getMemberOperandName", "isMemberResult", "formGroup"]>]> {
+      "getMemberOperandName", "isMemberResult", "formGroup"]>,
+    DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, ["isRowResult"]>]> {
   let summary = "casts a matrix to FP8 or FP4, with one scale for each block";
   let description = [{
     For each block `b` that the encoding of `scales` asks for:
@@ -192,8 +193,10 @@ def TE_MultiCastTransposeOp : TE_CastOp<"multi_cast_transpose", [],
   }];
 }
 
-def TE_DequantizeOp : TE_Op<"dequantize", [Pure, AttrSizedOperandSegments],
-                            ["getOperandLayouts", "getScaledData"]> {
+def TE_DequantizeOp : TE_Op<"dequantize", [
+    Pure, AttrSizedOperandSegments,
+    DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface>],
+    ["getOperandLayouts", "getScaledData"]> {
   let summary = "casts FP8 or FP4 data back, block by block";
   let description = [{
     `output[i] = values[i] * scales[block of i]`, of NVFP4 that times
@@ -228,12 +231,16 @@ def TE_DequantizeOp : TE_Op<"dequantize", [Pure, AttrSizedOperandSegments],
 /// A cast to FP8 of what the op makes of `input` first: what a fused cast and
 /// te.quantize share. It has no destinations, and casts to no FP4, which takes the
 /// amax of the whole tensor first.
-class TE_FusedCastOp<string mnemonic, list<string> scaleLayoutMethods = []>
-    : TE_Op<mnemonic, [Pure, AttrSizedOperandSegments, AttrSizedResultSegments],
+class TE_FusedCastOp<string mnemonic, list<Trait> traits = [],
+                     list<string> scaleLayoutMethods = []>
+    : TE_Op<mnemonic, !listconcat([
+              Pure, AttrSizedOperandSegments, AttrSizedResultSegments], traits),
             !listconcat(["getResultLayouts", "getScaledData"],
                         scaleLayoutMethods)>;
 
-def TE_RequantizeOp : TE_FusedCastOp<"requantize", ["getOperandLayouts"]> {
+def TE_RequantizeOp : TE_FusedCastOp<"requantize", [
+    DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, ["isRowResult"]>],
+    ["getOperandLayouts"]> {
   let summary = "casts FP8 rows to other blocks, in one launch";
   let description = [{
     What `te.quantize` gives for what `te.dequantize` gives, bit for bit, without

@@ -213,6 +213,36 @@ def FusePermutePadPass : Pass<"te-fuse-permute-pad", "::mlir::func::FuncOp"> {
     Statistic<"numUnpads", "num-unpads", "Number of te.unpad ops removed">];
 }
 
+def DeriveAlignmentPass : Pass<"te-derive-alignment", "::mlir::func::FuncOp"> {
+  let summary = "pads rows of experts no further than their readers need";
+  let description = [{
+    The alignment of a `te.routing_map`, and of the `te.compute_offsets` of its counts
+    that have the same, becomes the least common multiple of what all readers of its
+    rows need on the target (`GroupedRowsOpInterface`): 16 for products of FP8, 128
+    where their scales are swizzled, else 1. The capacity, a type, stays.
+
+    Exactness: **reassociates**. A product over tokens sums the same terms, with fewer
+    zeros behind those of each expert, and one of rows has fewer rows; an
+    implementation may cut either into other tiles, and so sum in another order. All
+    else is the same to the bit: blocks along tokens begin anew at each expert, and
+    zeros raise no amax. Not part of `te-optimize` unless asked for.
+
+    Legal where all readers of the row map, of the offsets and of the rows are known,
+    and give the same wherever groups lie; so not where a result of the function, or a
+    `te.pad`, has rows or offsets (run `te-fuse-permute-pad` first); and where the map
+    cannot overflow.
+
+    ```mlir
+    %map, %counts, %offsets = te.routing_map %i {alignment = 128, capacity = 1024} : ...
+    // becomes
+    %map, %counts, %offsets = te.routing_map %i {alignment = 16, capacity = 1024} : ...
+    ```
+    Checked by `@fp8` in `test/Dialect/TE/Transforms/derive-alignment.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numLowered", "num-lowered", "Number of alignments lowered">];
+}
+
 //===----------------------------------------------------------------------===//
 // Parameters and casts of weights
 //===----------------------------------------------------------------------===//
@@ -389,6 +419,93 @@ def TrimUsagesPass : Pass<"te-trim-usages", "::mlir::func::FuncOp"> {
   }];
   let statistics = [
     Statistic<"numTrimmed", "num-trimmed", "Number of directions dropped">];
+}
+
+//===----------------------------------------------------------------------===//
+// Casts and moves of rows
+//===----------------------------------------------------------------------===//
+
+def QuantizeBeforeMovePass
+    : Pass<"te-quantize-before-move", "::mlir::func::FuncOp"> {
+  let summary = "casts rows before they travel, not after";
+  let description = [{
+    A `te.quantize` of rows that `te.dispatch`, `te.permute` (`RowMoveOpInterface`)
+    move goes in front of as many of these moves as saves most bytes: FP8 rows and
+    their scales travel, 1.03 bytes an element and not 2. Where the cast gave its
+    scales another layout than they travel in, they are converted; mostly the last
+    move can write it (`te-remove-scale-transposes`).
+
+    Exactness: **exact**, unless `columnwise=requantize` is asked for, which **changes
+    values**: columnwise data then is made from the FP8 rows that have arrived, since
+    its blocks hold rows that come together only there.
+
+    Legal for blocks one row high, without an amax, where each row has one of scales (so
+    not for MXFP8, which pads these to 128, unless there are as many rows); and for a `<tensor>` scale that is
+    given, if there are no groups and no other rank, whose scale may differ. Nobody
+    else reads the rows between. Rows that padding adds come with a scale of 0 and not
+    of 1, so where there are such, scales are read only together with their values.
+
+    What pays is told by `CostOpInterface`: fewest bytes between ranks, then fewest
+    bytes in memory, where the cast may have been one launch with the last move. So a
+    `te.permute` alone stays in front of a cast of groups (`te-fuse-permute-quantize`).
+
+    ```mlir
+    %r = te.dispatch %x by %h
+    %y = te.permute %r rows(%map)
+    %q, %s = te.quantize %y groups(%o) -> ..., tensor<2x384xf32, #te.scales<1 x 128, gemm_ready>>
+    // becomes
+    %q0, %s0 = te.quantize %x -> ..., tensor<48x2xf32, #te.scales<1 x 128, compact>>
+    %r:2 = te.dispatch %q0, %s0 by %h
+    %q, %c = te.permute %r#0 scales(%r#1) rows(%map)
+    %s = te.convert_scales %c of [384, 256] -> tensor<2x384xf32, #te.scales<1 x 128, gemm_ready>>
+    ```
+    Checked by `@dispatch_permute` in `test/Dialect/TE/Transforms/quantize-before-move.mlir`.
+  }];
+  let options = [
+    Option<"columnwise", "columnwise", "std::string", /*default=*/"\"leave\"",
+           "What to do with a cast that is columnwise too: leave it, or "
+           "requantize the rows that have arrived (changes values)">];
+  let statistics = [
+    Statistic<"numMoved", "num-moved", "Number of te.quantize ops moved">];
+}
+
+def RemoveDoubleQuantizationPass
+    : Pass<"te-remove-double-quantization", "::mlir::func::FuncOp"> {
+  let summary = "leaves rows that are FP8 already as they are";
+  let description = [{
+    Of a `te.quantize` of what a `te.dequantize` gives, to the same blocks and type,
+    rowwise results are the operands of the `te.dequantize`; what is columnwise stays.
+
+    Exactness: **equal values** where scales are powers of two: `values * scale` of each
+    element is what it was, to the bit, and so is what is multiplied from them. But a
+    block whose amax was rounded onto a boundary would have been written with half
+    the scale and twice the values, rows that padding adds with a scale of 1, not 0,
+    and a block with an amax that rounds to 2^128, so that it is infinite where it is
+    dequantized, with no scale that fits the rest. With other scales, which only
+    `fp32-scales` allows, the pass **changes values**, since it saves a rounding. Not
+    part of `te-optimize` unless asked for.
+
+    Legal where scales are known to be powers of two: by the `pow2_scales` of the cast
+    that made them, before conversions and moves, and of this one; and where both
+    have the same groups, or the `te.dequantize` none. Left alone, with a remark:
+    `<tensor>` scales, an amax, a member, a destination.
+
+    ```mlir
+    %x = te.dequantize %q, %s groups(%o) : ... -> tensor<128x256xbf16>
+    %q1, %s1, %t, %ts = te.quantize %x groups(%o) {pow2_scales} -> ... columnwise ...
+    te.grouped_gemm %q1 scales(%s1), %w
+    // becomes
+    %x = te.dequantize %q, %s groups(%o) : ... -> tensor<128x256xbf16>
+    %t, %ts = te.quantize %x groups(%o) {pow2_scales} columnwise ...
+    te.grouped_gemm %q scales(%s), %w
+    ```
+    Checked by `@both` in `test/Dialect/TE/Transforms/remove-double-quantization.mlir`.
+  }];
+  let options = [
+    Option<"fp32Scales", "fp32-scales", "bool", /*default=*/"false",
+           "Also where scales need not be powers of two (changes values)">];
+  let statistics = [
+    Statistic<"numRemoved", "num-removed", "Number of rowwise casts removed">];
 }
 
 //===----------------------------------------------------------------------===//
