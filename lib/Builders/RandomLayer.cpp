@@ -24,8 +24,8 @@ RandomLayer::RandomLayer(OpenStep &step, Choices &choices, StringRef name,
     return;
   casts = choices.pick({WeightCasts::InLoop, WeightCasts::InLoop,
                         WeightCasts::InFront, WeightCasts::Mixed,
-                        WeightCasts::Cached, WeightCasts::Shared,
-                        WeightCasts::Given});
+                        WeightCasts::Cached, WeightCasts::Flagged,
+                        WeightCasts::Shared, WeightCasts::Given});
   // Casts are shared by readers that want the same of them.
   bool sharesCasts = owner && !owner->config.recipe.delayed &&
                      !config.recipe.delayed &&
@@ -170,6 +170,7 @@ void RandomLayer::addStates(Slot &slot) {
 }
 
 void RandomLayer::prepare(ModuleOp module) {
+  this->module = module;
   forwardSlots = makeForwardSlots(config, fc1, fc2);
   backwardSlots = makeBackwardSlots(config, fc1, fc2);
   // A layer that shares weights has states of its own for them.
@@ -187,7 +188,7 @@ void RandomLayer::prepare(ModuleOp module) {
   for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))
     addStates(slot);
   for (GroupedLinear *linear : {&fc1, &fc2}) {
-    castInFront(*linear, module);
+    castInFront(*linear);
     if (config.isTraining())
       linear->weightGradients.assign(
           config.localExperts,
@@ -199,7 +200,7 @@ void RandomLayer::prepare(ModuleOp module) {
 // Casts of weights
 //===----------------------------------------------------------------------===//
 
-void RandomLayer::castInFront(GroupedLinear &linear, ModuleOp module) {
+void RandomLayer::castInFront(GroupedLinear &linear) {
   if (casts == WeightCasts::InLoop || casts == WeightCasts::Given)
     return;
   if (casts == WeightCasts::Shared) {
@@ -218,7 +219,7 @@ void RandomLayer::castInFront(GroupedLinear &linear, ModuleOp module) {
     if (isCastInLoop(e))
       continue;
     if (casts == WeightCasts::Cached)
-      castCached(linear, e, module);
+      castCached(linear, e);
     else
       linear.castWeights[e] = layer.buildWeightCast(linear, e);
   }
@@ -226,7 +227,7 @@ void RandomLayer::castInFront(GroupedLinear &linear, ModuleOp module) {
 
 /// Casts into workspaces that outlive the step.
 void RandomLayer::castCached(GroupedLinear &linear, int64_t expert,
-                             ModuleOp module) {
+                             Value noop) {
   SmallVector<Type> types =
       layer.getWeightCastTypes(typeOf(linear.weights[expert]));
   SmallVector<Value> outs;
@@ -248,7 +249,7 @@ void RandomLayer::castCached(GroupedLinear &linear, int64_t expert,
     outs.push_back(ml_program::GlobalLoadOp::create(step.b, step.loc(group),
                                                     type, symbols.back()));
   }
-  Quantized cast = layer.buildWeightCast(linear, expert, outs);
+  Quantized cast = layer.buildWeightCast(linear, expert, outs, noop);
   SmallVector<Value> results = cast.getParts();
   llvm::erase(results, Value());
   for (auto [symbol, value] : llvm::zip_equal(symbols, results))
@@ -259,8 +260,16 @@ void RandomLayer::castCached(GroupedLinear &linear, int64_t expert,
 
 void RandomLayer::castInLoop(GroupedLinear &linear) {
   linear.castWeights.resize(config.localExperts);
+  Value noop;
+  if (casts == WeightCasts::Flagged)
+    noop = step.addMicrobatchArgument(
+        name + "." + linear.weightName + ".skip",
+        RankedTensorType::get({}, step.b.getF32Type()),
+        step.init(choices.pick({InitKind::Zero, InitKind::One})));
   for (int64_t e = 0; e < config.localExperts; ++e)
-    if (isCastInLoop(e))
+    if (noop)
+      castCached(linear, e, noop);
+    else if (isCastInLoop(e))
       linear.castWeights[e] = layer.buildWeightCast(linear, e);
 }
 

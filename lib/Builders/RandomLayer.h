@@ -18,6 +18,7 @@ enum class WeightCasts {
   InFront, ///< once, in front of the loop
   Mixed,   ///< some experts so, some so
   Cached,  ///< in front of the loop, into workspaces that outlive the step
+  Flagged, ///< in each micro-batch, into such workspaces, under a flag
   Shared,  ///< they are those of the layer whose weights it shares
   Given,   ///< the arguments are cast already
 };
@@ -55,7 +56,7 @@ private:
   enum class Grouping { InOrder, OutOfOrder, OneDiffers, OneMissing, None };
 
   bool isCastInLoop(int64_t expert) const {
-    return casts == WeightCasts::InLoop ||
+    return casts == WeightCasts::InLoop || casts == WeightCasts::Flagged ||
            (casts == WeightCasts::Mixed && expert % 2 == 1);
   }
   void nameLinear(GroupedLinear &linear, StringRef fields);
@@ -66,8 +67,8 @@ private:
   void addBiases(GroupedLinear &linear);
   void addCastWeights(GroupedLinear &linear);
   void addStates(Slot &slot);
-  void castInFront(GroupedLinear &linear, ModuleOp module);
-  void castCached(GroupedLinear &linear, int64_t expert, ModuleOp module);
+  void castInFront(GroupedLinear &linear);
+  void castCached(GroupedLinear &linear, int64_t expert, Value noop = {});
   void castInLoop(GroupedLinear &linear);
   void updateScales(MutableArrayRef<Slot> slots);
   /// Further readers of what forward made.
@@ -77,6 +78,7 @@ private:
   void readAsOptimizer(GroupedLinear &linear);
 
   OpenStep &step;
+  ModuleOp module;
   Choices &choices;
   const RandomLayer *owner;
   WeightCasts casts = WeightCasts::InLoop;

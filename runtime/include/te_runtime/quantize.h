@@ -52,17 +52,19 @@ extern "C" {
  * stays NaN. With TENSOR scales both directions share s. Where the group (or
  * tensor) is empty, amax is 0.
  *
- * F8E8M0 (te-semantics 1.4): e = amax * (1 / fp8_max) rounded up to a power of two,
- * q = fp8(x / 2^e). F8E4M3 (1.5): with S = 2688 / tensor_amax (1 where that is 0 or
- * tensor_amax is), b = e4m3(amax * (S * (1/6))), q = fp4(x / (b * (1/S))): to the
- * nearest, ties to the even code, saturating at 6, NaN to 6; each product and
- * quotient one rounding in F32, infinity replaced by the largest F32. Neither takes
- * pow2_scales or epsilon. Padding of these scales is written as zero, by a call
- * with a member the padding of the whole matrix and the rest of it kept.
+ * F8E8M0 (te-semantics 1.4): the scale is amax * (1 / fp8_max) rounded up to a
+ * power of two, from 2^-127 to 2^127, and q = fp8(x * (1 / scale)). F8E4M3 (1.5):
+ * with S = 2688 / tensor_amax (1 where that is 0 or tensor_amax is), the scale is
+ * e4m3(amax * (S * (1/6))) and q = fp4(x * (1 / (scale * (1/S)))): to the nearest,
+ * ties to the even code, saturating at 6, NaN to 6. Each product and quotient is
+ * one rounding in F32, and infinity becomes the largest F32. Neither takes
+ * pow2_scales or epsilon. Where no block has a place these scales are zero, also
+ * after a call for one member; what lies between them, of rows that no group owns,
+ * stays as it is.
  *
  *   square_blocks  the amax of a block is that of the square of blocks around it,
- *                  32 x 32 (F8E8M0) or 16 x 16 (F8E4M3), not ragged; the scales
- *                  are stored as without
+ *                  32 x 32 (F8E8M0) or 16 x 16 (F8E4M3), from the group's first
+ *                  row on; the scales are stored as without
  *   hadamard       BF16 to FP4: what is cast columnwise is not x but, for blocks of
  *                  16 rows from the group's first on, rows that are missing being
  *                  0, y[k] = bf16(0.25 * sum over j of sign[j] x[j] H[j][k])
@@ -99,9 +101,8 @@ te_rt_status te_rt_multi_cast_transpose(
     te_rt_tensor_list tensor_amax, te_rt_tensor_list tensor_amax_t,
     int64_t pow2_scales, int64_t square_blocks, double epsilon);
 
-/* output[i] = values[i] * scales[block of i], of FP4 that times
- * tensor_amax / 2688, in F32, then rounded to the type of
- * output (BF16 or F32).
+/* output[i] = values[i] * scales[block of i], of FP4 that times tensor_amax / 2688,
+ * in F32, then rounded to the type of output (BF16 or F32).
  *
  *   values       in   FP8 or FP4 [M, K], ragged [C, K] with offsets, or packed
  *                     [E, M, K]

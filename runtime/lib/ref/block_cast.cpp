@@ -84,8 +84,14 @@ private:
         float multiplier =
             choose(cast.square ? shared : rowAmax(input(i) + j, width, 0),
                    row0 + i, (col0 + j) / block);
+        if (!cast.rng) {
+          castRow(Format(), input(i) + j, width, multiplier, codes[i] + j);
+          continue;
+        }
         std::fill_n(multipliers + j, width, multiplier);
-        castPart(i, j, width);
+        Philox philox = makePhilox();
+        for (int64_t col = j; col < j + width; ++col)
+          castRandomly(philox, i, col);
       }
     }
   }
@@ -101,21 +107,28 @@ private:
     }
     for (int64_t j = 0; j < cols; ++j)
       multipliers[j] = choose(amax[j], row0 / block, col0 + j);
+    if (cast.rng) {
+      // Along the stored rows, where neighbours share a draw.
+      Philox philox = makePhilox();
+      for (int64_t j = 0; j < cols; ++j)
+        for (int64_t i = 0; i < rows; ++i)
+          castRandomly(philox, i, j);
+      return;
+    }
     for (int64_t i = 0; i < rows; ++i)
-      castPart(i, 0, cols);
+      castRow(Format(), input(i), cols, multipliers, codes[i]);
   }
-  void castPart(int64_t row, int64_t col, int64_t count) {
-    uint8_t *out = codes[row] + col;
-    if (!cast.rng)
-      return castRow(Format(), input(row) + col, count, multipliers + col, out);
-    Philox philox(static_cast<uint64_t>(cast.rng[0]),
-                  static_cast<uint64_t>(cast.rng[1]) +
-                      static_cast<uint64_t>(cast.rngStream));
+
+  Philox makePhilox() const {
+    uint64_t offset = static_cast<uint64_t>(cast.rng[1]);
+    return Philox(static_cast<uint64_t>(cast.rng[0]),
+                  offset + static_cast<uint64_t>(cast.rngStream));
+  }
+  void castRandomly(Philox &philox, int64_t row, int64_t col) {
     uint64_t first = cast.columnwise ? uint64_t(1) << 62 : 0;
-    for (int64_t j = 0; j < count; ++j)
-      out[j] = roundStochastically(
-          toFloat(input(row)[col + j]) * multipliers[col + j],
-          philox.word(first, static_cast<uint64_t>(place(row, col + j))));
+    uint64_t index = static_cast<uint64_t>(place(row, col));
+    codes[row][col] = roundStochastically(
+        toFloat(input(row)[col]) * multipliers[col], philox.word(first, index));
   }
 
   void store() const {

@@ -6,11 +6,11 @@
 
 #include "Remarks.h"
 #include "ScaleFlow.h"
-#include "SplitViews.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
+#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 using namespace mlir::te;
@@ -40,6 +40,7 @@ public:
   void eraseConversions();
   /// Moves the conversion that is still needed in front of loops.
   void hoistKept(const Remarks &remarks, ScaleLayoutCounts &counts);
+  ConvertScalesOp getKept() const { return kept; }
 
 private:
   unsigned labelOf(unsigned variable) const {
@@ -222,9 +223,50 @@ void FlowRewrite::hoistKept(const Remarks &remarks, ScaleLayoutCounts &counts) {
   explainKept(remarks, kept);
 }
 
+/// One conversion for all members of a packed tensor, where each has its own in
+/// one block: as many bytes, fewer launches.
+static void convertTogether(ArrayRef<FlowRewrite> rewrites,
+                            const Remarks &remarks, ScaleLayoutCounts &counts) {
+  using Key = std::pair<Value, Block *>;
+  llvm::MapVector<Key, SmallVector<ConvertScalesOp>> byPacked;
+  for (const FlowRewrite &rewrite : rewrites) {
+    ConvertScalesOp convert = rewrite.getKept();
+    auto member = convert ? convert.getScales().getDefiningOp<MemberOp>()
+                          : MemberOp();
+    if (!member || !member.getIndex())
+      continue;
+    auto packed = cast<RankedTensorType>(member.getPacked().getType());
+    auto &members = byPacked[{member.getPacked(), convert->getBlock()}];
+    members.resize(packed.getDimSize(0));
+    members[*member.getIndex()] = convert;
+  }
+  for (auto &[key, members] : byPacked) {
+    if (members.size() < 2 || llvm::is_contained(members, ConvertScalesOp()))
+      continue;
+    ConvertScalesOp first = members.front();
+    for (ConvertScalesOp each : members)
+      if (each->isBeforeInBlock(first))
+        first = each;
+    Saving saving;
+    for (ConvertScalesOp each : members)
+      saving.removed(each);
+    OpBuilder builder(first);
+    auto type = cast<RankedTensorType>(first.getOutput().getType());
+    auto together = ConvertScalesOp::create(
+        builder, first.getLoc(), MemberOp::getPackedType(type, members.size()),
+        key.first, first.getDataShape());
+    remarks.passed(together, saving.added(together));
+    for (auto [e, each] : llvm::enumerate(members))
+      each.getOutput().replaceAllUsesWith(
+          MemberOp::create(builder, each.getLoc(), together, int64_t(e)));
+    for (ConvertScalesOp each : members)
+      each.erase();
+    counts.kept -= members.size() - 1;
+  }
+}
+
 ScaleLayoutCounts te::assignScaleLayouts(Operation *root, ScaleLayout layout,
                                          const Remarks &remarks) {
-  SplitViews views(root);
   ScaleFlowAnalysis analysis(root);
   LayoutLabels labels = analysis.assign();
   SmallVector<FlowRewrite, 0> rewrites;
@@ -246,6 +288,6 @@ ScaleLayoutCounts te::assignScaleLayouts(Operation *root, ScaleLayout layout,
   // Only now, so that none is hoisted which need not be there at all.
   for (FlowRewrite &rewrite : rewrites)
     rewrite.hoistKept(remarks, counts);
-  views.merge();
+  convertTogether(rewrites, remarks, counts);
   return counts;
 }

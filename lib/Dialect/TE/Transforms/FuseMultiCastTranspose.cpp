@@ -216,7 +216,7 @@ struct FuseMultiCastTransposePass
 
 private:
   void fuseBlock(Block *block, ArrayRef<QuantizeOp> casts,
-                 const Workspaces &workspaces);
+                 Workspaces &workspaces);
   void explainAlone(QuantizeOp op, const LaunchScheme &scheme);
 
   /// Of each scheme the first cast, for remarks.
@@ -247,7 +247,7 @@ void explainPrimary(func::FuncOp function) {
   for (BlockArgument argument : function.getArguments()) {
     auto type = dyn_cast<RankedTensorType>(argument.getType());
     if (!type || !isa<FloatType>(type.getElementType()) ||
-        type.getElementTypeBitWidth() > 8 ||
+        type.getElementTypeBitWidth() > 8 || getScalesEncoding(type) ||
         argument.use_empty() ||
         !function.getArgAttr(argument.getArgNumber(),
                              TEDialect::kParameterAttr))
@@ -298,7 +298,7 @@ void FuseMultiCastTransposePass::explainAlone(QuantizeOp op,
 
 void FuseMultiCastTransposePass::fuseBlock(Block *block,
                                            ArrayRef<QuantizeOp> casts,
-                                           const Workspaces &workspaces) {
+                                           Workspaces &workspaces) {
   Availability availability(block, workspaces);
   SmallVector<CastGroup, 0> groups;
   for (QuantizeOp op : casts) {
@@ -337,6 +337,7 @@ void FuseMultiCastTransposePass::fuseBlock(Block *block,
     numFused += current.casts.size();
     ++numLaunches;
     fuse(current, availability);
+    workspaces.forgetReaders();
   }
 }
 } // namespace

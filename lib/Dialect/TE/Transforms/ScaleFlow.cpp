@@ -58,6 +58,7 @@ ScaleFlowAnalysis::ScaleFlowAnalysis(Operation *root)
         addFlow(result);
   });
   classes.grow(current.size());
+  sharing.grow(current.size());
   for (const ScaleFlow &flow : flows) {
     bindResult(flow);
     for (const ScaleFlow::Reader &reader : flow.readers)
@@ -155,7 +156,7 @@ void ScaleFlowAnalysis::bindResult(const ScaleFlow &flow) {
   if (other)
     classes.join(flow.variable, flows[flowOf[other]].variable);
   for (OpOperand *operand : tied)
-    classes.join(flow.variable, variableOf[operand]);
+    tie(flow.variable, variableOf[operand]);
 }
 
 void ScaleFlowAnalysis::bindReader(const ScaleFlow &flow,
@@ -204,7 +205,7 @@ void ScaleFlowAnalysis::bindLoop(Operation *op) {
     for (unsigned variable : {first, variableOf.at(&init), variableOf.at(&next),
                               flows[flowOf.at(result)].variable}) {
       allow(flows[flow->second], variable, flows[flow->second].layouts);
-      classes.join(first, variable);
+      tie(first, variable);
     }
   }
 }
@@ -231,20 +232,26 @@ void ScaleFlowAnalysis::bindGlobal(ml_program::GlobalOp op,
       return;
     const ScaleFlow &from = flows[flow->second];
     bound.push_back({&from, isa<ml_program::GlobalLoadOp>(user)
-                               ? from.variable
-                               : variableOf.at(&user->getOpOperand(0))});
+                                ? from.variable
+                                : variableOf.at(&user->getOpOperand(0))});
   }
   if (!store)
     return;
   for (auto [flow, variable] : bound) {
     allow(*flow, variable, flow->layouts);
-    classes.join(variable, bound.front().second);
+    tie(variable, bound.front().second);
   }
   globals.push_back({op, store});
 }
 
+void ScaleFlowAnalysis::tie(unsigned a, unsigned b) {
+  classes.join(a, b);
+  sharing.join(a, b);
+}
+
 void ScaleFlowAnalysis::closeClasses() {
   classes.compress();
+  sharing.compress();
   std::vector<uint8_t> byClass(classes.getNumClasses(), LayoutGraph::kAny);
   for (auto [variable, layouts] : llvm::enumerate(allowed))
     byClass[classes[variable]] &= layouts;
@@ -278,12 +285,12 @@ void ScaleFlowAnalysis::findData() {
       known.assign(2, kConflict);
   };
 
-  // Flows that meet in a class of variables with one shape have one data.
+  // Flows that meet where data is shared, with one shape, have one data.
   llvm::IntEqClasses alike(flows.size());
   std::map<std::tuple<unsigned, int64_t, int64_t>, unsigned> meeting;
   auto meet = [&](unsigned flow, unsigned variable, Type type) {
     ArrayRef<int64_t> shape = cast<RankedTensorType>(type).getShape();
-    auto key = std::make_tuple(getClass(variable), shape[shape.size() - 2],
+    auto key = std::make_tuple(sharing[variable], shape[shape.size() - 2],
                                shape.back());
     alike.join(flow, meeting.try_emplace(key, flow).first->second);
   };

@@ -82,6 +82,8 @@ private:
   void bindReader(const ScaleFlow &flow, const ScaleFlow::Reader &reader);
   void bindLoop(Operation *op);
   void bindGlobal(ml_program::GlobalOp op, ArrayRef<Operation *> users);
+  /// The two have one layout and scales of one data, or members of it.
+  void tie(unsigned a, unsigned b);
   void closeClasses();
   void findData();
   int64_t getConversionCost(const ScaleFlow &flow) const;
@@ -96,6 +98,8 @@ private:
   LayoutLabels current;         // by variable
   std::vector<uint8_t> allowed; // by variable; once closed, by class
   llvm::IntEqClasses classes;
+  /// Of variables that are scales of one data, where their shapes are equal.
+  llvm::IntEqClasses sharing;
 };
 
 /// Whether `value` is the same in all iterations: from outside of the loop, a

@@ -53,20 +53,25 @@ bool Workspaces::isWrittenIn(SymbolRefAttr global, Operation *scope) const {
          llvm::any_of(stores.lookup(global), isInside);
 }
 
+/// Whether `op` stands behind `other` in the text, in its block or in one
+/// around it.
+static bool isBehind(Operation *op, Operation *other) {
+  for (Operation *at = other; at->getBlock(); at = at->getParentOp())
+    if (Operation *ancestor = at->getBlock()->findAncestorOpInBlock(*op))
+      return at->isBeforeInBlock(ancestor);
+  return false;
+}
+
 /// Whether `user` may run after `write`, and there read `origin` as it was
 /// before: further on; or in the next iteration of a loop around both, into
 /// which `origin` comes from outside.
 static bool mayRunAfter(Operation *user, Operation *write, Value origin) {
-  for (Operation *at = write; at->getBlock(); at = at->getParentOp()) {
-    Operation *other = at->getBlock()->findAncestorOpInBlock(*user);
-    if (!other)
-      continue;
-    if (at->isBeforeInBlock(other))
-      return true;
-    auto loop = at->getParentOfType<LoopLikeOpInterface>();
-    return loop && !loop->isAncestor(origin.getParentBlock()->getParentOp());
-  }
-  return false;
+  if (isBehind(user, write))
+    return true;
+  auto loop = write->getParentOfType<LoopLikeOpInterface>();
+  while (loop && !loop->isAncestor(user))
+    loop = loop->getParentOfType<LoopLikeOpInterface>();
+  return loop && !loop->isAncestor(origin.getParentBlock()->getParentOp());
 }
 
 /// The first store behind `write` in its block: what it writes is the content
@@ -82,26 +87,40 @@ GlobalStoreOp Workspaces::getNextStore(SymbolRefAttr global,
   return next;
 }
 
-/// Who reads `value` itself, or that member of it.
-static void visitReaders(Value value, Value origin,
-                         std::optional<int64_t> member, Operation *write,
-                         function_ref<void(Operation *, Value)> visit) {
+/// Whether the owner does more than to overwrite what it is given.
+static bool isReader(OpOperand &use) {
+  auto dest = dyn_cast<DestinationOpInterface>(use.getOwner());
+  return !dest || dest.readsDestinations() ||
+         llvm::none_of(dest.getDestinations(),
+                       [&](OpOperand &out) { return &out == &use; });
+}
+
+/// Who reads `value`, through views.
+static void collectReaders(Value value, SmallVectorImpl<Operation *> &readers) {
+  for (OpOperand &use : value.getUses())
+    if (auto view = dyn_cast<MemberOp>(use.getOwner()))
+      collectReaders(view.getOutput(), readers);
+    else if (isReader(use))
+      readers.push_back(use.getOwner());
+}
+
+const Workspaces::Readers &Workspaces::getReaders(Value value) const {
+  auto [it, isNew] = readers.try_emplace(value);
+  Readers &its = it->second;
+  if (!isNew)
+    return its;
+  // Once for all members: a group asks for each of them.
+  collectReaders(value, its.all);
   for (OpOperand &use : value.getUses()) {
-    Operation *user = use.getOwner();
-    if (auto view = dyn_cast<MemberOp>(user)) {
-      if (!member || !view.getIndex() || *view.getIndex() == *member)
-        visitReaders(view.getOutput(), origin, std::nullopt, write, visit);
-      continue;
-    }
-    if (user == write)
-      continue;
-    if (auto dest = dyn_cast<DestinationOpInterface>(user);
-        dest && !dest.readsDestinations() &&
-        llvm::any_of(dest.getDestinations(),
-                     [&](OpOperand &out) { return &out == &use; }))
-      continue;
-    visit(user, origin);
+    auto view = dyn_cast<MemberOp>(use.getOwner());
+    if (view && view.getIndex())
+      collectReaders(view.getOutput(), its.ofMember[*view.getIndex()]);
+    else if (view)
+      collectReaders(view.getOutput(), its.ofOthers);
+    else if (isReader(use))
+      its.ofOthers.push_back(use.getOwner());
   }
+  return its;
 }
 
 void Workspaces::forEachReader(
@@ -110,20 +129,32 @@ void Workspaces::forEachReader(
   GlobalStoreOp next = getNextStore(workspace.global, write);
   if (!next)
     return;
-  auto isBehindNext = [&](Operation *op) {
-    Operation *other = next->getBlock()->findAncestorOpInBlock(*op);
-    return other && next->isBeforeInBlock(other);
+  auto isBehindNext = [&](Operation *op) { return isBehind(op, next); };
+  auto visitAll = [&](Value value) {
+    const Readers &its = getReaders(value);
+    if (!workspace.member) {
+      for (Operation *reader : its.all)
+        if (reader != write)
+          visit(reader, value);
+      return;
+    }
+    for (Operation *reader : its.ofOthers)
+      if (reader != write)
+        visit(reader, value);
+    auto found = its.ofMember.find(*workspace.member);
+    if (found != its.ofMember.end())
+      for (Operation *reader : found->second)
+        if (reader != write)
+          visit(reader, value);
   };
   for (GlobalLoadOp load : loads.lookup(workspace.global))
     if (!isBehindNext(load))
-      visitReaders(load.getResult(), load.getResult(), workspace.member, write,
-                   visit);
+      visitAll(load.getResult());
   // What was stored earlier lies there too.
   for (GlobalStoreOp store : stores.lookup(workspace.global))
     if (store != next && !isBehindNext(store) &&
         !mayRunAfter(store, write, store.getValue()))
-      visitReaders(store.getValue(), store.getValue(), workspace.member, write,
-                   visit);
+      visitAll(store.getValue());
 }
 
 Operation *Workspaces::findPendingReader(Workspace workspace,
@@ -189,11 +220,11 @@ Operation *Workspaces::passDestinations(QuantizeOp cast) {
   for (auto [result, each] : llvm::zip(cast->getResults(), stored)) {
     if (!each.store) {
       // The amax is written over in any case.
-      outs.push_back(result == cast.getAmaxOut()
-                         ? cast.getAmax()
-                         : Value(tensor::EmptyOp::create(
-                               builder, cast.getLoc(), result.getType(),
-                               ValueRange())));
+      outs.push_back(
+          result == cast.getAmaxOut()
+              ? cast.getAmax()
+              : Value(tensor::EmptyOp::create(builder, cast.getLoc(),
+                                              result.getType(), ValueRange())));
       continue;
     }
     SymbolRefAttr global = each.store.getGlobal();
@@ -213,5 +244,6 @@ Operation *Workspaces::passDestinations(QuantizeOp cast) {
     outs.push_back(out);
   }
   cast.getOutsMutable().assign(outs);
+  forgetReaders();
   return nullptr;
 }

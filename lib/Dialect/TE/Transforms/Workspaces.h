@@ -50,7 +50,18 @@ public:
   /// Returns a reader that stands in the way, null if there is none.
   Operation *passDestinations(QuantizeOp cast);
 
+  /// To be told where ops that read workspaces come or go.
+  void forgetReaders() { readers.clear(); }
+
 private:
+  struct Readers {
+    SmallVector<Operation *> all;
+    /// Of these, those of one member; and those of the whole, or of a member
+    /// that is not known.
+    llvm::DenseMap<int64_t, SmallVector<Operation *, 1>> ofMember;
+    SmallVector<Operation *> ofOthers;
+  };
+  const Readers &getReaders(Value value) const;
   ml_program::GlobalStoreOp getNextStore(SymbolRefAttr global,
                                          Operation *write) const;
 
@@ -58,6 +69,7 @@ private:
   llvm::DenseMap<Attribute, SmallVector<ml_program::GlobalStoreOp, 1>> stores;
   /// Ops that may write any global.
   SmallVector<Operation *> unknown;
+  mutable llvm::DenseMap<Value, Readers> readers;
 };
 
 } // namespace mlir::te

@@ -166,3 +166,56 @@ func.func @rounds(%w0: tensor<128x256xbf16> {te.parameter}, %w1: tensor<64x256xb
     -> tensor<64x256xf8E4M3FN>, tensor<f32, #te.scales<tensor>> amax_out tensor<f32>
   return %a2, %a3 : tensor<f32>, tensor<f32>
 }
+
+// Weights cast in two directions become one launch; one that is cast rowwise alone is none
+// of them.
+// CHECK-LABEL: func @keep_rowwise_only(
+// CHECK-NEXT:    te.multi_cast_transpose %{{[^,]*}}, %{{[^ ]*}} :
+// CHECK-NEXT:    te.quantize
+// CHECK-NEXT:    return
+// REMARK-DAG: [[#@LINE+7]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}Function=keep_rowwise_only | {{.*}}LaunchesLost=1, Op=te.quantize, Reason="the scheme differs from that of other casts: the usage is rowwise only, not rowwise and columnwise"
+func.func @keep_rowwise_only(%a: tensor<256x128xbf16> {te.parameter}, %b: tensor<128x128xbf16> {te.parameter}, %c: tensor<128x128xbf16> {te.parameter})
+    -> (tensor<256x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>) {
+  %q0, %s0, %t0, %st0 = te.quantize %a : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
+    columnwise tensor<128x256xf8E4M3FN>, tensor<1x4xf32, #block>
+  %q1, %s1, %t1, %st1 = te.quantize %b : tensor<128x128xbf16> -> tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+    columnwise tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+  %q2, %s2 = te.quantize %c : tensor<128x128xbf16> -> tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+  return %q0, %q1, %q2 : tensor<256x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>
+}
+
+// Two recipes: a launch each.
+// CHECK-LABEL: func @mixed_recipes(
+// CHECK-DAG:     te.multi_cast_transpose %{{[^,]*}}, %{{[^ ]*}} : {{.*}} #te.scales<128 x 128, gemm_ready>>
+// CHECK-DAG:     te.multi_cast_transpose %{{[^,]*}}, %{{[^ ]*}} : {{.*}} tensor<f32, #te.scales<tensor>>
+// CHECK-NOT:     te.quantize
+// CHECK:         return
+// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Passed] FuseMultiCastTranspose{{.*}}Function=mixed_recipes | {{.*}}LaunchesSaved=2
+func.func @mixed_recipes(%a: tensor<256x128xbf16> {te.parameter}, %b: tensor<128x128xbf16> {te.parameter})
+    -> (tensor<256x128xf8E4M3FN>, tensor<256x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>) {
+  %q0, %s0 = te.quantize %a : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
+  %q1, %s1 = te.quantize %a : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<f32, #tensor>
+  %q2, %s2 = te.quantize %b : tensor<128x128xbf16> -> tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+  %q3, %s3 = te.quantize %b : tensor<128x128xbf16> -> tensor<128x128xf8E4M3FN>, tensor<f32, #tensor>
+  return %q0, %q1, %q2, %q3 : tensor<256x128xf8E4M3FN>, tensor<256x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>
+}
+
+// One cast under a flag, one not; and one in a loop that the other is in front of.
+// CHECK-LABEL: func @keep_flag_and_loop(
+// CHECK-COUNT-3: te.quantize
+// CHECK-NOT:     te.multi_cast_transpose
+// CHECK:         return
+// REMARK-DAG: [[#@LINE+7]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}Function=keep_flag_and_loop | {{.*}}its noop flag is another value
+// REMARK-DAG: [[#@LINE+8]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}Function=keep_flag_and_loop | {{.*}}LaunchesLost=4, Op=te.quantize, Reason="te.quantize at {{.*}}:[[#@LINE+5]]:14, of the same scheme, stands in another block"
+func.func @keep_flag_and_loop(%a: tensor<128x128xbf16> {te.parameter}, %flag: tensor<f32>, %q: tensor<128x128xf8E4M3FN>, %s: tensor<1x4xf32, #block>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %q0, %s0 = te.quantize %a : tensor<128x128xbf16> -> tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+  %q1, %s1 = te.quantize %a noop(%flag : tensor<f32>) outs(%q, %s : tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>) : tensor<128x128xbf16> -> tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+  scf.for %i = %c0 to %c4 step %c1 {
+    %q2, %s2 = te.quantize %a : tensor<128x128xbf16> -> tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+    "test.use"(%q0, %q1, %q2) : (tensor<128x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>) -> ()
+  }
+  return
+}

@@ -41,6 +41,51 @@ ml_program.global public mutable @shared.a : tensor<4xf32> {te.group = "shared",
 ml_program.global public mutable @shared.b : tensor<4xf32> {te.group = "shared", te.member = 1 : i64}
 ml_program.global public mutable @shared.c : tensor<4xf32> {te.group = "shared", te.member = 2 : i64}
 
+// CHECK:      ml_program.global private mutable @round : tensor<2x8x4xf32>
+ml_program.global private mutable @round.0 : tensor<8x4xf32> {te.group = "round", te.member = 0 : i64}
+ml_program.global private mutable @round.1 : tensor<8x4xf32> {te.group = "round", te.member = 1 : i64}
+
+// REMARK-DAG: [[#@LINE+1]]:{{.*}}[Missed] PackGlobals{{.*}}group amid of globals: its members are stored, and accessed between the stores, or in another function
+ml_program.global private mutable @amid.0 : tensor<8x4xf32> {te.group = "amid", te.member = 0 : i64}
+ml_program.global private mutable @amid.1 : tensor<8x4xf32> {te.group = "amid", te.member = 1 : i64}
+
+// Stored in each iteration, and loaded when all is done.
+// CHECK-LABEL: func @globals_behind_loop(
+// CHECK:         scf.for
+// CHECK:           %[[NEW:.*]] = te.pack
+// CHECK-NEXT:      ml_program.global_store @round = %[[NEW]]
+// CHECK:         %[[ALL:.*]] = ml_program.global_load @round : tensor<2x8x4xf32>
+// CHECK:         te.member %[[ALL]][0]
+// CHECK:         te.member %[[ALL]][1]
+func.func @globals_behind_loop(%a: tensor<8x4xf32>, %b: tensor<8x4xf32>) -> (tensor<8x4xf32>, tensor<8x4xf32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  scf.for %i = %c0 to %c4 step %c1 {
+    ml_program.global_store @round.0 = %a : tensor<8x4xf32>
+    ml_program.global_store @round.1 = %b : tensor<8x4xf32>
+  }
+  %0 = ml_program.global_load @round.0 : tensor<8x4xf32>
+  %1 = ml_program.global_load @round.1 : tensor<8x4xf32>
+  return %0, %1 : tensor<8x4xf32>, tensor<8x4xf32>
+}
+
+// A load in the loop sees the first member's store, and not the second's.
+// CHECK-LABEL: func @globals_in_between(
+// CHECK:         ml_program.global_store @amid.0
+func.func @globals_in_between(%a: tensor<8x4xf32>, %b: tensor<8x4xf32>, %acc: tensor<8x4xf32>) -> tensor<8x4xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  ml_program.global_store @amid.0 = %a : tensor<8x4xf32>
+  %r = scf.for %i = %c0 to %c4 step %c1 iter_args(%x = %acc) -> tensor<8x4xf32> {
+    %y = ml_program.global_load @amid.1 : tensor<8x4xf32>
+    scf.yield %y : tensor<8x4xf32>
+  }
+  ml_program.global_store @amid.1 = %b : tensor<8x4xf32>
+  return %r : tensor<8x4xf32>
+}
+
 // CHECK-LABEL: func @globals(
 // CHECK-SAME:      %[[A:.*]]: tensor<8x4xf32>, %[[B:.*]]: tensor<8x4xf32>)
 // CHECK-NEXT:    %[[LOAD:.*]] = ml_program.global_load @work : tensor<2x8x4xf32>

@@ -110,9 +110,7 @@ def HoistSwizzlesPass : Pass<"te-hoist-swizzles", "::mlir::ModuleOp"> {
     function, `te.dequantize`), both layouts stay, and a remark tells who. A swizzle
     that is left, and whose scales do not vary in a loop, moves in front of it, with
     the views and loads that it reads: scales of primary weights, which come as
-    arguments or in globals that the loop does not write, are swizzled once. Where
-    members are read both ways, each reader has a view of its own layout, so that the
-    packed scales may be swizzled in place of each member.
+    arguments or in globals that the loop does not write, are swizzled once.
 
     Who reads the scales in a private global is known too, since all its loads and
     stores are in the module: where it suits them, its type becomes that of swizzled
@@ -140,6 +138,7 @@ def HoistSwizzlesPass : Pass<"te-hoist-swizzles", "::mlir::ModuleOp"> {
     Checked by `@written_swizzled` in `test/Dialect/TE/Transforms/hoist-swizzles.mlir`;
     workspaces by `hoist-swizzles-workspaces.mlir`.
   }];
+  // For the target, where a module has none of its ops.
   let dependentDialects = ["::mlir::te::TEDialect"];
   let statistics = [
     Statistic<"numRemoved", "num-removed", "Number of swizzles removed">,
