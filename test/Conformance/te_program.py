@@ -236,11 +236,8 @@ def quantize(
     attributes += [f"epsilon = {epsilon:e} : f32"] if epsilon else []
     text += f" {{{', '.join(attributes)}}}" if attributes else ""
     text += f" : {x.type}"
-    types = []
-    for keyword, direction in (("->", rowwise), ("columnwise", columnwise)):
-        if direction:
-            types += result_types(x.type.shape, direction, keyword == "columnwise")
-            text += f" {keyword} {types[-2]}, {types[-1]}"
+    results, types = cast_results(x.type.shape, rowwise, columnwise)
+    text += results
     if amax:
         types.append(amax.type)
         text += f" amax_out {amax.type}"
@@ -252,6 +249,17 @@ def quantize(
             types.append(Type(members, np.float32))
             text += f" tensor_amax{keyword} {types[-1]}"
     return program.op(text, *types)
+
+
+def cast_results(shape, rowwise, columnwise):
+    """How the assembly of a cast of a tensor of this shape names its results, and their
+    types."""
+    text, types = "", []
+    for keyword, direction in (("->", rowwise), ("columnwise", columnwise)):
+        if direction:
+            types += result_types(shape, direction, keyword == "columnwise")
+            text += f" {keyword} {types[-2]}, {types[-1]}"
+    return text, types
 
 
 def result_types(shape, direction, columnwise):
@@ -272,9 +280,10 @@ def multi_cast_transpose(
     noop=None,
     outs=(),
     pow2=False,
+    square=False,
 ):
     """Returns lists: values, scales, columnwise values, columnwise scales, amaxes (or
-    none)."""
+    none), of FP4 the amaxes of the tensors in each direction."""
 
     def names(values):
         return ", ".join(map(str, values))
@@ -287,7 +296,7 @@ def multi_cast_transpose(
         text += f" {keyword}({names(values)} : {types_of(values)})" if values else ""
     text += f" noop({noop.typed})" if noop else ""
     text += f" outs({names(outs)} : {types_of(outs)})" if outs else ""
-    text += " {pow2_scales}" if pow2 else ""
+    text += " {pow2_scales}" if pow2 else " {square_blocks}" if square else ""
     text += f" : {types_of(inputs)}"
     lists = []
     for keyword, direction in (("->", rowwise), ("columnwise", columnwise)):
@@ -302,6 +311,10 @@ def multi_cast_transpose(
     if amax:
         lists.append([value.type for value in amax])
         text += f" amax_out {types_of(amax)}"
+    for keyword, direction in (("", rowwise), ("_t", columnwise)):
+        if direction[0] == FP4:
+            lists.append([Type(x.type.shape[:-2], np.float32) for x in inputs])
+            text += f" tensor_amax{keyword} {', '.join(map(str, lists[-1]))}"
     found = program.op(text, *[type for types in lists for type in types])
     count = len(inputs)
     return [found[i : i + count] for i in range(0, len(found), count)]
