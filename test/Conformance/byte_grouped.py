@@ -80,7 +80,18 @@ class Test:
                 program, value, row, (dtype, tall), offsets=on_host, member=member,
                 outs=held, **options,
             )  # fmt: skip
-        for way, found in (("grouped", together), ("one-by-one", held)):
+        noise = self.held(key, together)
+        outs = [value for value, _ in noise]
+        found_in_place = quantize(
+            program, value, row, (dtype, tall), offsets=offsets, outs=outs, **options
+        )
+        tail = np.s_[starts[-1] :]
+        self.output(f"{key}.in-place.tail", found_in_place[0], noise[0][1][tail], tail)
+        for way, found in (
+            ("grouped", together),
+            ("one-by-one", held),
+            ("in-place", found_in_place),
+        ):
             for group, (begin, end) in enumerate(zip(starts, starts[1:])):
                 if begin < end:
                     self.group(f"{key}.{way}", found, x[begin:end], dtype, layout,
@@ -141,18 +152,22 @@ class Test:
                 wanted = real(cast, 16 if dtype == FP4 else 32)
                 self.output(f"{key}.back", value, wanted, np.s_[begin:end])
 
+    def held(self, key, like):
+        """Destinations like these results, of random content: (value, array) each."""
+        pairs = []
+        for part, result in enumerate(like):
+            noise = self.rng.integers(0, 16, result.type.shape)
+            noise = noise.astype(result.type.dtype)
+            name = f"{key}.held{part}"
+            pairs.append(
+                (self.program.input(name, noise, result.type.encoding), noise)
+            )
+        return pairs
+
     def skip(self, key, value, row, tall, like, offsets, attributes):
         """A flag of 1: what the destinations held, every byte of it."""
         noop = self.program.input(f"{key}.noop", np.float32(1))
-        held, arrays = [], []
-        for part, result in enumerate(like):
-            noise = self.rng.integers(0, 16, result.type.shape)
-            arrays.append(noise.astype(result.type.dtype))
-            held.append(
-                self.program.input(
-                    f"{key}.held{part}", arrays[-1], result.type.encoding
-                )
-            )
+        held, arrays = zip(*self.held(f"{key}.skipped", like))
         found = quantize(
             self.program, value, row, tall, offsets=offsets, noop=noop, outs=held,
             attributes=attributes,
