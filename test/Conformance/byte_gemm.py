@@ -23,6 +23,7 @@ COUNTS = {
     "many": [128] * 5,
 }
 SPARE = 128
+SHAPES = [(128, 128, 128), (320, 144, 352), (16, 128, 64), (1, 1, 32), (130, 40, 512)]
 # Which operands are stored K first: MXFP8 ones only. y = x W^T; dx = dy W; dW = dy^T x.
 FORMS = {"TN": (False, False), "NN": (False, True), "NT": (True, True)}
 
@@ -268,7 +269,7 @@ def main(folder):
     number = 0
     for form, dtypes in recipes:
         names = "-".join(str(np.dtype(dtype)) for dtype in dtypes)
-        for shape in ((128, 128, 128), (320, 144, 352), (16, 128, 64), (1, 1, 32), (130, 40, 512)):
+        for shape in SHAPES:
             for accumulate in (False, True):
                 number += 1
                 result = (BF16, np.float32)[number % 2]

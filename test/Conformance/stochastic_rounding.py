@@ -65,11 +65,13 @@ def check_draws(compare, name, found, casts):
             signs = np.signbit(drawn[-1]) == np.signbit(cast.scaled)
             compare.true(f"{key}.{direction}: signs", signs.all())
             wanted = padded(cast.scales, False)
-            compare.exact(f"{key}.{direction}.scales", found[f"{key}.{2 * direction + 1}"], wanted)
-            compare.exact(f"{key}.{direction}.amax", found[f"{key}.{4 + direction}"], cast.amax)
+            scales, amax = found[f"{key}.{2 * direction + 1}"], found[f"{key}.{4 + direction}"]
+            compare.exact(f"{key}.{direction}.scales", scales, wanted)
+            compare.exact(f"{key}.{direction}.amax", amax, cast.amax)
         open_ = low != high
         compare.true(f"{name}: some is to be rounded", open_.mean() > 0.5)
-        compare.true(f"{name}.{direction}: one state, one draw", (drawn[0] == drawn[1]).all())
+        one = (drawn[0] == drawn[1]).all()
+        compare.true(f"{name}.{direction}: one state, one draw", one)
         for i in range(1, len(DRAWS)):
             for j in range(i + 1, len(DRAWS)):
                 # Independent draws part in 1/3 of uniform positions.
