@@ -9,7 +9,7 @@ import sys
 import numpy as np
 
 from byte_scales import LAYOUTS, Cast, mxfp8, nvfp4, padded, real
-from oracle import Comparison, f32
+from oracle import Comparison
 from te_program import (
     BF16,
     E4M3,

@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-from byte_scales import mxfp8, nvfp4, padded, real, swizzled
+from byte_scales import mxfp8, nvfp4, real, swizzled
 from oracle import Comparison
 from te_program import (
     BF16,
