@@ -43,14 +43,14 @@ def as_elements(length, shifts):
     """Each finite BF16 value in a block whose amax is at least it by a factor from 1
     to 2, and that times each power of two: [., length]. The values of a block are
     neighbours, so that all are near the boundaries of one binade of the format."""
-    values = every_bf16()[: 0x7F80].reshape(-1, 8)
+    count = {32: 15, 16: 6}[length]
+    values = every_bf16()[:0x7F80].reshape(-1, count)
     parts = []
     for shift in range(shifts):
         x = np.zeros((len(values), length), BF16)
-        x[:, 0:8], x[:, 8:16] = values, -values
-        if shift:  # beyond the largest, infinity: one more amax of the test
-            with np.errstate(over="ignore"):
-                x[:, 15] = (f32(values[:, 7]) * 2.0**shift).astype(BF16)
+        x[:, :count], x[:, count : 2 * count] = values, -values
+        with np.errstate(over="ignore"):  # infinity is one more amax
+            x[:, -1] = (f32(values[:, -1]) * 2.0**shift).astype(BF16)
         parts.append(x)
     return np.concatenate(parts)
 
@@ -59,6 +59,23 @@ def neighbours(at, steps=2):
     """The F32 values from `steps` below to `steps` above each."""
     bits = np.float32(at).view(np.int32)[:, None] + np.arange(-steps, steps + 1)
     return np.maximum(bits, 0).astype(np.int32).view(np.float32).reshape(-1)
+
+
+def value_boundaries(dtype, length):
+    """About each value of the format and each midpoint of two, of both signs, in blocks
+    of one amax, the format's largest value (of FP4 under a tensor's of 6 * 448, in the
+    first block): multipliers are powers of two."""
+    codes = np.arange(16 if dtype == FP4 else 256, dtype=np.uint8).view(dtype)
+    codes = f32(codes).astype(np.float64)
+    codes = np.unique(np.abs(codes[np.isfinite(codes)]))
+    at = np.concatenate([codes, (codes[1:] + codes[:-1]) / 2])
+    near = np.minimum(neighbours(at.astype(np.float32)), codes[-1])
+    near = np.concatenate([near, -near])
+    near = np.pad(near, (0, -near.size % (length - 1))).reshape(-1, length - 1)
+    blocks = np.pad(near, ((0, 0), (0, 1)), constant_values=codes[-1])
+    first = np.zeros((int(dtype == FP4), length), np.float32)
+    first[:, 0] = RANGE
+    return np.concatenate([first, blocks]).astype(np.float32)
 
 
 def with_amaxes(amaxes, length):
@@ -169,14 +186,16 @@ def main(folder):
     for dtype in (E4M3, E5M2):
         test.cast("amaxes", as_amaxes(32), dtype)
         test.cast("boundaries", e8m0_boundaries(dtype), dtype)
+        test.cast("values", value_boundaries(dtype, 32), dtype)
     test.cast("elements", as_elements(32, 18), E4M3)
     test.cast("elements", as_elements(32, 33), E5M2)
     test.cast("amaxes", as_amaxes(16), FP4)
     test.cast("boundaries", e4m3_boundaries(), FP4)
+    test.cast("values", value_boundaries(FP4, 16), FP4)
     # The amax of one tensor leaves scales for some binades of its elements alone.
     elements = as_elements(16, 4)
-    middle = elements[(f32(elements[:, 15]) < 8) & (f32(elements[:, 7]) > 2.0**-8)]
-    test.cast("elements", middle, FP4)
+    amax, largest = f32(elements[:, -1]), f32(elements[:, 5])
+    test.cast("elements", elements[(amax < 8) & (largest > 2.0**-8)], FP4)
     for dtype in (E4M3, E5M2, FP4):
         test.back(dtype)
     # The largest F32 over 448 is below 2^120; 254 is for infinity.
