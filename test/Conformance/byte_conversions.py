@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from byte_scales import RANGE, Cast, mxfp8, nvfp4, padded, real
+from byte_scales import LAYOUTS, RANGE, Cast, mxfp8, nvfp4, padded, real
 from oracle import F32_MAX, Comparison, f32, fp8_max
 from te_program import (
     BF16,
@@ -143,42 +143,37 @@ class Test:
         scale_type = E4M3 if dtype == FP4 else E8M0
         scales = np.arange(256, dtype=np.uint8).view(scale_type)[:, None]
         scales = np.repeat(scales, count // length, axis=1)
-        amaxes = AMAXES if dtype == FP4 else [None]
-        for number, amax in enumerate(amaxes):
-            for columnwise in (False,) if dtype == FP4 else (False, True):
-                key = f"back-{np.dtype(dtype)}-{number}-{columnwise}"
-                encoding = Scales(1, length, "compact")
-                stored, grid = values, scales
-                if columnwise:
-                    encoding = Scales(length, 1, "compact")
-                    stored, grid = (np.ascontiguousarray(a.T) for a in (values, scales))
-                operands = [
-                    self.program.input(f"{key}.values", stored),
-                    self.program.input(
-                        f"{key}.scales", padded(grid, columnwise), encoding
-                    ),
-                ]
-                text = f"te.dequantize {operands[0]}, {operands[1]}"
-                block = (length, 1) if columnwise else (1, length)
-                spread = f32(grid).repeat(block[0], 0).repeat(block[1], 1)
-                with np.errstate(all="ignore"):
-                    wanted = f32(stored) * spread
-                    if amax is not None:
-                        operands.append(self.program.input(f"{key}.amax", amax))
-                        text += f" amax({operands[2]})"
-                        wanted = wanted * f32(amax / RANGE)
-                if amax is None:  # one exact product, rounded once
-                    exact = real(Cast(stored, grid), length, columnwise)
-                    with np.errstate(over="ignore"):
-                        wanted = exact.astype(np.float32)
-                for target in (np.float32, BF16):
-                    (back,) = functional(
-                        self.program, text, operands, Type(stored.shape, target)
-                    )
-                    with np.errstate(over="ignore"):
-                        self.output(
-                            f"{key}.{np.dtype(target)}", back, wanted.astype(target)
-                        )
+        for layout in LAYOUTS:
+            for number, amax in enumerate(AMAXES if dtype == FP4 else [None]):
+                key = f"back-{np.dtype(dtype)}-{layout}-{number}"
+                encoding = Scales(1, length, layout)
+                self.dequantize(f"{key}-rowwise", values, scales, encoding, amax)
+            if dtype != FP4:
+                turned = (np.ascontiguousarray(x.T) for x in (values, scales))
+                encoding = Scales(length, 1, layout)
+                self.dequantize(f"{key}-columnwise", *turned, encoding, None)
+
+    def dequantize(self, name, values, scales, encoding, amax):
+        """`scales`: one for each block, without padding."""
+        tall = encoding.cols == 1
+        stored = LAYOUTS[encoding.layout](scales, tall)
+        operands = [
+            self.program.input(f"{name}.values", values),
+            self.program.input(f"{name}.scales", stored, encoding),
+        ]
+        text = f"te.dequantize {operands[0]}, {operands[1]}"
+        length = max(encoding.rows, encoding.cols)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            # Of value and scale, an exact product rounded once; the amax comes after.
+            exact = real(Cast(values, scales), length, tall).astype(np.float32)
+            if amax is not None:
+                operands.append(self.program.input(f"{name}.amax", amax))
+                text += f" amax({operands[2]})"
+                exact = exact * f32(amax / RANGE)
+            for target in (np.float32, BF16):
+                result = Type(values.shape, target)
+                (back,) = functional(self.program, text, operands, result)
+                self.output(f"{name}.{np.dtype(target)}", back, exact.astype(target))
 
 
 def main(folder):
