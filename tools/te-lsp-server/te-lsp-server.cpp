@@ -4,6 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "HoverDocs.h"
+
 #include "te/InitAll.h"
 
 #include "mlir/InitAllDialects.h"
@@ -11,9 +13,11 @@
 #include "mlir/Tools/mlir-lsp-server/MlirLspServerMain.h"
 
 int main(int argc, char **argv) {
-  mlir::DialectRegistry registry;
-  mlir::registerAllDialects(registry);
-  mlir::registerAllExtensions(registry);
-  mlir::te::registerAllTEDialects(registry);
-  return mlir::failed(mlir::MlirLspServerMain(argc, argv, registry));
+  return mlir::te::runWithHoverDocs([&]() -> int {
+    mlir::DialectRegistry registry;
+    mlir::registerAllDialects(registry);
+    mlir::registerAllExtensions(registry);
+    mlir::te::registerAllTEDialects(registry);
+    return mlir::failed(mlir::MlirLspServerMain(argc, argv, registry));
+  });
 }
