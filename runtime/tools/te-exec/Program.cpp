@@ -83,6 +83,7 @@ void Program::addArgument(const te_rt_argument_info &info) {
                              info.tensor.shape + info.tensor.rank);
   argument.bytes = info.bytes;
   argument.packed = info.num_members > 0;
+  argument.onHost = info.tensor.on_host != 0;
   argument.init = info.init;
   argument.deviation = info.deviation;
   argument.numExperts = info.num_experts;

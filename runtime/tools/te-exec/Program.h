@@ -32,6 +32,7 @@ struct Argument {
   int64_t bytes;
   std::vector<Leaf> leaves; ///< in order along the first dimension
   bool packed;
+  bool onHost; ///< in host memory on every backend
   te_rt_init init;
   float deviation;
   int64_t numExperts;

@@ -105,8 +105,6 @@ void Driver::checkBackend() const {
                            sizeof message) != TE_RT_OK)
     fail("--backend=cuda: ", message);
   te_rt_context_destroy(context);
-  fail("--backend=cuda: arguments are bound in host memory, wanted "
-       "--backend=ref");
 }
 
 /// An input that both plans have is made once, for both.
@@ -222,7 +220,8 @@ void Driver::runRank(int rank) {
     if (!found) {
       found = std::make_unique<Execution>(plan, options.backend, threadsPerRank,
                                           *planWorlds, rank, constants, data,
-                                          /*poisoned=*/naive.has_value());
+                                          /*poisoned=*/naive.has_value(),
+                                          options.graph);
       observe(*found, plan, rank, step, runBegan);
     }
     runBegan = now() - began;
