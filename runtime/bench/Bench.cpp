@@ -180,5 +180,6 @@ int main(int argc, char **argv) {
   std::printf("median us, spread, bytes a call must move, rate, rate of a copy "
               "in between, share of it\n");
   runCasts(bench);
+  runMoves(bench);
   return 0;
 }

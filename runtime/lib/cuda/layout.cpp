@@ -16,7 +16,7 @@ using namespace te_rt::cuda;
 
 namespace {
 constexpr int kThreads = 256;
-constexpr int64_t kCopyBytes = 16384, kSide = 64;
+constexpr int64_t kCopyBytes = 4096, kSide = 64; // as in layout.cu
 
 int64_t bytesOf(const te_rt_tensor &tensor) {
   return numElements(tensor) * elementSize(tensor.dtype);

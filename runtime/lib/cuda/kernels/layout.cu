@@ -6,7 +6,7 @@
 //
 // copy, pack, fill, transpose, convert_scales.
 //
-//   work      copies: 64 KiB for each block in words of 16 bytes; transposes: a
+//   work      copies: 4 KiB for each block in words of 16 bytes; transposes: a
 //             tile through shared memory, words of 4 elements where they fit
 //   moves     each element read once and written once
 //   bound     memory
@@ -22,7 +22,7 @@ using namespace te_rt::cuda;
 
 namespace {
 constexpr int kThreads = 256;
-constexpr int64_t kCopyBytes = 16384; // of a block
+constexpr int64_t kCopyBytes = 4096; // of a block: a word for each thread
 
 __device__ int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -37,15 +37,8 @@ __device__ void copyBlock(const CopyItem &item, int64_t block) {
       0;
   int64_t words = vector ? bytes / 16 : 0;
   if (words == kCopyBytes / 16) {
-    uint4 held[4];
-#pragma unroll
-    for (int i = 0; i < 4; ++i)
-      held[i] = __ldcs(reinterpret_cast<const uint4 *>(from) +
-                       i * kThreads + threadIdx.x);
-#pragma unroll
-    for (int i = 0; i < 4; ++i)
-      __stcs(reinterpret_cast<uint4 *>(to) + i * kThreads + threadIdx.x,
-             held[i]);
+    reinterpret_cast<uint4 *>(to)[threadIdx.x] =
+        reinterpret_cast<const uint4 *>(from)[threadIdx.x];
     return;
   }
   for (int64_t i = threadIdx.x; i < words; i += kThreads)

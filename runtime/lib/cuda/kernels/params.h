@@ -215,6 +215,34 @@ struct UpdateArgs {
   int32_t mostRecent;
 };
 
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+enum GemmType : int32_t { kGemmF32, kGemmBf16, kGemmE4M3, kGemmE5M2 };
+
+/// An operand as outer x inner (reduction) elements.
+struct GemmOperand {
+  const void *data;
+  int64_t strideOuter, strideInner;
+  const float *scales;
+  int64_t scaleOuter, scaleInner; // between neighbouring blocks
+  int32_t blockOuter, blockInner; // 0: one scale for each tensor or group
+  int32_t raggedOuter, raggedInner;
+  int32_t type, scalePerGroup;
+};
+
+/// One group of a product; begin and end of its rows or of its reduction.
+struct GemmArgs {
+  GemmOperand lhs, rhs;
+  int64_t m, n, k;
+  const int32_t *offsets; // begin and end, where the host does not know them
+  int64_t begin, end, group;
+  const void *bias;
+  void *result;
+  int32_t ragged, biasType, resultType, accumulate;
+};
+
 } // namespace cuda
 } // namespace te_rt
 

@@ -101,15 +101,17 @@ struct AmaxSink {
     float warps[kWarps];
   };
   template <typename T>
-  __device__ static void run(const TileArgs &, const TileTask &task,
+  __device__ static void run(const TileArgs &args, const TileTask &task,
                              const Place &place, const Piece<T> &piece,
-                             Shared &shared) {
+                             Shared &shared, bool isLastPart) {
     __syncthreads();
     float amax = 0.0f;
 #pragma unroll
     for (int i = 0; i < 8; ++i)
       amax = fmaxf(amax, rowAmax(piece, i));
     accumulate(task, place, amax, shared.warps);
+    if (isLastPart && args.finishes && threadIdx.x == 0)
+      arrive(args);
   }
 };
 
@@ -123,7 +125,7 @@ struct StoreSink {
   template <typename T>
   __device__ static void run(const TileArgs &, const TileTask &task,
                              const Place &place, const Piece<T> &piece,
-                             Shared &) {
+                             Shared &, bool) {
     int64_t stride = task.outputStride;
     T *base = static_cast<T *>(task.output) +
               (place.member * task.rows + place.row0) * stride + place.col0;
@@ -176,11 +178,13 @@ struct CastSink {
   template <typename T>
   __device__ static void run(const TileArgs &args, const TileTask &task,
                              const Place &place, const Piece<T> &piece,
-                             Shared &shared) {
+                             Shared &shared, bool isLastPart) {
     __syncthreads(); // the last user of `shared`
     findAmaxes(task, place, piece, shared);
     __syncthreads();
     chooseScales(args, task, place, shared);
+    if (isLastPart && args.finishes && threadIdx.x == 0)
+      arrive(args);
     __syncthreads();
 #pragma unroll
     for (int d = 0; d < 2; ++d) {

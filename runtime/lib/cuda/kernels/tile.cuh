@@ -153,34 +153,46 @@ __device__ inline void finishGroup(const TileArgs &args, const TileTask &task,
   }
 }
 
-/// The last block to come here writes what depends on all of them, and leaves
+__device__ inline bool &isLastBlock() {
+  __shared__ bool flag;
+  return flag;
+}
+
+/// Called by one thread when the accumulators have all that this block gives;
+/// what the block stores besides may still be under way.
+__device__ inline void arrive(const TileArgs &args) {
+  __threadfence();
+  isLastBlock() = atomicAdd(args.ticket, 1u) == gridDim.x - 1;
+}
+
+/// What threads `thread`, `thread` + `step`, .. do for the groups of a task.
+__device__ inline void finishTask(const TileArgs &args, const TileTask &task,
+                                  int thread, int step) {
+  int first = task.member >= 0 ? task.member : 0;
+  int last = task.member >= 0 ? task.member + 1 : task.groups;
+  bool needsLargest =
+      task.accumulators && (task.choosesLargest || !task.amaxPerGroup);
+  uint32_t largest = needsLargest ? largestOf(task, first, last) : 0;
+  for (int g = first + thread; g < last; g += step)
+    finishGroup(args, task, g, g == last - 1, largest);
+  if (step > 1)
+    __syncthreads();
+  for (int g = first + thread; task.accumulators && g < last; g += step)
+    task.accumulators[g] = 0;
+}
+
+/// The last block to arrive writes what depends on all of them, and leaves
 /// accumulators and ticket at zero.
 __device__ inline void finish(const TileArgs &args) {
-  __shared__ bool isLastBlock;
   __syncthreads();
-  if (threadIdx.x == 0) {
-    __threadfence();
-    isLastBlock = atomicAdd(args.ticket, 1u) == gridDim.x - 1;
-  }
-  __syncthreads();
-  if (!isLastBlock)
+  if (!isLastBlock())
     return;
   __threadfence();
-  int64_t count = args.table ? args.numTasks : 1;
-  for (int64_t i = 0; i < count; ++i) {
-    const TileTask &task = args.table ? args.table[i] : args.task;
-    int first = task.member >= 0 ? task.member : 0;
-    int last = task.member >= 0 ? task.member + 1 : task.groups;
-    bool needsLargest = task.accumulators &&
-                        (task.choosesLargest || !task.amaxPerGroup);
-    uint32_t largest = needsLargest ? largestOf(task, first, last) : 0;
-    for (int g = first + threadIdx.x; g < last; g += kTileThreads)
-      finishGroup(args, task, g, g == last - 1, largest);
-    __syncthreads();
-    for (int g = first + threadIdx.x; task.accumulators && g < last;
-         g += kTileThreads)
-      task.accumulators[g] = 0;
-  }
+  if (!args.table)
+    finishTask(args, args.task, threadIdx.x, kTileThreads);
+  for (int64_t i = threadIdx.x; args.table && i < args.numTasks;
+       i += kTileThreads)
+    finishTask(args, args.table[i], 0, 1);
   if (threadIdx.x == 0)
     *args.ticket = 0;
 }
@@ -210,8 +222,11 @@ __device__ inline void runTile(const TileArgs &args) {
     for (int part = 0; part < Source::kParts; ++part) {
       Place target = place;
       target.col0 += part * task->source.width;
-      Sink::run(args, *task, target, pieces[part], shared);
+      Sink::run(args, *task, target, pieces[part], shared,
+                part + 1 == Source::kParts);
     }
+  } else if (args.finishes && threadIdx.x == 0) {
+    arrive(args);
   }
   if (args.finishes)
     finish(args);
