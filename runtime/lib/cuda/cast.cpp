@@ -103,7 +103,7 @@ Outcome cuda::describeScales(const te_rt_tensor &scales, int64_t rows,
 
 Cast::Cast(CudaDevice &device, te_rt_dtype inputType, const float *noop,
            bool pow2Scales, double epsilon)
-    : device(device) {
+    : device(device), inputType(inputType) {
   args.noop = noop;
   args.ticket = device.tickets();
   args.epsilon = static_cast<float>(epsilon);
@@ -202,8 +202,19 @@ Outcome Cast::run(const CastKernels &kernels) {
     }
     // An empty tensor has an amax, too.
     int64_t blocks = finish ? std::max<int64_t>(tiles, 1) : tiles;
+    Grid grid = {blocks, kTileThreads};
+    if (kernels.areStreams) {
+      // As many as keep all multiprocessors at work, with several blocks each.
+      constexpr int64_t kMost = 8, kBlocksPerSm = 12;
+      args.tiles = static_cast<uint32_t>(tiles);
+      args.tilesPerBlock = static_cast<uint32_t>(std::clamp<int64_t>(
+          tiles / (device.numSms() * kBlocksPerSm), 1, kMost));
+      grid.blocks = ceilDiv(blocks, args.tilesPerBlock);
+      grid.shared =
+          static_cast<int>(kTile * kTile * elementSize(inputType));
+    }
     std::string name = (args.table ? "multi_" : "") + std::string(kernel);
-    return device.launch(name.c_str(), {blocks, kTileThreads}, args);
+    return device.launch(name.c_str(), grid, args);
   };
   if (needsAmaxPass) {
     TE_RT_TRY(enqueue(kernels.amax, true));

@@ -54,6 +54,8 @@ Outcome describeScales(const te_rt_tensor &scales, int64_t rows, int64_t cols,
 /// with multi_ before, those that read a table of tasks.
 struct CastKernels {
   const char *cast, *amax;
+  /// Blocks take several tiles, and want shared memory for one.
+  bool areStreams = false;
 };
 
 /// Casts of any number of matrices, described by describeMatrix and with their
@@ -67,6 +69,7 @@ public:
 
 private:
   CudaDevice &device;
+  te_rt_dtype inputType;
   TileArgs args = {};
   std::vector<TileTask> tasks;
   int64_t tiles = 0, groups = 0;

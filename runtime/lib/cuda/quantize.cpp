@@ -28,7 +28,8 @@ cuda::quantize(te_rt_context *context, const te_rt_tensor *input,
     TE_RT_TRY(cast.add(task, {scale, amax, offsets, values, scales, values_t,
                               scales_t, amax_out, member}));
     return cast.run({byType(input->dtype, "cast_bf16", "cast_f32"),
-                     byType(input->dtype, "amax_bf16", "amax_f32")});
+                     byType(input->dtype, "amax_bf16", "amax_f32"),
+                     /*areStreams=*/true});
   };
   return context->finish(run());
 }
@@ -58,7 +59,8 @@ te_rt_status cuda::multi_cast_transpose(
     }
     return cast.run(
         {byType(dtype, "cast_bf16", "cast_f32"),
-                     byType(dtype, "amax_bf16", "amax_f32")});
+                     byType(dtype, "amax_bf16", "amax_f32"),
+                     /*areStreams=*/true});
   };
   if (te_rt_status status = context->finish(run(TE_RT_BF16)))
     return status;

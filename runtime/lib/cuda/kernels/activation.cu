@@ -224,7 +224,7 @@ private:
 #define TE_RT_TILE_KERNEL(name, source, sink, blocksPerSm)                     \
   extern "C" __global__ void __launch_bounds__(kTileThreads, blocksPerSm)      \
       name(const __grid_constant__ TileArgs args) {                            \
-    runTile<source, sink, false>(args);                                        \
+    runTile<source, sink>(args);                                               \
   }
 #define TE_RT_ACTIVATION(name, Source, blocksPerSm)                            \
   TE_RT_TILE_KERNEL(name##_bf16, Source<BF16>, StoreSink, blocksPerSm)         \

@@ -98,6 +98,7 @@ struct TileArgs {
   uint32_t *ticket; // counts blocks that are done; at zero between launches
   float epsilon, overflow; // overflow: of scales of blocks
   int32_t pow2;
+  uint32_t tiles, tilesPerBlock; // of kernels whose blocks take several
   int32_t finishes; // the last block writes amaxes and scales of tensors
 };
 

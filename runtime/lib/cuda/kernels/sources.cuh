@@ -56,26 +56,6 @@ __device__ inline bool isVector(const T *base, int64_t stride) {
          0;
 }
 
-/// A matrix in memory.
-template <typename T> struct MatrixSource {
-  using Element = T;
-  static constexpr int kParts = 1;
-
-  __device__ static void load(const TileTask &task, const Place &place,
-                              Piece<T> (&pieces)[1]) {
-    const T *base = static_cast<const T *>(task.source.input) +
-                    (place.member * task.rows + place.row0) * task.cols +
-                    place.col0;
-    bool vector = isVector(base, task.cols);
-    int row0 = place.threadRow(), col0 = place.threadCol();
-    int count = place.cols - col0;
-#pragma unroll
-    for (int i = 0; i < 8; ++i)
-      loadRow(base + (row0 + i) * task.cols + col0,
-              row0 + i < place.rows ? count : 0, vector, pieces[0], i);
-  }
-};
-
 /// Rows of tokens: row r is that of tokens[r], or zeros.
 template <typename T> struct GatherSource {
   using Element = T;

@@ -197,32 +197,20 @@ __device__ inline void finish(const TileArgs &args) {
     *args.ticket = 0;
 }
 
-/// The body of every kernel over tiles.
-template <typename Source, typename Sink, bool FromTable>
+/// The body of kernels over tiles whose elements are computed.
+template <typename Source, typename Sink>
 __device__ inline void runTile(const TileArgs &args) {
-  if (args.noop && *args.noop == 1.0f)
-    return;
   __shared__ typename Sink::Shared shared;
-  uint32_t tile = blockIdx.x;
-  const TileTask *task = &args.task;
-  if (FromTable) {
-    int index = countUpTo(args.numTasks, tile, [&](int64_t i) {
-                  return args.table[i].firstTile;
-                }) -
-                1;
-    task = args.table + index;
-    tile -= static_cast<uint32_t>(task->firstTile);
-  }
+  const TileTask &task = args.task;
   Place place;
-  bool works = tile < task->tiles && locate(*task, tile, place);
-  if (works) {
+  if (blockIdx.x < task.tiles && locate(task, blockIdx.x, place)) {
     Piece<typename Source::Element> pieces[Source::kParts];
-    Source::load(*task, place, pieces);
+    Source::load(task, place, pieces);
 #pragma unroll
     for (int part = 0; part < Source::kParts; ++part) {
       Place target = place;
-      target.col0 += part * task->source.width;
-      Sink::run(args, *task, target, pieces[part], shared,
+      target.col0 += part * task.source.width;
+      Sink::run(args, task, target, pieces[part], shared,
                 part + 1 == Source::kParts);
     }
   } else if (args.finishes && threadIdx.x == 0) {
