@@ -146,6 +146,39 @@ cuda::permute(te_rt_context *context, const te_rt_tensor *input,
   return context->finish(run());
 }
 
+namespace {
+/// permute_quantize where all it makes is rows in blocks of 1 x 128: each token
+/// is read once. `fits` is false, and nothing is enqueued, for anything else.
+Outcome scatterCast(CudaDevice &device, const te_rt_tensor &input,
+                    const te_rt_tensor &values, const te_rt_tensor &scales,
+                    const PermuteArgs &rows, bool pow2, double epsilon,
+                    bool &fits) {
+  ScaleStrides strides;
+  TE_RT_TRY(describeScales(scales, values.shape[0], values.shape[1],
+                           /*ragged=*/false, /*transposed=*/false, strides));
+  auto misaligned = reinterpret_cast<uintptr_t>(input.data) |
+                    reinterpret_cast<uintptr_t>(values.data) |
+                    static_cast<uintptr_t>(rows.cols);
+  fits = strides.kind == kRowBlocks && input.dtype == TE_RT_BF16 &&
+         misaligned % 16 == 0;
+  if (!fits)
+    return {};
+  ScatterCastArgs args = {};
+  args.rows = rows;
+  args.values = data<uint8_t>(&values);
+  args.scales = data<float>(&scales);
+  args.strideRow = strides.strideRow;
+  args.strideCol = strides.strideCol;
+  args.epsilon = static_cast<float>(epsilon);
+  args.overflow = largestValue(input.dtype);
+  args.pow2 = pow2;
+  args.e5m2 = values.dtype == TE_RT_F8E5M2;
+  int64_t pads = rows.counts ? int64_t(rows.groups) * rows.padBlocks : 0;
+  return device.launch("scatter_cast_bf16", {rows.tokens + pads, kThreads},
+                       args);
+}
+} // namespace
+
 te_rt_status cuda::permute_quantize(
     te_rt_context *context, const te_rt_tensor *input,
     const te_rt_tensor *probs, const te_rt_tensor *row_map,
@@ -161,6 +194,26 @@ te_rt_status cuda::permute_quantize(
     rows.shape[0] = rowsOfCast(values, values_t, scales_t);
     TileTask task = {};
     TE_RT_TRY(describeMatrix(device, rows, offsets, -1, task));
+    if (values && !values_t && !amax_out && !scale) {
+      PermuteArgs scatter = {};
+      scatter.input = input->data;
+      scatter.cols = input->shape[1];
+      scatter.tokens = input->shape[0];
+      scatter.slots = row_map->shape[1];
+      scatter.capacity = rows.shape[0];
+      scatter.rowMap = data<int32_t>(row_map);
+      scatter.probs = data<float>(probs);
+      scatter.outProbs = data<float>(out_probs);
+      scatter.counts = data<int32_t>(counts);
+      scatter.offsets = task.offsets;
+      scatter.groups = task.groups;
+      scatter.padBlocks = 16;
+      bool fits = false;
+      TE_RT_TRY(scatterCast(device, *input, *values, *scales, scatter,
+                            pow2_scales != 0, epsilon, fits));
+      if (fits)
+        return {};
+    }
     void *tokens = nullptr;
     size_t bytes = static_cast<size_t>(rows.shape[0]) * sizeof(int32_t);
     TE_RT_TRY(device.scratch(Use::Rows, bytes, &tokens));

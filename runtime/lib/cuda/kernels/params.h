@@ -129,6 +129,17 @@ struct PermuteArgs {
   int32_t padBlocks; // for each group
 };
 
+/// permute_quantize to rows in blocks of 1 x 128: `rows` has no output, scales or
+/// padding blocks of its own to fill in.
+struct ScatterCastArgs {
+  PermuteArgs rows;
+  uint8_t *values;
+  float *scales;
+  int64_t strideRow, strideCol; // of scales
+  float epsilon, overflow;
+  int32_t pow2, e5m2;
+};
+
 /// Fills tokens (of rows) from a row map, for gathers.
 struct InvertArgs {
   const int32_t *rowMap;

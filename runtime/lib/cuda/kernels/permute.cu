@@ -127,6 +127,118 @@ extern "C" __global__ void __launch_bounds__(kRowThreads)
   }
 }
 
+//===----------------------------------------------------------------------===//
+// permute_quantize to rows alone: a token is read and cast once
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// A row of `cols` codes as one thread holds it: 16 at a time.
+template <bool E5M2>
+__device__ uint4 castWords(const uint4 (&words)[2], float scale) {
+  uint32_t codes[4];
+#pragma unroll
+  for (int q = 0; q < 4; ++q) {
+    const uint4 &from = words[q / 2];
+    uint32_t first = q % 2 ? from.z : from.x, second = q % 2 ? from.w : from.y;
+    codes[q] = encodePair<E5M2>(__fmul_rn(lowOf(first), scale),
+                                __fmul_rn(highOf(first), scale)) |
+               encodePair<E5M2>(__fmul_rn(lowOf(second), scale),
+                                __fmul_rn(highOf(second), scale))
+                   << 16;
+  }
+  return make_uint4(codes[0], codes[1], codes[2], codes[3]);
+}
+
+/// Rows that padding adds to group g: zeros and their scale.
+__device__ void castPads(const ScatterCastArgs &args, int64_t index) {
+  const PermuteArgs &rows = args.rows;
+  int64_t g = index / rows.padBlocks;
+  int64_t begin = max(rows.offsets[g], 0) + int64_t(max(rows.counts[g], 0));
+  int64_t end = min(int64_t(rows.offsets[g + 1]), rows.capacity);
+  float inverse = __frcp_rn(
+      scaleFromAmax(0.0f, args.e5m2 ? 57344.0f : 448.0f, args.epsilon,
+                    args.pow2, args.overflow));
+  for (int64_t row = begin + index % rows.padBlocks; row < end;
+       row += rows.padBlocks) {
+    for (int64_t i = threadIdx.x; i < rows.cols / 16; i += kRowThreads)
+      reinterpret_cast<uint4 *>(args.values + row * rows.cols)[i] =
+          make_uint4(0, 0, 0, 0);
+    for (int64_t j = threadIdx.x; j < (rows.cols + 127) / 128; j += kRowThreads)
+      args.scales[row * args.strideRow + j * args.strideCol] = inverse;
+    if (rows.outProbs && threadIdx.x == 0)
+      rows.outProbs[row] = 0.0f;
+  }
+}
+} // namespace
+
+/// Columns are a multiple of 16, all rows aligned to 16 bytes.
+extern "C" __global__ void __launch_bounds__(kRowThreads)
+    scatter_cast_bf16(const __grid_constant__ ScatterCastArgs args) {
+  constexpr int kSlots = 32;
+  __shared__ int32_t targets[kSlots];
+  __shared__ int count;
+  const PermuteArgs &rows = args.rows;
+  int64_t token = blockIdx.x;
+  if (token >= rows.tokens)
+    return castPads(args, token - rows.tokens);
+  auto *input = reinterpret_cast<const uint4 *>(
+      static_cast<const BF16 *>(rows.input) + token * rows.cols);
+  int64_t chunks = rows.cols / 16;
+  for (int64_t slot0 = 0; slot0 < rows.slots; slot0 += kSlots) {
+    if (threadIdx.x < 32) {
+      int64_t slot = slot0 + threadIdx.x, pair = token * rows.slots + slot;
+      int32_t row = slot < rows.slots ? rows.rowMap[pair] : -1;
+      bool routed = row >= 0 && row < rows.capacity;
+      unsigned ballot = __ballot_sync(~0u, routed);
+      if (routed) {
+        targets[__popc(ballot & ((1u << threadIdx.x) - 1))] = row;
+        if (rows.outProbs)
+          rows.outProbs[row] = rows.probs[pair];
+      }
+      if (threadIdx.x == 0)
+        count = __popc(ballot);
+    }
+    __syncthreads();
+    int routed = count;
+    // Whole warps go round together: eight lanes share a block of 128.
+    for (int64_t base = 0; base < chunks; base += kRowThreads) {
+      int64_t chunk = base + threadIdx.x;
+      bool exists = chunk < chunks;
+      uint4 words[2] = {};
+      if (exists) {
+        words[0] = __ldcs(input + 2 * chunk);
+        words[1] = __ldcs(input + 2 * chunk + 1);
+      }
+      uint32_t pair = 0;
+#pragma unroll
+      for (int w = 0; w < 2; ++w)
+        pair = maxMagnitude(
+            pair, maxMagnitude(maxMagnitude(words[w].x, words[w].y),
+                               maxMagnitude(words[w].z, words[w].w)));
+      float amax = fmaxf(fmaxf(lowOf(pair), highOf(pair)), 0.0f);
+#pragma unroll
+      for (int step = 1; step < 8; step *= 2)
+        amax = fmaxf(amax, __shfl_xor_sync(~0u, amax, step));
+      float scale = scaleFromAmax(amax, args.e5m2 ? 57344.0f : 448.0f,
+                                  args.epsilon, args.pow2, args.overflow);
+      if (!exists)
+        continue;
+      uint4 codes = args.e5m2 ? castWords<true>(words, scale)
+                              : castWords<false>(words, scale);
+      for (int r = 0; r < routed; ++r)
+        reinterpret_cast<uint4 *>(args.values +
+                                  targets[r] * rows.cols)[chunk] = codes;
+      // The lanes of a block, fewer than eight at the edge, share its rows.
+      float inverse = __frcp_rn(scale);
+      int lanes = static_cast<int>(min(chunks - chunk / 8 * 8, int64_t(8)));
+      for (int r = threadIdx.x % 8; r < routed; r += lanes)
+        args.scales[targets[r] * args.strideRow + chunk / 8 * args.strideCol] =
+            inverse;
+    }
+    __syncthreads();
+  }
+}
+
 /// For gathers: tokens[row], and what permute_quantize moves beside its rows.
 extern "C" __global__ void __launch_bounds__(kRowThreads)
     invert_map(const __grid_constant__ InvertArgs args) {
