@@ -20,17 +20,16 @@ void te::loadLayerDialects(MLIRContext &context) {
                       tensor::TensorDialect>();
 }
 
-/// Casts each weight into its own workspaces, which outlive the step.
-void StepBuilder::cacheWeights(GroupedLinear &linear) {
-  static constexpr StringLiteral parts[] = {".values", ".scales", ".values_t",
-                                            ".scales_t"};
+void StepBuilder::cacheWeights(GroupedLinear &linear, Value noop) {
   for (auto [e, weight] : llvm::enumerate(linear.weights)) {
     SmallVector<Value> outs;
     SmallVector<FlatSymbolRefAttr> names;
     std::string prefix = (linear.weightName + "." + Twine(e)).str();
     auto types =
         layer.getWeightCastTypes(cast<RankedTensorType>(weight.getType()));
-    for (auto [part, type] : llvm::zip(parts, types)) {
+    for (auto [part, type] : llvm::zip_equal(Quantized::kParts, types)) {
+      if (!type)
+        continue;
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPoint(module.lookupSymbol("step"));
       auto global = ml_program::GlobalOp::create(
@@ -42,15 +41,30 @@ void StepBuilder::cacheWeights(GroupedLinear &linear) {
       global->setAttr(TEDialect::kMemberAttr, b.getI64IntegerAttr(e));
       names.push_back(FlatSymbolRefAttr::get(global.getSymNameAttr()));
     }
-    for (auto [name, type] : llvm::zip(names, types))
+    llvm::erase(types, Type());
+    for (auto [name, type] : llvm::zip_equal(names, types))
       outs.push_back(ml_program::GlobalLoadOp::create(b, loc(name.getValue()),
                                                       type, name));
-    Quantized quantized = layer.buildWeightCast(linear, e, outs);
-    Value results[] = {quantized.values, quantized.scales, quantized.valuesT,
-                       quantized.scalesT};
-    for (auto [name, value] : llvm::zip(names, results))
+    Quantized quantized = layer.buildWeightCast(linear, e, outs, noop);
+    SmallVector<Value> results = quantized.getParts();
+    llvm::erase(results, Value());
+    for (auto [name, value] : llvm::zip_equal(names, results))
       ml_program::GlobalStoreOp::create(b, loc(name.getValue()), name, value);
     linear.castWeights.push_back(quantized);
+  }
+}
+
+void StepBuilder::loadWeights(GroupedLinear &linear) {
+  for (auto [e, cast] : llvm::enumerate(linear.castWeights)) {
+    SmallVector<Value> parts = cast.getParts();
+    for (auto [part, value] : llvm::zip_equal(Quantized::kParts, parts)) {
+      if (!value)
+        continue;
+      std::string name = (linear.weightName + "." + Twine(e) + part).str();
+      value = ml_program::GlobalLoadOp::create(
+          b, loc(name), value.getType(), FlatSymbolRefAttr::get(context, name));
+    }
+    cast = Quantized::ofParts(parts);
   }
 }
 
@@ -61,6 +75,16 @@ void StepBuilder::buildMicrobatch(Value index) {
   auto insert = [&](StringRef name, Value &all, Value value) {
     all = InsertMemberOp::create(b, loc(name), value, all, index);
   };
+  if (rng) {
+    // Casts of one micro-batch share its state, and draw other streams of it.
+    fc1.gradientState.rng = fc2.gradientState.rng = member("rng", rng);
+    fc1.gradientState.rngStream = kNumRngStreams - 1;
+  }
+  if (config.hasWeightFlag()) {
+    Value noop = member("skip_weight_update", skipWeightUpdate);
+    for (GroupedLinear *linear : {&fc1, &fc2})
+      cacheWeights(*linear, noop);
+  }
   LayerBuilder::Saved saved;
   Value y = layer.buildForward(fc1, fc2, member("tokens", tokens),
                                member("indices", indices),
@@ -94,12 +118,16 @@ void StepBuilder::buildLoop() {
       linear->weightGradients.assign(
           config.localExperts, zeros(weightType(*linear, b.getF32Type())));
       carryAll(linear->weightGradients);
+      if (config.bias)
+        linear->biasGradients.assign(config.localExperts,
+                                     zeros(biasGradientType(*linear)));
+      carryAll(linear->biasGradients);
     }
   }
   for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots)) {
     bool isWeight =
         slot.state == &fc1.weightState || slot.state == &fc2.weightState;
-    if (!isWeight || !config.cachedWeights)
+    if (!isWeight || !config.cachedWeights || config.hasWeightFlag())
       carryAll(slot.state->amax);
   }
 
@@ -126,40 +154,9 @@ void StepBuilder::buildLoop() {
     *value = result;
 }
 
-void StepBuilder::updateScales(MutableArrayRef<Slot> slots,
-                               const CastScheme &scheme) {
-  if (slots.empty())
-    return;
-  SmallVector<Value> amax, history, scale;
-  for (Slot &slot : slots) {
-    llvm::append_range(amax, slot.state->amax);
-    llvm::append_range(history, slot.history);
-    llvm::append_range(scale, slot.state->scale);
-  }
-  auto update = UpdateScalesOp::create(
-      b, loc("update_scales"), ValueRange(history).getTypes(),
-      ValueRange(scale).getTypes(), amax, history, scale,
-      llvm::APFloat(float(scheme.getMax())), config.margin,
-      config.amaxAlgorithm);
-  auto nextHistory = update.getHistoryOut().begin();
-  auto nextScale = update.getScaleOut().begin();
-  for (Slot &slot : slots)
-    for (int64_t e = 0; e < config.localExperts; ++e) {
-      slot.history[e] = *nextHistory++;
-      slot.state->scale[e] = *nextScale++;
-    }
-}
-
 void StepBuilder::build() {
-  if (config.recipe->delayed) {
-    forwardSlots = {{"x", &fc1.inputState, {}},
-                    {"w1", &fc1.weightState, {}},
-                    {"act", &fc2.inputState, {}},
-                    {"w2", &fc2.weightState, {}}};
-    if (config.isTraining())
-      backwardSlots = {{"dy", &fc2.gradientState, {}},
-                       {"dh", &fc1.gradientState, {}}};
-  }
+  forwardSlots = makeForwardSlots(config, fc1, fc2);
+  backwardSlots = makeBackwardSlots(config, fc1, fc2);
   Ports arguments{context, {}, {}}, results{context, {}, {}};
   addArguments(arguments);
   addResults(results);
@@ -173,26 +170,40 @@ void StepBuilder::build() {
   b.setInsertionPointToEnd(function.addEntryBlock());
   takeArguments(function);
 
-  if (config.recipe->delayed) {
+  if (config.recipe.delayed) {
     Value zero = zeros(tensor({}, b.getF32Type()));
     for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))
       slot.state->amax.assign(config.localExperts, zero);
   }
-  if (config.cachedWeights && config.recipe->weight)
+  if (config.cachedWeights && config.recipe.weight && !config.hasWeightFlag())
     for (GroupedLinear *linear : {&fc1, &fc2})
       cacheWeights(*linear);
   buildLoop();
-  if (config.recipe->delayed) {
-    updateScales(forwardSlots, *config.recipe->activation);
-    updateScales(backwardSlots, *config.recipe->gradient);
-  }
+  buildScaleUpdates(b, config, forwardSlots);
+  buildScaleUpdates(b, config, backwardSlots);
+  if (rng)
+    rng = AdvanceRngOp::create(b, loc("advance_rng"), rng.getType(), rng,
+                               kNumRngStreams);
 
   SmallVector<Value> returned = {out};
   if (config.isTraining()) {
     returned.append({gradTokens, gradProbs});
-    llvm::append_range(returned, fc1.weightGradients);
-    llvm::append_range(returned, fc2.weightGradients);
+    for (const GroupedLinear *linear : {&fc1, &fc2}) {
+      llvm::append_range(returned, linear->weightGradients);
+      llvm::append_range(returned, linear->biasGradients);
+    }
   }
+  if (config.optimizerReads)
+    for (GroupedLinear *linear : {&fc1, &fc2}) {
+      if (config.hasWeightFlag())
+        loadWeights(*linear);
+      for (auto [e, weight] : llvm::enumerate(linear->castWeights))
+        returned.push_back(layer.buildDequantize(
+            "optimizer/dequantize " + linear->weightName + "[" + Twine(e) + "]",
+            weight, Value()));
+    }
+  if (rng)
+    returned.push_back(rng);
   for (Slot &slot : llvm::concat<Slot>(forwardSlots, backwardSlots))
     for (int64_t e = 0; e < config.localExperts; ++e)
       returned.append({slot.state->scale[e], slot.history[e]});

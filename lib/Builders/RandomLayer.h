@@ -18,7 +18,9 @@ enum class WeightCasts {
   InFront, ///< once, in front of the loop
   Mixed,   ///< some experts so, some so
   Cached,  ///< in front of the loop, into workspaces that outlive the step
+  Flagged, ///< in each micro-batch, into such workspaces, under a flag
   Shared,  ///< they are those of the layer whose weights it shares
+  Given,   ///< the arguments are cast already
 };
 
 /// What the layers of a program have in common, drawn first.
@@ -41,6 +43,8 @@ public:
   /// In the loop: T x H to T x H.
   Value buildForward(Value input);
   Value buildBackward(Value gradient);
+  /// Whether there are weights that another layer may cast its own way.
+  bool hasWeights() const { return casts != WeightCasts::Given; }
   /// Behind the loop: the new states, and what else there is to return.
   void leaveLoop();
 
@@ -52,7 +56,7 @@ private:
   enum class Grouping { InOrder, OutOfOrder, OneDiffers, OneMissing, None };
 
   bool isCastInLoop(int64_t expert) const {
-    return casts == WeightCasts::InLoop ||
+    return casts == WeightCasts::InLoop || casts == WeightCasts::Flagged ||
            (casts == WeightCasts::Mixed && expert % 2 == 1);
   }
   void nameLinear(GroupedLinear &linear, StringRef fields);
@@ -60,18 +64,21 @@ private:
   SmallVector<NamedAttribute> member(StringRef group, int64_t index,
                                      int64_t count, Grouping grouping);
   void addWeights(GroupedLinear &linear);
+  void addBiases(GroupedLinear &linear);
+  void addCastWeights(GroupedLinear &linear);
   void addStates(Slot &slot);
-  void castInFront(GroupedLinear &linear, ModuleOp module);
-  void castCached(GroupedLinear &linear, int64_t expert, ModuleOp module);
+  void castInFront(GroupedLinear &linear);
+  void castCached(GroupedLinear &linear, int64_t expert, Value noop = {});
   void castInLoop(GroupedLinear &linear);
-  void updateScales(MutableArrayRef<Slot> slots, const CastScheme &scheme);
+  void updateScales(MutableArrayRef<Slot> slots);
   /// Further readers of what forward made.
   void readRows(const LayerBuilder::Saved &saved);
   void readWeightCast(GroupedLinear &linear);
-  Value dequantize(const Twine &name, Value values, Value scales,
-                   Value offsets);
+  /// Behind the loop: casts back what was cast in front of it.
+  void readAsOptimizer(GroupedLinear &linear);
 
   OpenStep &step;
+  ModuleOp module;
   Choices &choices;
   const RandomLayer *owner;
   WeightCasts casts = WeightCasts::InLoop;

@@ -32,10 +32,12 @@ std::pair<Value, Value> RandomPieces::quantize(const Twine &name, Value input,
   float epsilon = choices.pick({0.0f, 0.0f, 0.5f});
   auto op = QuantizeOp::create(
       step.b, step.loc(name), values, scalesType(values, rows, cols, layout),
-      Type(), Type(), Type(), input, /*scale=*/Value(), /*amax=*/Value(),
-      /*noop=*/Value(), /*offsets=*/Value(), /*outs=*/ValueRange(),
-      /*member=*/IntegerAttr(), pow2 ? step.b.getUnitAttr() : UnitAttr(),
-      step.b.getF32FloatAttr(epsilon));
+      Type(), Type(), Type(), Type(), Type(), input, /*scale=*/Value(),
+      /*amax=*/Value(), /*noop=*/Value(), /*offsets=*/Value(), /*rng=*/Value(),
+      /*outs=*/ValueRange(), /*member=*/IntegerAttr(),
+      pow2 ? step.b.getUnitAttr() : UnitAttr(), /*square_blocks=*/UnitAttr(),
+      /*hadamard=*/UnitAttr(), step.b.getI64IntegerAttr(0),
+      step.b.getF32FloatAttr(epsilon), /*variant=*/StringAttr());
   return {op.getValues(), op.getScales()};
 }
 
@@ -59,7 +61,7 @@ void RandomPieces::buildPackedCast() {
   step.addResult("packed.member",
                  DequantizeOp::create(step.b, step.loc("packed"),
                                       typeOf(one).clone(step.b.getBF16Type()),
-                                      one, itsScales,
+                                      one, itsScales, /*tensor_amax=*/Value(),
                                       /*offsets=*/Value()));
 }
 
@@ -86,7 +88,8 @@ void RandomPieces::buildDenseProduct() {
     step.addResult("dense.reread",
                    DequantizeOp::create(step.b, step.loc("dense"),
                                         typeOf(values).clone(bf16), values,
-                                        scales, /*offsets=*/Value()));
+                                        scales, /*tensor_amax=*/Value(),
+                                        /*offsets=*/Value()));
   if (compact) {
     if (choices.chance(50))
       step.addResult("dense.scales", scales);
@@ -99,7 +102,8 @@ void RandomPieces::buildDenseProduct() {
       "dense.y",
       GemmOp::create(step.b, step.loc("dense"),
                      RankedTensorType::get({m, n}, bf16), values, scales,
-                     weight, weightScales, bias, /*offsets=*/Value(),
+                     /*lhs_amax=*/Value(), weight, weightScales,
+                     /*rhs_amax=*/Value(), bias, /*offsets=*/Value(),
                      /*outs=*/Value(), IntegerAttr(), RaggedAttr(),
                      /*transpose_lhs=*/false, /*transpose_rhs=*/false,
                      /*accumulate=*/false));
@@ -169,7 +173,8 @@ void RandomPieces::varyOrder(Block &block) {
       return !def || def->getBlock() != &block ||
              def->isBeforeInBlock(previous);
     };
-    if (!isBefore(op.getRhs()) || !isBefore(op.getRhsScales()))
+    if (!isBefore(op.getRhs()) || !isBefore(op.getRhsScales()) ||
+        !isBefore(op.getRhsAmax()))
       continue;
     auto exchange = [](OpOperand &a, OpOperand &b) {
       Value value = a.get();
@@ -179,6 +184,8 @@ void RandomPieces::varyOrder(Block &block) {
     exchange(op.getRhsMutable(), previous.getRhsMutable());
     if (op.getRhsScales())
       exchange(op.getRhsScalesMutable()[0], previous.getRhsScalesMutable()[0]);
+    if (op.getRhsAmax())
+      exchange(op.getRhsAmaxMutable()[0], previous.getRhsAmaxMutable()[0]);
     IntegerAttr member = op.getMemberAttr();
     op.setMemberAttr(previous.getMemberAttr());
     previous.setMemberAttr(member);

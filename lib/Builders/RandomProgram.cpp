@@ -13,11 +13,16 @@
 using namespace mlir;
 using namespace mlir::te;
 
-static RandomDims drawDims(Choices &choices, bool castsHidden) {
+/// A multiple of `multiple`: a little beyond a block of 128 at most, but for 1.
+static int64_t drawWidth(Choices &choices, int64_t multiple, int64_t limit) {
+  return multiple == 1 ? choices.range(1, 40)
+                       : multiple * choices.range(1, limit / multiple);
+}
+
+static RandomDims drawDims(Choices &choices, int64_t multiple) {
   RandomDims dims;
   dims.tokens = choices.range(1, 24);
-  // A little beyond a block of 128 at most.
-  dims.hidden = castsHidden ? 16 * choices.range(1, 10) : choices.range(1, 40);
+  dims.hidden = drawWidth(choices, multiple, 160);
   dims.ranks = choices.pick({1, 1, 1, 2, 3});
   dims.microbatches = choices.range(1, 3);
   dims.target = choices.chance(20) ? "sm_100" : "sm_90";
@@ -28,11 +33,57 @@ static RandomDims drawDims(Choices &choices, bool castsHidden) {
 /// valid.
 static LayerConfig drawKind(Choices &choices) {
   LayerConfig config;
-  config.recipe = &getRecipes()[choices.range(0, getRecipes().size() - 1)];
+  config.recipe = getRecipes()[choices.range(0, getRecipes().size() - 1)];
   config.dispatch = choices.pick(
       {Dispatch::None, Dispatch::None, Dispatch::BF16, Dispatch::FP8});
   config.direction = choices.pick({Direction::Forward, Direction::Training});
+  if (config.dispatch != Dispatch::None && choices.chance(40))
+    config.gradientDispatch = Dispatch::FP8;
+  if (choices.chance(25))
+    config.alignment = config.recipe.alignment * choices.range(2, 3);
   return config;
+}
+
+/// Mostly what the recipe says, and sometimes another choice.
+static void drawOptions(Choices &choices, const RandomDims &dims,
+                        Recipe &recipe) {
+  if (!recipe.isLowPrecision())
+    return;
+  if (recipe.hasByteScales() && choices.chance(50)) {
+    recipe.weight->squareBlocks = choices.chance(50);
+    if (recipe.weight->isFP4()) {
+      recipe.activation->hadamard = recipe.gradient->hadamard =
+          choices.chance(50);
+      recipe.gradient->stochasticRounding = choices.chance(50);
+    }
+  }
+  if (recipe.delayed) {
+    recipe.delayed->history = choices.range(1, 4);
+    recipe.delayed->margin = choices.range(0, 2);
+    recipe.delayed->algorithm =
+        choices.pick({AmaxAlgorithm::Max, AmaxAlgorithm::MostRecent});
+  }
+  recipe.reduceAmax = recipe.isTensor() && choices.chance(40);
+  if (recipe.isFP8() && choices.chance(40)) {
+    using Format = CastScheme::Format;
+    auto [forward, backward] =
+        choices.pick({std::pair(Format::E4M3, Format::E4M3),
+                      {Format::E4M3, Format::E5M2},
+                      {Format::E5M2, Format::E4M3}});
+    recipe.activation->format = forward;
+    recipe.gradient->format = backward;
+  }
+  if (recipe.scalesFromData() && choices.chance(50)) {
+    // Products of blocks read powers of two alone on sm_100.
+    bool pow2 = choices.chance(50);
+    if (dims.target == "sm_100" && !recipe.weight->isTensor())
+      pow2 = true;
+    float epsilon = choices.pick({0.0f, 1e-4f, 0.5f});
+    for (CastScheme *cast : recipe.getCasts()) {
+      cast->pow2Scales = pow2;
+      cast->epsilon = epsilon;
+    }
+  }
 }
 
 static void drawLayer(Choices &choices, const RandomDims &dims,
@@ -44,26 +95,25 @@ static void drawLayer(Choices &choices, const RandomDims &dims,
   config.target = dims.target;
   config.localExperts = choices.range(1, 4);
   config.topK = choices.range(1, 3);
-  config.ffn =
-      config.recipe->isFP8() ? 16 * choices.range(1, 9) : choices.range(1, 33);
-  config.amaxHistory = choices.range(1, 4);
-  config.margin = choices.range(0, 2);
-  config.amaxAlgorithm =
-      choices.pick({AmaxAlgorithm::Max, AmaxAlgorithm::MostRecent});
+  config.ffn = drawWidth(choices, config.recipe.widthMultiple, 144);
+  drawOptions(choices, dims, config.recipe);
+  config.bias = choices.chance(25);
 }
 
 OwningOpRef<ModuleOp> te::buildRandomProgram(MLIRContext *context,
                                              uint64_t seed) {
   Choices choices(seed);
   int64_t numLayers = choices.pick({1, 1, 1, 2, 2, 3});
-  SmallVector<LayerConfig> configs;
-  bool castsHidden = false;
+  std::vector<LayerConfig> configs;
+  int64_t multiple = 1;
   for (int64_t i = 0; i < numLayers; ++i) {
     configs.push_back(drawKind(choices));
-    castsHidden |= configs.back().recipe->isFP8() ||
-                   configs.back().dispatch == Dispatch::FP8;
+    // Powers of two: the largest is a multiple of all.
+    multiple = std::max(multiple, configs.back().recipe.widthMultiple);
+    if (configs.back().sendsFP8())
+      multiple = std::max(multiple, int64_t(16));
   }
-  RandomDims dims = drawDims(choices, castsHidden);
+  RandomDims dims = drawDims(choices, multiple);
 
   OwningOpRef<ModuleOp> module = ModuleOp::create(
       NameLoc::get(StringAttr::get(context, "random " + Twine(seed))));
@@ -76,8 +126,8 @@ OwningOpRef<ModuleOp> te::buildRandomProgram(MLIRContext *context,
     drawLayer(choices, dims, config);
     const RandomLayer *owner = nullptr;
     // Weights have the dimensions of their owner, which may suit no FP8.
-    if (i > 0 && choices.chance(40) &&
-        (!config.recipe->isFP8() || layers.front().config.ffn % 16 == 0)) {
+    if (i > 0 && choices.chance(40) && layers.front().hasWeights() &&
+        layers.front().config.ffn % config.recipe.widthMultiple == 0) {
       owner = &layers.front();
       config.localExperts = owner->config.localExperts;
       config.ffn = owner->config.ffn;

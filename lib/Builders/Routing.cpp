@@ -49,113 +49,120 @@ Value LayerBuilder::buildOffsets(Value counts, int64_t alignment) {
 }
 
 ExpertRows LayerBuilder::buildPad(ExpertRows rows, Value counts) {
-  if (config.recipe->alignment == 1)
+  if (config.getAlignment() == 1)
     return rows;
   int64_t capacity = config.getCapacity();
   Value from = buildOffsets(counts, 1);
-  Value to = buildOffsets(counts, config.recipe->alignment);
+  Value to = buildOffsets(counts, config.getAlignment());
   auto pad = PadOp::create(b, loc("pad"), withRows(rows.rows, capacity),
                            rows.probs ? withRows(rows.probs, capacity) : Type(),
                            rows.rows, rows.probs, from, to);
   return {pad.getOutput(), pad.getOutProbs()};
 }
 
+LayerBuilder::SentRows LayerBuilder::buildSend(StringRef suffix, Dispatch how,
+                                               const Routing &routing,
+                                               ExpertRows rows) {
+  SentRows sent{rows.rows, Value(), rows.probs};
+  if (how == Dispatch::None)
+    return sent;
+  auto name = [&](StringRef stage) { return (stage + suffix).str(); };
+  SmallVector<Value> inputs = {rows.rows};
+  if (how == Dispatch::FP8) {
+    const CastScheme &scheme = getWireScheme();
+    ScalingState none;
+    Quantized cast = buildCast(
+        loc(name("dispatch/quantize")), scheme, rows.rows,
+        getCastTypes(scheme, typeOf(rows.rows), /*columnwise=*/false, 0), {},
+        Value(), -1, none);
+    inputs = {cast.values, buildConvert(name("dispatch/convert 1"), cast.scales,
+                                        ScaleLayout::Compact, cast.values)};
+  }
+  if (rows.probs)
+    inputs.push_back(rows.probs);
+  SmallVector<Value> got =
+      exchange<DispatchOp>(b, loc(name("dispatch")), routing.handle, inputs,
+                           config.getReceivedTokens());
+  sent.rows = got.front();
+  if (rows.probs)
+    sent.probs = got.back();
+  if (how != Dispatch::FP8)
+    return sent;
+  // The tensor's class declares its scales ready for products, and permute
+  // moves rows of them.
+  Value ready = buildConvert(name("dispatch/convert 3"), got[1],
+                             ScaleLayout::GemmReady, sent.rows);
+  sent.scales = buildConvert(name("permute/convert 4a"), ready,
+                             ScaleLayout::Compact, sent.rows);
+  return sent;
+}
+
+ExpertRows LayerBuilder::buildPermute(StringRef suffix, StringRef reader,
+                                      const Routing &routing, SentRows sent) {
+  auto name = [&](StringRef stage) { return (stage + suffix).str(); };
+  int64_t capacity = config.getDenseCapacity();
+  RankedTensorType type = withRows(sent.rows, capacity);
+  Type scalesType, probsType;
+  if (sent.scales)
+    scalesType = getScalesType(getScalesEncoding(sent.scales.getType()), type,
+                               b.getF32Type());
+  if (sent.probs)
+    probsType = RankedTensorType::get({capacity}, b.getF32Type());
+  auto permute = PermuteOp::create(b, loc(name("permute")), type, scalesType,
+                                   probsType, sent.rows, sent.scales,
+                                   sent.probs, routing.rowMap,
+                                   /*counts=*/Value(), /*offsets=*/Value());
+  Value rows = permute.getOutput();
+  if (sent.scales) {
+    // What permute returns is ready for products again, and the grouped layer
+    // takes no FP8.
+    Value scales =
+        buildConvert(name("permute/convert 4b"), permute.getOutScales(),
+                     ScaleLayout::GemmReady, rows);
+    scales = buildConvert(name((reader + "/convert 5").str()), scales,
+                          ScaleLayout::Compact, rows);
+    Value offsets = buildOffsets(routing.counts, 1);
+    rows = buildDequantize(name((reader + "/dequantize").str()),
+                           {rows, scales, {}, {}}, offsets);
+  }
+  return buildPad({rows, permute.getOutProbs()}, routing.counts);
+}
+
 std::pair<Routing, ExpertRows>
 LayerBuilder::buildRouting(Value tokens, Value indices, Value probs) {
-  int64_t experts = config.localExperts, topK = config.topK;
-  int64_t received = config.getReceivedTokens();
-  int64_t capacity = config.getDenseCapacity();
+  int64_t experts = config.localExperts;
   Type i32 = b.getI32Type();
   Routing routing;
-
-  // Received rows: as they are, or cast, with compact scales.
-  bool exchanges = config.dispatch != Dispatch::None;
-  bool casts = config.dispatch == Dispatch::FP8;
-  Value rows = tokens, scales;
-  if (exchanges) {
+  if (config.dispatch != Dispatch::None) {
     auto map = DispatchMapOp::create(
         b, loc("dispatch/map"),
         RankedTensorType::get({config.tokens, config.ranks}, i32),
-        RankedTensorType::get({received, topK}, i32), indices, config.ranks,
-        experts);
+        RankedTensorType::get({config.getReceivedTokens(), config.topK}, i32),
+        indices, config.ranks, experts);
     routing.handle = map.getHandle();
     indices = map.getRecvIndices();
   }
-  if (casts) {
-    const CastScheme &scheme = getWireScheme();
-    ScalingState none;
-    Quantized sent =
-        buildCast(loc("dispatch/quantize"), scheme, tokens,
-                  getCastTypes(scheme, typeOf(tokens), /*columnwise=*/false, 0),
-                  {}, Value(), -1, none);
-    Value compact = buildConvert("dispatch/convert 1", sent.scales,
-                                 ScaleLayout::Compact, sent.values);
-    SmallVector<Value> got =
-        exchange<DispatchOp>(b, loc("dispatch"), routing.handle,
-                             {sent.values, compact, probs}, received);
-    rows = got[0];
-    probs = got[2];
-    // The tensor's class declares its scales ready for products, and permute
-    // moves rows of them.
-    scales = buildConvert("dispatch/convert 3", got[1], ScaleLayout::GemmReady,
-                          rows);
-    scales =
-        buildConvert("permute/convert 4a", scales, ScaleLayout::Compact, rows);
-  } else if (exchanges) {
-    SmallVector<Value> got = exchange<DispatchOp>(
-        b, loc("dispatch"), routing.handle, {tokens, probs}, received);
-    rows = got[0];
-    probs = got[1];
-  }
-
+  SentRows sent = buildSend("", config.dispatch, routing, {tokens, probs});
   auto map = RoutingMapOp::create(b, loc("routing_map"), indices.getType(),
                                   RankedTensorType::get({experts}, i32),
                                   RankedTensorType::get({experts + 1}, i32),
-                                  indices, 1, capacity);
+                                  indices, 1, config.getDenseCapacity());
   routing.rowMap = map.getRowMap();
   routing.counts = map.getCounts();
-
-  RankedTensorType permuted = withRows(rows, capacity);
-  Type permutedScales = scales
-                            ? getScalesType(getScalesEncoding(scales.getType()),
-                                            permuted, b.getF32Type())
-                            : Type();
-  auto permute =
-      PermuteOp::create(b, loc("permute"), permuted, permutedScales,
-                        RankedTensorType::get({capacity}, b.getF32Type()), rows,
-                        scales, probs, routing.rowMap, /*counts=*/Value(),
-                        /*offsets=*/Value());
-  rows = permute.getOutput();
-  if (casts) {
-    // What permute returns is ready for products again, and the grouped layer
-    // takes no FP8.
-    scales = buildConvert("permute/convert 4b", permute.getOutScales(),
-                          ScaleLayout::GemmReady, rows);
-    scales = buildConvert("fc1/convert 5", scales, ScaleLayout::Compact, rows);
-    Value offsets = buildOffsets(routing.counts, 1);
-    rows = DequantizeOp::create(b, loc("fc1/dequantize"),
-                                typeOf(rows).clone(b.getBF16Type()), rows,
-                                scales, offsets);
-  }
-  return {routing, buildPad({rows, permute.getOutProbs()}, routing.counts)};
+  return {routing, buildPermute("", "fc1", routing, sent)};
 }
 
 Value LayerBuilder::buildRouteGradient(const Routing &routing, Value rows) {
-  if (routing.handle)
-    rows = exchange<DispatchOp>(b, loc("dispatch dy"), routing.handle, rows,
-                                config.getReceivedTokens())[0];
-  rows = PermuteOp::create(b, loc("permute dy"),
-                           withRows(rows, config.getDenseCapacity()), Type(),
-                           Type(), rows, Value(), Value(), routing.rowMap,
-                           /*counts=*/Value(), /*offsets=*/Value())
-             .getOutput();
-  return buildPad({rows, Value()}, routing.counts).rows;
+  Dispatch how =
+      routing.handle ? config.gradientDispatch : Dispatch::None;
+  SentRows sent = buildSend(" dy", how, routing, {rows, Value()});
+  return buildPermute(" dy", "fc2", routing, sent).rows;
 }
 
 ExpertRows LayerBuilder::buildReturn(const Routing &routing, ExpertRows rows) {
-  if (config.recipe->alignment != 1) {
+  if (config.getAlignment() != 1) {
     int64_t capacity = config.getDenseCapacity();
-    Value from = buildOffsets(routing.counts, config.recipe->alignment);
+    Value from = buildOffsets(routing.counts, config.getAlignment());
     Value to = buildOffsets(routing.counts, 1);
     auto unpad =
         UnpadOp::create(b, loc("unpad"), withRows(rows.rows, capacity),

@@ -7,12 +7,18 @@
 #ifndef TE_LIB_BUILDERS_STEP_H
 #define TE_LIB_BUILDERS_STEP_H
 
-#include "te/Builders/LayerBuilder.h"
+#include "ScalingStates.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 namespace mlir::te {
+
+/// How random data for a part (Quantized::kParts) of a weight of K columns that
+/// is cast already is made: products of it are about as large as those of a
+/// weight that the step casts, but for FP4 and its amax.
+InitAttr getCastInit(MLIRContext *context, const CastScheme &scheme,
+                     StringRef part, int64_t cols);
 
 /// Arguments or results of the function, in order.
 struct Ports {
@@ -42,22 +48,15 @@ struct Ports {
   }
 };
 
-/// The states of one tensor that delayed scaling casts: E of each.
-struct Slot {
-  StringRef name;
-  ScalingState *state;
-  SmallVector<Value> history;
-};
-
 class StepBuilder {
 public:
   StepBuilder(ModuleOp module, const LayerConfig &config)
       : config(config), module(module), context(module.getContext()),
         b(context), layer(b, config) {
     fc1.name = "fc1", fc1.inputName = "x", fc1.weightName = "w1",
-    fc1.gradientName = "dh";
+    fc1.biasName = "b1", fc1.gradientName = "dh";
     fc2.name = "fc2", fc2.inputName = "act", fc2.weightName = "w2",
-    fc2.gradientName = "dy";
+    fc2.biasName = "b2", fc2.gradientName = "dy";
   }
   void build();
 
@@ -81,16 +80,36 @@ private:
                            : tensor({config.hidden, config.ffn}, element);
   }
 
+  RankedTensorType biasType(const GroupedLinear &linear) {
+    return tensor(weightType(linear, b.getBF16Type()).getShape().front(),
+                  b.getBF16Type());
+  }
+  RankedTensorType biasGradientType(const GroupedLinear &linear) {
+    return tensor({1, biasType(linear).getDimSize(0)}, b.getF32Type());
+  }
+  /// Whether gradients are rounded at random.
+  bool drawsRandom() const {
+    return config.isTraining() && config.recipe.gradient &&
+           config.recipe.gradient->stochasticRounding;
+  }
+  RankedTensorType rngType() {
+    return tensor({config.microbatches, 2}, b.getI64Type());
+  }
+
   void addArguments(Ports &ports);
   void addWeights(Ports &ports, const GroupedLinear &linear);
+  void addCastWeights(Ports &ports, const GroupedLinear &linear);
+  void addBiases(Ports &ports, const GroupedLinear &linear);
   void addStates(Ports &ports, const Slot &slot, bool arguments);
   void addResults(Ports &ports);
   void takeArguments(func::FuncOp function);
-  void cacheWeights(GroupedLinear &linear);
+  /// Casts each weight into its own workspaces, which outlive the step; unless
+  /// `noop` is given and 1.0.
+  void cacheWeights(GroupedLinear &linear, Value noop = {});
+  /// What the workspaces hold.
+  void loadWeights(GroupedLinear &linear);
   void buildMicrobatch(Value index);
   void buildLoop();
-  /// The next history and scale of these slots, in place of the present ones.
-  void updateScales(MutableArrayRef<Slot> slots, const CastScheme &scheme);
 
   const LayerConfig &config;
   ModuleOp module;
@@ -101,7 +120,9 @@ private:
   /// Delayed scaling: of forward, of backward.
   SmallVector<Slot> forwardSlots, backwardSlots;
   /// Of all micro-batches.
-  Value tokens, indices, probs, gradOut;
+  Value tokens, indices, probs, gradOut, skipWeightUpdate;
+  /// The states of stochastic rounding of all micro-batches, or null.
+  Value rng;
   Value out, gradTokens, gradProbs;
 };
 

@@ -11,22 +11,31 @@
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
+using namespace mlir::te;
 
-void te::buildOptimizePipeline(OpPassManager &pm) {
+/// The rewrites that are done only when asked for.
+struct Extras {
+  bool deriveAlignment, removeDoubleQuantization;
+  QuantizeBeforeMovePassOptions moves;
+};
+
+static void addRewrites(OpPassManager &pm, const Extras &extras) {
   // First, because it changes signatures, and because a group whose members are
   // one tensor is one operand for every pass below.
   pm.addPass(createPackParametersPass());
-  OpPassManager &functions = pm.nest<func::FuncOp>();
+  OpPassManager &casts = pm.nest<func::FuncOp>();
   // Equal casts of one value are one, before casts are counted and moved.
-  functions.addPass(createCSEPass());
+  casts.addPass(createCSEPass());
   // Before fusion, so that a cast which has to stay in the loop keeps no other
   // there with it.
-  functions.addPass(createHoistWeightQuantizePass());
-  functions.addPass(createFuseMultiCastTransposePass());
+  casts.addPass(createHoistWeightQuantizePass());
+  casts.addPass(createFuseMultiCastTransposePass());
   // Behind fusion, which lets the scales of all members change their layout as
   // one tensor; in front of the groups, so that each reads that tensor.
-  functions.addPass(createRemoveScaleTransposesPass());
-  functions.addPass(createHoistSwizzlesPass());
+  casts.addPass(createRemoveScaleTransposesPass());
+  // A workspace is swizzled if all functions agree.
+  pm.addPass(createHoistSwizzlesPass());
+  OpPassManager &functions = pm.nest<func::FuncOp>();
   // A group is known by the offsets that its members share.
   functions.addPass(createShareOffsetsPass());
   // Behind the layouts, so that scales go from te.permute to te.dequantize as
@@ -37,6 +46,17 @@ void te::buildOptimizePipeline(OpPassManager &pm) {
   // Once all readers are in their final form: what nobody reads, and what the
   // rewrites above left behind (iteration arguments, views).
   functions.addPass(createTrimUsagesPass());
+  // Behind what trims, and what makes one row map of padding: nothing dead, and no
+  // te.pad, then needs more than products do.
+  if (extras.deriveAlignment)
+    functions.addPass(createDeriveAlignmentPass());
+  // Behind what trims, since a columnwise direction that nobody reads is no
+  // obstacle; in front of what makes one op of a move and a cast. The layout in
+  // which rows then arrive is chosen in the next round.
+  functions.addPass(createQuantizeBeforeMovePass(extras.moves));
+  // In front of what makes one op of the two casts.
+  if (extras.removeDoubleQuantization)
+    functions.addPass(createRemoveDoubleQuantizationPass());
   // Behind the groups, because a cast of one member cannot be fused, behind
   // padding, which then stands no longer between a cast and what moves its
   // rows, and behind what trims, so that nothing dead counts as a reader, and
@@ -47,4 +67,22 @@ void te::buildOptimizePipeline(OpPassManager &pm) {
   functions.addPass(createFusePermuteQuantizePass());
   functions.addPass(createCanonicalizerPass());
   functions.addPass(createCSEPass());
+}
+
+void te::buildOptimizePipeline(OpPassManager &pm,
+                               const OptimizeOptions &options) {
+  Extras extras;
+  extras.deriveAlignment = options.deriveAlignment;
+  extras.removeDoubleQuantization = options.removeDoubleQuantization;
+  if (options.requantizeColumnwise)
+    extras.moves.columnwise = "requantize";
+  // A rewrite may make room for one that stands in front of it: a layout that
+  // changed gives two casts one scheme. On what is optimized already a round
+  // costs little, as groups are few ops.
+  pm.addPass(createCompositeFixedPointPass(
+      "te-optimize",
+      [extras](OpPassManager &round) { addRewrites(round, extras); }));
+  // Last, since it counts what is left, and since what it makes twice is equal.
+  if (options.memoryBudget)
+    pm.addPass(createRecomputePass({options.memoryBudget}));
 }

@@ -11,20 +11,28 @@
 
 using namespace mlir;
 
-void te::buildCompilePipeline(OpPassManager &pm) {
-  buildOptimizePipeline(pm);
+namespace {
+using namespace mlir::te;
+#define GEN_PASS_REGISTRATION
+#include "te/Pipelines/Passes.h.inc"
+} // namespace
+
+void te::buildCompilePipeline(OpPassManager &pm,
+                              const OptimizeOptions &options) {
+  buildOptimizePipeline(pm, options);
   buildLowerPipeline(pm);
 }
 
 void te::registerTEPipelines() {
-  PassPipelineRegistration<>("te-optimize",
-                             "The rewrites of expert layers, in their order",
-                             buildOptimizePipeline);
+  registerTEPipelinesPasses();
+  PassPipelineRegistration<OptimizeOptions>(
+      "te-optimize", "The rewrites of expert layers, in their order",
+      buildOptimizePipeline);
   PassPipelineRegistration<>(
       "te-lower",
       "From the te dialect to calls of the runtime, with "
       "all memory planned",
       buildLowerPipeline);
-  PassPipelineRegistration<>("te-compile", "te-optimize, then te-lower",
-                             buildCompilePipeline);
+  PassPipelineRegistration<OptimizeOptions>(
+      "te-compile", "te-optimize, then te-lower", buildCompilePipeline);
 }

@@ -41,7 +41,7 @@ te_rt_tensor Bench::tensor(te_rt_dtype dtype, std::vector<int64_t> shape) {
   int64_t elements = 1;
   for (size_t i = 0; i < shape.size(); ++i)
     elements *= made.shape[i] = shape[i];
-  if (te_rt_allocate(handle, elements * te_rt::elementSize(dtype),
+  if (te_rt_allocate(handle, te_rt::bytesOf(dtype, elements),
                      &made.data) != TE_RT_OK)
     die(te_rt_last_error(handle));
   memory.push_back(made.data);
@@ -75,7 +75,7 @@ te_rt_tensor Bench::normal(te_rt_dtype dtype, std::vector<int64_t> shape) {
   static std::vector<unsigned char> period[2];
   std::vector<unsigned char> &bytes = period[dtype == TE_RT_BF16];
   constexpr int64_t count = (1 << 22) + 37;
-  int64_t size = te_rt::elementSize(dtype);
+  int64_t size = te_rt::bytesOf(dtype, 1);
   if (bytes.empty()) {
     std::mt19937 random(1);
     std::normal_distribution<float> distribution;

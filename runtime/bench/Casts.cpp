@@ -63,7 +63,8 @@ void multiCast(Bench &bench, const Weights &w, bool square) {
                 return te_rt_multi_cast_transpose(
                     bench.context(), list(lists->in), list(lists->scale),
                     list(lists->amax), nullptr, list(lists->q), list(lists->s),
-                    list(lists->qt), list(lists->st), list(lists->amax), 1, 0);
+                    list(lists->qt), list(lists->st), list(lists->amax), {}, {}, 1,
+                    0, 0);
               };
             });
 }
@@ -87,10 +88,10 @@ void quantize(Bench &bench, int64_t rows, bool columns) {
               }
               return [=, &bench] {
                 return te_rt_quantize(bench.context(), &x, nullptr, nullptr,
-                                      nullptr, nullptr, &q, &s,
+                                      nullptr, nullptr, nullptr, &q, &s,
                                       columns ? &qt : nullptr,
-                                      columns ? &st : nullptr, nullptr, -1, 1,
-                                      0);
+                                      columns ? &st : nullptr, nullptr, nullptr,
+                                      nullptr, -1, 1, 0, 0, 0, 0);
               };
             });
 }

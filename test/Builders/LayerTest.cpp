@@ -23,17 +23,18 @@ LayerConfig makeConfig(StringRef recipe, Direction direction, Dispatch dispatch,
                        bool cachedWeights, int64_t ranks) {
   LayerConfig config;
   config.tokens = 20;
-  config.hidden = 144; // a block and a part
+  config.hidden = 160; // a block and a part
   config.ffn = 32;
   config.localExperts = 3;
   config.topK = 2;
   config.microbatches = 2;
   config.ranks = ranks;
-  config.recipe = findRecipe(recipe);
+  config.recipe = *findRecipe(recipe);
   config.direction = direction;
   config.dispatch = dispatch;
   config.cachedWeights = cachedWeights;
-  config.amaxHistory = 4;
+  if (config.recipe.delayed)
+    config.recipe.delayed->history = 4;
   return config;
 }
 
@@ -80,7 +81,8 @@ std::string nameOf(const testing::TestParamInfo<Combination> &info) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, LayerTest,
-    testing::Combine(testing::Values("bf16", "delayed", "current", "block"),
+    testing::Combine(testing::Values("bf16", "delayed", "current", "block",
+                                     "mxfp8", "nvfp4"),
                      testing::Values(Direction::Forward, Direction::Training),
                      testing::Values(Dispatch::None, Dispatch::BF16,
                                      Dispatch::FP8),
@@ -91,7 +93,7 @@ TEST_P(LayerTest, Verifies) { EXPECT_TRUE(succeeded(verify(*module))); }
 
 TEST_P(LayerTest, CastsEachTensorForEachExpert) {
   int64_t experts = config.localExperts;
-  bool casts = config.recipe->isFP8(), training = config.isTraining();
+  bool casts = config.recipe.isLowPrecision(), training = config.isTraining();
   // x and act, and in training dy and dh; and the tokens before they travel.
   int64_t activations = casts ? (training ? 4 : 2) * experts : 0;
   int64_t wire = config.dispatch == Dispatch::FP8;
@@ -106,11 +108,14 @@ TEST_P(LayerTest, CastsEachTensorForEachExpert) {
   });
   EXPECT_EQ(weightClass, weights);
 
-  // Values and scales of each direction have a workspace of their own.
+  // Values, scales and the amax of FP4 of each direction have a workspace of
+  // their own.
+  int64_t parts =
+      (training ? 2 : 1) * (casts && !config.recipe.isFP8() ? 3 : 2);
   int64_t globals = 0;
   for (Operation &op : *module->getBody())
     globals += isa<ml_program::GlobalOp>(op);
-  EXPECT_EQ(globals, hoisted ? weights * (training ? 4 : 2) : 0);
+  EXPECT_EQ(globals, hoisted ? weights * parts : 0);
   EXPECT_EQ(count<ml_program::GlobalStoreOp>(false), globals);
 }
 
@@ -126,7 +131,7 @@ TEST_P(LayerTest, MultipliesForEachExpert) {
 }
 
 TEST_P(LayerTest, ComputesOffsetsForEachConsumer) {
-  bool pads = config.recipe->isFP8();
+  bool pads = config.recipe.isLowPrecision();
   // Two products and swiglu; two for each pad and unpad; one to dequantize.
   int64_t forward =
       3 + (pads ? 4 : 0) + (config.dispatch == Dispatch::FP8 ? 1 : 0);
@@ -140,7 +145,11 @@ TEST_P(LayerTest, ComputesOffsetsForEachConsumer) {
 TEST_P(LayerTest, ConvertsScalesOnTheWayOfFP8Tokens) {
   bool fp8 = config.dispatch == Dispatch::FP8;
   bool exchanges = config.dispatch != Dispatch::None;
-  EXPECT_EQ(count<ConvertScalesOp>(), fp8 ? 5 : 0);
+  // Compact scales of weights are swizzled for each product that reads one.
+  int64_t swizzles = config.recipe.hasByteScales()
+                         ? (config.isTraining() ? 4 : 2) * config.localExperts
+                         : 0;
+  EXPECT_EQ(count<ConvertScalesOp>(), (fp8 ? 5 : 0) + swizzles);
   EXPECT_EQ(count<DequantizeOp>(), fp8 ? 1 : 0);
   EXPECT_EQ(count<DispatchMapOp>(), exchanges ? 1 : 0);
   EXPECT_EQ(count<DispatchOp>(), exchanges ? (config.isTraining() ? 2 : 1) : 0);
@@ -148,7 +157,8 @@ TEST_P(LayerTest, ConvertsScalesOnTheWayOfFP8Tokens) {
 }
 
 TEST_P(LayerTest, UpdatesEveryState) {
-  bool delayed = config.recipe->delayed, training = config.isTraining();
+  bool delayed = config.recipe.delayed.has_value(),
+       training = config.isTraining();
   int64_t slots = 0;
   SmallVector<double> maxima;
   function.walk([&](UpdateScalesOp op) {
@@ -176,9 +186,14 @@ TEST_P(LayerTest, UpdatesEveryState) {
     Value value = results.lookup(next);
     ASSERT_TRUE(value) << next.str();
     EXPECT_EQ(value.getType(), function.getArgument(i).getType());
-    EXPECT_TRUE(value.getDefiningOp<UpdateScalesOp>()) << next.str();
+    bool isRng = next.getValue() == "rng";
+    EXPECT_TRUE(isRng ? bool(value.getDefiningOp<AdvanceRngOp>())
+                      : bool(value.getDefiningOp<UpdateScalesOp>()))
+        << next.str();
   }
-  EXPECT_EQ(states, 2 * slots);
+  bool draws = training && config.recipe.gradient &&
+               config.recipe.gradient->stochasticRounding;
+  EXPECT_EQ(states, 2 * slots + draws);
 }
 
 TEST_P(LayerTest, ReturnsAGradientForEachParameter) {

@@ -21,7 +21,7 @@ static LayerConfig makeConfig(StringRef recipe) {
   config.ffn = 16;
   config.localExperts = 4;
   config.topK = 2;
-  config.recipe = findRecipe(recipe);
+  config.recipe = *findRecipe(recipe);
   return config;
 }
 
@@ -33,7 +33,7 @@ TEST(LayerConfig, CapacityHoldsEveryRoutingAndItsPadding) {
   LayerConfig config = makeConfig("bf16");
   EXPECT_EQ(config.getDenseCapacity(), 20);
   EXPECT_EQ(config.getCapacity(), 20);
-  config.recipe = findRecipe("block");
+  config.recipe = *findRecipe("block");
   EXPECT_EQ(config.getCapacity(), 80); // 20 + 4 * 15
   config.localExperts = 1;             // a token has no two rows there
   EXPECT_EQ(config.getDenseCapacity(), 10);
@@ -70,9 +70,13 @@ TEST(LayerConfig, RefusesWhatCannotBeBuilt) {
   config = makeConfig("bf16");
   config.target = "sm_80";
   EXPECT_EQ(errorOf(config), "target must be sm_90 or sm_100, but got sm_80");
-  config = makeConfig("bf16");
-  config.recipe = nullptr;
-  EXPECT_EQ(errorOf(config), "recipe must be given, but got none");
+  config = makeConfig("delayed");
+  config.recipe.delayed->history = 0;
+  EXPECT_EQ(errorOf(config),
+            "amax-history must be from 1 to 1048576, but got 0");
+  config = makeConfig("delayed");
+  config.recipe.delayed->margin = 65;
+  EXPECT_EQ(errorOf(config), "amax-margin must be from 0 to 64, but got 65");
   config = makeConfig("bf16");
   config.tokens = 1 << 26;
   config.topK = 1 << 10;
@@ -82,12 +86,96 @@ TEST(LayerConfig, RefusesWhatCannotBeBuilt) {
             "experts of a rank, but got 67108864, for 68719476736 rows");
 }
 
+TEST(LayerConfig, RefusesWeightsThatAreCastTwiceOrNever) {
+  LayerConfig config = makeConfig("nvfp4");
+  config.hidden = config.ffn = 32;
+  EXPECT_EQ(errorOf(config), "");
+  config.recipe.gradient->hadamard = false;
+  EXPECT_EQ(errorOf(config),
+            "hadamard must be one choice for activations and gradients, "
+            "between which it cancels, but got two");
+  config = makeConfig("mxfp8");
+  EXPECT_EQ(errorOf(config),
+            "ffn must be a multiple of 32 for mxfp8, but got 16");
+  config.hidden = config.ffn = 32;
+  config.primaryWeights = config.cachedWeights = true;
+  EXPECT_EQ(errorOf(config),
+            "cached-weights must be false for weights that are cast already "
+            "(primary-weights), but got true");
+  config = makeConfig("bf16");
+  config.optimizerReads = true;
+  EXPECT_EQ(errorOf(config),
+            "optimizer-reads must be none but for cast and cached weights "
+            "(cached-weights), but got dequantize");
+}
+
+TEST(LayerConfig, RefusesRecipesThatCannotBeMultiplied) {
+  using Format = CastScheme::Format;
+  LayerConfig config = makeConfig("block");
+  config.recipe.weight->pow2Scales = false;
+  EXPECT_EQ(errorOf(config), "");
+  config.target = "sm_100";
+  EXPECT_EQ(errorOf(config),
+            "pow2-scales must be true for block on sm_100, whose products read "
+            "scales that are powers of two, but got false");
+  config = makeConfig("current");
+  config.recipe.gradient->epsilon = -0.5;
+  EXPECT_EQ(errorOf(config),
+            "amax-epsilon must be finite and at least 0, but got -0.5");
+  config.recipe.gradient->epsilon = -0.0f;
+  EXPECT_EQ(errorOf(config), "");
+
+  const struct {
+    Format activation, weight, gradient;
+    const char *forward, *training;
+  } cases[] = {
+      {Format::E5M2, Format::E4M3, Format::E4M3, "", ""},
+      {Format::E4M3, Format::E5M2, Format::E4M3, "", ""},
+      {Format::E5M2, Format::E5M2, Format::E4M3, "forward-format x * w",
+       "forward-format x * w"},
+      {Format::E4M3, Format::E5M2, Format::E5M2, "", "backward-format dy * w"},
+      {Format::E5M2, Format::E4M3, Format::E5M2, "", "backward-format dy * x"},
+  };
+  for (const auto &item : cases)
+    for (Direction direction : {Direction::Forward, Direction::Training}) {
+      config = makeConfig("current");
+      config.direction = direction;
+      config.recipe.activation->format = item.activation;
+      config.recipe.weight->format = item.weight;
+      config.recipe.gradient->format = item.gradient;
+      auto [option, product] =
+          StringRef(config.isTraining() ? item.training : item.forward)
+              .split(' ');
+      std::string wanted =
+          option.empty()
+              ? ""
+              : (option + " must be e4m3, since in " + product +
+                 " the other operand is e5m2 and a product takes at most one "
+                 "of e5m2, but got e5m2")
+                    .str();
+      EXPECT_EQ(errorOf(config), wanted);
+    }
+}
+
+TEST(LayerConfig, ReducesAmaxesOfWholeTensorsAlone) {
+  for (const Recipe &recipe : getRecipes()) {
+    LayerConfig config = makeConfig(recipe.name);
+    config.recipe.reduceAmax = true;
+    bool isTensor = recipe.name == "delayed" || recipe.name == "current";
+    EXPECT_EQ(errorOf(config),
+              isTensor ? ""
+                       : "reduce-amax must be false for " + recipe.name.str() +
+                             ", which has no scales of whole tensors, but got "
+                             "true");
+  }
+}
+
 TEST(Model, NamesAreFound) {
   ASSERT_TRUE(findModel("deepseek-v3"));
   EXPECT_EQ(findModel("deepseek-v3")->hidden, 7168);
   EXPECT_EQ(findModel("gpt-oss-120b")->topK, 4);
   EXPECT_EQ(findModel("gpt"), nullptr);
-  EXPECT_EQ(findRecipe("mxfp8"), nullptr);
+  EXPECT_EQ(findRecipe("mxfp4"), nullptr);
 }
 
 TEST(Model, EveryOneBuildsWithEveryRecipe) {
@@ -100,7 +188,7 @@ TEST(Model, EveryOneBuildsWithEveryRecipe) {
       config.ffn = model.ffn;
       config.localExperts = 2;
       config.topK = model.topK;
-      config.recipe = &recipe;
+      config.recipe = recipe;
       config.direction = Direction::Training;
       ASSERT_EQ(errorOf(config), "");
       EXPECT_TRUE(succeeded(verify(*buildLayer(&context, config))))

@@ -68,7 +68,7 @@ def cases():
         yield Case(shape, "spread", both[number % 2], (E4M3, E5M2)[number % 3 == 2])
     for dtype in both:
         for fp8 in (E4M3, E5M2):
-            for epsilon in (0.0, 1.0):
+            for epsilon in (0.0, 1e-4, 1.0):
                 for pow2 in (True, False):
                     yield Case((65, 144), "mixed", dtype, fp8, epsilon, pow2)
                     yield Case((130, 130), "spread", dtype, fp8, epsilon, pow2)

@@ -4,7 +4,7 @@
 # For each seed, te-gen --random makes a program, and te-run --check compares it, as
 # given, with what becomes of it by each pass alone, by passes in random orders, and
 # by te-optimize: bit for bit. Every second seed has special values in its data.
-# A failure prints the seed and a command that shows it again.
+# A failure prints the seed, a command that shows it again, and one that reduces it.
 #
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
@@ -18,17 +18,17 @@ import subprocess
 import sys
 import tempfile
 
-MODULE_PASSES = ["te-pack-parameters"]
+MODULE_PASSES = ["te-pack-parameters", "te-hoist-swizzles"]
 # All others, with upstream's that the pipeline uses.
 FUNCTION_PASSES = [
     "te-group-gemms",
     "te-remove-scale-transposes",
-    "te-hoist-swizzles",
     "te-share-offsets",
     "te-hoist-weight-quantize",
     "te-fuse-multi-cast-transpose",
     "te-fuse-permute-pad",
     "te-trim-usages",
+    "te-quantize-before-move",
     "te-fuse-activation-quantize",
     "te-fuse-requantize",
     "te-fuse-permute-quantize",
@@ -70,6 +70,18 @@ def options_of(seed):
 def shell(seed, passes):
     run = ["te-run", "-", *options_of(seed), *(f"--passes={p}" for p in passes)]
     return f"te-gen --random --seed={seed} | {shlex.join(run)}"
+
+
+def reduction(seed, passes, status):
+    """The command that makes the program of a failure small."""
+    run = shlex.join(["te-run", "-", *options_of(seed), f"--passes={passes}"])
+    hold = shlex.join(["te-run", "-", *options_of(seed), "--optimize=false"])
+    expect = "" if status == 1 else "TE_EXPECT=crash "
+    return (
+        f"te-gen --random --seed={seed} | {expect}TE_FAILS={shlex.quote(run)} "
+        f"TE_HOLDS={shlex.quote(hold)} te-reduce - "
+        "--reduction-tree=test=tools/scripts/interesting"
+    )
 
 
 def call(command, timeout):
@@ -119,6 +131,7 @@ def check(seed, orders, timeout):
                 )
                 failures.append(
                     f"seed {seed}: status {status}: {shell(seed, [passes])}\n"
+                    f"reduce: {reduction(seed, passes, status)}\n"
                     f"{tail[:1500]}"
                 )
         # Alone, each of them passes: what fails is all of them in one process.

@@ -10,7 +10,8 @@ from layer_model import Inputs
 
 
 def random_inputs(
-    seed, microbatches, tokens, hidden, ffn, experts, top_k, empty_expert=None
+    seed, microbatches, tokens, hidden, ffn, experts, top_k, empty_expert=None,
+    bias=False,
 ):
     """Experts get tokens in proportion 1 : 1/2 : 1/3 ...; one choice in ten is -1.
     The last expert gets none in micro-batch 0, `empty_expert` none at all."""
@@ -40,4 +41,6 @@ def random_inputs(
         grad_out=normal((microbatches, tokens, hidden), 1),
         w1=normal((experts, 2 * ffn, hidden), hidden**-0.5),
         w2=normal((experts, hidden, ffn), ffn**-0.5),
+        b1=normal((experts, 2 * ffn), 0.5) if bias else None,
+        b2=normal((experts, hidden), 0.5) if bias else None,
     )

@@ -25,6 +25,8 @@ RULES = [
     ("lib/Conversion", r"te/(Target|Pipelines|Builders)/"),
     ("include/te/Builders", r"te/(Dialect/TERuntime|Conversion|Target|Pipelines)/"),
     ("lib/Builders", r"te/(Dialect/TERuntime|Conversion|Target|Pipelines)/"),
+    ("include/te/Reducer", r"te/(Dialect/TERuntime|Conversion|Target|Pipelines|Builders)/"),
+    ("lib/Reducer", r"te/(Dialect/TERuntime|Conversion|Target|Pipelines|Builders)/"),
     ("lib/Pipelines", r"te/(Target|Builders)/"),
 ]
 # The compiler knows neither the runtime nor CUDA.

@@ -167,12 +167,13 @@ TEST_P(SwigluQuantize, ForwardIsThePair) {
     Tensor y(scheme.input, {kRows, width});
     CastOperands pair(scheme, width), fused = pair;
     EXPECT_OK(one, te_rt_swiglu(one.get(), x, probs, offsets, y));
-    EXPECT_OK(one, te_rt_quantize(one.get(), y, pair.givenScale(), pair.amax,
-                                  nullptr, offsets, pair.ifRowwise(pair.values),
-                                  pair.ifRowwise(pair.scales),
-                                  pair.ifColumnwise(pair.valuesT),
-                                  pair.ifColumnwise(pair.scalesT), pair.amax,
-                                  -1, scheme.pow2, scheme.epsilon));
+    EXPECT_OK(
+        one, te_rt_quantize(one.get(), y, pair.givenScale(), pair.amax, nullptr,
+                            offsets, nullptr, pair.ifRowwise(pair.values),
+                            pair.ifRowwise(pair.scales),
+                            pair.ifColumnwise(pair.valuesT),
+                            pair.ifColumnwise(pair.scalesT), pair.amax, nullptr,
+                            nullptr, -1, scheme.pow2, 0, 0, 0, scheme.epsilon));
     EXPECT_OK(two,
               te_rt_swiglu_quantize(
                   two.get(), x, probs, offsets, fused.givenScale(), fused.amax,
@@ -194,12 +195,13 @@ TEST_P(SwigluQuantize, BackwardIsThePair) {
   CastOperands pair(scheme, 2 * width), fused = pair;
   EXPECT_OK(one,
             te_rt_swiglu_backward(one.get(), grad, x, probs, offsets, dx, dp));
-  EXPECT_OK(one, te_rt_quantize(one.get(), dx, pair.givenScale(), pair.amax,
-                                nullptr, offsets, pair.ifRowwise(pair.values),
-                                pair.ifRowwise(pair.scales),
-                                pair.ifColumnwise(pair.valuesT),
-                                pair.ifColumnwise(pair.scalesT), pair.amax, -1,
-                                scheme.pow2, scheme.epsilon));
+  EXPECT_OK(one,
+            te_rt_quantize(one.get(), dx, pair.givenScale(), pair.amax, nullptr,
+                           offsets, nullptr, pair.ifRowwise(pair.values),
+                           pair.ifRowwise(pair.scales),
+                           pair.ifColumnwise(pair.valuesT),
+                           pair.ifColumnwise(pair.scalesT), pair.amax, nullptr,
+                           nullptr, -1, scheme.pow2, 0, 0, 0, scheme.epsilon));
   EXPECT_OK(two, te_rt_swiglu_backward_quantize(
                      two.get(), grad, x, probs, offsets, fused.givenScale(),
                      fused.amax, fused.ifRowwise(fused.values),

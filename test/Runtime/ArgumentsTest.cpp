@@ -59,6 +59,12 @@ private:
   using Memory = std::vector<unsigned char>;
   static constexpr size_t kGuard = 64;
 
+  static size_t sizeOf(const te_rt_tensor &t) {
+    int64_t elements = 1;
+    for (int32_t i = 0; i < t.rank; ++i)
+      elements *= t.shape[i];
+    return static_cast<size_t>(te_rt::bytesOf(t.dtype, elements));
+  }
   bool rarely() { return random() % (rate * 4) == 0; }
   void nudge(int32_t &value) {
     if (rarely())
@@ -69,7 +75,7 @@ private:
     tensors.push_back(from);
     te_rt_tensor &t = tensors.back();
     if (rarely())
-      t.dtype = static_cast<te_rt_dtype>(random() % 9);
+      t.dtype = static_cast<te_rt_dtype>(random() % 10);
     if (rarely())
       t.layout = static_cast<te_rt_scale_layout>(random() % 5);
     if (rarely() && t.rank > 0)
@@ -77,18 +83,13 @@ private:
     nudge(t.block_rows);
     nudge(t.block_cols);
     nudge(t.groups);
-    size_t bytes = static_cast<size_t>(te_rt::elementSize(t.dtype));
-    for (int32_t i = 0; i < t.rank; ++i) {
+    for (int32_t i = 0; i < t.rank; ++i)
       if (rarely())
         t.shape[i] = static_cast<int64_t>(random() % 200);
-      bytes *= static_cast<size_t>(t.shape[i]);
-    }
+    size_t bytes = sizeOf(t);
     memories.emplace_back(bytes + 2 * kGuard, 0xA5);
     t.data = memories.back().data() + kGuard;
-    size_t known = static_cast<size_t>(te_rt::elementSize(from.dtype));
-    for (int32_t i = 0; i < from.rank; ++i)
-      known *= static_cast<size_t>(from.shape[i]);
-    std::memcpy(t.data, from.data, std::min(bytes, known));
+    std::memcpy(t.data, from.data, std::min(bytes, sizeOf(from)));
     for (size_t i = 0; t.dtype == TE_RT_I32 && i < bytes / 4; ++i)
       if (rarely())
         static_cast<int32_t *>(t.data)[i] =
@@ -143,8 +144,9 @@ TEST(Arguments, Casts) {
   s.scales(TE_RT_COMPACT, 1, 128);
   st.scales(TE_RT_GEMM_READY, 1, 128, 2);
   Tensor amax = floats({2}, {0, 0}), noop = floats({}, {0});
-  PROBE(quantize, x, kNone, amax, noop, offsets, q, s, qt, st, amax, -1, 1, 0);
-  PROBE(dequantize, q, s, offsets, x);
+  PROBE(quantize, x, kNone, amax, noop, offsets, kNone, q, s, qt, st, amax,
+        kNone, kNone, -1, 1, 0, 0, 0, 0);
+  PROBE(dequantize, q, s, kNone, offsets, x);
   Tensor from = q, fromScales = s;
   PROBE(requantize, from, fromScales, kNone, amax, offsets, q, s, qt, st, amax,
         TE_RT_BF16, 1, 0);
@@ -152,14 +154,60 @@ TEST(Arguments, Casts) {
   Tensor ws(TE_RT_F32, {2, 2, 4}), scale = floats({2}, {1, 2});
   ws.scales(TE_RT_GEMM_READY, 128, 128);
   PROBE(multi_cast_transpose, List{w, w}, List{}, List{}, noop, List{wq, wq},
-        List{ws, ws}, List{}, List{}, List{scale, scale}, 0, 0);
+        List{ws, ws}, List{}, List{}, List{scale, scale}, List{}, List{}, 0, 0,
+        0);
   Tensor history = floats({2, 3}, {0, 1, 2, 3, 4, 5});
   PROBE(update_scales, List{amax}, List{history}, List{scale}, List{history},
         List{scale}, 448, 0, 0);
+  PROBE(amax, x, offsets, amax, -1);
+  PROBE(scale_from_amax, List{amax, noop}, List{scale, noop}, 448, 1, 0);
+}
+
+TEST(Arguments, Mxfp8) {
+  Tensor x = normal(TE_RT_BF16, {384, 70}, 1);
+  Tensor offsets = offsetsOf({0, 128, 384});
+  Tensor q = normal(TE_RT_F8E4M3, {384, 70}, 2), qt(TE_RT_F8E4M3, {384, 70});
+  Tensor s(TE_RT_F8E8M0, {384, 4}), st(TE_RT_F8E8M0, {128, 12});
+  s.scales(TE_RT_SWIZZLED, 1, 32);
+  st.scales(TE_RT_SWIZZLED, 32, 1, 2);
+  PROBE(quantize, x, kNone, kNone, kNone, offsets, kNone, q, s, qt, st, kNone,
+        kNone, kNone, -1, 0, 1, 0, 0, 0);
+  Tensor packed(TE_RT_BF16, {2, 70, 70});
+  Tensor w = normal(TE_RT_F8E4M3, {2, 6, 70}, 3), y(TE_RT_BF16, {384, 6});
+  Tensor ws(TE_RT_F8E8M0, {2, 128, 4});
+  ws.scales(TE_RT_SWIZZLED, 1, 32);
+  PROBE(grouped_gemm, q, s, kNone, List{w}, List{ws}, List{}, List{}, offsets,
+        List{y}, TE_RT_RAGGED_ROWS, 0, 0, 0);
+  PROBE(grouped_gemm, qt, st, kNone, List{qt}, List{st}, List{}, List{},
+        offsets, List{packed}, TE_RT_RAGGED_REDUCTION, 1, 1, 0);
+  PROBE(dequantize, qt, st, kNone, offsets, x);
+  Tensor back(TE_RT_F8E8M0, {384, 4});
+  back.scales(TE_RT_COMPACT, 1, 32);
+  PROBE(convert_scales, s, back, 384, 70);
+  PROBE(pad, back, kNone, offsets, offsets, s, kNone);
+}
+
+TEST(Arguments, Nvfp4) {
+  Tensor x = normal(TE_RT_BF16, {384, 70}, 1);
+  Tensor offsets = offsetsOf({0, 128, 384});
+  Tensor q(TE_RT_F4E2M1, {384, 70}), qt(TE_RT_F4E2M1, {70, 384});
+  Tensor s(TE_RT_F8E4M3, {384, 8}), st(TE_RT_F8E4M3, {128, 24});
+  s.scales(TE_RT_SWIZZLED, 1, 16);
+  st.scales(TE_RT_SWIZZLED, 1, 16, 2);
+  Tensor amax(TE_RT_F32, {2}), amaxT(TE_RT_F32, {2}), rng(TE_RT_I64, {2});
+  PROBE(quantize, x, kNone, kNone, kNone, offsets, rng, q, s, qt, st, kNone,
+        amax, amaxT, -1, 0, 0, 1, 3, 0);
+  PROBE(advance_rng, rng, rng, 7);
+  Tensor packed(TE_RT_F32, {2, 70, 70});
+  PROBE(grouped_gemm, qt, st, amax, List{qt}, List{st}, List{amaxT}, List{},
+        offsets, List{packed}, TE_RT_RAGGED_REDUCTION, 0, 0, 1);
+  PROBE(gemm, qt, st, amax, qt, st, amaxT, kNone, offsets,
+        Tensor(TE_RT_F32, {70, 70}), TE_RT_RAGGED_REDUCTION, 1, 0, 0, 0);
+  PROBE(dequantize, q, s, amax, offsets, x);
 }
 
 TEST(Arguments, Layouts) {
-  Tensor compact = normal(TE_RT_F8E4M3, {2, 9, 3}, 1);
+  Tensor compact = normal(TE_RT_F8E4M3, {2, 128, 4}, 1);
   Tensor swizzled(TE_RT_F8E4M3, {2, 128, 4});
   compact.scales(TE_RT_COMPACT, 1, 16);
   swizzled.scales(TE_RT_SWIZZLED, 1, 16);
@@ -207,6 +255,7 @@ TEST(Arguments, Routing) {
   handle = integers({4, 1}, {0, 1, 2, 3});
   PROBE(dispatch, handle, List{x, s}, List{there, s});
   PROBE(combine, handle, List{there}, List{x});
+  PROBE(all_reduce, List{moved, probs}, List{moved, probs});
 }
 
 TEST(Arguments, ProductsAndActivations) {
@@ -215,16 +264,16 @@ TEST(Arguments, ProductsAndActivations) {
          as = normal(TE_RT_F32, {3, 12}, 2);
   as.scales(TE_RT_GEMM_READY, 1, 128, 2);
   Tensor packed = normal(TE_RT_F32, {2, 9, 9}, 3), one(TE_RT_BF16, {9, 9});
-  PROBE(grouped_gemm, a, as, List{a}, List{as}, List{}, offsets, List{packed},
-        TE_RT_RAGGED_REDUCTION, 0, 0, 1);
-  PROBE(gemm, a, as, a, as, kNone, offsets, one, TE_RT_RAGGED_REDUCTION, 1, 0,
-        0, 0);
+  PROBE(grouped_gemm, a, as, kNone, List{a}, List{as}, List{}, List{}, offsets,
+        List{packed}, TE_RT_RAGGED_REDUCTION, 0, 0, 1);
+  PROBE(gemm, a, as, kNone, a, as, kNone, kNone, offsets, one,
+        TE_RT_RAGGED_REDUCTION, 1, 0, 0, 0);
   Tensor x = normal(TE_RT_BF16, {150, 12}, 4),
          w = normal(TE_RT_F8E4M3, {2, 6, 12}, 5);
   Tensor ws = floats({2}, {1, 2}), y = normal(TE_RT_BF16, {150, 6}, 6);
   ws.scales(TE_RT_TENSOR);
-  PROBE(grouped_gemm, x, kNone, List{w}, List{ws}, List{}, offsets, List{y},
-        TE_RT_RAGGED_ROWS, 0, 0, 0);
+  PROBE(grouped_gemm, x, kNone, kNone, List{w}, List{ws}, List{}, List{},
+        offsets, List{y}, TE_RT_RAGGED_ROWS, 0, 0, 0);
   Tensor probs = normal(TE_RT_F32, {150}, 7), dx = x, dp = probs;
   PROBE(swiglu, x, probs, offsets, y);
   PROBE(swiglu_backward, y, x, probs, offsets, dx, dp);

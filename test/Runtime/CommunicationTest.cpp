@@ -119,6 +119,36 @@ TEST_P(Ranks, DispatchFollowsTheMapAndCombineBringsSumsBack) {
   });
 }
 
+TEST_P(Ranks, AllReduceTakesTheLargestAndKeepsItsOwnForZero) {
+  const int32_t ranks = GetParam();
+  onRanks(ranks, [&](Context &context, int32_t rank) {
+    const bool last = rank + 1 == ranks;
+    // The largest; one that is NaN on rank 0; one NaN everywhere; one that is 0
+    // but for a NaN or a negative number of this rank alone.
+    Tensor one = floats({}, {last ? 7.0f : float(rank)});
+    Tensor several =
+        floats({4}, {rank == 0 ? NAN : 3.0f, NAN, rank == 0 ? NAN : 0.0f,
+                     rank == 0 ? -2.0f : 0.0f});
+    Tensor oneOut(TE_RT_F32, {}), out(TE_RT_F32, {4});
+    EXPECT_OK(context, te_rt_all_reduce(context.get(), List{one, several},
+                                        List{oneOut, out}));
+    EXPECT_EQ(oneOut.get(0), 7.0f);
+    if (ranks > 1)
+      EXPECT_EQ(out.get(0), 3.0f);
+    else
+      EXPECT_TRUE(std::isnan(out.get(0)));
+    EXPECT_TRUE(std::isnan(out.get(1)));
+    EXPECT_EQ(std::isnan(out.get(2)), rank == 0);
+    EXPECT_EQ(out.get(3), rank == 0 ? -2.0f : 0.0f);
+
+    // In place, while others may still read.
+    EXPECT_OK(context, te_rt_all_reduce(context.get(), List{several, one},
+                                        List{several, one}));
+    EXPECT_EQ(several.bytes, out.bytes);
+    EXPECT_EQ(one.bytes, oneOut.bytes);
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(OneToFour, Ranks, ::testing::Values(1, 2, 3, 4));
 
 TEST(Communication, AloneNeedsNoCommunicator) {
@@ -158,6 +188,42 @@ TEST(Communication, AbortEndsTheWaitOfOthers) {
   te_rt_communicator_abort(world);
   waiting.join();
   te_rt_communicator_destroy(world);
+}
+
+TEST(Communication, AllReduceOfShapesThatDisagreeAllReturn) {
+  onRanks(3, [](Context &context, int32_t rank) {
+    Tensor a(TE_RT_F32, {rank == 2 ? 5 : 4});
+    EXPECT_FAILS(context, te_rt_all_reduce(context.get(), List{a}, List{a}),
+                 TE_RT_INVALID_ARGUMENT, "all_reduce of F32 [");
+  });
+}
+
+TEST(Communication, AllReduceEndsWithAnAbort) {
+  te_rt_communicator *world = nullptr;
+  ASSERT_EQ(te_rt_communicator_create(2, &world), TE_RT_OK);
+  std::thread waiting([&] {
+    Context context = makeContext(1, world, 0);
+    Tensor a = floats({}, {1}), out = floats({}, {5});
+    EXPECT_FAILS(context, te_rt_all_reduce(context.get(), List{a}, List{out}),
+                 TE_RT_INTERNAL, "abort");
+    EXPECT_EQ(out.get(0), 5.0f);
+  });
+  te_rt_communicator_abort(world);
+  waiting.join();
+  te_rt_communicator_destroy(world);
+}
+
+TEST(Communication, AllReduceRefusesOtherShapesAndTypes) {
+  Context context = makeContext();
+  Tensor a = floats({2}, {1, 2}), b = floats({1}, {1});
+  Tensor half(TE_RT_BF16, {2});
+  EXPECT_FAILS(context, te_rt_all_reduce(context.get(), List{a}, List{b}),
+               TE_RT_INVALID_ARGUMENT,
+               "outputs[0]: found shape [1], wanted [2]");
+  EXPECT_FAILS(context, te_rt_all_reduce(context.get(), List{half}, List{half}),
+               TE_RT_INVALID_ARGUMENT, "inputs[0]: found BF16");
+  EXPECT_FAILS(context, te_rt_all_reduce(context.get(), List{a, a}, List{a}),
+               TE_RT_INVALID_ARGUMENT, "outputs: found 1 tensors");
 }
 
 TEST(Communication, RanksThatDisagreeAllReturn) {

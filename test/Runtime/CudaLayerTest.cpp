@@ -87,7 +87,8 @@ std::vector<Bytes> quantizeOnRef(const Tensor &rows, const Arguments &fused,
   std::vector<Bytes> after =
       runOnRef(arguments, [](te_rt_context *context, const Tensors &t) {
         return te_rt_quantize(context, t[0], nullptr, nullptr, nullptr, t[1],
-                              t[2], t[3], t[4], t[5], nullptr, -1, 1, 0);
+                              nullptr, t[2], t[3], t[4], t[5], nullptr, nullptr,
+                              nullptr, -1, 1, 0, 0, 0, 0);
       });
   return {after.begin() + 2, after.end()};
 }
@@ -292,7 +293,8 @@ TEST(CudaGemm, EveryKind) {
         }
         int out = arguments.add(values(c.result, {c.m, c.n}, seed + 9));
         Call call = [&](te_rt_context *context, const Tensors &t) {
-          return te_rt_gemm(context, t[0], t[1], t[2], t[3], t[4], t[5], t[6],
+          return te_rt_gemm(context, t[0], t[1], nullptr, t[2], t[3], nullptr,
+                            t[4], t[5], t[6],
                             c.ragged, c.offsets.empty() ? -1 : member,
                             c.transposeLhs, c.transposeRhs, c.accumulate);
         };

@@ -82,9 +82,8 @@ TEST(CudaLayout, ConvertScales) {
     int32_t rows, cols;
   };
   unsigned seed = 0;
-  for (te_rt_dtype type : {TE_RT_F32, TE_RT_F8E8M0, TE_RT_F8E4M3})
-    for (Block block : {Block{1, 128}, {128, 1}, {128, 128}, {1, 32}, {32, 1},
-                        {1, 16}})
+  for (te_rt_dtype type : {TE_RT_F32})
+    for (Block block : {Block{1, 128}, {128, 1}, {128, 128}})
       for (auto [rows, cols] : {std::pair<int64_t, int64_t>{1, 128},
                                 {130, 300},
                                 {256, 512},

@@ -136,8 +136,9 @@ void check(const CastCase &c, unsigned seed = 1) {
                std::to_string(c.offsets.size()) + ", member " +
                std::to_string(c.member));
   expectTwins(makeCast(c, seed), [&](te_rt_context *context, const Tensors &t) {
-    return te_rt_quantize(context, t[0], t[1], t[2], t[3], t[4], t[5], t[6],
-                          t[7], t[8], t[9], c.member, c.pow2, c.epsilon);
+    return te_rt_quantize(context, t[0], t[1], t[2], t[3], t[4], nullptr, t[5],
+                          t[6], t[7], t[8], t[9], nullptr, nullptr, c.member,
+                          c.pow2, 0, 0, 0, c.epsilon);
   });
 }
 
@@ -316,7 +317,7 @@ TEST(CudaQuantize, MultiCastTransposeMixesShapes) {
           };
           return te_rt_multi_cast_transpose(
               context, list(0), list(1), list(2), nullptr, list(5), list(6),
-              list(7), list(8), list(9), 1, 0.0);
+              list(7), list(8), list(9), {}, {}, 1, 0, 0.0);
         });
         if (HasFailure())
           return;
@@ -331,8 +332,9 @@ TEST(CudaQuantize, AmaxInPlace) {
   c.delayed = c.amax = true;
   Arguments arguments = makeCast(c, 3);
   expectTwins(arguments, [&](te_rt_context *context, const Tensors &t) {
-    return te_rt_quantize(context, t[0], t[1], t[2], t[3], t[4], t[5], t[6],
-                          t[7], t[8], t[2], -1, 0, 0);
+    return te_rt_quantize(context, t[0], t[1], t[2], t[3], t[4], nullptr, t[5],
+                          t[6], t[7], t[8], t[2], nullptr, nullptr, -1, 0, 0, 0,
+                          0, 0);
   });
 }
 
@@ -346,7 +348,8 @@ Arguments makeCodes(const CastCase &c, unsigned seed) {
   std::vector<Bytes> after =
       runOnRef(cast, [&](te_rt_context *context, const Tensors &t) {
         return te_rt_quantize(context, t[0], nullptr, nullptr, nullptr, t[4],
-                              t[5], t[6], nullptr, nullptr, nullptr, -1, 0, 0);
+                              nullptr, t[5], t[6], nullptr, nullptr, nullptr,
+                              nullptr, nullptr, -1, 0, 0, 0, 0, 0);
       });
   Arguments codes;
   for (int i : {5, 6, 4}) {
@@ -367,7 +370,7 @@ TEST(CudaQuantize, Dequantize) {
       Arguments arguments = makeCodes(c, ++seed);
       arguments.add(Tensor(type, c.shape));
       expectTwins(arguments, [](te_rt_context *context, const Tensors &t) {
-        return te_rt_dequantize(context, t[0], t[1], t[2], t[3]);
+        return te_rt_dequantize(context, t[0], t[1], nullptr, t[2], t[3]);
       });
     }
   };

@@ -54,6 +54,18 @@ TEST(Compare, IntegersAreExactAnywhere) {
   EXPECT_FALSE(compareArrays(type, wanted, wanted, false).isMiss());
 }
 
+TEST(Compare, Fp4ByNibble) {
+  // 1, 6, -0.5, 0 against 1, 4, -0.5, 0: the bound is half of the largest.
+  unsigned char wanted[] = {0x72, 0x09}, found[] = {0x62, 0x09};
+  ArrayType type{TE_RT_F4E2M1, {4}};
+  Difference off = compareArrays(type, wanted, found, true);
+  EXPECT_TRUE(off.isMiss());
+  EXPECT_EQ(off.position, 1);
+  EXPECT_EQ(off.error, 2);
+  EXPECT_FALSE(compareArrays(type, wanted, found, false).isMiss());
+  EXPECT_TRUE(compareArrays(type, wanted, wanted, true).exact);
+}
+
 class Check : public testing::Test {
 protected:
   Result result(const std::string &group, const float *data,

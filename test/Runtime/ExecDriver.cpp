@@ -44,12 +44,19 @@ void addStates(Builder &b) {
 /// dw.e = w.e for each expert, each an argument of its own.
 Builder naivePlan() {
   Builder b;
+  auto setMember = [&](const char *group, uint64_t e) {
+    te::plan::ArgumentT &argument = *b.program().arguments.back();
+    argument.group = group;
+    argument.group_index = static_cast<uint32_t>(e);
+  };
   for (uint64_t e = 0; e < experts; ++e) {
     std::string suffix = "." + std::to_string(e);
     uint32_t w =
         b.addArgument("w" + suffix, Direction::In, {rows, cols}, DType::BF16);
+    setMember("w", e);
     uint32_t dw =
         b.addArgument("dw" + suffix, Direction::Out, {rows, cols}, DType::BF16);
+    setMember("dw", e);
     b.addCall(b.program().steps, "copy", {{w}, {dw}});
   }
   addStates(b);
@@ -119,10 +126,11 @@ protected:
     EXPECT_EQ(out, "");
   }
   /// The data of result `name` as it was written.
-  std::string result(const std::string &name) {
-    ArrayFile array = findNpy(path("out/" + name + ".npy"));
-    return read("out/" + name + ".npy")
-        .substr(static_cast<size_t>(array.offset));
+  std::string result(const std::string &name,
+                     const std::string &directory = "out") {
+    std::string file = directory + "/" + name + ".npy";
+    ArrayFile array = findNpy(path(file));
+    return read(file).substr(static_cast<size_t>(array.offset));
   }
 
   Options options;
@@ -209,7 +217,7 @@ TEST_F(Driver, RanksHaveTheirOwnData) {
         << entry;
 }
 
-TEST_F(Driver, InputsByNameMemberAndPrefix) {
+TEST_F(Driver, InputsByNameMemberAndGroup) {
   std::string pattern(experts * rows * cols * 2, '\0');
   for (size_t i = 0; i < pattern.size(); ++i)
     pattern[i] = static_cast<char>(i % 61);
@@ -222,13 +230,43 @@ TEST_F(Driver, InputsByNameMemberAndPrefix) {
   options.inputs = {"w=" + path("all.npy")};
   ASSERT_EQ(run(bytesOf(packedPlan())), 0) << err;
   EXPECT_EQ(result("dw"), pattern);
-  ASSERT_EQ(run(bytesOf(naivePlan())), 0) << err; // the prefix of w.0, w.1
+  ASSERT_EQ(run(bytesOf(naivePlan())), 0) << err; // the group of w.0, w.1
   EXPECT_EQ(result("dw.1"), half);
 
   options.inputs = {"w.1=" + path("one.npy")};
   ASSERT_EQ(run(bytesOf(packedPlan())), 0) << err;
   EXPECT_EQ(result("dw").substr(half.size()), half);
   EXPECT_NE(result("dw"), pattern);
+}
+
+/// Whatever form the plan has.
+TEST_F(Driver, OutputForms) {
+  std::string pattern(experts * rows * cols * 2, '\0');
+  for (size_t i = 0; i < pattern.size(); ++i)
+    pattern[i] = static_cast<char>(i % 61);
+  writeNpy(path("all.npy"), {TE_RT_BF16, {experts, rows, cols}},
+           pattern.data());
+  options.inputs = {"w=" + path("all.npy")};
+  for (const std::string &plan :
+       {bytesOf(packedPlan()), bytesOf(naivePlan())}) {
+    options.outputDirectory = path("packed");
+    options.outputForm = Options::OutputForm::Packed;
+    ASSERT_EQ(run(plan), 0) << err;
+    EXPECT_EQ(findNpy(path("packed/dw.npy")).shape,
+              (std::vector<int64_t>{experts, rows, cols}));
+    EXPECT_EQ(result("dw", "packed"), pattern);
+    EXPECT_FALSE(std::filesystem::exists(path("packed/dw.0.npy")));
+
+    options.outputDirectory = path("members");
+    options.outputForm = Options::OutputForm::Members;
+    ASSERT_EQ(run(plan), 0) << err;
+    EXPECT_EQ(findNpy(path("members/dw.1.npy")).shape,
+              (std::vector<int64_t>{rows, cols}));
+    EXPECT_EQ(result("dw.1", "members"), pattern.substr(pattern.size() / 2));
+    EXPECT_FALSE(std::filesystem::exists(path("members/dw.npy")));
+    std::filesystem::remove_all(path("packed"));
+    std::filesystem::remove_all(path("members"));
+  }
 }
 
 TEST_F(Driver, RefusesInputs) {

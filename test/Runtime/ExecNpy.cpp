@@ -29,17 +29,17 @@ protected:
 };
 
 TEST_F(Npy, WrittenFilesReadBack) {
-  const ArrayType types[] = {{TE_RT_F32, {2, 3}}, {TE_RT_BF16, {5}},
-                             {TE_RT_I32, {}},     {TE_RT_I64, {1, 2, 3}},
-                             {TE_RT_F16, {4}},    {TE_RT_F8E4M3, {0, 7}},
-                             {TE_RT_F8E5M2, {3}}, {TE_RT_F8E8M0, {2, 2}}};
+  const ArrayType types[] = {
+      {TE_RT_F32, {2, 3}},    {TE_RT_BF16, {5}},      {TE_RT_I32, {}},
+      {TE_RT_I64, {1, 2, 3}}, {TE_RT_F16, {4}},       {TE_RT_F8E4M3, {0, 7}},
+      {TE_RT_F8E5M2, {3}},    {TE_RT_F8E8M0, {2, 2}}, {TE_RT_F4E2M1, {3, 6}}};
   for (const ArrayType &type : types) {
     std::vector<char> data(64);
     for (size_t i = 0; i < data.size(); ++i)
       data[i] = static_cast<char>(i * 37 + 1);
     writeNpy(path("a.npy"), type, data.data());
     ArrayFile array = findNpy(path("a.npy"));
-    EXPECT_EQ(array.shape, type.shape);
+    EXPECT_EQ(array.shape, type.fileShape());
     EXPECT_TRUE(array.canRead(type.dtype)) << type.str();
     EXPECT_EQ(array.bytes, type.bytes());
     EXPECT_EQ(array.offset % 64, 0);
@@ -47,6 +47,16 @@ TEST_F(Npy, WrittenFilesReadBack) {
     EXPECT_EQ(bytes.substr(static_cast<size_t>(array.offset)),
               std::string(data.data(), static_cast<size_t>(type.bytes())));
   }
+}
+
+TEST_F(Npy, PairsOfFp4AreBytes) {
+  ArrayType type{TE_RT_F4E2M1, {3, 6}};
+  EXPECT_EQ(type.bytes(), 9);
+  writeNpy(path("a.npy"), type, "abcdefghi");
+  ArrayFile array = findNpy(path("a.npy"));
+  EXPECT_EQ(array.shape, (std::vector<int64_t>{3, 3}));
+  EXPECT_EQ(array.found, "|u1");
+  EXPECT_EQ(array.bytes, 9);
 }
 
 TEST_F(Npy, HeaderIsNumPys) {
@@ -67,7 +77,7 @@ TEST_F(Npy, ReadsWhatMlDtypesSaves) {
   ArrayFile f1 = findNpy(
       file("{'descr': '<f1', 'fortran_order': True, 'shape': (2,)}", "ab", 2));
   EXPECT_TRUE(f1.canRead(TE_RT_F8E5M2));
-  EXPECT_FALSE(f1.canRead(TE_RT_U8));
+  EXPECT_FALSE(f1.canRead(TE_RT_U8) || f1.canRead(TE_RT_F4E2M1));
 }
 
 TEST_F(Npy, RefusesWhatItCannotRead) {

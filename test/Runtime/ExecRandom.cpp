@@ -179,6 +179,36 @@ TEST(ArrayType, SmallFloatsRoundTrip) {
   }
 }
 
+TEST(ArrayType, Fp4IsTwoInAByte) {
+  const double values[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
+  unsigned char bytes[8];
+  for (int64_t i = 0; i < 16; ++i)
+    encodeElement(TE_RT_F4E2M1, bytes, i,
+                  static_cast<float>(i < 8 ? values[i] : -values[i - 8]));
+  for (int64_t i = 0; i < 16; ++i) {
+    EXPECT_EQ(bytes[i / 2] >> (i % 2 ? 4 : 0) & 15, i); // the low nibble first
+    EXPECT_EQ(std::fabs(decodeElement(TE_RT_F4E2M1, bytes, i)), values[i % 8]);
+    EXPECT_EQ(std::signbit(decodeElement(TE_RT_F4E2M1, bytes, i)), i >= 8);
+  }
+}
+
+/// Any number of threads fills the same bytes, though two elements share one.
+TEST(Random, NormalFp4) {
+  RandomSpec spec{{TE_RT_F4E2M1, {3, 100002}}, TE_RT_INIT_NORMAL, 1, 0};
+  std::vector<unsigned char> one(150003), many(150003);
+  fillRandom(RandomStream(0, 0, "x"), spec, {}, "x", one.data(), 1);
+  fillRandom(RandomStream(0, 0, "x"), spec, {}, "x", many.data(), 4);
+  EXPECT_EQ(one, many);
+  double sum = 0, squares = 0;
+  for (int64_t i = 0; i < 300006; ++i) {
+    double value = decodeElement(TE_RT_F4E2M1, one.data(), i);
+    sum += value;
+    squares += value * value;
+  }
+  EXPECT_NEAR(sum / 300006, 0, 0.01);
+  EXPECT_NEAR(squares / 300006, 1, 0.05);
+}
+
 TEST(ArrayType, RoundsToNearestEvenAndSaturates) {
   auto round = [](te_rt_dtype dtype, float value) {
     uint32_t code = 0;
@@ -194,6 +224,10 @@ TEST(ArrayType, RoundsToNearestEvenAndSaturates) {
   EXPECT_EQ(round(TE_RT_F8E5M2, 1e9f), 57344);
   EXPECT_EQ(round(TE_RT_F8E5M2, 1.125f), 1);
   EXPECT_EQ(round(TE_RT_F8E5M2, 1.875f), 2);
+  EXPECT_EQ(round(TE_RT_F4E2M1, 2.5f), 2);
+  EXPECT_EQ(round(TE_RT_F4E2M1, -3.5f), -4);
+  EXPECT_EQ(round(TE_RT_F4E2M1, 1e9f), 6);
+  EXPECT_EQ(round(TE_RT_F4E2M1, -std::numeric_limits<float>::quiet_NaN()), 6);
   EXPECT_EQ(round(TE_RT_BF16, 1 + 0x1p-8f), 1);
   EXPECT_EQ(round(TE_RT_BF16, 1 + 0x1.8p-7f), 1 + 0x1p-6);
   EXPECT_TRUE(

@@ -42,6 +42,13 @@ TEST_F(Safetensors, FindsTensors) {
   EXPECT_EQ(read("a.safetensors").substr(static_cast<size_t>(b.offset)), "e");
 }
 
+TEST_F(Safetensors, BytesMayBePairsOfFp4) {
+  ArrayFile w = findArray(tensor("U8", "[2, 3]", "[0, 6]", "abcdef") + "#w");
+  EXPECT_TRUE(w.canRead(TE_RT_F4E2M1) && w.canRead(TE_RT_U8));
+  EXPECT_EQ(w.shape, (ArrayType{TE_RT_F4E2M1, {2, 6}}).fileShape());
+  EXPECT_EQ(w.bytes, 6);
+}
+
 TEST_F(Safetensors, RefusesWhatItCannotRead) {
   std::string good = tensor("F32", "[2]", "[0, 8]", "12345678");
   EXPECT_ERROR(findArray(good + "#v"), "found no key 'v'; its keys: w");

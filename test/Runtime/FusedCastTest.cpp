@@ -113,13 +113,13 @@ TEST_P(FusedCast, RequantizeIsBoth) {
   scales.set(3, 0.0f);
   Tensor rows(c.type, {capacity, cols});
   Results wanted(c, capacity, cols, groups), found = wanted;
-  EXPECT_OK(context,
-            te_rt_dequantize(context.get(), in, scales, offsets, rows));
-  EXPECT_OK(context,
-            te_rt_quantize(context.get(), rows, wanted.givenScale(),
-                           wanted.amax, nullptr, offsets, wanted.values(),
-                           wanted.scales(), wanted.valuesT(), wanted.scalesT(),
-                           wanted.amax, -1, 1, 1e-6));
+  EXPECT_OK(context, te_rt_dequantize(context.get(), in, scales, nullptr,
+                                      offsets, rows));
+  EXPECT_OK(context, te_rt_quantize(
+                         context.get(), rows, wanted.givenScale(), wanted.amax,
+                         nullptr, offsets, nullptr, wanted.values(),
+                         wanted.scales(), wanted.valuesT(), wanted.scalesT(),
+                         wanted.amax, nullptr, nullptr, -1, 1, 0, 0, 0, 1e-6));
   EXPECT_OK(context,
             te_rt_requantize(context.get(), in, scales, found.givenScale(),
                              found.amax, offsets, found.values(),
@@ -150,11 +150,11 @@ TEST_P(FusedCast, PermuteQuantizeIsBoth) {
   EXPECT_OK(context,
             te_rt_permute(context.get(), x, nullptr, probs, rowMap, number,
                           offsets, rows, nullptr, wantedProbs));
-  EXPECT_OK(context,
-            te_rt_quantize(context.get(), rows, wanted.givenScale(),
-                           wanted.amax, nullptr, offsets, wanted.values(),
-                           wanted.scales(), wanted.valuesT(), wanted.scalesT(),
-                           wanted.amax, -1, 0, 0));
+  EXPECT_OK(context, te_rt_quantize(
+                         context.get(), rows, wanted.givenScale(), wanted.amax,
+                         nullptr, offsets, nullptr, wanted.values(),
+                         wanted.scales(), wanted.valuesT(), wanted.scalesT(),
+                         wanted.amax, nullptr, nullptr, -1, 0, 0, 0, 0, 0));
   auto run = [&](Results &r, const te_rt_tensor *given,
                  const te_rt_tensor *moved) {
     return te_rt_permute_quantize(context.get(), x, given, rowMap,

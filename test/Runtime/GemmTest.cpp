@@ -51,8 +51,9 @@ TEST(Gemm, DenseInEveryOrientationTypeAndWithBias) {
         normal(TE_RT_BF16,
                tb ? std::vector<int64_t>{k, n} : std::vector<int64_t>{n, k}, 2);
     Tensor bias = normal(TE_RT_BF16, {n}, 3), c(type, {m, n});
-    EXPECT_OK(context, te_rt_gemm(context.get(), a, nullptr, b, nullptr, bias,
-                                  nullptr, c, TE_RT_DENSE, -1, ta, tb, 0));
+    EXPECT_OK(context, te_rt_gemm(context.get(), a, nullptr, nullptr, b,
+                                  nullptr, nullptr, bias, nullptr, c,
+                                  TE_RT_DENSE, -1, ta, tb, 0));
     checkProduct(c, 0, m, n, k, plain(a, ta ? m : k, ta),
                  plain(b, tb ? n : k, tb),
                  [&](int64_t, int64_t j) { return bias.get(j); });
@@ -66,8 +67,8 @@ TEST(Gemm, AccumulateAddsTheRoundedProduct) {
   Tensor product(TE_RT_BF16, {m, n}), sum = normal(TE_RT_BF16, {m, n}, 3);
   Tensor before = sum;
   auto run = [&](const Tensor &c, int64_t accumulate) {
-    return te_rt_gemm(context.get(), a, nullptr, b, nullptr, nullptr, nullptr,
-                      c, TE_RT_DENSE, -1, 0, 0, accumulate);
+    return te_rt_gemm(context.get(), a, nullptr, nullptr, b, nullptr, nullptr,
+                      nullptr, nullptr, c, TE_RT_DENSE, -1, 0, 0, accumulate);
   };
   EXPECT_OK(context, run(product, 0));
   EXPECT_OK(context, run(sum, 1));
@@ -87,8 +88,8 @@ TEST(Gemm, BlockScaledOperands) {
   as.scales(TE_RT_GEMM_READY, 1, 128);
   bs.scales(TE_RT_GEMM_READY, 128, 128);
   Tensor c(TE_RT_F32, {m, n});
-  EXPECT_OK(context, te_rt_gemm(context.get(), a, as, b, bs, nullptr, nullptr,
-                                c, TE_RT_DENSE, -1, 0, 0, 0));
+  EXPECT_OK(context, te_rt_gemm(context.get(), a, as, nullptr, b, bs, nullptr,
+                                nullptr, nullptr, c, TE_RT_DENSE, -1, 0, 0, 0));
   checkProduct(
       c, 0, m, n, k,
       [&](int64_t i, int64_t l) {
@@ -128,17 +129,18 @@ TEST(GroupedGemm, RowsEqualTheLoopOverMembers) {
     Tensor packed(TE_RT_BF16, {c, n}), list(TE_RT_BF16, {c, n});
     Tensor loop(TE_RT_BF16, {c, n});
     Context context = makeContext(2), single = makeContext(1);
-    EXPECT_OK(context, te_rt_grouped_gemm(
-                           context.get(), x, xs, List{w}, List{ws}, List{bias},
-                           offsets, List{packed}, TE_RT_RAGGED_ROWS, 0, 0, 0));
     EXPECT_OK(context,
-              te_rt_grouped_gemm(context.get(), x, xs, List(parts),
-                                 List(scales), List(biases), offsets,
+              te_rt_grouped_gemm(context.get(), x, xs, nullptr, List{w},
+                                 List{ws}, {}, List{bias}, offsets,
+                                 List{packed}, TE_RT_RAGGED_ROWS, 0, 0, 0));
+    EXPECT_OK(context,
+              te_rt_grouped_gemm(context.get(), x, xs, nullptr, List(parts),
+                                 List(scales), {}, List(biases), offsets,
                                  List{list}, TE_RT_RAGGED_ROWS, 0, 0, 0));
     for (int64_t g = 0; g < groups; ++g)
-      EXPECT_OK(single,
-                te_rt_gemm(single.get(), x, xs, parts[g], scales[g], biases[g],
-                           offsets, loop, TE_RT_RAGGED_ROWS, g, 0, 0, 0));
+      EXPECT_OK(single, te_rt_gemm(single.get(), x, xs, nullptr, parts[g],
+                                   scales[g], nullptr, biases[g], offsets, loop,
+                                   TE_RT_RAGGED_ROWS, g, 0, 0, 0));
     EXPECT_EQ(packed.bytes, loop.bytes);
     EXPECT_EQ(list.bytes, loop.bytes);
     for (int64_t g = 0; g < groups; ++g)
@@ -183,13 +185,14 @@ TEST(GroupedGemm, ReductionOfRaggedBlocksEqualsTheLoop) {
                     parts[g].bytes.begin());
       }
       EXPECT_OK(context,
-                te_rt_grouped_gemm(context.get(), a, as, List{b}, List{bs},
-                                   List{}, offsets, List{packed},
+                te_rt_grouped_gemm(context.get(), a, as, nullptr, List{b},
+                                   List{bs}, {}, List{}, offsets, List{packed},
                                    TE_RT_RAGGED_REDUCTION, 0, 0, accumulate));
       for (int64_t g = 0; g < groups; ++g) {
-        EXPECT_OK(context, te_rt_gemm(context.get(), a, as, b, bs, nullptr,
-                                      offsets, parts[g], TE_RT_RAGGED_REDUCTION,
-                                      g, 0, 0, accumulate));
+        EXPECT_OK(context,
+                  te_rt_gemm(context.get(), a, as, nullptr, b, bs, nullptr,
+                             nullptr, offsets, parts[g], TE_RT_RAGGED_REDUCTION,
+                             g, 0, 0, accumulate));
         EXPECT_TRUE(std::equal(parts[g].bytes.begin(), parts[g].bytes.end(),
                                packed.bytes.begin() + g * m * n * 4));
         auto block = [&](int64_t l) { return starts[g] / 128 + g + l / 128; };
@@ -216,9 +219,10 @@ TEST(GroupedGemm, ReductionOfTransposedBF16) {
   Context context = makeContext();
   Tensor a = normal(TE_RT_BF16, {c, m}, 1), b = normal(TE_RT_BF16, {c, n}, 2);
   Tensor offsets = offsetsOf({5, 50, 90}), out(TE_RT_F32, {2, m, n});
-  EXPECT_OK(context, te_rt_grouped_gemm(context.get(), a, nullptr, List{b},
-                                        List{}, List{}, offsets, List{out},
-                                        TE_RT_RAGGED_REDUCTION, 1, 1, 0));
+  EXPECT_OK(context,
+            te_rt_grouped_gemm(context.get(), a, nullptr, nullptr, List{b},
+                               List{}, {}, List{}, offsets, List{out},
+                               TE_RT_RAGGED_REDUCTION, 1, 1, 0));
   const int32_t starts[] = {5, 50, 90};
   for (int64_t g = 0; g < 2; ++g)
     checkProduct(
@@ -235,14 +239,14 @@ TEST(Gemm, RefusesWhatDoesNotFit) {
   auto run = [&](const te_rt_tensor *lhs, const te_rt_tensor *ls,
                  const te_rt_tensor *rhs, const te_rt_tensor *rs,
                  int64_t transpose = 0) {
-    return te_rt_gemm(context.get(), lhs, ls, rhs, rs, nullptr, nullptr, c,
-                      TE_RT_DENSE, -1, 0, transpose, 0);
+    return te_rt_gemm(context.get(), lhs, ls, nullptr, rhs, rs, nullptr,
+                      nullptr, nullptr, c, TE_RT_DENSE, -1, 0, transpose, 0);
   };
   EXPECT_FAILS(context, run(a, s, b, s), TE_RT_INVALID_ARGUMENT,
                "at most one F8E5M2 operand");
   Tensor good(TE_RT_F8E4M3, {6, 128}), turned(TE_RT_F8E4M3, {128, 6});
   EXPECT_FAILS(context, run(a, s, turned, s, 1), TE_RT_INVALID_ARGUMENT,
-               "rhs: found a transposed FP8 operand");
+               "rhs: found a transposed operand of F8E4M3");
   EXPECT_FAILS(context, run(a, nullptr, good, s), TE_RT_INVALID_ARGUMENT,
                "lhs_scales: found no tensor");
   Tensor square(TE_RT_F32, {1, 1});
@@ -254,8 +258,8 @@ TEST(Gemm, RefusesWhatDoesNotFit) {
                "rhs: found a reduction of 127, wanted 128");
   Tensor offsets = offsetsOf({0, 7});
   EXPECT_FAILS(context,
-               te_rt_gemm(context.get(), a, s, good, s, nullptr, offsets, c,
-                          TE_RT_RAGGED_ROWS, 0, 0, 0, 0),
+               te_rt_gemm(context.get(), a, s, nullptr, good, s, nullptr,
+                          nullptr, offsets, c, TE_RT_RAGGED_ROWS, 0, 0, 0, 0),
                TE_RT_INVALID_ARGUMENT, "wanted ascending values from 0 to 4");
 }
 } // namespace

@@ -60,9 +60,12 @@ void checkSwizzle(int32_t blockRows, int32_t blockCols, int64_t rows,
   int64_t inner = transposed ? gridRows : gridCols;
   int64_t paddedOuter = (outer + 127) / 128 * 128;
   int64_t paddedInner = (inner + 3) / 4 * 4;
-  Tensor compact = bytesOf({gridRows, gridCols}, TE_RT_F8E8M0);
-  Tensor swizzled(TE_RT_F8E8M0, {paddedOuter, paddedInner});
-  Tensor back(TE_RT_F8E8M0, {gridRows, gridCols});
+  te_rt_dtype dtype = blockCols == 16 ? TE_RT_F8E4M3 : TE_RT_F8E8M0;
+  std::vector<int64_t> padded = {paddedOuter, paddedInner};
+  if (transposed)
+    std::swap(padded[0], padded[1]);
+  Tensor compact = bytesOf(padded, dtype);
+  Tensor swizzled(dtype, {paddedOuter, paddedInner}), back(dtype, padded);
   compact.scales(TE_RT_COMPACT, blockRows, blockCols);
   back.scales(TE_RT_COMPACT, blockRows, blockCols);
   swizzled.scales(TE_RT_SWIZZLED, blockRows, blockCols);
@@ -75,13 +78,18 @@ void checkSwizzle(int32_t blockRows, int32_t blockCols, int64_t rows,
         for (int64_t d = 0; d < 4; ++d)
           for (int64_t e = 0; e < 4; ++e) {
             int64_t i = a * 128 + d * 32 + c, j = b * 4 + e;
-            int64_t from = transposed ? j * gridCols + i : i * gridCols + j;
+            int64_t from = transposed ? j * padded[1] + i : i * padded[1] + j;
             int wanted = i < outer && j < inner ? compact.bytes[from] : 0;
             ASSERT_EQ(swizzled.bytes[position++], wanted) << i << ", " << j;
           }
   EXPECT_OK(context,
             te_rt_convert_scales(context.get(), swizzled, back, rows, cols));
-  EXPECT_EQ(back.bytes, compact.bytes);
+  for (int64_t i = 0; i < padded[0]; ++i)
+    for (int64_t j = 0; j < padded[1]; ++j) {
+      int64_t at = i * padded[1] + j;
+      bool there = i < gridRows && j < gridCols;
+      ASSERT_EQ(back.bytes[at], there ? compact.bytes[at] : 0);
+    }
 }
 
 TEST(ConvertScales, Swizzle) {
@@ -102,7 +110,8 @@ TEST(ConvertScales, RefusesWhatDoesNotFit) {
                TE_RT_INVALID_ARGUMENT, "wanted blocks of 1 x 128");
   to.scales(TE_RT_SWIZZLED, 1, 128);
   EXPECT_FAILS(context, te_rt_convert_scales(context.get(), from, to, 4, 256),
-               TE_RT_INVALID_ARGUMENT, "output: found F32, wanted F8E8M0");
+               TE_RT_INVALID_ARGUMENT,
+               "output: found layout SWIZZLED, wanted COMPACT or GEMM_READY");
   to.scales(TE_RT_GEMM_READY, 1, 128);
   EXPECT_FAILS(context, te_rt_convert_scales(context.get(), from, to, 4, 300),
                TE_RT_INVALID_ARGUMENT,
@@ -114,7 +123,7 @@ TEST(Layout, TransposeOfEverySize) {
   for (te_rt_dtype dtype : {TE_RT_I64, TE_RT_F32, TE_RT_BF16, TE_RT_F8E4M3}) {
     Tensor in = bytesOf({2, 67, 130}, dtype), out(dtype, {2, 130, 67});
     EXPECT_OK(context, te_rt_transpose(context.get(), in, out));
-    int64_t size = te_rt::elementSize(dtype);
+    int64_t size = te_rt::bytesOf(dtype, 1);
     for (int64_t e = 0; e < 2; ++e)
       for (int64_t i = 0; i < 67; ++i)
         for (int64_t j = 0; j < 130; ++j)
@@ -151,8 +160,20 @@ TEST(Layout, FillRoundsToTheType) {
   EXPECT_EQ(filled(TE_RT_BF16, 1 + 0x3p-8 - 0x1p-40), 1 + 0x1p-7f);
   EXPECT_EQ(filled(TE_RT_F8E4M3, 1e9), 448.0f);
   EXPECT_EQ(filled(TE_RT_F8E8M0, 0.25), 0.25f);
+  EXPECT_EQ(filled(TE_RT_U8, 255), 255.0f);
+  Tensor pairs(TE_RT_F4E2M1, {2, 4});
+  EXPECT_OK(context, te_rt_fill(context.get(), pairs, -3.4));
+  EXPECT_EQ(pairs.bytes, std::vector<unsigned char>(4, 0xdd)); // -3
   EXPECT_EQ(filled(TE_RT_I32, -7), -7.0f);
   Tensor bytes(TE_RT_F8E8M0, {3}), numbers(TE_RT_I32, {3});
+  Tensor odd(TE_RT_F4E2M1, {2, 3}), small(TE_RT_U8, {1});
+  EXPECT_FAILS(context, te_rt_fill(context.get(), odd, 0),
+               TE_RT_INVALID_ARGUMENT,
+               "F4E2M1 of shape [2, 3], wanted a last extent that is even");
+  EXPECT_FAILS(context, te_rt_fill(context.get(), small, 256),
+               TE_RT_INVALID_ARGUMENT, "found 256, wanted an integer of U8");
+  EXPECT_FAILS(context, te_rt_transpose(context.get(), pairs, pairs),
+               TE_RT_UNSUPPORTED, "wanted elements of whole bytes");
   EXPECT_FAILS(context, te_rt_fill(context.get(), bytes, 3),
                TE_RT_INVALID_ARGUMENT, "a power of two");
   EXPECT_FAILS(context, te_rt_fill(context.get(), numbers, 0.5),

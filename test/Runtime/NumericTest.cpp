@@ -15,19 +15,18 @@
 using namespace te_rt;
 
 namespace {
-/// The value of a code from the format's definition, in double.
+/// The value of a code without sign from the format's definition, in double.
 double valueOf(int code, int mantissaBits, int bias) {
-  int exponent = (code & 0x7f) >> mantissaBits;
+  int exponent = code >> mantissaBits;
   double fraction = (code & ((1 << mantissaBits) - 1)) /
                     static_cast<double>(1 << mantissaBits);
-  double magnitude = exponent == 0
-                         ? std::pow(2.0, 1 - bias) * fraction
-                         : std::pow(2.0, exponent - bias) * (1 + fraction);
-  return code & 0x80 ? -magnitude : magnitude;
+  return exponent == 0 ? std::pow(2.0, 1 - bias) * fraction
+                       : std::pow(2.0, exponent - bias) * (1 + fraction);
 }
 
 /// The nearest of all codes up to `largest`; at a tie the even one.
-int nearestCode(double value, int mantissaBits, int bias, int largest) {
+int nearestCode(double value, int mantissaBits, int bias, int largest,
+                int sign) {
   int best = 0;
   double distance = INFINITY;
   double magnitude = std::min(std::fabs(value), 1e6);
@@ -38,26 +37,30 @@ int nearestCode(double value, int mantissaBits, int bias, int largest) {
       best = code;
     }
   }
-  return best | (std::signbit(value) ? 0x80 : 0);
+  return best | (std::signbit(value) ? sign : 0);
 }
 
 template <typename Format> void checkFormat(te_rt_dtype dtype) {
   const float *table = decodeTable(dtype);
-  for (int code = 0; code < 256; ++code) {
-    if ((code & 0x7f) > Format::largestCode)
+  for (int code = 0; code < 2 * Format::sign; ++code) {
+    int magnitude = code & (Format::sign - 1);
+    if (magnitude > Format::largestCode)
       continue;
-    double value = valueOf(code, Format::mantissa, Format::bias);
+    double value = valueOf(magnitude, Format::mantissa, Format::bias);
+    if (code & Format::sign)
+      value = -value;
     EXPECT_EQ(table[code], value) << code;
-    EXPECT_EQ(encodeFp8<Format>(static_cast<float>(value)), code);
+    EXPECT_EQ(encode<Format>(static_cast<float>(value)), code);
   }
-  EXPECT_EQ(table[Format::largestCode], fp8Max(dtype));
+  EXPECT_EQ(table[Format::largestCode],
+            dtype == TE_RT_F4E2M1 ? 6.0f : fp8Max(dtype));
   for (int bits = 0; bits < 65536; ++bits) {
     float value = toFloat(BFloat16{static_cast<uint16_t>(bits)});
     int wanted = std::isnan(value)
-                     ? 0x7f
+                     ? Format::nanCode
                      : nearestCode(value, Format::mantissa, Format::bias,
-                                   Format::largestCode);
-    ASSERT_EQ(encodeFp8<Format>(value), wanted) << value;
+                                   Format::largestCode, Format::sign);
+    ASSERT_EQ(encode<Format>(value), wanted) << value;
   }
   // Just beside, and on, the middle between two codes.
   for (int code = 0; code < Format::largestCode; ++code) {
@@ -65,12 +68,12 @@ template <typename Format> void checkFormat(te_rt_dtype dtype) {
         static_cast<float>((valueOf(code, Format::mantissa, Format::bias) +
                             valueOf(code + 1, Format::mantissa, Format::bias)) /
                            2);
-    EXPECT_EQ(encodeFp8<Format>(middle), code + code % 2);
-    EXPECT_EQ(encodeFp8<Format>(std::nextafter(middle, 0.0f)), code);
-    EXPECT_EQ(encodeFp8<Format>(std::nextafter(middle, 1e9f)), code + 1);
+    EXPECT_EQ(encode<Format>(middle), code + code % 2);
+    EXPECT_EQ(encode<Format>(std::nextafter(middle, 0.0f)), code);
+    EXPECT_EQ(encode<Format>(std::nextafter(middle, 1e9f)), code + 1);
   }
-  EXPECT_EQ(encodeFp8<Format>(INFINITY), Format::largestCode);
-  EXPECT_EQ(encodeFp8<Format>(-INFINITY), Format::largestCode | 0x80);
+  EXPECT_EQ(encode<Format>(INFINITY), Format::largestCode);
+  EXPECT_EQ(encode<Format>(-INFINITY), Format::largestCode | Format::sign);
 }
 
 TEST(Numeric, E4M3) {
@@ -85,6 +88,13 @@ TEST(Numeric, E5M2) {
   EXPECT_EQ(decodeTable(TE_RT_F8E5M2)[0xfc], -INFINITY);
   for (int code : {0x7d, 0x7e, 0x7f, 0xfd, 0xfe, 0xff})
     EXPECT_TRUE(std::isnan(decodeTable(TE_RT_F8E5M2)[code]));
+}
+
+TEST(Numeric, E2M1) {
+  checkFormat<E2M1>(TE_RT_F4E2M1);
+  EXPECT_EQ(encode<E2M1>(-0.0f), 8);
+  EXPECT_EQ(encode<E2M1>(-NAN), 7);
+  EXPECT_EQ(bytesOf(TE_RT_F4E2M1, 6), 3);
 }
 
 TEST(Numeric, E8M0) {

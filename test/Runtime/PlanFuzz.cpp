@@ -56,11 +56,25 @@ Builder layer() {
   b.addCall(steps, "permute", {{x}, {}, {}, {rowMap}, {}, {}, {rows}, {}, {}});
   LoopT &loop = b.addLoop(steps, 2);
   b.addCall(loop.body, "quantize",
-            {{rows}, {}, {}, {}, {offsets}, {values}, {scales}, {}, {}, {}},
-            {-1, 0}, {0.0});
-  b.addCall(loop.body, "dequantize", {{values}, {scales}, {offsets}, {back}});
+            {{rows},
+             {},
+             {},
+             {},
+             {offsets},
+             {},
+             {values},
+             {scales},
+             {},
+             {},
+             {},
+             {},
+             {}},
+            {-1, 0, 0, 0, 0}, {0.0});
+  b.addCall(loop.body, "dequantize",
+            {{values}, {scales}, {}, {offsets}, {back}});
   b.addCall(steps, "grouped_gemm",
-            {{back}, {}, {weight}, {}, {}, {offsets}, {y}}, {1, 0, 0, 0});
+            {{back}, {}, {}, {weight}, {}, {}, {}, {offsets}, {y}},
+            {1, 0, 0, 0});
   return b;
 }
 

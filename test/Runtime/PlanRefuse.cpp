@@ -57,6 +57,14 @@ const Refusal refusals[] = {
      "plan: workspace 0: name is empty"},
     {"WorkspaceBytes", [](Builder &b) { b.plan.workspaces[0]->bytes = huge; },
      "workspace 0: asks for 18446744073709551615 bytes beside 0"},
+    {"WorkspaceMembers",
+     [](Builder &b) {
+       for (int e = 0; e < 3; ++e) {
+         b.plan.workspaces[0]->members.push_back(std::make_unique<MemberT>());
+         b.plan.workspaces[0]->members[e]->name = "w";
+       }
+     },
+     "workspace 0: has 16 bytes, wanted a multiple of its 3 members"},
     {"ArenaBytes",
      [](Builder &b) { b.program().arena_bytes = uint64_t(1) << 46; },
      "program 0 'step': asks for 70368744177664 bytes beside 16"},
@@ -80,8 +88,20 @@ const Refusal refusals[] = {
      "tensor 6: index is 7, but there are 1 of constant"},
     {"WorkspaceIndex", [](Builder &b) { b.tensor(Cache).index = 2; },
      "tensor 7: index is 2, but there are 1 of workspace"},
-    {"DType", [](Builder &b) { b.tensor(Row).dtype = DType(9); },
-     "tensor 5: dtype is 9, wanted 0 to 8"},
+    {"DType", [](Builder &b) { b.tensor(Row).dtype = DType(10); },
+     "tensor 5: dtype is 10, wanted 0 to 9"},
+    {"OddFp4",
+     [](Builder &b) {
+       b.tensor(Row).dtype = DType::F4E2M1;
+       b.tensor(Row).shape.back() = 5;
+     },
+     "tensor 5: last extent is 5, wanted an even one for F4E2M1"},
+    {"Fp4Scalar",
+     [](Builder &b) {
+       b.tensor(Row).dtype = DType::F4E2M1;
+       b.tensor(Row).shape.clear();
+     },
+     "tensor 5: last extent is 1, wanted an even one for F4E2M1"},
     {"Rank", [](Builder &b) { b.tensor(Row).shape = {1, 1, 1, 1, 1}; },
      "tensor 5: rank is 5, wanted at most 4"},
     {"ShapeOverflow",
@@ -129,8 +149,11 @@ const Refusal refusals[] = {
        argument(b, 0).members.push_back(std::make_unique<MemberT>());
      },
      "argument 0: has 1 members, wanted 3"},
-    {"Init", [](Builder &b) { argument(b, 0).init = Init(5); },
-     "argument 0: init is 5, wanted 0 to 4"},
+    {"Init", [](Builder &b) { argument(b, 0).init = Init(6); },
+     "argument 0: init is 6, wanted 0 to 5"},
+    {"RngType", [](Builder &b) { argument(b, 0).init = Init::Rng; },
+     "argument 0: init Rng wants I64 of a last extent of 2, but the tensor is "
+     "F32 of rank 2"},
     {"Deviation",
      [](Builder &b) {
        argument(b, 0).deviation = std::numeric_limits<float>::quiet_NaN();

@@ -24,7 +24,7 @@ TEST(PlanRun, FunctionNames) {
   std::vector<std::string> names;
   while (const char *name = te_rt_function_name(int32_t(names.size())))
     names.push_back(name);
-  EXPECT_EQ(names.size(), 27u);
+  EXPECT_EQ(names.size(), 31u);
   EXPECT_EQ(names.front(), "quantize");
   EXPECT_EQ(names.back(), "swiglu_backward_quantize");
   EXPECT_EQ(te_rt_function_name(-1), nullptr);
@@ -143,6 +143,40 @@ TEST(PlanRun, WorkspaceIsZeroThenKept) {
   EXPECT_THAT(runner.buffers[2].values(), Each(0));
   ASSERT_EQ(runner.run(), TE_RT_OK);
   EXPECT_THAT(runner.buffers[2].values(), Each(7));
+}
+
+/// An optimizer finds the member of a packed workspace, run after run in the
+/// same place.
+TEST(PlanRun, WorkspaceMembers) {
+  Builder b = rows();
+  for (const char *name : {"cache.0", "cache.1"}) {
+    b.plan.workspaces[0]->members.push_back(std::make_unique<MemberT>());
+    b.plan.workspaces[0]->members.back()->name = name;
+  }
+  Loaded loaded = load(b.plan);
+  ASSERT_EQ(loaded.status, TE_RT_OK) << loaded.message;
+  ASSERT_EQ(te_rt_plan_num_workspaces(loaded.plan.get()), 1);
+  te_rt_workspace_info info;
+  ASSERT_EQ(te_rt_plan_workspace(loaded.plan.get(), 0, &info), TE_RT_OK);
+  EXPECT_STREQ(info.name, "cache");
+  EXPECT_EQ(info.bytes, 16);
+  ASSERT_EQ(info.num_members, 2);
+  EXPECT_STREQ(info.members[1], "cache.1");
+  EXPECT_EQ(te_rt_plan_workspace(loaded.plan.get(), 1, &info),
+            TE_RT_INVALID_ARGUMENT);
+
+  Runner runner(loaded.plan.get());
+  void *before = nullptr, *after = nullptr;
+  ASSERT_EQ(te_rt_session_workspace(runner.session, 0, &before), TE_RT_OK);
+  ASSERT_EQ(runner.run(), TE_RT_OK) << runner.error();
+  ASSERT_EQ(te_rt_session_workspace(runner.session, 0, &after), TE_RT_OK);
+  EXPECT_EQ(before, after);
+  EXPECT_EQ(static_cast<const float *>(after)[2], 2.5f);
+  EXPECT_EQ(te_rt_session_workspace(runner.session, 1, &after),
+            TE_RT_INVALID_ARGUMENT);
+  EXPECT_THAT(runner.error(), HasSubstr("workspace: found 1, wanted 0 to 0"));
+  EXPECT_EQ(te_rt_session_workspace(runner.session, 0, nullptr),
+            TE_RT_INVALID_ARGUMENT);
 }
 
 TEST(PlanRun, Poison) {

@@ -30,7 +30,8 @@ TEST(Quantize, DelayedUsesTheScaleGivenAndRaisesAmax) {
   Tensor scale = floats({}, {2.0f}), amax = floats({}, {1500.0f});
   EXPECT_OK(context,
             te_rt_quantize(context.get(), x, scale, amax, nullptr, nullptr,
-                           out.q, out.s, out.qt, out.st, amax, -1, 0, 0));
+                           nullptr, out.q, out.s, out.qt, out.st, amax, nullptr,
+                           nullptr, -1, 0, 0, 0, 0, 0));
   EXPECT_EQ(out.q.get(0), 2.0f);
   EXPECT_EQ(out.q.get(1), -6.0f);
   EXPECT_EQ(out.q.get(2), 448.0f);
@@ -42,7 +43,8 @@ TEST(Quantize, DelayedUsesTheScaleGivenAndRaisesAmax) {
   Tensor fresh(TE_RT_F32, {});
   EXPECT_OK(context,
             te_rt_quantize(context.get(), x, scale, nullptr, nullptr, nullptr,
-                           out.q, out.s, nullptr, nullptr, fresh, -1, 0, 0));
+                           nullptr, out.q, out.s, nullptr, nullptr, fresh,
+                           nullptr, nullptr, -1, 0, 0, 0, 0, 0));
   EXPECT_EQ(fresh.get(0), 1000.0f);
 }
 
@@ -54,8 +56,9 @@ TEST(Quantize, StateOfAGroupIsAVector) {
   s.scales(TE_RT_TENSOR);
   Tensor one = floats({}, {2.0f}), two = floats({2}, {2.0f, 4.0f});
   auto quantize = [&](Tensor &scale) {
-    return te_rt_quantize(context.get(), x, scale, nullptr, nullptr, nullptr, q,
-                          s, nullptr, nullptr, nullptr, -1, 0, 0);
+    return te_rt_quantize(context.get(), x, scale, nullptr, nullptr, nullptr,
+                          nullptr, q, s, nullptr, nullptr, nullptr, nullptr,
+                          nullptr, -1, 0, 0, 0, 0, 0);
   };
   EXPECT_EQ(quantize(one), TE_RT_INVALID_ARGUMENT);
   EXPECT_STREQ(te_rt_last_error(context.get()),
@@ -72,14 +75,16 @@ TEST(Quantize, NoopWritesNothing) {
   Both before = out;
   EXPECT_OK(context,
             te_rt_quantize(context.get(), x, nullptr, nullptr, noop, nullptr,
-                           out.q, out.s, out.qt, out.st, amax, -1, 0, 0));
+                           nullptr, out.q, out.s, out.qt, out.st, amax, nullptr,
+                           nullptr, -1, 0, 0, 0, 0, 0));
   EXPECT_EQ(out.q.bytes, before.q.bytes);
   EXPECT_EQ(out.st.bytes, before.st.bytes);
   EXPECT_EQ(amax.bytes[0], 0xCD);
   noop.set(0, 0.0f);
   EXPECT_OK(context,
             te_rt_quantize(context.get(), x, nullptr, nullptr, noop, nullptr,
-                           out.q, out.s, out.qt, out.st, amax, -1, 0, 0));
+                           nullptr, out.q, out.s, out.qt, out.st, amax, nullptr,
+                           nullptr, -1, 0, 0, 0, 0, 0));
   EXPECT_NE(out.q.bytes, before.q.bytes);
 }
 
@@ -93,7 +98,8 @@ TEST(Quantize, PackedAndMultiEqualOneByOne) {
   st.scales(TE_RT_GEMM_READY, 1, 128);
   EXPECT_OK(context,
             te_rt_quantize(context.get(), packed, nullptr, nullptr, nullptr,
-                           nullptr, q, s, qt, st, nullptr, -1, 1, 0));
+                           nullptr, nullptr, q, s, qt, st, nullptr, nullptr,
+                           nullptr, -1, 1, 0, 0, 0, 0));
   std::vector<Tensor> xs, qs, ss, qts, sts;
   for (int64_t i = 0; i < e; ++i) {
     xs.emplace_back(TE_RT_BF16, std::vector<int64_t>{m, k});
@@ -106,10 +112,10 @@ TEST(Quantize, PackedAndMultiEqualOneByOne) {
     ss.back().scales(TE_RT_GEMM_READY, 1, 128);
     sts.back().scales(TE_RT_GEMM_READY, 1, 128);
   }
-  EXPECT_OK(context,
-            te_rt_multi_cast_transpose(context.get(), List(xs), List(), List(),
-                                       nullptr, List(qs), List(ss), List(qts),
-                                       List(sts), List(), 1, 0));
+  EXPECT_OK(context, te_rt_multi_cast_transpose(
+                         context.get(), List(xs), List(), List(), nullptr,
+                         List(qs), List(ss), List(qts), List(sts), List(),
+                         List(), List(), 1, 0, 0));
   auto joined = [](const std::vector<Tensor> &parts) {
     std::vector<unsigned char> bytes;
     for (const Tensor &part : parts)
@@ -128,9 +134,10 @@ TEST(Quantize, ThreadsChangeNothing) {
   for (int32_t threads : {1, 2, 7}) {
     Context context = makeContext(threads);
     Both out(700, 300);
-    EXPECT_OK(context, te_rt_quantize(context.get(), x, nullptr, nullptr,
-                                      nullptr, nullptr, out.q, out.s, out.qt,
-                                      out.st, nullptr, -1, 0, 0));
+    EXPECT_OK(context,
+              te_rt_quantize(context.get(), x, nullptr, nullptr, nullptr,
+                             nullptr, nullptr, out.q, out.s, out.qt, out.st,
+                             nullptr, nullptr, nullptr, -1, 0, 0, 0, 0, 0));
     if (first.empty())
       first = out.qt.bytes;
     EXPECT_EQ(out.qt.bytes, first);
@@ -144,8 +151,10 @@ TEST(Quantize, DequantizeIsValueTimesScaleRoundedOnce) {
   Tensor s = normal(TE_RT_F32, {3, 152}, 3), exact(TE_RT_F32, {m, k});
   Tensor rounded(TE_RT_BF16, {m, k});
   s.scales(TE_RT_GEMM_READY, 1, 128);
-  EXPECT_OK(context, te_rt_dequantize(context.get(), q, s, nullptr, exact));
-  EXPECT_OK(context, te_rt_dequantize(context.get(), q, s, nullptr, rounded));
+  EXPECT_OK(context,
+            te_rt_dequantize(context.get(), q, s, nullptr, nullptr, exact));
+  EXPECT_OK(context,
+            te_rt_dequantize(context.get(), q, s, nullptr, nullptr, rounded));
   for (int64_t i = 0; i < m * k; ++i) {
     float wanted = q.get(i) * s.get(i % k / 128 * 152 + i / k);
     ASSERT_EQ(exact.get(i), wanted);
@@ -161,7 +170,8 @@ TEST(Quantize, DequantizeOfGroupsLeavesOtherRows) {
   Tensor s = floats({2}, {2.0f, 3.0f}), offsets = offsetsOf({1, 3, 5});
   s.scales(TE_RT_TENSOR, 0, 0, 2);
   Tensor before = out;
-  EXPECT_OK(context, te_rt_dequantize(context.get(), q, s, offsets, out));
+  EXPECT_OK(context,
+            te_rt_dequantize(context.get(), q, s, nullptr, offsets, out));
   for (int64_t i = 0; i < 12; ++i) {
     int64_t row = i / 2;
     if (row >= 1 && row < 5)
@@ -180,7 +190,8 @@ TEST(Quantize, RefusesWhatDoesNotFit) {
   auto run = [&](const te_rt_tensor *scale, const te_rt_tensor *offsets,
                  const te_rt_tensor *values, const te_rt_tensor *scales) {
     return te_rt_quantize(context.get(), x, scale, nullptr, nullptr, offsets,
-                          values, scales, nullptr, nullptr, nullptr, -1, 0, 0);
+                          nullptr, values, scales, nullptr, nullptr, nullptr,
+                          nullptr, nullptr, -1, 0, 0, 0, 0, 0);
   };
   EXPECT_FAILS(context, run(nullptr, nullptr, out.q, s), TE_RT_INVALID_ARGUMENT,
                "scales: found shape [8, 3], wanted [8, 2]");
@@ -274,5 +285,65 @@ TEST(UpdateScales, GroupsOfSlots) {
       te_rt_update_scales(context.get(), List{amax}, List{bad}, List{scale},
                           List{bad}, List{scale}, 448, 0, 0),
       TE_RT_INVALID_ARGUMENT, "history[0]: found shape [1, 2], wanted [2, L]");
+}
+
+TEST(Amax, OfGroupsMembersAndPackedInputs) {
+  Context context = makeContext(2);
+  Tensor x = normal(TE_RT_BF16, {300, 24}, 3);
+  x.set(5, -50);
+  x.set(100 * 24, NAN);
+  x.set(250 * 24 + 3, INFINITY);
+  Tensor offsets = offsetsOf({0, 90, 90, 200, 260});
+  Tensor amax(TE_RT_F32, {4}), one = floats({}, {-1});
+  EXPECT_OK(context, te_rt_amax(context.get(), x, offsets, amax, -1));
+  float third = 0;
+  for (int64_t i = 90 * 24; i < 200 * 24; ++i)
+    third = std::fmax(third, std::fabs(x.get(i)));
+  EXPECT_EQ(amax.get(0), 50.0f);
+  EXPECT_EQ(amax.get(1), 0.0f); // an empty group
+  EXPECT_EQ(amax.get(2), third);
+  EXPECT_EQ(amax.get(3), INFINITY);
+  for (int64_t member : {0, 1, 2, 3}) {
+    EXPECT_OK(context, te_rt_amax(context.get(), x, offsets, one, member));
+    EXPECT_EQ(one.get(0), amax.get(member));
+  }
+  Tensor w = normal(TE_RT_F32, {2, 70, 3}, 4), each(TE_RT_F32, {2});
+  w.set(211, 9);
+  EXPECT_OK(context, te_rt_amax(context.get(), w, nullptr, each, -1));
+  EXPECT_LT(each.get(0), 9.0f);
+  EXPECT_EQ(each.get(1), 9.0f);
+
+  EXPECT_FAILS(context, te_rt_amax(context.get(), x, offsets, one, -1),
+               TE_RT_INVALID_ARGUMENT, "amax: found shape [], wanted [4]");
+  EXPECT_FAILS(context, te_rt_amax(context.get(), x, offsets, one, 4),
+               TE_RT_INVALID_ARGUMENT, "member: found 4");
+  EXPECT_FAILS(context, te_rt_amax(context.get(), w, offsets, each, -1),
+               TE_RT_INVALID_ARGUMENT, "offsets: found a tensor, wanted none");
+}
+
+TEST(ScaleFromAmax, Rules) {
+  Context context = makeContext();
+  Tensor amax = floats({7}, {0, INFINITY, NAN, 1e-40f, 3, 0.25f, 448});
+  Tensor scale(TE_RT_F32, {7});
+  auto found = [&](double epsilon, int64_t pow2) {
+    EXPECT_OK(context, te_rt_scale_from_amax(context.get(), List{amax},
+                                             List{scale}, 448, pow2, epsilon));
+    return std::vector<float>(scale.as<float>(), scale.as<float>() + 7);
+  };
+  using V = std::vector<float>;
+  EXPECT_EQ(found(0, 0), (V{1, 1, 1, FLT_MAX, 448.0f / 3, 1792, 1}));
+  EXPECT_EQ(found(0, 1), (V{1, 1, 1, 0x1p127f, 128, 1024, 1}));
+  EXPECT_EQ(found(1, 0), (V{448, 1, 1, 448, 448.0f / 3, 448, 1}));
+  EXPECT_OK(context, te_rt_scale_from_amax(context.get(), List{amax},
+                                           List{amax}, 448, 0, 1));
+  EXPECT_EQ(amax.bytes, scale.bytes); // in place is the same
+  EXPECT_FAILS(
+      context,
+      te_rt_scale_from_amax(context.get(), List{amax}, List{scale}, 0, 0, 0),
+      TE_RT_INVALID_ARGUMENT, "fp8_max: found 0");
+  EXPECT_FAILS(
+      context,
+      te_rt_scale_from_amax(context.get(), List{amax}, List{scale}, 448, 0, -1),
+      TE_RT_INVALID_ARGUMENT, "epsilon: found -1");
 }
 } // namespace

@@ -71,8 +71,8 @@ void checkBlocks(const Tensor &x, int64_t cols, const Tensor &values,
       ASSERT_EQ(scales.get(p.scale), 1.0f / s) << i << ", " << j;
       float scaled = x.get(i * cols + j) * s;
       uint8_t wanted = type == TE_RT_F8E4M3
-                           ? te_rt::encodeFp8<te_rt::E4M3>(scaled)
-                           : te_rt::encodeFp8<te_rt::E5M2>(scaled);
+                           ? te_rt::encode<te_rt::E4M3>(scaled)
+                           : te_rt::encode<te_rt::E5M2>(scaled);
       ASSERT_EQ(values.bytes[p.value], wanted) << i << ", " << j;
     }
 }
@@ -104,7 +104,8 @@ TEST_P(QuantizeBlocks, Rows128GemmReady) {
   st.scales(TE_RT_GEMM_READY, 1, 128);
   EXPECT_OK(context,
             te_rt_quantize(context.get(), x, nullptr, nullptr, nullptr, nullptr,
-                           q, s, qt, st, nullptr, -1, pow2, epsilon));
+                           nullptr, q, s, qt, st, nullptr, nullptr, nullptr, -1,
+                           pow2, 0, 0, 0, epsilon));
   int64_t rows = m, cols = k;
   checkBlocks(x, k, q, s, pow2, epsilon, allRows(m), [&](int64_t i, int64_t j) {
     return Place{i * cols + j, j / 128 * up(rows, 4) + i};
@@ -124,7 +125,8 @@ TEST_P(QuantizeBlocks, Rows128Compact) {
   st.scales(TE_RT_COMPACT, 128, 1);
   EXPECT_OK(context,
             te_rt_quantize(context.get(), x, nullptr, nullptr, nullptr, nullptr,
-                           q, s, qt, st, nullptr, -1, pow2, epsilon));
+                           nullptr, q, s, qt, st, nullptr, nullptr, nullptr, -1,
+                           pow2, 0, 0, 0, epsilon));
   int64_t cols = k;
   checkBlocks(x, k, q, s, pow2, epsilon, allRows(m), [&](int64_t i, int64_t j) {
     return Place{i * cols + j, i * blocks(cols) + j / 128};
@@ -145,7 +147,8 @@ TEST_P(QuantizeBlocks, Squares128) {
   st.scales(TE_RT_COMPACT, 128, 128);
   EXPECT_OK(context,
             te_rt_quantize(context.get(), x, nullptr, nullptr, nullptr, nullptr,
-                           q, s, qt, st, nullptr, -1, pow2, epsilon));
+                           nullptr, q, s, qt, st, nullptr, nullptr, nullptr, -1,
+                           pow2, 0, 0, 0, epsilon));
   int64_t rows = m, cols = k;
   checkBlocks(x, k, q, s, pow2, epsilon, allRows(m), [&](int64_t i, int64_t j) {
     return Place{i * cols + j, i / 128 * up(blocks(cols), 4) + j / 128};
@@ -166,16 +169,20 @@ TEST_P(QuantizeBlocks, WholeTensorAndAmax) {
   st.scales(TE_RT_TENSOR);
   EXPECT_OK(context,
             te_rt_quantize(context.get(), x, nullptr, nullptr, nullptr, nullptr,
-                           q, s, qt, st, amax, -1, pow2, epsilon));
+                           nullptr, q, s, qt, st, amax, nullptr, nullptr, -1,
+                           pow2, 0, 0, 0, epsilon));
   int64_t rows = m, cols = k;
   float largest = 0;
   for (int64_t i = 1; i < m * k; ++i)
     largest = std::max(largest, std::fabs(x.get(i)));
   EXPECT_EQ(amax.get(0), largest);
-  checkBlocks(x, k, q, s, pow2, epsilon, allRows(m),
-              [&](int64_t i, int64_t j) { return Place{i * cols + j, 0}; });
+  checkBlocks(x, k, q, s, pow2, epsilon, allRows(m), [&](int64_t i, int64_t j) {
+    return Place{i * cols + j, 0};
+  });
   checkBlocks(x, k, qt, st, pow2, epsilon, allRows(m),
-              [&](int64_t i, int64_t j) { return Place{j * rows + i, 0}; });
+              [&](int64_t i, int64_t j) {
+                return Place{j * rows + i, 0};
+              });
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -207,7 +214,8 @@ TEST_P(QuantizeRagged, GridRestartsAtEachGroup) {
   auto run = [&](Tensor &v, Tensor &vs, Tensor &vt, Tensor &vts,
                  int64_t member) {
     return te_rt_quantize(context.get(), x, nullptr, nullptr, nullptr, offsets,
-                          v, vs, vt, vts, nullptr, member, 1, 0);
+                          nullptr, v, vs, vt, vts, nullptr, nullptr, nullptr,
+                          member, 1, 0, 0, 0, 0);
   };
   EXPECT_OK(context, run(q, s, qt, st, -1));
   for (int64_t g = 0; g < groups; ++g) {
@@ -253,7 +261,8 @@ TEST_P(QuantizeRagged, TensorScalesForEachGroup) {
   s.scales(TE_RT_TENSOR);
   st.scales(TE_RT_TENSOR);
   EXPECT_OK(context, te_rt_quantize(context.get(), x, nullptr, nullptr, nullptr,
-                                    offsets, q, s, qt, st, amax, -1, 0, 0));
+                                    offsets, nullptr, q, s, qt, st, amax,
+                                    nullptr, nullptr, -1, 0, 0, 0, 0, 0));
   for (int64_t g = 0; g < groups; ++g) {
     std::vector<int64_t> rows;
     float largest = 0;
@@ -266,10 +275,12 @@ TEST_P(QuantizeRagged, TensorScalesForEachGroup) {
     if (rows.empty()) {
       EXPECT_EQ(s.get(g), 1.0f);
     }
-    checkBlocks(x, cols, q, s, false, 0, rows,
-                [&](int64_t i, int64_t j) { return Place{i * cols + j, g}; });
-    checkBlocks(x, cols, qt, st, false, 0, rows,
-                [&](int64_t i, int64_t j) { return Place{j * c + i, g}; });
+    checkBlocks(x, cols, q, s, false, 0, rows, [&](int64_t i, int64_t j) {
+      return Place{i * cols + j, g};
+    });
+    checkBlocks(x, cols, qt, st, false, 0, rows, [&](int64_t i, int64_t j) {
+      return Place{j * c + i, g};
+    });
   }
 }
 

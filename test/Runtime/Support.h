@@ -53,7 +53,7 @@ struct Tensor {
     int64_t elements = 1;
     for (size_t i = 0; i < shape.size(); ++i)
       elements *= t.shape[i] = shape[i];
-    bytes.assign(elements * te_rt::elementSize(dtype), 0xCD);
+    bytes.assign(te_rt::bytesOf(dtype, elements), 0xCD);
     t.data = bytes.data();
   }
   Tensor(const Tensor &other) : t(other.t), bytes(other.bytes) {
@@ -77,7 +77,7 @@ struct Tensor {
   operator const te_rt_tensor *() const { return &t; }
 
   int64_t size() const {
-    return static_cast<int64_t>(bytes.size()) / te_rt::elementSize(t.dtype);
+    return static_cast<int64_t>(bytes.size()) * 8 / te_rt::elementBits(t.dtype);
   }
   template <typename T> T *as() { return reinterpret_cast<T *>(bytes.data()); }
   template <typename T> const T *as() const {
@@ -92,6 +92,8 @@ struct Tensor {
       return te_rt::toFloat(as<te_rt::BFloat16>()[i]);
     case TE_RT_I32:
       return static_cast<float>(as<int32_t>()[i]);
+    case TE_RT_U8:
+      return bytes[i];
     default:
       return te_rt::decodeTable(t.dtype)[bytes[i]];
     }
@@ -104,9 +106,9 @@ struct Tensor {
     else if (t.dtype == TE_RT_I32)
       as<int32_t>()[i] = static_cast<int32_t>(value);
     else if (t.dtype == TE_RT_F8E4M3)
-      bytes[i] = te_rt::encodeFp8<te_rt::E4M3>(value);
+      bytes[i] = te_rt::encode<te_rt::E4M3>(value);
     else
-      bytes[i] = te_rt::encodeFp8<te_rt::E5M2>(value);
+      bytes[i] = te_rt::encode<te_rt::E5M2>(value);
   }
 };
 

@@ -153,7 +153,7 @@ inline void expectSame(const Arguments &arguments,
     Tensor a = *arguments.items[i], b = *arguments.items[i];
     a.bytes = wanted[i], b.bytes = found[i];
     a.t.data = a.bytes.data(), b.t.data = b.bytes.data();
-    int64_t width = te_rt::elementSize(a.t.dtype), misses = 0;
+    int64_t width = te_rt::bytesOf(a.t.dtype, 1), misses = 0;
     for (int64_t at = 0; at < a.size(); ++at) {
       if (!std::memcmp(&a.bytes[at * width], &b.bytes[at * width], width))
         continue;

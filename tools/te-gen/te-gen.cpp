@@ -16,6 +16,8 @@
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace mlir::te;
 namespace cl = llvm::cl;
@@ -29,7 +31,14 @@ struct TextOption : cl::opt<std::string> {
   TextOption(StringRef name, StringRef value, StringRef description,
              const std::string &initial = "")
       : cl::opt<std::string>(name, cl::value_desc(value), cl::desc(description),
-                             cl::init(initial), cl::cat(category)) {}
+                             cl::init(initial), cl::cat(category)) {
+    all().push_back(this);
+  }
+  /// Those that exist, in order.
+  static SmallVectorImpl<TextOption *> &all() {
+    static SmallVector<TextOption *> options;
+    return options;
+  }
 };
 
 TextOption model("model", "name",
@@ -38,8 +47,8 @@ TextOption model("model", "name",
                  "mixtral-8x7b, gpt-oss-120b, llama4-scout, tiny",
                  "tiny");
 TextOption recipe("recipe", "name",
-                  "Cast to FP8 as this recipe does: bf16 (not at all), "
-                  "delayed, current, block",
+                  "Cast to FP8 or FP4 as this recipe does: bf16 (not at all), "
+                  "delayed, current, block, mxfp8, nvfp4",
                   "bf16");
 TextOption direction("direction", "name",
                      "Build forward, or training: forward and backward",
@@ -48,6 +57,13 @@ TextOption dispatch("dispatch", "name",
                     "Send tokens to the ranks of their experts: none, bf16, "
                     "fp8",
                     "none");
+TextOption gradientDispatch("gradient-dispatch", "name",
+                            "Send gradients of the output to those ranks: "
+                            "bf16, fp8",
+                            "bf16");
+TextOption alignment("alignment", "A",
+                     "Pad the rows of each expert to a multiple of A (that of "
+                     "the recipe: 1 for bf16, else 16)");
 TextOption tokens("tokens", "T", "Set the tokens of a micro-batch", "256");
 TextOption hidden("hidden", "H", "Set the hidden width of the model");
 TextOption ffn("ffn", "F", "Set the ffn width of one expert");
@@ -60,18 +76,59 @@ TextOption microbatches("microbatches", "N", "Set the micro-batches of a step",
 TextOption epRanks("ep-ranks", "R",
                    "Set the ranks that the experts are spread over", "1");
 TextOption cachedWeights("cached-weights", "bool",
-                         "Cast weights once in a step, not in each "
-                         "micro-batch: false, true",
+                         "Cast weights into workspaces that outlive the "
+                         "step, not anew in each micro-batch: false, true",
                          "false");
+TextOption bias("bias", "bool",
+                "Add a vector to the rows of each product of an expert: false, "
+                "true",
+                "false");
+TextOption weightUpdate("weight-update", "when",
+                        "Cast cached weights first, in front of the "
+                        "micro-batches, or in each under a flag that the "
+                        "device reads (argument skip_weight_update): first, "
+                        "noop",
+                        "first");
+TextOption optimizerReads("optimizer-reads", "how",
+                          "At the end of a step, let the optimizer read the "
+                          "cached weights: none, or dequantize: cast back",
+                          "none");
+TextOption primaryWeights("primary-weights", "bool",
+                          "Take weights that are cast already: false, true",
+                          "false");
 TextOption target("target", "chip", "Set the device: sm_90, sm_100", "sm_90");
+TextOption forwardFormat("forward-format", "name",
+                         "Cast activations to e4m3 or e5m2; weights are e4m3 "
+                         "(all: e4m3)");
+TextOption backwardFormat("backward-format", "name",
+                          "Cast gradients to e4m3 or e5m2 (delayed, current: "
+                          "e5m2; block, mxfp8: e4m3)");
+TextOption pow2Scales("pow2-scales", "bool",
+                      "Round scales down to powers of two: false, true "
+                      "(current: false; block: true, and on sm_100 no other)");
+TextOption amaxEpsilon("amax-epsilon", "value",
+                       "Take an amax below this for this (current, block: 0)");
+TextOption squareWeightBlocks(
+    "square-weight-blocks", "bool",
+    "Let squares of a weight's elements share a scale: false, true (mxfp8: "
+    "false, nvfp4: true)");
+TextOption
+    hadamard("hadamard", "bool",
+             "Transform what is cast columnwise, but for weights: false, "
+             "true (nvfp4: true)");
+TextOption stochasticRounding("stochastic-rounding", "bool",
+                              "Round gradients at random: false, true (nvfp4: "
+                              "true)");
 TextOption amaxHistory("amax-history", "L",
-                       "Set the steps in an amax history (delayed)", "1024");
+                       "Set the steps in an amax history (delayed: 1024)");
 TextOption amaxMargin("amax-margin", "bits",
-                      "Leave this many powers of two above the amax (delayed)",
-                      "0");
+                      "Leave this many powers of two above the amax (delayed: "
+                      "0)");
 TextOption amaxAlgorithm("amax-algorithm", "name",
-                         "Read a history by max or most_recent (delayed)",
-                         "max");
+                         "Read a history by max or most_recent (delayed: max)");
+TextOption reduceAmax("reduce-amax", "bool",
+                      "Take scales from amaxes over all ranks: false, true "
+                      "(delayed, current: false)");
 TextOption output("o", "file", "Write to this file (- is standard output)",
                   "-");
 cl::opt<bool> randomProgram(
@@ -113,11 +170,119 @@ llvm::Error parseNumber(const TextOption &option, int64_t &value) {
   return llvm::Error::success();
 }
 
+/// Calls `set` with the position of the option's value among `names`.
+llvm::Error parseChoice(const TextOption &option, ArrayRef<StringRef> names,
+                        llvm::function_ref<void(size_t)> set) {
+  auto index = parseName(option, names);
+  if (!index)
+    return index.takeError();
+  set(*index);
+  return llvm::Error::success();
+}
+
 template <typename Range> SmallVector<StringRef> namesOf(const Range &range) {
   SmallVector<StringRef> names;
   for (const auto &item : range)
     names.push_back(item.name);
   return names;
+}
+
+/// Changes what the options of recipes ask for. Those that say nothing of this
+/// one are refused.
+llvm::Error parseRecipeOptions(Recipe &recipe) {
+  using Format = CastScheme::Format;
+  auto parseFormat = [](const TextOption &option, CastScheme &cast) {
+    return parseChoice(option, {"e4m3", "e5m2"},
+                       [&](size_t i) { cast.format = Format(i); });
+  };
+  auto isFP8 = [](const Recipe &r) { return r.isFP8(); };
+  auto scalesFromData = [](const Recipe &r) { return r.scalesFromData(); };
+  auto isTensor = [](const Recipe &r) { return r.isTensor(); };
+  auto isDelayed = [](const Recipe &r) { return r.delayed.has_value(); };
+  auto hasByteScales = [](const Recipe &r) { return r.hasByteScales(); };
+  auto isFP4 = [](const Recipe &r) { return r.isLowPrecision() && !r.isFP8(); };
+  auto parseFlag = [](const TextOption &option, ArrayRef<bool *> flags) {
+    return parseChoice(option, {"false", "true"}, [&](size_t i) {
+      for (bool *flag : flags)
+        *flag = i;
+    });
+  };
+  const struct {
+    const TextOption &option;
+    bool (*concerns)(const Recipe &);
+    std::function<llvm::Error()> parse;
+  } options[] = {
+      {forwardFormat, isFP8,
+       [&] { return parseFormat(forwardFormat, *recipe.activation); }},
+      {backwardFormat, isFP8,
+       [&] { return parseFormat(backwardFormat, *recipe.gradient); }},
+      {pow2Scales, scalesFromData,
+       [&] {
+         return parseChoice(pow2Scales, {"false", "true"}, [&](size_t i) {
+           for (CastScheme *cast : recipe.getCasts())
+             cast->pow2Scales = i;
+         });
+       }},
+      {amaxEpsilon, scalesFromData,
+       [&]() -> llvm::Error {
+         double value;
+         // Neither does a number become infinite in F32, nor zero.
+         if (StringRef(amaxEpsilon).getAsDouble(value) ||
+             !std::isfinite(float(value)) || (value != 0 && float(value) == 0))
+           return makeError(formatv("--amax-epsilon must be a number that F32 "
+                                    "holds, but got '{0}'",
+                                    amaxEpsilon.getValue()));
+         for (CastScheme *cast : recipe.getCasts())
+           cast->epsilon = float(value);
+         return llvm::Error::success();
+       }},
+      {squareWeightBlocks, hasByteScales,
+       [&] {
+         return parseFlag(squareWeightBlocks, &recipe.weight->squareBlocks);
+       }},
+      {hadamard, isFP4,
+       [&] {
+         return parseFlag(hadamard, {&recipe.activation->hadamard,
+                                     &recipe.gradient->hadamard});
+       }},
+      {stochasticRounding, isFP4,
+       [&] {
+         return parseFlag(stochasticRounding,
+                          &recipe.gradient->stochasticRounding);
+       }},
+      {amaxHistory, isDelayed,
+       [&] { return parseNumber(amaxHistory, recipe.delayed->history); }},
+      {amaxMargin, isDelayed,
+       [&] { return parseNumber(amaxMargin, recipe.delayed->margin); }},
+      {amaxAlgorithm, isDelayed,
+       [&] {
+         return parseChoice(
+             amaxAlgorithm, {"max", "most_recent"},
+             [&](size_t i) { recipe.delayed->algorithm = AmaxAlgorithm(i); });
+       }},
+      {reduceAmax, isTensor,
+       [&] {
+         return parseChoice(reduceAmax, {"false", "true"},
+                            [&](size_t i) { recipe.reduceAmax = i; });
+       }},
+  };
+  for (const auto &item : options) {
+    if (!item.option.getNumOccurrences())
+      continue;
+    if (!item.concerns(recipe)) {
+      SmallVector<StringRef> wanted;
+      for (const Recipe &other : getRecipes())
+        if (item.concerns(other))
+          wanted.push_back(other.name);
+      return makeError(
+          formatv("--{0}={1} needs --recipe to be one of {2}, but got {3}",
+                  item.option.ArgStr, item.option.getValue(),
+                  llvm::join(wanted, ", "), recipe.name));
+    }
+    if (llvm::Error error = item.parse())
+      return error;
+  }
+  return llvm::Error::success();
 }
 
 llvm::Expected<LayerConfig> parseConfig() {
@@ -130,14 +295,17 @@ llvm::Expected<LayerConfig> parseConfig() {
   config.ffn = dims.ffn;
   config.topK = dims.topK;
 
-  if (recipe == "mxfp8" || recipe == "nvfp4")
-    return makeError(
-        formatv("--recipe={0} is not supported yet; it must be one of {1}",
-                recipe.getValue(), llvm::join(namesOf(getRecipes()), ", ")));
+  if (recipe == "nvfp4-row-scaled" || recipe == "nvfp4-4over6")
+    return makeError(formatv("--recipe={0} is a variant of nvfp4 that is not "
+                             "supported; it must be one of {1}",
+                             recipe.getValue(),
+                             llvm::join(namesOf(getRecipes()), ", ")));
   auto recipeIndex = parseName(recipe, namesOf(getRecipes()));
   if (!recipeIndex)
     return recipeIndex.takeError();
-  config.recipe = &getRecipes()[*recipeIndex];
+  config.recipe = getRecipes()[*recipeIndex];
+  if (llvm::Error error = parseRecipeOptions(config.recipe))
+    return error;
 
   const struct {
     const TextOption &option;
@@ -150,19 +318,29 @@ llvm::Expected<LayerConfig> parseConfig() {
       {dispatch,
        {"none", "bf16", "fp8"},
        [&](size_t i) { config.dispatch = Dispatch(i); }},
+      {gradientDispatch,
+       {"bf16", "fp8"},
+       [&](size_t i) {
+         config.gradientDispatch = i ? Dispatch::FP8 : Dispatch::BF16;
+       }},
       {cachedWeights,
        {"false", "true"},
        [&](size_t i) { config.cachedWeights = i; }},
-      {amaxAlgorithm,
-       {"max", "most_recent"},
-       [&](size_t i) { config.amaxAlgorithm = AmaxAlgorithm(i); }},
+      {bias, {"false", "true"}, [&](size_t i) { config.bias = i; }},
+      {weightUpdate,
+       {"first", "noop"},
+       [&](size_t i) { config.weightUpdate = WeightUpdate(i); }},
+      {optimizerReads,
+       {"none", "dequantize"},
+       [&](size_t i) { config.optimizerReads = i; }},
+      {primaryWeights,
+       {"false", "true"},
+       [&](size_t i) { config.primaryWeights = i; }},
   };
-  for (const auto &choice : choices) {
-    auto index = parseName(choice.option, choice.names);
-    if (!index)
-      return index.takeError();
-    choice.set(*index);
-  }
+  for (const auto &choice : choices)
+    if (llvm::Error error =
+            parseChoice(choice.option, choice.names, choice.set))
+      return error;
   config.target = target;
 
   const std::pair<const TextOption &, int64_t &> numbers[] = {
@@ -173,8 +351,7 @@ llvm::Expected<LayerConfig> parseConfig() {
       {localExperts, config.localExperts},
       {microbatches, config.microbatches},
       {epRanks, config.ranks},
-      {amaxHistory, config.amaxHistory},
-      {amaxMargin, config.margin},
+      {alignment, config.alignment},
   };
   for (auto [option, value] : numbers)
     if (llvm::Error error = parseNumber(option, value))
@@ -200,11 +377,8 @@ llvm::Error writeModule(ModuleOp module) {
 }
 
 llvm::Expected<OwningOpRef<ModuleOp>> buildRandom(MLIRContext &context) {
-  for (const TextOption *option :
-       {&model, &recipe, &direction, &dispatch, &tokens, &hidden, &ffn, &topK,
-        &localExperts, &microbatches, &epRanks, &cachedWeights, &target,
-        &amaxHistory, &amaxMargin, &amaxAlgorithm})
-    if (option->getNumOccurrences())
+  for (const TextOption *option : TextOption::all())
+    if (option != &seed && option != &output && option->getNumOccurrences())
       return makeError(formatv("--random decides --{0}, but got {1}",
                                option->ArgStr, option->getValue()));
   uint64_t value;

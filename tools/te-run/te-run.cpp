@@ -31,7 +31,10 @@ int main(int argc, char **argv) {
       ->allow_extra_args(false);
   app.add_flag("--check", check,
                "Runs the program as it is given on ref too, and compares all "
-               "results: exact on ref, else within a bound");
+               "results: exact on ref, else within a bound. With "
+               "--optimize=false it runs twice as given, in memory that holds "
+               "NaN and in memory that holds zeros: a result that differs is "
+               "made of what no op wrote");
   te::exec::addOptions(app, options);
   int exitStatus = 0;
   if (!te::exec::parseCommandLine(app, argc, argv, options.tool, exitStatus))
@@ -55,8 +58,10 @@ int main(int argc, char **argv) {
                  : te::exec::run(options, plan);
   };
   options.planName = source;
-  if (!optimize)
+  if (!optimize) {
+    options.poison = 0;
     return run(plans.naive);
+  }
   for (const te_run::Rewritten &each : plans.rewritten) {
     if (passes.size() > 1)
       std::printf("passes: %s\n", each.passes.c_str());

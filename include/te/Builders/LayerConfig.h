@@ -32,6 +32,12 @@ enum class Dispatch {
   FP8,  ///< as FP8 rows and their scales
 };
 
+/// When cached weights are cast anew.
+enum class WeightUpdate {
+  First, ///< once in a step, in front of the micro-batches
+  Noop,  ///< in each micro-batch, under a flag that the device reads
+};
+
 struct LayerConfig {
   /// Tokens of one micro-batch on one rank.
   int64_t tokens = 256;
@@ -45,19 +51,34 @@ struct LayerConfig {
   int64_t microbatches = 1;
   /// Ranks among which the experts are spread.
   int64_t ranks = 1;
-  const Recipe *recipe = findRecipe("bf16");
+  Recipe recipe = *findRecipe("bf16");
   Direction direction = Direction::Forward;
   Dispatch dispatch = Dispatch::None;
-  /// Weights are cast once in a step, into workspaces that outlive it, not in
-  /// each micro-batch. Without meaning where the recipe casts nothing.
+  /// How gradients of the output do, where tokens are dispatched: BF16 or FP8.
+  Dispatch gradientDispatch = Dispatch::BF16;
+  /// Rows of an expert are padded to a multiple of this; 0 is that of the recipe.
+  int64_t alignment = 0;
+  /// Weights are cast into workspaces that outlive the step. Without meaning
+  /// where the recipe casts nothing.
   bool cachedWeights = false;
+  /// Of cached weights. With `Noop` the step takes an argument
+  /// `skip_weight_update`, an F32 for each micro-batch: at 1.0 it keeps what
+  /// the workspaces hold.
+  WeightUpdate weightUpdate = WeightUpdate::First;
+  /// At the end of the step the optimizer reads the cached weights: each is
+  /// cast back from its rowwise values and compact scales.
+  bool optimizerReads = false;
+  /// Weights are arguments that are cast already.
+  bool primaryWeights = false;
+  /// Each expert adds a vector to the rows of either product.
+  bool bias = false;
   std::string target = "sm_90";
-  /// Of delayed scaling: steps in an amax history, and how it is read.
-  int64_t amaxHistory = 1024;
-  int64_t margin = 0;
-  AmaxAlgorithm amaxAlgorithm = AmaxAlgorithm::Max;
 
   bool isTraining() const { return direction == Direction::Training; }
+  /// Whether each micro-batch casts weights under a flag.
+  bool hasWeightFlag() const {
+    return cachedWeights && weightUpdate == WeightUpdate::Noop && recipe.weight;
+  }
   /// Experts among which a token is routed.
   int64_t getRoutedExperts() const {
     return dispatch == Dispatch::None ? localExperts : localExperts * ranks;
@@ -66,6 +87,13 @@ struct LayerConfig {
   int64_t getReceivedTokens() const {
     return dispatch == Dispatch::None ? tokens : tokens * ranks;
   }
+  /// Whether rows travel in FP8, in either direction.
+  bool sendsFP8() const {
+    return dispatch == Dispatch::FP8 || gradientDispatch == Dispatch::FP8;
+  }
+  int64_t getAlignment() const {
+    return alignment ? alignment : recipe.alignment;
+  }
   /// Rows of the experts of this rank, at most: before and after padding.
   int64_t getDenseCapacity() const;
   int64_t getCapacity() const;
@@ -73,6 +101,9 @@ struct LayerConfig {
   /// An error that begins with the name of a field in the spelling of te-gen's
   /// options, and tells the value found and the value wanted.
   llvm::Error verify() const;
+
+private:
+  llvm::Error verifyRecipe() const;
 };
 
 } // namespace mlir::te

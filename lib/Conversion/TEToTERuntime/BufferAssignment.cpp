@@ -9,6 +9,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/IR/Remarks.h"
 
 using namespace mlir;
 using namespace mlir::te;
@@ -151,9 +152,12 @@ LogicalResult BufferAssignment::visitCall(RuntimeCallOpInterface op) {
       unsigned id = addClass(BufferClass::Alloc, result, op);
       if (inPlace)
         place(id, classOf(member.getPacked()), getMemberIndex(member));
+      else
+        noteCopy(*out, op, ignore);
     } else if (mayOverwrite(*out, op, reads || out == input, ignore)) {
       join(result, classOf(out->get()));
     } else {
+      noteCopy(*out, op, ignore);
       addClass(BufferClass::Alloc, result, op);
     }
   }
@@ -255,7 +259,7 @@ void BufferAssignment::visitStore(ml_program::GlobalStoreOp op) {
                  !op.getValue().getDefiningOp<MemberOp>() &&
                  classOf(op.getValue()) == id;
   // A copy overwrites what the class holds.
-  if (!inPlace && isClassUsedAfter(id, op, ignoreNothing))
+  if (!inPlace && findClassUseAfter(id, op, ignoreNothing))
     restart |= buffered.insert(global);
 }
 
@@ -304,8 +308,6 @@ LogicalResult BufferAssignment::visit(Block &block) {
   return success();
 }
 
-/// A global is its memory itself if no load needs its content from before a
-/// store.
 void BufferAssignment::reset() {
   classes.clear();
   ids.clear();
@@ -318,6 +320,60 @@ void BufferAssignment::reset() {
   }
 }
 
+/// A global is its memory itself if it is stored once, and at most one load, in
+/// the same block, needs its content from before.
+void BufferAssignment::findBuffered() {
+  for (auto &[global, writers] : stores) {
+    Operation *store = writers.front(), *before = nullptr;
+    Operation *second = writers.size() > 1 ? writers[1] : nullptr;
+    for (Operation *load : loads.lookup(global)) {
+      if (order[load] > order[store])
+        continue;
+      if (before || load->getBlock() != store->getBlock())
+        second = load;
+      before = load;
+    }
+    if (!second)
+      continue;
+    buffered.insert(global);
+    if (before)
+      copied.insert({store, {global, second}});
+  }
+}
+
+/// Where an update of a workspace that follows wants to be in place.
+void BufferAssignment::noteCopy(OpOperand &destination, Operation *write,
+                                Ignore ignore) {
+  Value value = destination.get();
+  if (auto member = value.getDefiningOp<MemberOp>())
+    value = member.getPacked();
+  auto load = value.getDefiningOp<ml_program::GlobalLoadOp>();
+  if (!load || copied.contains(write))
+    return;
+  StringAttr global = load.getGlobal().getLeafReference();
+  auto found = stores.find(global);
+  if (found == stores.end() || order[write] > order[found->second.front()])
+    return;
+  auto ignoreToo = [&](OpOperand &use) {
+    return &use == &destination || ignore(use);
+  };
+  if (Operation *reader =
+          findUseAfter(destination.get(), value, write, ignoreToo))
+    copied.insert({write, {global, reader}});
+}
+
+void BufferAssignment::explainCopies() {
+  auto opts = remark::RemarkOpts::name("UpdateInPlace")
+                  .category("te-convert-to-runtime")
+                  .function(function.getName());
+  for (auto &[op, its] : copied)
+    remark::missed(op->getLoc(), opts)
+        << remark::reason("@{0} is not updated in place: {1} at {2} may still "
+                          "read or write what it holds",
+                          its.global.getValue(), its.reader->getName(),
+                          its.reader->getLoc());
+}
+
 LogicalResult BufferAssignment::compute() {
   function.walk([&](Operation *op) {
     if (auto load = dyn_cast<ml_program::GlobalLoadOp>(op))
@@ -325,20 +381,12 @@ LogicalResult BufferAssignment::compute() {
     else if (auto store = dyn_cast<ml_program::GlobalStoreOp>(op))
       stores[store.getGlobal().getLeafReference()].push_back(op);
   });
-  for (auto &[global, writers] : stores) {
-    auto found = loads.find(global);
-    if (found == loads.end())
-      continue;
-    ArrayRef<Operation *> readers = found->second;
-    if (readers.size() != 1 || writers.size() != 1 ||
-        readers.front()->getBlock() != writers.front()->getBlock() ||
-        order[readers.front()] > order[writers.front()])
-      buffered.insert(global);
-  }
+  findBuffered();
   do {
     reset();
     if (failed(visit(function.front())))
       return failure();
   } while (restart);
+  explainCopies();
   return success();
 }

@@ -20,6 +20,7 @@
 #include "mlir/Dialect/MLProgram/IR/MLProgram.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/OpDefinition.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
 
 namespace mlir::te {
@@ -80,7 +81,8 @@ public:
       : function(function), order(function), reuse(reuse) {}
 
   /// Visits the whole function. Emits an error and fails where it holds
-  /// something that has no lowering.
+  /// something that has no lowering; leaves a remark where a workspace is not
+  /// updated in place.
   LogicalResult compute();
 
   const BufferClass &operator[](unsigned id) const { return classes[id]; }
@@ -96,6 +98,8 @@ private:
   using Ignore = function_ref<bool(OpOperand &)>;
   static bool ignoreNothing(OpOperand &) { return false; }
 
+  void findBuffered();
+  void explainCopies();
   void reset();
   LogicalResult visit(Block &block);
   LogicalResult visit(Operation *op);
@@ -121,9 +125,12 @@ private:
   bool mayOverwriteView(OpOperand &destination, Operation *write, bool reads,
                         Ignore ignore);
   bool isWritable(unsigned id, Operation *write) const;
-  bool isUsedAfter(Value value, Value origin, Operation *write, Ignore ignore);
-  bool isClassUsedAfter(unsigned id, Operation *write, Ignore ignore);
-  bool isPlacedUsedAfter(unsigned id, Operation *write, Ignore ignore);
+  /// An op that wants the old content after `write`; null if there is none.
+  Operation *findUseAfter(Value value, Value origin, Operation *write,
+                          Ignore ignore);
+  Operation *findClassUseAfter(unsigned id, Operation *write, Ignore ignore);
+  Operation *findPlacedUseAfter(unsigned id, Operation *write, Ignore ignore);
+  void noteCopy(OpOperand &destination, Operation *write, Ignore ignore);
   bool mayYieldInPlace(scf::ForOp loop, unsigned yielded, unsigned carried);
   bool isUsedFrom(unsigned id, Operation *from, Region &within);
   bool mayPlace(InsertMemberOp op, unsigned container, MemberIndex index);
@@ -137,10 +144,17 @@ private:
   llvm::DenseMap<unsigned, unsigned> resultClasses;
   llvm::DenseMap<Value, unsigned> ids;
   llvm::DenseMap<StringAttr, unsigned> globalClasses;
-  llvm::DenseMap<StringAttr, SmallVector<Operation *>> loads, stores;
+  llvm::MapVector<StringAttr, SmallVector<Operation *>> loads, stores;
   /// Globals whose loads and stores copy.
   llvm::SetVector<StringAttr> buffered;
   bool restart = false;
+  /// By op that updates a global, but not in place: the global, and who reads
+  /// what it held.
+  struct Copied {
+    StringAttr global;
+    Operation *reader;
+  };
+  llvm::MapVector<Operation *, Copied> copied;
 };
 
 } // namespace mlir::te

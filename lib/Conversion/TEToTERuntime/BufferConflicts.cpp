@@ -15,38 +15,40 @@ using namespace mlir::te;
 // What is read afterwards
 //===----------------------------------------------------------------------===//
 
-/// Whether an op that runs after `write` (or is it) uses `value`, or a view of
-/// it, and wants the content that `origin` had before.
-bool BufferAssignment::isUsedAfter(Value value, Value origin, Operation *write,
-                                   Ignore ignore) {
+/// An op that runs after `write` (or is it), uses `value`, or a view of it, and
+/// wants the content that `origin` had before.
+Operation *BufferAssignment::findUseAfter(Value value, Value origin,
+                                          Operation *write, Ignore ignore) {
   for (OpOperand &use : value.getUses()) {
     Operation *owner = use.getOwner();
     if (ignore(use))
       continue;
     if (auto member = dyn_cast<MemberOp>(owner)) {
-      if (isUsedAfter(member.getOutput(), origin, write, ignore))
-        return true;
+      if (Operation *user =
+              findUseAfter(member.getOutput(), origin, write, ignore))
+        return user;
       continue;
     }
     if (owner == write || order.runsAfter(owner, write, origin))
-      return true;
+      return owner;
   }
-  return false;
+  return nullptr;
 }
 
-bool BufferAssignment::isPlacedUsedAfter(unsigned id, Operation *write,
-                                         Ignore ignore) {
-  return llvm::any_of(classes[id].placed, [&](unsigned placed) {
-    return isClassUsedAfter(find(placed), write, ignore);
-  });
+Operation *BufferAssignment::findPlacedUseAfter(unsigned id, Operation *write,
+                                                Ignore ignore) {
+  for (unsigned placed : classes[id].placed)
+    if (Operation *user = findClassUseAfter(find(placed), write, ignore))
+      return user;
+  return nullptr;
 }
 
-bool BufferAssignment::isClassUsedAfter(unsigned id, Operation *write,
-                                        Ignore ignore) {
+Operation *BufferAssignment::findClassUseAfter(unsigned id, Operation *write,
+                                               Ignore ignore) {
   for (Value value : classes[id].values)
-    if (isUsedAfter(value, value, write, ignore))
-      return true;
-  return isPlacedUsedAfter(id, write, ignore);
+    if (Operation *user = findUseAfter(value, value, write, ignore))
+      return user;
+  return findPlacedUseAfter(id, write, ignore);
 }
 
 bool BufferAssignment::isWritable(unsigned id, Operation *write) const {
@@ -70,8 +72,8 @@ bool BufferAssignment::mayOverwrite(OpOperand &destination, Operation *write,
   // The next iteration reads what `write` overwrites, if it comes from outside.
   return reuse && isWritable(id, write) &&
          !(reads && order.runsAfter(write, write, value)) &&
-         !isUsedAfter(value, value, write, ignoreToo) &&
-         !isPlacedUsedAfter(id, write, ignoreToo);
+         !findUseAfter(value, value, write, ignoreToo) &&
+         !findPlacedUseAfter(id, write, ignoreToo);
 }
 
 /// The same for a destination that is a member of a packed tensor: the packed
@@ -99,8 +101,8 @@ bool BufferAssignment::mayOverwriteView(OpOperand &destination,
   unsigned id = classOf(packed);
   return reuse && isWritable(id, write) &&
          !(reads && order.runsAfter(write, write, packed)) &&
-         !isUsedAfter(packed, packed, write, ignoreToo) &&
-         !isPlacedUsedAfter(id, write, ignoreToo);
+         !findUseAfter(packed, packed, write, ignoreToo) &&
+         !findPlacedUseAfter(id, write, ignoreToo);
 }
 
 //===----------------------------------------------------------------------===//

@@ -23,6 +23,7 @@ static std::optional<plan::DType> getDType(Type type) {
       .Case<Float8E4M3FNType>([](Type) { return plan::DType::F8E4M3; })
       .Case<Float8E5M2Type>([](Type) { return plan::DType::F8E5M2; })
       .Case<Float8E8M0FNUType>([](Type) { return plan::DType::F8E8M0; })
+      .Case<Float4E2M1FNType>([](Type) { return plan::DType::F4E2M1; })
       .Case<IntegerType>([](IntegerType type) -> std::optional<plan::DType> {
         switch (type.getWidth()) {
         case 8:

@@ -42,6 +42,17 @@ private:
 template <typename List> size_t sizeOf(const List *list) {
   return list ? list->size() : 0;
 }
+
+/// Ends the line of what is packed.
+template <typename List>
+void printMembers(const List *members, raw_ostream &os) {
+  if (sizeOf(members)) {
+    os << ", members";
+    for (const plan::Member *member : *members)
+      os << " " << member->name()->str();
+  }
+  os << "\n";
+}
 } // namespace
 
 std::string PlanPrinter::lookup(
@@ -92,12 +103,10 @@ void PlanPrinter::print(const plan::Argument &argument) {
   }
   if (argument.next() && argument.next()->size())
     os << ", next " << argument.next()->str();
-  if (sizeOf(argument.members())) {
-    os << ", members";
-    for (const plan::Member *member : *argument.members())
-      os << " " << member->name()->str();
-  }
-  os << "\n";
+  if (argument.group() && argument.group()->size())
+    os << ", member " << argument.group_index() << " of "
+       << argument.group()->str();
+  printMembers(argument.members(), os);
 }
 
 void PlanPrinter::print(const plan::Call &call) {
@@ -155,9 +164,12 @@ void PlanPrinter::print() {
   if (plan.target())
     os << ", target " << plan.target()->str();
   os << "\n";
-  for (size_t i = 0; i < sizeOf(plan.workspaces()); ++i)
-    os << "workspace " << i << " " << plan.workspaces()->Get(i)->name()->str()
-       << ": " << plan.workspaces()->Get(i)->bytes() << " bytes\n";
+  for (size_t i = 0; i < sizeOf(plan.workspaces()); ++i) {
+    const plan::Workspace &workspace = *plan.workspaces()->Get(i);
+    os << "workspace " << i << " " << workspace.name()->str() << ": "
+       << workspace.bytes() << " bytes";
+    printMembers(workspace.members(), os);
+  }
   for (size_t i = 0; i < sizeOf(plan.constants()); ++i)
     os << "constant " << i << ": " << sizeOf(plan.constants()->Get(i)->data())
        << " bytes\n";

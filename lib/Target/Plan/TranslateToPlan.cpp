@@ -17,6 +17,16 @@ using namespace mlir::te;
 namespace plan = ::te::plan;
 using te_rt::TERuntimeDialect;
 
+/// Names from a te.members attribute; none where there is none.
+static std::vector<flatbuffers::Offset<plan::Member>>
+writeMembers(flatbuffers::FlatBufferBuilder &builder, Attribute names) {
+  std::vector<flatbuffers::Offset<plan::Member>> members;
+  if (auto list = dyn_cast_or_null<ArrayAttr>(names))
+    for (auto member : list.getAsRange<StringAttr>())
+      members.push_back(plan::CreateMemberDirect(builder, member.data()));
+  return members;
+}
+
 /// The version of the schema that this writes.
 static constexpr uint32_t kPlanVersion = 1;
 
@@ -173,13 +183,15 @@ PlanWriter::writeArgument(func::FuncOp function, unsigned number,
   if (failed(tensor))
     return failure();
 
-  Vector<plan::Member> members;
-  if (auto names = dyn_cast_or_null<ArrayAttr>(get(TEDialect::kMembersAttr)))
-    for (auto member : names.getAsRange<StringAttr>())
-      members.push_back(plan::CreateMemberDirect(builder, member.data()));
-  std::string next;
-  if (auto state = dyn_cast_or_null<StringAttr>(get(TEDialect::kNextAttr)))
-    next = state.str();
+  Vector<plan::Member> members =
+      writeMembers(builder, get(TEDialect::kMembersAttr));
+  auto getText = [&](StringRef name) {
+    auto text = dyn_cast_or_null<StringAttr>(get(name));
+    return text ? text.str() : std::string();
+  };
+  std::string next = getText(TEDialect::kNextAttr);
+  std::string group = getText(TEDialect::kGroupAttr);
+  auto index = dyn_cast_or_null<IntegerAttr>(get(TEDialect::kMemberAttr));
   plan::Init init = plan::Init::Normal;
   double deviation = 1.0;
   int64_t experts = 0;
@@ -193,7 +205,8 @@ PlanWriter::writeArgument(func::FuncOp function, unsigned number,
       builder, name.str().c_str(),
       direction == "out" ? plan::Direction::Out : plan::Direction::In, *tensor,
       members.empty() ? nullptr : &members, init, float(deviation), experts,
-      next.empty() ? nullptr : next.c_str());
+      next.empty() ? nullptr : next.c_str(),
+      group.empty() ? nullptr : group.c_str(), index ? index.getInt() : 0);
 }
 
 FailureOr<flatbuffers::Offset<plan::Program>>
@@ -239,9 +252,13 @@ LogicalResult PlanWriter::write(std::string &bytes) {
   if (programs.empty())
     return module.emitError("has no function to be written to a plan");
   Vector<plan::Workspace> workspaces;
-  for (auto &[name, size] : memory.workspaces)
+  for (auto &[name, size] : memory.workspaces) {
+    Vector<plan::Member> members = writeMembers(
+        builder, module.lookupSymbol(name)->getAttr(TEDialect::kMembersAttr));
     workspaces.push_back(
-        plan::CreateWorkspaceDirect(builder, name.str().c_str(), size));
+        plan::CreateWorkspaceDirect(builder, name.str().c_str(), size,
+                                    members.empty() ? nullptr : &members));
+  }
   auto makeStrings = [&](Strings &strings) {
     return builder.CreateVectorOfStrings(strings.take());
   };

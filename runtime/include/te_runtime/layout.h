@@ -23,7 +23,7 @@ te_rt_status te_rt_convert_scales(te_rt_context *context,
                                   const te_rt_tensor *output, int64_t rows,
                                   int64_t cols);
 
-/* output[..., j, i] = input[..., i, j]; any type, rank 2 or 3. */
+/* output[..., j, i] = input[..., i, j]; any type but F4E2M1, rank 2 or 3. */
 te_rt_status te_rt_transpose(te_rt_context *context, const te_rt_tensor *input,
                              const te_rt_tensor *output);
 

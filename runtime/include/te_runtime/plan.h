@@ -55,7 +55,8 @@ typedef enum te_rt_init {
   TE_RT_INIT_ROUTING = 1, /* distinct experts in [0, num_experts), -1 beyond */
   TE_RT_INIT_PROBS = 2,   /* positive, summing to one along the last dimension */
   TE_RT_INIT_ZERO = 3,
-  TE_RT_INIT_ONE = 4
+  TE_RT_INIT_ONE = 4,
+  TE_RT_INIT_RNG = 5 /* seeds, each with an offset of 0 */
 } te_rt_init;
 
 typedef struct te_rt_argument_info {
@@ -69,9 +70,23 @@ typedef struct te_rt_argument_info {
   float deviation;
   int64_t num_experts;
   const char *next; /* of a state: the OUT argument with its next value, or "" */
+  const char *group; /* of a member of a group that is not packed, or "" */
+  int64_t group_index; /* the member's position in it */
 } te_rt_argument_info;
 te_rt_status te_rt_plan_argument(const te_rt_plan *plan, int32_t program,
                                  int32_t argument, te_rt_argument_info *info);
+
+/* What the plan's programs keep from one run to the next. Member i of n of a packed
+ * workspace begins at i/n of its bytes. */
+typedef struct te_rt_workspace_info {
+  const char *name;
+  int64_t bytes;
+  int32_t num_members; /* 0 if it is not packed */
+  const char *const *members;
+} te_rt_workspace_info;
+int32_t te_rt_plan_num_workspaces(const te_rt_plan *plan);
+te_rt_status te_rt_plan_workspace(const te_rt_plan *plan, int32_t workspace,
+                                  te_rt_workspace_info *info);
 
 /* One program of a plan on one context: its arena, and the plan's workspaces. The
  * plan and the context must outlive it. Creating it, and the first run after a
@@ -87,6 +102,12 @@ void te_rt_session_destroy(te_rt_session *session);
  * apart; a run tells where they do not. */
 te_rt_status te_rt_session_bind(te_rt_session *session, int32_t argument,
                                 void *data, int64_t bytes);
+
+/* Where workspace `workspace` of the plan lies, in memory of the context's backend:
+ * for an optimizer or a checkpoint that reads or writes it between runs. It stays
+ * there as long as the session lives. */
+te_rt_status te_rt_session_workspace(te_rt_session *session, int32_t workspace,
+                                     void **data);
 
 /* What ran: told to the observer after each call, by a device backend at the end
  * of the run, with the device's times. */

@@ -52,7 +52,8 @@ te_rt_status te_rt_to_host(te_rt_context *context, const te_rt_tensor *offsets,
 /* output[row_map[t, j]] = input[t] for each routed (t, j); scales and probs
  * travel along. With counts and offsets, rows offsets[e] + counts[e] to
  * offsets[e+1] - 1 of the outputs become zero (of out_scales all bytes); row_map
- * names none of them. Other rows of the outputs are left alone.
+ * names none of them. Other rows of the outputs are left alone; the padding of
+ * out_scales of 8 bits becomes zero.
  *
  *   input       in   [T, H], any type
  *   scales      opt  scales of input with blocks one row high
@@ -114,7 +115,8 @@ te_rt_status te_rt_unpermute(te_rt_context *context, const te_rt_tensor *input,
                              const te_rt_tensor *out_probs);
 
 /* Moves each group from where `from` has it to where `to` has it, and fills the
- * rows (probs) that this adds to it with zero.
+ * rows (probs) that this adds to it with zero. COMPACT scales of 8 bits of rows
+ * move like rows, and those that no group of `to` owns become zero.
  *
  *   input      in   [C, H], any type
  *   probs      opt  F32 [C]
@@ -155,8 +157,10 @@ te_rt_status te_rt_dispatch_map(te_rt_context *context,
  * number of tensors travel together; all ranks meet here.
  *
  *   handle   in   I32 [T, R]
- *   inputs   in   [T, ...]; scales with blocks one row high must be COMPACT
- *   outputs  out  [R*T, ...]; rows that nobody sends are left alone */
+ *   inputs   in   [T, ...]; scales with blocks one row high must be COMPACT (of 8
+ *                 bits: T padded to 128)
+ *   outputs  out  [R*T, ...], padded likewise; rows that nobody sends are left
+ *                 alone, padding becomes zero */
 te_rt_status te_rt_dispatch(te_rt_context *context, const te_rt_tensor *handle,
                             te_rt_tensor_list inputs,
                             te_rt_tensor_list outputs);
@@ -170,6 +174,15 @@ te_rt_status te_rt_dispatch(te_rt_context *context, const te_rt_tensor *handle,
  *   outputs  out  [T, ...] */
 te_rt_status te_rt_combine(te_rt_context *context, const te_rt_tensor *handle,
                            te_rt_tensor_list inputs, te_rt_tensor_list outputs);
+
+/* Amaxes of all ranks: with m the maximum over the ranks of inputs[i][j], NaN
+ * left out, outputs[i][j] = m, or inputs[i][j] of this rank where m is 0 or all
+ * are NaN (te-semantics 1.1). All ranks meet here, with equal shapes.
+ *
+ *   inputs   in   F32, any shape
+ *   outputs  out  as inputs; may be inputs */
+te_rt_status te_rt_all_reduce(te_rt_context *context, te_rt_tensor_list inputs,
+                              te_rt_tensor_list outputs);
 
 #ifdef __cplusplus
 }

@@ -36,7 +36,8 @@ typedef enum te_rt_dtype {
   TE_RT_F8E8M0 = 5, /* 2^(e-127), 255 is NaN */
   TE_RT_I32 = 6,
   TE_RT_I64 = 7,
-  TE_RT_U8 = 8 /* two FP4 E2M1 codes, the even element in the low nibble */
+  TE_RT_U8 = 8,
+  TE_RT_F4E2M1 = 9 /* 0, .5, 1, 1.5, 2, 3, 4, 6 and their negatives */
 } te_rt_dtype;
 
 /* Where the scale of a block lies in its matrix (`#te.scales`). For data of
@@ -44,11 +45,15 @@ typedef enum te_rt_dtype {
  *
  *   TENSOR      one scale for the whole tensor: rank 0, or [E] for a group
  *   COMPACT     [M/r, K/c] (rounded up), no padding
+ *               8-bit scales: padded, 1 x n to multiples of 128 x 4, n x 1 of 4 x 128
  *   GEMM_READY  r = 1: [K/c, M padded to a multiple of 4]
  *               r > 1: [M/r, (K/c) padded to a multiple of 4]
- *   SWIZZLED    128 x 4 tiles of a cuBLASLt MXFP8 or NVFP4 operand
+ *   SWIZZLED    128 x 4 tiles of a cuBLASLt MXFP8 or NVFP4 operand: 1 x n as
+ *               COMPACT, n x 1 [K padded to 128, (M/n) padded to 4]
  *
- * Padding is not initialized and nobody reads it, but for SWIZZLED: zero. */
+ * 8-bit scales, which are the only ones to be SWIZZLED, are F8E8M0 of blocks of 32
+ * (MXFP8) or F8E4M3 of blocks of 16 (NVFP4, 1 x 16 alone); their padding is zero.
+ * Other blocks have F32 scales, whose padding is not initialized and not read. */
 typedef enum te_rt_scale_layout {
   TE_RT_NOT_SCALES = 0,
   TE_RT_TENSOR = 1,
@@ -62,11 +67,16 @@ enum { TE_RT_MAX_RANK = 4 };
 /* A dense row-major tensor. The memory belongs to whoever made it; a function
  * keeps no pointer beyond its return (CUDA: beyond its work on the stream).
  *
+ * Shapes count elements. Of F4E2M1 the last extent is even, and a byte holds two
+ * elements, the even one in the low nibble.
+ *
  * `groups` is 0 but for scales of a ragged matrix whose blocks run along the
  * ragged dimension (columnwise data, values_t of K x C): the grid of blocks
- * starts anew at each group. With offsets o, block b of group g is row
- * floor(o[g]/block_cols) + g + b of the matrix, which therefore has
- * floor(C/block_cols) + groups rows. */
+ * starts anew at each group. With offsets o, block b of group g is number
+ * floor(o[g]/B) + g + b along that dimension, B being the block's extent, of which
+ * there are therefore floor(C/B) + groups. SWIZZLED scales have no such slack: all
+ * offsets are multiples of 128, and group g's tiles begin at element
+ * (the other extent, padded to 128) * o[g]/B. */
 typedef struct te_rt_tensor {
   void *data; /* may be NULL where an extent is 0 */
   te_rt_dtype dtype;

@@ -23,6 +23,22 @@ Shape te_rt::shapeOf(const te_rt_tensor &tensor) {
   return Shape(tensor.shape, tensor.shape + tensor.rank);
 }
 
+std::initializer_list<te_rt_dtype> te_rt::scaleTypesOf(te_rt_dtype values) {
+  static constexpr std::initializer_list<te_rt_dtype> fp8 = {TE_RT_F32,
+                                                             TE_RT_F8E8M0};
+  static constexpr std::initializer_list<te_rt_dtype> fp4 = {TE_RT_F8E4M3};
+  return values == TE_RT_F4E2M1 ? fp4 : fp8;
+}
+
+std::string te_rt::blockOf(const te_rt_tensor &scales) {
+  return std::to_string(scales.block_rows) + " x " +
+         std::to_string(scales.block_cols);
+}
+
+int64_t te_rt::scaleRows(te_rt_dtype dtype, int64_t rows) {
+  return isByteScale(dtype) ? roundUp(rows, ScaleGrid::kTileOuter) : rows;
+}
+
 int64_t te_rt::numElements(const te_rt_tensor &tensor) {
   int64_t elements = 1;
   for (int32_t i = 0; i < tensor.rank; ++i)
@@ -122,22 +138,34 @@ void Checker::list(const char *name, te_rt_tensor_list list, int64_t count,
     finding(name, "NULL items", std::to_string(count) + " tensors");
 }
 
+void Checker::sameLists(const char *name, te_rt_tensor_list list,
+                        const char *other, te_rt_tensor_list others,
+                        std::initializer_list<te_rt_dtype> types) {
+  this->list(name, list, list.count);
+  this->list(other, others, list.count);
+  for (int64_t i = 0; ok() && i < list.count; ++i) {
+    Arg one = element(name, list, i).type(types);
+    Arg same = element(other, others, i).type(types);
+    if (one)
+      same.shape(shapeOf(one.get()));
+  }
+}
+
 void Checker::wellFormed(const std::string &name, const te_rt_tensor &tensor) {
   // Whatever a caller of C wrote there: not loaded as an enum until it is one.
   int32_t dtype, layout;
   std::memcpy(&dtype, &tensor.dtype, sizeof(dtype));
   std::memcpy(&layout, &tensor.layout, sizeof(layout));
-  if (dtype < TE_RT_F32 || dtype > TE_RT_U8)
+  if (dtype < TE_RT_F32 || dtype > TE_RT_F4E2M1)
     return finding(name, "dtype " + std::to_string(dtype), "a te_rt_dtype");
   if (layout < TE_RT_NOT_SCALES || layout > TE_RT_SWIZZLED)
     return finding(name, "layout " + std::to_string(layout),
                    "a te_rt_scale_layout");
-  int64_t size = elementSize(tensor.dtype);
   if (tensor.rank < 0 || tensor.rank > TE_RT_MAX_RANK)
     return finding(name, "rank " + std::to_string(tensor.rank), "rank 0 to 4");
   // The product of all extents but zeros must fit, so that later products of
   // some of them do.
-  int64_t room = (int64_t(1) << 48) / size;
+  int64_t room = (int64_t(1) << 51) / elementBits(tensor.dtype);
   bool empty = false;
   for (int64_t extent : shapeOf(tensor)) {
     if (extent < 0 || extent > room)
@@ -146,6 +174,10 @@ void Checker::wellFormed(const std::string &name, const te_rt_tensor &tensor) {
     empty |= extent == 0;
     room /= std::max<int64_t>(extent, 1);
   }
+  if (tensor.dtype == TE_RT_F4E2M1 &&
+      (tensor.rank == 0 || lastDim(tensor) % 2 != 0))
+    return finding(name, "F4E2M1 of shape " + toString(shapeOf(tensor)),
+                   "a last extent that is even");
   if (!tensor.data && !empty)
     finding(name, "NULL data", "memory of shape " + toString(shapeOf(tensor)));
 }
@@ -171,6 +203,28 @@ int64_t Checker::offsets(const char *name, const te_rt_tensor *tensor) {
   return arg ? arg.dim(0) - 1 : 0;
 }
 
+/// Blocks and layouts that go with the type.
+void Checker::blocks(const Arg &arg) {
+  const te_rt_tensor &scales = arg.get();
+  auto isBlock = [&](int32_t rows, int32_t cols) {
+    return scales.block_rows == rows && scales.block_cols == cols;
+  };
+  bool ofMxfp8 = isBlock(1, 32) || isBlock(32, 1), ofNvfp4 = isBlock(1, 16);
+  std::string found =
+      std::string(dtypeName(scales.dtype)) + " of blocks of " + blockOf(scales);
+  if (scales.dtype == TE_RT_F8E8M0 && !ofMxfp8)
+    finding(arg.label(), found, "blocks of 1 x 32 or 32 x 1 for F8E8M0");
+  else if (scales.dtype == TE_RT_F8E4M3 && !ofNvfp4)
+    finding(arg.label(), found, "blocks of 1 x 16 for F8E4M3");
+  else if (scales.dtype == TE_RT_F32 && (ofMxfp8 || ofNvfp4))
+    finding(arg.label(), found, ofMxfp8 ? "F8E8M0" : "F8E4M3");
+  else if (isByteScale(scales.dtype) && scales.layout == TE_RT_GEMM_READY)
+    finding(arg.label(), "layout GEMM_READY",
+            std::string("COMPACT or SWIZZLED for ") + dtypeName(scales.dtype));
+  else if (scales.dtype == TE_RT_F32 && scales.layout == TE_RT_SWIZZLED)
+    finding(arg.label(), "layout SWIZZLED", "COMPACT or GEMM_READY for F32");
+}
+
 void Checker::scales(const Arg &arg, int64_t rows, int64_t cols,
                      int64_t members, Ragged ragged, int64_t groups,
                      std::initializer_list<te_rt_dtype> types) {
@@ -180,6 +234,7 @@ void Checker::scales(const Arg &arg, int64_t rows, int64_t cols,
   const te_rt_tensor &scales = arg.get();
   std::string groupsName = arg.label() + ".groups";
   if (scales.layout == TE_RT_TENSOR) {
+    arg.type({TE_RT_F32});
     arg.scalarOr(members ? members : groups);
     if (members && arg && scales.rank == 0)
       finding(arg.label(), "shape []", toString({members}));
@@ -190,10 +245,9 @@ void Checker::scales(const Arg &arg, int64_t rows, int64_t cols,
   if (scales.layout == TE_RT_NOT_SCALES)
     return finding(arg.label(), "layout NOT_SCALES", "a layout of scales");
   if (scales.block_rows < 1 || scales.block_cols < 1)
-    return finding(arg.label(),
-                   "blocks of " + std::to_string(scales.block_rows) + " x " +
-                       std::to_string(scales.block_cols),
+    return finding(arg.label(), "blocks of " + blockOf(scales),
                    "at least 1 x 1");
+  blocks(arg);
   int32_t along = ragged == Ragged::Rows   ? scales.block_rows
                   : ragged == Ragged::Cols ? scales.block_cols
                                            : 1;

@@ -32,9 +32,26 @@ namespace check {
 /// descriptor, at `memory`.
 te_rt_tensor swigluOutput(const te_rt_tensor &input, void *memory);
 
+/// The cast of a fused function against the contract of quantize: `rows` is
+/// what the function makes and casts.
+te_rt_status
+checkFusedCast(te_rt_context *context, const te_rt_tensor &rows,
+               const te_rt_tensor *scale, const te_rt_tensor *amax,
+               const te_rt_tensor *offsets, const te_rt_tensor *values,
+               const te_rt_tensor *scales, const te_rt_tensor *values_t,
+               const te_rt_tensor *scales_t, const te_rt_tensor *amax_out,
+               int64_t pow2_scales, double epsilon);
+
 using Shape = std::vector<int64_t>;
 std::string toString(const Shape &shape);
 Shape shapeOf(const te_rt_tensor &tensor);
+/// The types of scales that values of this type may have, of FP8 and FP4.
+std::initializer_list<te_rt_dtype> scaleTypesOf(te_rt_dtype values);
+/// As in "32 x 1".
+std::string blockOf(const te_rt_tensor &scales);
+/// The first extent of scales COMPACT of a matrix of so many rows, one row
+/// each.
+int64_t scaleRows(te_rt_dtype dtype, int64_t rows);
 /// Elements of a tensor that Checker has passed.
 int64_t numElements(const te_rt_tensor &tensor);
 inline int64_t lastDim(const te_rt_tensor &tensor) {
@@ -82,15 +99,18 @@ public:
   /// A list of `count` elements, or of none where `mayBeEmpty`.
   void list(const char *name, te_rt_tensor_list list, int64_t count,
             bool mayBeEmpty = false);
+  /// Two lists of as many tensors of these types, of the same shapes.
+  void sameLists(const char *name, te_rt_tensor_list list, const char *other,
+                 te_rt_tensor_list others,
+                 std::initializer_list<te_rt_dtype> types);
 
   /// Optional offsets: I32 [E+1] with E at least 1. Returns E, 0 if absent.
   int64_t offsets(const char *name, const te_rt_tensor *tensor);
   /// Scales of stored data rows x cols of `members` packed matrices (0: rank
-  /// 2), with `groups` groups along `ragged` (groups 0: not ragged). F32 unless
-  /// types are given.
+  /// 2), with `groups` groups along `ragged` (groups 0: not ragged).
   void scales(const Arg &arg, int64_t rows, int64_t cols, int64_t members,
               Ragged ragged, int64_t groups,
-              std::initializer_list<te_rt_dtype> types = {TE_RT_F32});
+              std::initializer_list<te_rt_dtype> types);
   /// Two optional tensors that come together.
   void pair(const Arg &one, const Arg &other);
   /// Ranks of the context's communicator.
@@ -109,6 +129,7 @@ public:
   te_rt_status status() const { return result; }
 
 private:
+  void blocks(const Arg &arg);
   void wellFormed(const std::string &name, const te_rt_tensor &tensor);
 
   te_rt_context *context;

@@ -41,8 +41,9 @@ te_rt_status check::convert_scales(te_rt_context *context,
     if (*arg && arg->get().layout == TE_RT_TENSOR)
       check.finding(arg->label(), "layout TENSOR",
                     "COMPACT, GEMM_READY or SWIZZLED");
-    if (*arg && arg->get().layout == TE_RT_SWIZZLED)
-      arg->type({TE_RT_F8E8M0, TE_RT_F8E4M3});
+    if (*arg && arg->get().layout == TE_RT_SWIZZLED && scales->groups)
+      check.finding("scales.groups", scales->groups, "0 for SWIZZLED scales",
+                    TE_RT_UNSUPPORTED);
     check.scales(*arg, rows, cols, members, ragged, scales->groups,
                  {TE_RT_F32, TE_RT_F8E8M0, TE_RT_F8E4M3});
   }
@@ -53,6 +54,9 @@ te_rt_status check::transpose(te_rt_context *context, const te_rt_tensor *input,
                               const te_rt_tensor *output) {
   Checker check(context);
   Arg in = check.required("input", input).rank(2, 3);
+  if (in && input->dtype == TE_RT_F4E2M1)
+    check.finding("input", "F4E2M1", "elements of whole bytes",
+                  TE_RT_UNSUPPORTED);
   if (in) {
     Shape wanted = shapeOf(*input);
     std::swap(wanted[wanted.size() - 1], wanted[wanted.size() - 2]);
@@ -100,13 +104,13 @@ te_rt_status check::fill(te_rt_context *context, const te_rt_tensor *output,
       check.finding("value", value, "a power of two or NaN for F8E8M0");
     break;
   case TE_RT_U8:
-    if (value != 0)
-      check.finding("value", value, "0 for FP4 codes", TE_RT_UNSUPPORTED);
-    break;
   case TE_RT_I32:
   case TE_RT_I64: {
-    double most = output->dtype == TE_RT_I32 ? 0x1p31 : 0x1p63;
-    if (!(value >= -most && value < most) || value != std::floor(value))
+    double most = output->dtype == TE_RT_U8    ? 256
+                  : output->dtype == TE_RT_I32 ? 0x1p31
+                                               : 0x1p63;
+    double least = output->dtype == TE_RT_U8 ? 0 : -most;
+    if (!(value >= least && value < most) || value != std::floor(value))
       check.finding("value", value,
                     std::string("an integer of ") + dtypeName(output->dtype));
     break;
@@ -185,9 +189,8 @@ te_rt_status check::swiglu_quantize(
   if (te_rt_status status =
           check::swiglu(context, input, probs, offsets, &output))
     return status;
-  return check::quantize(context, &output, scale, amax, /*noop=*/nullptr,
-                         offsets, values, scales, values_t, scales_t, amax_out,
-                         /*member=*/-1, pow2_scales, epsilon);
+  return checkFusedCast(context, output, scale, amax, offsets, values, scales,
+                        values_t, scales_t, amax_out, pow2_scales, epsilon);
 }
 
 te_rt_status check::swiglu_backward_quantize(
@@ -202,8 +205,6 @@ te_rt_status check::swiglu_backward_quantize(
           check::swiglu_backward(context, grad, input, probs, offsets,
                                  /*grad_input=*/input, grad_probs))
     return status;
-  return check::quantize(context, /*input=*/input, scale, amax,
-                         /*noop=*/nullptr, offsets, values, scales, values_t,
-                         scales_t, amax_out, /*member=*/-1, pow2_scales,
-                         epsilon);
+  return checkFusedCast(context, *input, scale, amax, offsets, values, scales,
+                        values_t, scales_t, amax_out, pow2_scales, epsilon);
 }

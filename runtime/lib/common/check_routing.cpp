@@ -132,9 +132,8 @@ te_rt_status check::permute_quantize(
           context, input, /*scales=*/nullptr, probs, row_map, counts,
           counts ? offsets : nullptr, &rows, /*out_scales=*/nullptr, out_probs))
     return status;
-  return check::quantize(context, &rows, scale, amax, /*noop=*/nullptr, offsets,
-                         values, scales, values_t, scales_t, amax_out,
-                         /*member=*/-1, pow2_scales, epsilon);
+  return checkFusedCast(context, rows, scale, amax, offsets, values, scales,
+                        values_t, scales_t, amax_out, pow2_scales, epsilon);
 }
 
 te_rt_status check::unpermute(te_rt_context *context, const te_rt_tensor *input,
@@ -227,10 +226,19 @@ te_rt_status checkExchange(te_rt_context *context, const te_rt_tensor *handle,
     if (!here || !there)
       break;
     Shape wanted = shapeOf(here.get());
-    wanted[0] = map.dim(0);
+    auto rows = [&](int64_t count) {
+      return here.get().layout == TE_RT_COMPACT
+                 ? scaleRows(here.get().dtype, count)
+                 : count;
+    };
+    wanted[0] = rows(map.dim(0));
     here.shape(wanted);
-    wanted[0] = map.dim(0) * check.ranks();
+    wanted[0] = rows(map.dim(0) * check.ranks());
     there.typeOf(here).shape(wanted);
+    if (there && there.get().layout != here.get().layout)
+      check.finding(there.label(),
+                    "layout " + std::to_string(there.get().layout),
+                    std::to_string(here.get().layout));
     for (const Arg *arg : {&here, &there})
       if (*arg && arg->get().layout != TE_RT_NOT_SCALES &&
           (arg->get().layout != TE_RT_COMPACT || arg->get().block_rows != 1))
@@ -256,4 +264,11 @@ te_rt_status check::combine(te_rt_context *context, const te_rt_tensor *handle,
                             te_rt_tensor_list outputs) {
   return checkExchange(context, handle, "outputs", outputs, "inputs", inputs,
                        /*sums=*/true);
+}
+
+te_rt_status check::all_reduce(te_rt_context *context, te_rt_tensor_list inputs,
+                               te_rt_tensor_list outputs) {
+  Checker check(context);
+  check.sameLists("inputs", inputs, "outputs", outputs, {TE_RT_F32});
+  return check.status();
 }

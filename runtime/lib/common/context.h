@@ -50,6 +50,7 @@ enum ScratchUse {
   kScratchRhs,
   kScratchTiles,
   kScratchRows,
+  kScratchTransform,
   kNumScratches
 };
 

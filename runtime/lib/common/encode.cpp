@@ -31,9 +31,11 @@ uint64_t te_rt::encodeElementBits(te_rt_dtype dtype, double value) {
   case TE_RT_F16:
     return floatToHalf(single);
   case TE_RT_F8E4M3:
-    return encodeFp8<E4M3>(single);
+    return encode<E4M3>(single);
   case TE_RT_F8E5M2:
-    return encodeFp8<E5M2>(single);
+    return encode<E5M2>(single);
+  case TE_RT_F4E2M1:
+    return encode<E2M1>(single) * 0x11; // a byte of two
   case TE_RT_F8E8M0:
     return std::isnan(value) ? 255 : std::ilogb(value) + 127;
   case TE_RT_I32:

@@ -11,7 +11,8 @@
 
 namespace te_rt {
 
-/// The bits of one element of `value`, rounded to `dtype`, in the low bytes.
+/// The bits of one element of `value` (of F4E2M1: of two), rounded to `dtype`, in
+/// the low bytes.
 uint64_t encodeElementBits(te_rt_dtype dtype, double value);
 
 } // namespace te_rt

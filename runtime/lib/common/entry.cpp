@@ -42,32 +42,37 @@ te_rt_status
 te_rt_quantize(te_rt_context *context, const te_rt_tensor *input,
                const te_rt_tensor *scale, const te_rt_tensor *amax,
                const te_rt_tensor *noop, const te_rt_tensor *offsets,
-               const te_rt_tensor *values, const te_rt_tensor *scales,
-               const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
-               const te_rt_tensor *amax_out, int64_t member,
-               int64_t pow2_scales, double epsilon) {
-  return TE_RT_CALL(quantize, context, input, scale, amax, noop, offsets,
-                    values, scales, values_t, scales_t, amax_out, member,
-                    pow2_scales, epsilon);
+               const te_rt_tensor *rng, const te_rt_tensor *values,
+               const te_rt_tensor *scales, const te_rt_tensor *values_t,
+               const te_rt_tensor *scales_t, const te_rt_tensor *amax_out,
+               const te_rt_tensor *tensor_amax,
+               const te_rt_tensor *tensor_amax_t, int64_t member,
+               int64_t pow2_scales, int64_t square_blocks, int64_t hadamard,
+               int64_t rng_stream, double epsilon) {
+  return TE_RT_CALL(quantize, context, input, scale, amax, noop, offsets, rng,
+                    values, scales, values_t, scales_t, amax_out, tensor_amax,
+                    tensor_amax_t, member, pow2_scales, square_blocks, hadamard,
+                    rng_stream, epsilon);
 }
 
 te_rt_status te_rt_multi_cast_transpose(
     te_rt_context *context, te_rt_tensor_list inputs, te_rt_tensor_list scale,
     te_rt_tensor_list amax, const te_rt_tensor *noop, te_rt_tensor_list values,
     te_rt_tensor_list scales, te_rt_tensor_list values_t,
-    te_rt_tensor_list scales_t, te_rt_tensor_list amax_out, int64_t pow2_scales,
-    double epsilon) {
+    te_rt_tensor_list scales_t, te_rt_tensor_list amax_out,
+    te_rt_tensor_list tensor_amax, te_rt_tensor_list tensor_amax_t,
+    int64_t pow2_scales, int64_t square_blocks, double epsilon) {
   return TE_RT_CALL(multi_cast_transpose, context, inputs, scale, amax, noop,
-                    values, scales, values_t, scales_t, amax_out, pow2_scales,
-                    epsilon);
+                    values, scales, values_t, scales_t, amax_out, tensor_amax,
+                    tensor_amax_t, pow2_scales, square_blocks, epsilon);
 }
 
-te_rt_status te_rt_dequantize(te_rt_context *context,
-                              const te_rt_tensor *values,
-                              const te_rt_tensor *scales,
-                              const te_rt_tensor *offsets,
-                              const te_rt_tensor *output) {
-  return TE_RT_CALL(dequantize, context, values, scales, offsets, output);
+te_rt_status
+te_rt_dequantize(te_rt_context *context, const te_rt_tensor *values,
+                 const te_rt_tensor *scales, const te_rt_tensor *tensor_amax,
+                 const te_rt_tensor *offsets, const te_rt_tensor *output) {
+  return TE_RT_CALL(dequantize, context, values, scales, tensor_amax, offsets,
+                    output);
 }
 
 te_rt_status
@@ -91,6 +96,25 @@ te_rt_status te_rt_update_scales(te_rt_context *context, te_rt_tensor_list amax,
                                  int64_t margin, int64_t most_recent) {
   return TE_RT_CALL(update_scales, context, amax, history, scale, history_out,
                     scale_out, fp8_max, margin, most_recent);
+}
+
+te_rt_status te_rt_amax(te_rt_context *context, const te_rt_tensor *input,
+                        const te_rt_tensor *offsets, const te_rt_tensor *amax,
+                        int64_t member) {
+  return TE_RT_CALL(amax, context, input, offsets, amax, member);
+}
+
+te_rt_status te_rt_scale_from_amax(te_rt_context *context,
+                                   te_rt_tensor_list amax,
+                                   te_rt_tensor_list scale, double fp8_max,
+                                   int64_t pow2_scales, double epsilon) {
+  return TE_RT_CALL(scale_from_amax, context, amax, scale, fp8_max, pow2_scales,
+                    epsilon);
+}
+
+te_rt_status te_rt_advance_rng(te_rt_context *context, const te_rt_tensor *rng,
+                               const te_rt_tensor *output, int64_t by) {
+  return TE_RT_CALL(advance_rng, context, rng, output, by);
 }
 
 te_rt_status te_rt_convert_scales(te_rt_context *context,
@@ -210,28 +234,35 @@ te_rt_status te_rt_combine(te_rt_context *context, const te_rt_tensor *handle,
   return TE_RT_CALL(combine, context, handle, inputs, outputs);
 }
 
+te_rt_status te_rt_all_reduce(te_rt_context *context, te_rt_tensor_list inputs,
+                              te_rt_tensor_list outputs) {
+  return TE_RT_CALL(all_reduce, context, inputs, outputs);
+}
+
 te_rt_status te_rt_gemm(te_rt_context *context, const te_rt_tensor *lhs,
-                        const te_rt_tensor *lhs_scales, const te_rt_tensor *rhs,
+                        const te_rt_tensor *lhs_scales,
+                        const te_rt_tensor *lhs_amax, const te_rt_tensor *rhs,
                         const te_rt_tensor *rhs_scales,
-                        const te_rt_tensor *bias, const te_rt_tensor *offsets,
-                        const te_rt_tensor *result, int64_t ragged,
-                        int64_t member, int64_t transpose_lhs,
+                        const te_rt_tensor *rhs_amax, const te_rt_tensor *bias,
+                        const te_rt_tensor *offsets, const te_rt_tensor *result,
+                        int64_t ragged, int64_t member, int64_t transpose_lhs,
                         int64_t transpose_rhs, int64_t accumulate) {
-  return TE_RT_CALL(gemm, context, lhs, lhs_scales, rhs, rhs_scales, bias,
-                    offsets, result, ragged, member, transpose_lhs,
-                    transpose_rhs, accumulate);
+  return TE_RT_CALL(gemm, context, lhs, lhs_scales, lhs_amax, rhs, rhs_scales,
+                    rhs_amax, bias, offsets, result, ragged, member,
+                    transpose_lhs, transpose_rhs, accumulate);
 }
 
 te_rt_status
 te_rt_grouped_gemm(te_rt_context *context, const te_rt_tensor *lhs,
-                   const te_rt_tensor *lhs_scales, te_rt_tensor_list rhs,
-                   te_rt_tensor_list rhs_scales, te_rt_tensor_list bias,
+                   const te_rt_tensor *lhs_scales, const te_rt_tensor *lhs_amax,
+                   te_rt_tensor_list rhs, te_rt_tensor_list rhs_scales,
+                   te_rt_tensor_list rhs_amax, te_rt_tensor_list bias,
                    const te_rt_tensor *offsets, te_rt_tensor_list results,
                    int64_t ragged, int64_t transpose_lhs, int64_t transpose_rhs,
                    int64_t accumulate) {
-  return TE_RT_CALL(grouped_gemm, context, lhs, lhs_scales, rhs, rhs_scales,
-                    bias, offsets, results, ragged, transpose_lhs,
-                    transpose_rhs, accumulate);
+  return TE_RT_CALL(grouped_gemm, context, lhs, lhs_scales, lhs_amax, rhs,
+                    rhs_scales, rhs_amax, bias, offsets, results, ragged,
+                    transpose_lhs, transpose_rhs, accumulate);
 }
 
 te_rt_status te_rt_swiglu(te_rt_context *context, const te_rt_tensor *input,

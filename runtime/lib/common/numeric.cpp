@@ -13,29 +13,32 @@
 
 using namespace te_rt;
 
-int64_t te_rt::elementSize(te_rt_dtype dtype) {
+int64_t te_rt::elementBits(te_rt_dtype dtype) {
   switch (dtype) {
   case TE_RT_I64:
-    return 8;
+    return 64;
   case TE_RT_F32:
   case TE_RT_I32:
-    return 4;
+    return 32;
   case TE_RT_BF16:
   case TE_RT_F16:
-    return 2;
+    return 16;
   case TE_RT_F8E4M3:
   case TE_RT_F8E5M2:
   case TE_RT_F8E8M0:
   case TE_RT_U8:
-    return 1;
+    return 8;
+  case TE_RT_F4E2M1:
+    return 4;
   }
   return 0;
 }
 
 const char *te_rt::dtypeName(te_rt_dtype dtype) {
-  static const char *const names[] = {
-      "F32", "BF16", "F16", "F8E4M3", "F8E5M2", "F8E8M0", "I32", "I64", "U8"};
-  return elementSize(dtype) ? names[dtype] : nullptr;
+  static const char *const names[] = {"F32",    "BF16",   "F16", "F8E4M3",
+                                      "F8E5M2", "F8E8M0", "I32", "I64",
+                                      "U8",     "F4E2M1"};
+  return elementBits(dtype) ? names[dtype] : nullptr;
 }
 
 float te_rt::largestValue(te_rt_dtype dtype) {
@@ -98,6 +101,18 @@ Table makeFp8Table(int mantissaBits, int bias, bool ieee) {
   return table;
 }
 
+Table makeE2M1Table() {
+  Table table;
+  for (int code = 0; code < 256; ++code) {
+    int exponent = (code & 7) >> 1, mantissa = code & 1;
+    float magnitude = exponent
+                          ? std::ldexp(1.0f + 0.5f * mantissa, exponent - 1)
+                          : 0.5f * mantissa;
+    table[code] = code & 8 ? -magnitude : magnitude;
+  }
+  return table;
+}
+
 Table makeE8M0Table() {
   Table table;
   for (int code = 0; code < 255; ++code)
@@ -111,9 +126,17 @@ const float *te_rt::decodeTable(te_rt_dtype dtype) {
   static const Table e4m3 = makeFp8Table(3, 7, /*ieee=*/false);
   static const Table e5m2 = makeFp8Table(2, 15, /*ieee=*/true);
   static const Table e8m0 = makeE8M0Table();
-  return dtype == TE_RT_F8E4M3   ? e4m3.data()
-         : dtype == TE_RT_F8E5M2 ? e5m2.data()
-                                 : e8m0.data();
+  static const Table e2m1 = makeE2M1Table();
+  switch (dtype) {
+  case TE_RT_F8E4M3:
+    return e4m3.data();
+  case TE_RT_F8E5M2:
+    return e5m2.data();
+  case TE_RT_F4E2M1:
+    return e2m1.data();
+  default:
+    return e8m0.data();
+  }
 }
 
 float te_rt::scaleFromAmax(float amax, float fp8Max, float epsilon, bool pow2,

@@ -4,8 +4,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Every conversion rounds to nearest even. The casts to FP8 saturate: overflow
-// and infinities become the largest finite value, NaN becomes the code 0x7F.
+// Every conversion rounds to nearest even. The casts to FP8 and FP4 saturate:
+// overflow and infinities become the largest finite value; NaN becomes the code
+// 0x7F of FP8, and 6 of FP4.
 // They are free of branches, so that loops over them vectorize.
 //
 //===----------------------------------------------------------------------===//
@@ -19,11 +20,20 @@
 
 namespace te_rt {
 
-/// Bytes of one element; 0 for a number that is no te_rt_dtype.
-int64_t elementSize(te_rt_dtype dtype);
+/// Bits of one element; 0 for a number that is no te_rt_dtype.
+int64_t elementBits(te_rt_dtype dtype);
+/// Bytes of so many elements; of F4E2M1 an even number.
+inline int64_t bytesOf(te_rt_dtype dtype, int64_t elements) {
+  return elements * elementBits(dtype) / 8;
+}
 /// "BF16", ...; "dtype 42" has no name and gives nullptr.
 const char *dtypeName(te_rt_dtype dtype);
 
+/// The code of an E8M0 or E4M3 scale is a byte, and its blocks are of MXFP8 or
+/// NVFP4.
+inline bool isByteScale(te_rt_dtype dtype) {
+  return dtype == TE_RT_F8E8M0 || dtype == TE_RT_F8E4M3;
+}
 inline bool isFp8(te_rt_dtype dtype) {
   return dtype == TE_RT_F8E4M3 || dtype == TE_RT_F8E5M2;
 }
@@ -71,17 +81,23 @@ inline void fromFloat(float value, BFloat16 &out) {
 float halfToFloat(uint16_t bits);
 uint16_t floatToHalf(float value);
 
-/// The formats of FP8, as encodeFp8 wants them.
+/// The formats of 8 and 4 bits, as `encode` wants them: `sign` is the code of
+/// minus zero.
 struct E4M3 {
   static constexpr int mantissa = 3, bias = 7;
-  static constexpr int32_t largestCode = 0x7e;
+  static constexpr int32_t largestCode = 0x7e, nanCode = 0x7f, sign = 0x80;
 };
 struct E5M2 {
   static constexpr int mantissa = 2, bias = 15;
-  static constexpr int32_t largestCode = 0x7b;
+  static constexpr int32_t largestCode = 0x7b, nanCode = 0x7f, sign = 0x80;
+};
+/// Has no NaN, which becomes 6.
+struct E2M1 {
+  static constexpr int mantissa = 1, bias = 1;
+  static constexpr int32_t largestCode = 7, nanCode = 7, sign = 8;
 };
 
-template <typename Format> inline uint8_t encodeFp8(float value) {
+template <typename Format> inline uint8_t encode(float value) {
   constexpr int drop = 23 - Format::mantissa;
   constexpr int32_t rebias = (127 - Format::bias) << Format::mantissa;
   constexpr int32_t smallestNormal = (127 - Format::bias + 1) << 23;
@@ -100,11 +116,13 @@ template <typename Format> inline uint8_t encodeFp8(float value) {
   int32_t subnormal = floatBits(bitsFloat(small) + bitsFloat(magic)) - magic;
   int32_t code = finite < smallestNormal ? subnormal : normal;
   code = code > Format::largestCode ? Format::largestCode : code;
-  int32_t sign = static_cast<int32_t>(static_cast<uint32_t>(bits) >> 24) & 0x80;
-  return static_cast<uint8_t>(magnitude > kInfinityBits ? 0x7f : code | sign);
+  int32_t sign = (bits >> 31) & Format::sign;
+  return static_cast<uint8_t>(magnitude > kInfinityBits ? Format::nanCode
+                                                        : code | sign);
 }
 
-/// The values of the 256 codes of F8E4M3, F8E5M2 or F8E8M0.
+/// The values of the 256 codes of F8E4M3, F8E5M2 or F8E8M0, or of the 16 of
+/// F4E2M1 (again and again).
 const float *decodeTable(te_rt_dtype dtype);
 
 /// Calls `body` with an object of the C++ type of a BF16 or F32 tensor.

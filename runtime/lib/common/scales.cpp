@@ -9,45 +9,43 @@
 using namespace te_rt;
 
 ScaleGrid::ScaleGrid(const te_rt_tensor &scales, int64_t rows, int64_t cols,
-                     Ragged ragged) {
+                     Ragged ragged)
+    : ragged(ragged) {
   if (scales.layout == TE_RT_TENSOR) {
     perTensor = true;
     blockRows = blockCols = kWhole;
-    gridRows = gridCols = elements = 1;
+    gridRows = gridCols = paddedRows = paddedCols = elements = 1;
     return;
   }
   blockRows = scales.block_rows;
   blockCols = scales.block_cols;
-  // Each group may end with a block that is not full.
+  swizzled = scales.layout == TE_RT_SWIZZLED;
+  outerCols = blockCols == 1 && blockRows > 1;
+  restarts = (ragged == Ragged::Rows && blockRows > 1) ||
+             (ragged == Ragged::Cols && blockCols > 1);
+  // Each group may end with a block that is not full, but for tiles.
   auto blocks = [&](int64_t extent, int64_t block, Ragged along) {
-    return ragged == along && block > 1 ? extent / block + scales.groups
-                                        : ceilDiv(extent, block);
+    return ragged == along && block > 1 && !swizzled
+               ? extent / block + scales.groups
+               : ceilDiv(extent, block);
   };
-  gridRows = blocks(rows, blockRows, Ragged::Rows);
-  gridCols = blocks(cols, blockCols, Ragged::Cols);
-  switch (scales.layout) {
-  case TE_RT_GEMM_READY:
-    if (blockRows == 1) {
-      shape = {gridCols, roundUp(gridRows, 4)};
-      strideRow = 1;
-      strideCol = shape[1];
-    } else {
-      shape = {gridRows, roundUp(gridCols, 4)};
-      strideRow = shape[1];
-      strideCol = 1;
-    }
-    break;
-  case TE_RT_SWIZZLED:
-    swizzled = true;
-    swizzledColumns = blockCols == 1 && blockRows > 1;
-    shape = swizzledColumns ? std::vector<int64_t>{roundUp(gridCols, 128),
-                                                   roundUp(gridRows, 4)}
-                            : std::vector<int64_t>{roundUp(gridRows, 128),
-                                                   roundUp(gridCols, 4)};
-    break;
-  default:
-    shape = {gridRows, gridCols};
-    strideRow = gridCols;
+  gridRows = paddedRows = blocks(rows, blockRows, Ragged::Rows);
+  gridCols = paddedCols = blocks(cols, blockCols, Ragged::Cols);
+  if (isByteScale(scales.dtype))
+    padTiles();
+  if (swizzled) {
+    shape = outerCols ? std::vector<int64_t>{paddedCols, paddedRows}
+                      : std::vector<int64_t>{paddedRows, paddedCols};
+    tilesAcross = shape[1] / kTileBlocks;
+  } else if (scales.layout == TE_RT_GEMM_READY && blockRows == 1) {
+    shape = {gridCols, roundUp(gridRows, 4)};
+    strideRow = 1;
+    strideCol = shape[1];
+  } else {
+    shape = {paddedRows, scales.layout == TE_RT_GEMM_READY
+                             ? roundUp(gridCols, 4)
+                             : paddedCols};
+    strideRow = shape[1];
     strideCol = 1;
   }
   // No tensor has that many; a descriptor may claim so before it is refused.
@@ -55,18 +53,45 @@ ScaleGrid::ScaleGrid(const te_rt_tensor &scales, int64_t rows, int64_t cols,
     elements = INT64_MAX;
 }
 
+void ScaleGrid::padTiles() {
+  paddedRows = roundUp(gridRows, outerCols ? kTileBlocks : kTileOuter);
+  paddedCols = roundUp(gridCols, outerCols ? kTileOuter : kTileBlocks);
+}
+
+ScaleGrid ScaleGrid::ofGroup(const Group &group) const {
+  ScaleGrid part = *this;
+  if (perTensor || ragged == Ragged::No)
+    return part;
+  bool alongRows = ragged == Ragged::Rows;
+  int64_t block = alongRows ? blockRows : blockCols;
+  int64_t &grid = alongRows ? part.gridRows : part.gridCols;
+  int64_t &first = alongRows ? part.firstRow : part.firstCol;
+  grid = ceilDiv(group.size(), block);
+  if (!alignsGroups()) {
+    first = block == 1 ? group.begin : group.begin / block + group.index;
+    return part;
+  }
+  part.padTiles();
+  int64_t outer = outerCols ? part.paddedCols : part.paddedRows;
+  int64_t blocks = outerCols ? part.paddedRows : part.paddedCols;
+  part.firstTile = outer / kTileOuter * (group.begin / block / kTileBlocks);
+  part.tilesAcross = blocks / kTileBlocks;
+  return part;
+}
+
 // Tiles of 128 x 4 scales, 512 bytes each, in rows of tiles; within a tile row
 // i lies at 16 (i mod 32) + 4 (i / 32) (te-semantics 2.1).
 int64_t ScaleGrid::swizzledIndex(int64_t row, int64_t col) const {
-  int64_t i = swizzledColumns ? col : row;
-  int64_t j = swizzledColumns ? row : col;
-  int64_t tile = i / 128 * (shape[1] / 4) + j / 4;
-  return tile * 512 + i % 32 * 16 + i % 128 / 32 * 4 + j % 4;
+  int64_t i = outerCols ? col : row;
+  int64_t j = outerCols ? row : col;
+  int64_t tile = firstTile + i / kTileOuter * tilesAcross + j / kTileBlocks;
+  return tile * kTileOuter * kTileBlocks + i % 32 * 16 +
+         i % kTileOuter / 32 * 4 + j % kTileBlocks;
 }
 
 bool te_rt::isUntransposed(const te_rt_tensor &scales) {
-  return scales.layout == TE_RT_COMPACT && scales.block_cols == 1 &&
-         scales.block_rows > 1;
+  return (scales.layout == TE_RT_COMPACT || scales.layout == TE_RT_SWIZZLED) &&
+         scales.block_cols == 1 && scales.block_rows > 1;
 }
 
 int64_t te_rt::rowsOfCast(const te_rt_tensor *values,

@@ -120,6 +120,10 @@ Outcome Cast::add(TileTask task, const CastArguments &arguments) {
   for (int d = 0; d < 2; ++d) {
     if (!values[d])
       continue;
+    if (!isFp8(values[d]->dtype))
+      return {TE_RT_UNSUPPORTED, std::string("values: found ") +
+                                     dtypeName(values[d]->dtype) +
+                                     ", wanted FP8 on cuda"};
     CastOutput &out = task.out[d];
     out.transposed = d == 1 && !isUntransposed(*scales[d]);
     ScaleStrides strides;

@@ -22,6 +22,9 @@ template <typename T> T *data(const te_rt_tensor *tensor) {
   return tensor ? static_cast<T *>(tensor->data) : nullptr;
 }
 
+/// Bytes of one element of a type whose elements are whole bytes.
+inline int64_t elementSize(te_rt_dtype dtype) { return bytesOf(dtype, 1); }
+
 /// Offsets in device memory, uploaded where they lie on the host; nullptr for
 /// none.
 Outcome deviceOffsets(CudaDevice &device, const te_rt_tensor *offsets,

@@ -57,6 +57,16 @@ struct Product {
   }
 };
 
+/// Scales of 8 bits (MXFP8, NVFP4) are not for this backend yet.
+Outcome needsFloatScales(std::initializer_list<const te_rt_tensor *> all) {
+  for (const te_rt_tensor *scales : all)
+    if (scales && scales->dtype != TE_RT_F32)
+      return {TE_RT_UNSUPPORTED, std::string("scales: found ") +
+                                     dtypeName(scales->dtype) +
+                                     ", wanted F32 on cuda"};
+  return {};
+}
+
 /// Member `index` of a packed tensor, or the tensor itself.
 te_rt_tensor memberOf(const te_rt_tensor &packed, int32_t rank, int64_t index) {
   te_rt_tensor member = packed;
@@ -158,6 +168,11 @@ Outcome Gemm::reserve(const Product &p) {
                       : Outcome();
 }
 
+/// The number, along a dimension with blocks of `block`, of a group's first one.
+int64_t firstBlock(int64_t block, int64_t begin, int64_t group) {
+  return block == 1 ? begin : begin / block + group;
+}
+
 /// Scales as cuBLASLt reads them: in place where they lie so, else a copy.
 Outcome Gemm::describe(const Product &p, const Side &side, bool isLhs,
                        BlasOperand &operand, size_t &used) {
@@ -191,10 +206,10 @@ Outcome Gemm::describe(const Product &p, const Side &side, bool isLhs,
   int64_t blocks = ceilDiv(p.reduction(), kTile);
   if (raggedOuter)
     operand.scales +=
-        grid.strideRow * ScaleGrid::firstBlock(down, p.begin, p.group);
+        grid.strideRow * firstBlock(down, p.begin, p.group);
   if (raggedInner)
     operand.scales +=
-        grid.strideCol * ScaleGrid::firstBlock(across, p.begin, p.group);
+        grid.strideCol * firstBlock(across, p.begin, p.group);
   // [blocks, rows] for rows, [rows / 128, blocks padded to 4] for squares.
   int64_t rows = down == 1 ? outer : ceilDiv(outer, kTile);
   int64_t wantedRow = down == 1 ? 1 : roundUp(blocks, 4);
@@ -321,12 +336,16 @@ Outcome runGroups(CudaDevice &device, const te_rt_tensor *offsets,
 } // namespace
 
 te_rt_status cuda::gemm(te_rt_context *context, const te_rt_tensor *lhs,
-                        const te_rt_tensor *lhs_scales, const te_rt_tensor *rhs,
-                        const te_rt_tensor *rhs_scales,
-                        const te_rt_tensor *bias, const te_rt_tensor *offsets,
+                        const te_rt_tensor *lhs_scales, const te_rt_tensor *,
+                        const te_rt_tensor *rhs, const te_rt_tensor *rhs_scales,
+                        const te_rt_tensor *, const te_rt_tensor *bias,
+                        const te_rt_tensor *offsets,
                         const te_rt_tensor *result, int64_t ragged,
                         int64_t member, int64_t transpose_lhs,
                         int64_t transpose_rhs, int64_t accumulate) {
+  if (te_rt_status status =
+          context->finish(needsFloatScales({lhs_scales, rhs_scales})))
+    return status;
   auto makeProduct = [&](int64_t) {
     Product p = {};
     p.lhs = {*lhs, lhs_scales, transpose_lhs != 0,
@@ -349,11 +368,15 @@ te_rt_status cuda::gemm(te_rt_context *context, const te_rt_tensor *lhs,
 
 te_rt_status
 cuda::grouped_gemm(te_rt_context *context, const te_rt_tensor *lhs,
-                   const te_rt_tensor *lhs_scales, te_rt_tensor_list rhs,
-                   te_rt_tensor_list rhs_scales, te_rt_tensor_list bias,
+                   const te_rt_tensor *lhs_scales, const te_rt_tensor *,
+                   te_rt_tensor_list rhs, te_rt_tensor_list rhs_scales,
+                   te_rt_tensor_list, te_rt_tensor_list bias,
                    const te_rt_tensor *offsets, te_rt_tensor_list results,
                    int64_t ragged, int64_t transpose_lhs, int64_t transpose_rhs,
                    int64_t accumulate) {
+  if (te_rt_status status = context->finish(needsFloatScales(
+          {lhs_scales, rhs_scales.count ? rhs_scales.items : nullptr})))
+    return status;
   bool rows = ragged == TE_RT_RAGGED_ROWS;
   te_rt_tensor scalesOfRhs; // of the group at hand
   auto makeProduct = [&](int64_t g) {

@@ -18,8 +18,8 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int64_t kCopyBytes = 4096, kSide = 64; // as in layout.cu
 
-int64_t bytesOf(const te_rt_tensor &tensor) {
-  return numElements(tensor) * elementSize(tensor.dtype);
+int64_t sizeOf(const te_rt_tensor &tensor) {
+  return te_rt::bytesOf(tensor.dtype, numElements(tensor));
 }
 
 /// Copies in one launch, whatever their number.
@@ -60,7 +60,7 @@ te_rt_status cuda::pack(te_rt_context *context, te_rt_tensor_list inputs,
     std::vector<CopyItem> items;
     auto *to = data<uint8_t>(output);
     for (int64_t i = 0; i < inputs.count; ++i) {
-      int64_t bytes = bytesOf(inputs.items[i]);
+      int64_t bytes = sizeOf(inputs.items[i]);
       if (to != inputs.items[i].data)
         items.push_back({inputs.items[i].data, to, bytes, 0});
       to += bytes;
@@ -77,7 +77,7 @@ te_rt_status cuda::copy(te_rt_context *context, const te_rt_tensor *input,
     if (input->data == output->data)
       return {};
     std::vector<CopyItem> items = {
-        {input->data, output->data, bytesOf(*input), 0}};
+        {input->data, output->data, sizeOf(*input), 0}};
     return copyAll(deviceOf(context), items);
   };
   return context->finish(run());
@@ -89,7 +89,8 @@ te_rt_status cuda::fill(te_rt_context *context, const te_rt_tensor *output,
     TE_RT_TRY(needsDeviceMemory({output}));
     FillArgs args = {};
     args.output = output->data;
-    args.elements = numElements(*output);
+    // A byte holds two of F4E2M1, and their bits are those of both.
+    args.elements = sizeOf(*output) / elementSize(output->dtype);
     args.bits = encodeElementBits(output->dtype, value);
     args.size = static_cast<int32_t>(elementSize(output->dtype));
     int64_t blocks = ceilDiv(args.elements * args.size, kCopyBytes);
@@ -123,6 +124,9 @@ te_rt_status cuda::convert_scales(te_rt_context *context,
                                   const te_rt_tensor *scales,
                                   const te_rt_tensor *output, int64_t rows,
                                   int64_t cols) {
+  if (scales->dtype != TE_RT_F32)
+    return context->fail(TE_RT_UNSUPPORTED, "scales: found ",
+                         dtypeName(scales->dtype), ", wanted F32 on cuda");
   Ragged ragged = raggedOf(*scales);
   ScaleGrid from(*scales, rows, cols, ragged), to(*output, rows, cols, ragged);
   StridedArgs args = {};
@@ -195,4 +199,49 @@ te_rt_status cuda::update_scales(te_rt_context *context, te_rt_tensor_list amax,
     return device.launch("update_scales", {slots, kThreads}, args);
   };
   return context->finish(run());
+}
+
+te_rt_status cuda::scale_from_amax(te_rt_context *context,
+                                   te_rt_tensor_list amax,
+                                   te_rt_tensor_list scale, double fp8_max,
+                                   int64_t pow2_scales, double epsilon) {
+  auto run = [&]() -> Outcome {
+    for (int64_t i = 0; i < amax.count; ++i) {
+      ScaleArgs args = {data<float>(&amax.items[i]),
+                        data<float>(&scale.items[i]),
+                        numElements(amax.items[i]),
+                        static_cast<float>(fp8_max),
+                        static_cast<float>(epsilon),
+                        pow2_scales != 0};
+      TE_RT_TRY(deviceOf(context).launch(
+          "scale_from_amax", {ceilDiv(args.elements, kThreads), kThreads},
+          args));
+    }
+    return {};
+  };
+  return context->finish(run());
+}
+
+te_rt_status cuda::advance_rng(te_rt_context *context, const te_rt_tensor *rng,
+                               const te_rt_tensor *output, int64_t by) {
+  RngArgs args = {data<int64_t>(rng), data<int64_t>(output), numElements(*rng),
+                  by};
+  return context->finish(deviceOf(context).launch(
+      "advance_rng", {ceilDiv(args.elements, kThreads), kThreads}, args));
+}
+
+te_rt_status cuda::all_reduce(te_rt_context *context, te_rt_tensor_list inputs,
+                              te_rt_tensor_list outputs) {
+  if (context->communicator)
+    return context->fail(TE_RT_UNSUPPORTED,
+                         "communicator: found ranks that are threads, wanted "
+                         "one rank on cuda");
+  std::vector<CopyItem> items;
+  for (int64_t i = 0; i < inputs.count; ++i)
+    if (inputs.items[i].data != outputs.items[i].data)
+      items.push_back({inputs.items[i].data, outputs.items[i].data,
+                       sizeOf(inputs.items[i]), 0});
+  if (items.empty())
+    return TE_RT_OK;
+  return context->finish(copyAll(deviceOf(context), items));
 }

@@ -14,10 +14,12 @@ te_rt_status
 cuda::quantize(te_rt_context *context, const te_rt_tensor *input,
                const te_rt_tensor *scale, const te_rt_tensor *amax,
                const te_rt_tensor *noop, const te_rt_tensor *offsets,
-               const te_rt_tensor *values, const te_rt_tensor *scales,
-               const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
-               const te_rt_tensor *amax_out, int64_t member,
-               int64_t pow2_scales, double epsilon) {
+               const te_rt_tensor *, const te_rt_tensor *values,
+               const te_rt_tensor *scales, const te_rt_tensor *values_t,
+               const te_rt_tensor *scales_t, const te_rt_tensor *amax_out,
+               const te_rt_tensor *, const te_rt_tensor *, int64_t member,
+               int64_t pow2_scales, int64_t, int64_t, int64_t,
+               double epsilon) {
   CudaDevice &device = deviceOf(context);
   auto run = [&]() -> Outcome {
     TileTask task = {};
@@ -38,8 +40,8 @@ te_rt_status cuda::multi_cast_transpose(
     te_rt_context *context, te_rt_tensor_list inputs, te_rt_tensor_list scale,
     te_rt_tensor_list amax, const te_rt_tensor *noop, te_rt_tensor_list values,
     te_rt_tensor_list scales, te_rt_tensor_list values_t,
-    te_rt_tensor_list scales_t, te_rt_tensor_list amax_out, int64_t pow2_scales,
-    double epsilon) {
+    te_rt_tensor_list scales_t, te_rt_tensor_list amax_out, te_rt_tensor_list,
+    te_rt_tensor_list, int64_t pow2_scales, int64_t, double epsilon) {
   CudaDevice &device = deviceOf(context);
   // One launch for each type of input, so one where they are alike.
   auto run = [&](te_rt_dtype dtype) -> Outcome {
@@ -89,7 +91,7 @@ Outcome describeCodes(const te_rt_tensor &codes, const te_rt_tensor &scales,
 
 te_rt_status cuda::dequantize(te_rt_context *context,
                               const te_rt_tensor *values,
-                              const te_rt_tensor *scales,
+                              const te_rt_tensor *scales, const te_rt_tensor *,
                               const te_rt_tensor *offsets,
                               const te_rt_tensor *output) {
   CudaDevice &device = deviceOf(context);
@@ -125,6 +127,26 @@ cuda::requantize(te_rt_context *context, const te_rt_tensor *input,
     return cast.run(
         {byType(dtype, "requantize_bf16", "requantize_f32"),
          byType(dtype, "requantize_amax_bf16", "requantize_amax_f32")});
+  };
+  return context->finish(run());
+}
+
+te_rt_status cuda::amax(te_rt_context *context, const te_rt_tensor *input,
+                        const te_rt_tensor *offsets, const te_rt_tensor *amax,
+                        int64_t member) {
+  CudaDevice &device = deviceOf(context);
+  auto run = [&]() -> Outcome {
+    TileTask task = {};
+    TE_RT_TRY(describeMatrix(device, *input, offsets, member, task));
+    task.source.input = input->data;
+    Cast cast(device, input->dtype, nullptr, false, 0);
+    CastArguments arguments = {};
+    arguments.offsets = offsets;
+    arguments.amaxOut = amax;
+    arguments.member = member;
+    TE_RT_TRY(cast.add(task, arguments));
+    const char *kernel = byType(input->dtype, "amax_bf16", "amax_f32");
+    return cast.run({kernel, kernel, /*areStreams=*/true});
   };
   return context->finish(run());
 }

@@ -14,7 +14,18 @@ using namespace te_rt::cuda;
 
 namespace {
 constexpr int kThreads = 256;
+
+/// Scales of 8 bits (MXFP8, NVFP4) have padding that must be zero.
+Outcome needsNoByteScales(std::initializer_list<const te_rt_tensor *> tensors) {
+  for (const te_rt_tensor *tensor : tensors)
+    if (tensor && tensor->layout != TE_RT_NOT_SCALES &&
+        tensor->dtype != TE_RT_F32)
+      return {TE_RT_UNSUPPORTED, std::string("scales: found ") +
+                                     dtypeName(tensor->dtype) +
+                                     ", wanted F32 on cuda"};
+  return {};
 }
+} // namespace
 
 te_rt_status cuda::routing_map(te_rt_context *context,
                                const te_rt_tensor *indices,
@@ -120,11 +131,12 @@ cuda::permute(te_rt_context *context, const te_rt_tensor *input,
               const te_rt_tensor *out_scales, const te_rt_tensor *out_probs) {
   CudaDevice &device = deviceOf(context);
   auto run = [&]() -> Outcome {
+    TE_RT_TRY(needsNoByteScales({scales, out_scales}));
     PermuteArgs args = {};
     args.input = input->data;
     args.output = output->data;
     args.cols = input->shape[1];
-    args.rowBytes = args.cols * elementSize(input->dtype);
+    args.rowBytes = bytesOf(input->dtype, args.cols);
     args.tokens = input->shape[0];
     args.slots = row_map->shape[1];
     args.capacity = output->shape[0];
@@ -286,10 +298,11 @@ te_rt_status moveGroups(te_rt_context *context, const te_rt_tensor *input,
                         const te_rt_tensor *out_probs) {
   CudaDevice &device = deviceOf(context);
   auto run = [&]() -> Outcome {
+    TE_RT_TRY(needsNoByteScales({input, output}));
     MoveGroupsArgs args = {};
     args.input = input->data;
     args.output = output->data;
-    args.rowBytes = input->shape[1] * elementSize(input->dtype);
+    args.rowBytes = bytesOf(input->dtype, input->shape[1]);
     args.inputRows = input->shape[0];
     args.outputRows = output->shape[0];
     args.probs = data<float>(probs);
@@ -352,6 +365,7 @@ te_rt_status cuda::dispatch(te_rt_context *context, const te_rt_tensor *handle,
     TE_RT_TRY(needsOneRank(context));
     for (int64_t i = 0; i < inputs.count; ++i) {
       const te_rt_tensor &input = inputs.items[i];
+      TE_RT_TRY(needsNoByteScales({&input}));
       PermuteArgs args = {};
       args.input = input.data;
       args.output = outputs.items[i].data;
@@ -359,8 +373,8 @@ te_rt_status cuda::dispatch(te_rt_context *context, const te_rt_tensor *handle,
       args.slots = 1;
       args.capacity = outputs.items[i].shape[0];
       args.rowMap = data<int32_t>(handle);
-      args.rowBytes = args.tokens ? numElements(input) / args.tokens *
-                                        elementSize(input.dtype)
+      args.rowBytes = args.tokens ? bytesOf(input.dtype,
+                                               numElements(input) / args.tokens)
                                   : 0;
       args.padBlocks = 1;
       TE_RT_TRY(deviceOf(context).launch("permute_rows",

@@ -69,14 +69,25 @@ constexpr Parameter real(const char *name) {
   return {name, ParameterKind::Float};
 }
 
-inline constexpr Parameter quantize[] = {
-    in("input"),        optIn("scale"),
-    optIn("amax"),      optIn("noop"),
-    optIn("offsets"),   optOut("values"),
-    optOut("scales"),   optOut("values_t"),
-    optOut("scales_t"), optOut("amax_out").orInPlaceOf("amax"),
-    integer("member"),  integer("pow2_scales"),
-    real("epsilon")};
+inline constexpr Parameter quantize[] = {in("input"),
+                                         optIn("scale"),
+                                         optIn("amax"),
+                                         optIn("noop"),
+                                         optIn("offsets"),
+                                         optIn("rng"),
+                                         optOut("values"),
+                                         optOut("scales"),
+                                         optOut("values_t"),
+                                         optOut("scales_t"),
+                                         optOut("amax_out").orInPlaceOf("amax"),
+                                         optOut("tensor_amax"),
+                                         optOut("tensor_amax_t"),
+                                         integer("member"),
+                                         integer("pow2_scales"),
+                                         integer("square_blocks"),
+                                         integer("hadamard"),
+                                         integer("rng_stream"),
+                                         real("epsilon")};
 inline constexpr Parameter multi_cast_transpose[] = {
     ins("inputs"),
     ins("scale"),
@@ -87,9 +98,13 @@ inline constexpr Parameter multi_cast_transpose[] = {
     outs("values_t"),
     outs("scales_t"),
     outs("amax_out").orInPlaceOf("amax"),
+    outs("tensor_amax"),
+    outs("tensor_amax_t"),
     integer("pow2_scales"),
+    integer("square_blocks"),
     real("epsilon")};
 inline constexpr Parameter dequantize[] = {in("values"), in("scales"),
+                                           optIn("tensor_amax"),
                                            optIn("offsets"), out("output")};
 inline constexpr Parameter requantize[] = {
     in("input"),        in("input_scales"),
@@ -108,6 +123,14 @@ inline constexpr Parameter update_scales[] = {
     real("fp8_max"),
     integer("margin"),
     integer("most_recent")};
+inline constexpr Parameter advance_rng[] = {
+    in("rng"), out("output").orInPlaceOf("rng"), integer("by")};
+
+inline constexpr Parameter amax[] = {in("input"), optIn("offsets"), out("amax"),
+                                     integer("member")};
+inline constexpr Parameter scale_from_amax[] = {
+    ins("amax"), outs("scale").orInPlaceOf("amax"), real("fp8_max"),
+    integer("pow2_scales"), real("epsilon")};
 
 inline constexpr Parameter convert_scales[] = {
     in("scales"), out("output"), integer("rows"), integer("cols")};
@@ -151,11 +174,15 @@ inline constexpr Parameter dispatch[] = {in("handle"), ins("inputs"),
                                          outs("outputs")};
 inline constexpr Parameter combine[] = {in("handle"), ins("inputs"),
                                         outs("outputs")};
+inline constexpr Parameter all_reduce[] = {
+    ins("inputs"), outs("outputs").orInPlaceOf("inputs")};
 
 inline constexpr Parameter gemm[] = {in("lhs"),
                                      optIn("lhs_scales"),
+                                     optIn("lhs_amax"),
                                      in("rhs"),
                                      optIn("rhs_scales"),
+                                     optIn("rhs_amax"),
                                      optIn("bias"),
                                      optIn("offsets"),
                                      inOut("result"),
@@ -166,8 +193,10 @@ inline constexpr Parameter gemm[] = {in("lhs"),
                                      integer("accumulate")};
 inline constexpr Parameter grouped_gemm[] = {in("lhs"),
                                              optIn("lhs_scales"),
+                                             optIn("lhs_amax"),
                                              ins("rhs"),
                                              ins("rhs_scales"),
+                                             ins("rhs_amax"),
                                              ins("bias"),
                                              optIn("offsets"),
                                              inOuts("results"),

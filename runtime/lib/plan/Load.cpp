@@ -128,6 +128,20 @@ te_rt_status te_rt_plan_program(const te_rt_plan *plan, int32_t program,
   return TE_RT_OK;
 }
 
+int32_t te_rt_plan_num_workspaces(const te_rt_plan *plan) {
+  return plan ? int32_t(plan->workspaces.size()) : 0;
+}
+
+te_rt_status te_rt_plan_workspace(const te_rt_plan *plan, int32_t workspace,
+                                  te_rt_workspace_info *info) {
+  if (!info || workspace < 0 || workspace >= te_rt_plan_num_workspaces(plan))
+    return TE_RT_INVALID_ARGUMENT;
+  const Workspace &found = plan->workspaces[workspace];
+  *info = {found.name, int64_t(found.bytes), int32_t(found.members.size()),
+           found.members.data()};
+  return TE_RT_OK;
+}
+
 te_rt_status te_rt_plan_argument(const te_rt_plan *plan, int32_t program,
                                  int32_t argument, te_rt_argument_info *info) {
   const Program *found = programAt(plan, program);

@@ -75,6 +75,7 @@ struct Constant {
 struct Workspace {
   const char *name;
   uint64_t bytes;
+  std::vector<const char *> members;
 };
 
 } // namespace te_rt::interp

@@ -149,6 +149,17 @@ uint8_t *Session::address(const Tensor &tensor) const {
   return base ? base + tensor.offset : nullptr;
 }
 
+te_rt_status Session::findWorkspace(int32_t workspace, void **data) const {
+  if (!data)
+    return context->fail(TE_RT_INVALID_ARGUMENT,
+                         "data: found NULL, wanted a pointer");
+  if (workspace < 0 || size_t(workspace) >= workspaces.size())
+    return context->fail(TE_RT_INVALID_ARGUMENT, "workspace: found ", workspace,
+                         ", wanted 0 to ", int64_t(workspaces.size()) - 1);
+  *data = workspaces[workspace].get();
+  return TE_RT_OK;
+}
+
 te_rt_status Session::bind(int32_t argument, void *data, int64_t bytes) {
   if (argument < 0 || size_t(argument) >= bindings.size())
     return context->fail(TE_RT_INVALID_ARGUMENT, "argument: found ", argument,

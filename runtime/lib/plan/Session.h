@@ -39,6 +39,7 @@ public:
           const Program &program);
 
   te_rt_status bind(int32_t argument, void *data, int64_t bytes);
+  te_rt_status findWorkspace(int32_t workspace, void **data) const;
   te_rt_status run();
   /// From the next run on, a run is one launch of a graph.
   void useGraph(bool enable);

@@ -61,6 +61,14 @@ te_rt_status te_rt_session_bind(te_rt_session *session, int32_t argument,
                  [&] { return session->bind(argument, data, bytes); });
 }
 
+te_rt_status te_rt_session_workspace(te_rt_session *session, int32_t workspace,
+                                     void **data) {
+  if (!session)
+    return TE_RT_INVALID_ARGUMENT;
+  return guarded(session->context, "session_workspace",
+                 [&] { return session->findWorkspace(workspace, data); });
+}
+
 void te_rt_session_observe(te_rt_session *session, te_rt_observer observer,
                            void *user) {
   if (!session)

@@ -74,7 +74,14 @@ static uint64_t verifyWorkspaces(Verification &v) {
     const plan::Workspace *source = v.root.workspaces()->Get(i);
     const char *name = verifyName(v.where, source->name(), names);
     total = addBytes(v.where, total, source->bytes());
-    v.plan.workspaces.push_back({name, source->bytes()});
+    std::vector<const char *> members;
+    for (uint32_t m = 0; m < sizeOf(source->members()); ++m)
+      members.push_back(
+          verifyString(v.where, "member", source->members()->Get(m)->name()));
+    if (!members.empty() && source->bytes() % members.size())
+      v.where.refuse("has ", source->bytes(), " bytes, wanted a multiple of ",
+                     "its ", members.size(), " members");
+    v.plan.workspaces.push_back({name, source->bytes(), std::move(members)});
   }
   return total;
 }

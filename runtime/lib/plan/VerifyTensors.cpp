@@ -14,19 +14,20 @@
 
 using namespace te_rt::interp;
 
-static_assert(int(plan::DType::U8) == TE_RT_U8 &&
+static_assert(int(plan::DType::F4E2M1) == TE_RT_F4E2M1 &&
                   int(plan::ScaleLayout::Swizzled) == TE_RT_SWIZZLED &&
                   int(plan::Direction::InOut) == TE_RT_INOUT &&
-                  int(plan::Init::One) == TE_RT_INIT_ONE,
+                  int(plan::Init::Rng) == TE_RT_INIT_RNG,
               "the schema's numbers are those of the C ABI");
 
-/// Bytes of an element, or 0 for a type that does not exist.
+/// Bytes of an element, of F4E2M1 of two; 0 for a type that does not exist.
 static uint64_t elementBytes(plan::DType dtype) {
   switch (dtype) {
   case plan::DType::F8E4M3:
   case plan::DType::F8E5M2:
   case plan::DType::F8E8M0:
   case plan::DType::U8:
+  case plan::DType::F4E2M1:
     return 1;
   case plan::DType::BF16:
   case plan::DType::F16:
@@ -99,6 +100,7 @@ static void verifyReadable(const Where &where, const char *what,
 static uint64_t verifyShape(const Where &where,
                             const flatbuffers::Vector<uint64_t> *shape,
                             uint64_t elementBytes, te_rt_tensor &descriptor) {
+  bool twoInAByte = descriptor.dtype == TE_RT_F4E2M1;
   verifyReadable(where, "shape", shape);
   if (sizeOf(shape) > TE_RT_MAX_RANK)
     where.refuse("rank is ", shape->size(), ", wanted at most ",
@@ -118,7 +120,10 @@ static uint64_t verifyShape(const Where &where,
     bytes *= factor;
     descriptor.shape[i] = int64_t(extent);
   }
-  return empty ? 0 : bytes;
+  uint64_t last = sizeOf(shape) ? shape->Get(sizeOf(shape) - 1) : 1;
+  if (twoInAByte && last % 2)
+    where.refuse("last extent is ", last, ", wanted an even one for F4E2M1");
+  return empty ? 0 : twoInAByte ? bytes / 2 : bytes;
 }
 
 static int32_t verifyInt32(const Where &where, const char *what,
@@ -248,6 +253,13 @@ static void verifyInit(const Where &where, const plan::Argument &source,
     where.refuse("deviation is ", info.deviation,
                  ", wanted a finite number of at least 0");
   info.num_experts = source.num_experts();
+  const te_rt_tensor &tensor = info.tensor;
+  if (info.init == TE_RT_INIT_RNG &&
+      (tensor.dtype != TE_RT_I64 || tensor.rank < 1 ||
+       tensor.shape[tensor.rank - 1] != 2))
+    where.refuse("init Rng wants I64 of a last extent of 2, but the tensor is ",
+                 plan::EnumNameDType(plan::DType(tensor.dtype)), " of rank ",
+                 tensor.rank);
   if (info.init != TE_RT_INIT_ROUTING)
     return;
   if (info.num_experts < 1 ||
@@ -319,6 +331,8 @@ void te_rt::interp::verifyArguments(Verification &v,
     info.members = argument.members.data();
     verifyInit(v.where, from, info);
     info.next = verifyString(v.where, "next", from.next());
+    info.group = verifyString(v.where, "group", from.group());
+    info.group_index = from.group_index();
   }
   for (uint32_t i = 0; i < count; ++i) {
     const te_rt_argument_info &info = program.arguments[i].info;

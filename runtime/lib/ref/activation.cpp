@@ -6,7 +6,7 @@
 
 #include "common/check.h"
 #include "common/numeric.h"
-#include "ref/backend.h"
+#include "ref/cast.h"
 
 #include <cmath>
 
@@ -62,8 +62,8 @@ float probOf(const te_rt_tensor *probs, int64_t row) {
 }
 
 void *scratchFor(te_rt_context *context, const te_rt_tensor &tensor) {
-  return context->scratch<char>(kScratchRows, numElements(tensor) *
-                                                  elementSize(tensor.dtype));
+  return context->scratch<char>(kScratchRows,
+                                bytesOf(tensor.dtype, numElements(tensor)));
 }
 } // namespace
 
@@ -116,9 +116,8 @@ ref::swiglu_quantize(te_rt_context *context, const te_rt_tensor *input,
   output.data = scratchFor(context, output);
   if (te_rt_status status = swiglu(context, input, probs, offsets, &output))
     return status;
-  return quantize(context, &output, scale, amax, /*noop=*/nullptr, offsets,
-                  values, scales, values_t, scales_t, amax_out, /*member=*/-1,
-                  pow2_scales, epsilon);
+  return castRows(context, output, scale, amax, offsets, values, scales,
+                  values_t, scales_t, amax_out, pow2_scales, epsilon);
 }
 
 te_rt_status ref::swiglu_backward_quantize(
@@ -134,7 +133,6 @@ te_rt_status ref::swiglu_backward_quantize(
   if (te_rt_status status = swiglu_backward(context, grad, input, probs,
                                             offsets, &gradInput, grad_probs))
     return status;
-  return quantize(context, &gradInput, scale, amax, /*noop=*/nullptr, offsets,
-                  values, scales, values_t, scales_t, amax_out, /*member=*/-1,
-                  pow2_scales, epsilon);
+  return castRows(context, gradInput, scale, amax, offsets, values, scales,
+                  values_t, scales_t, amax_out, pow2_scales, epsilon);
 }

@@ -39,6 +39,25 @@ te_rt_status ref::readGroups(te_rt_context *context, const char *name,
   return TE_RT_OK;
 }
 
+te_rt_status ref::checkAligned(te_rt_context *context,
+                               const te_rt_tensor &offsets) {
+  for (int64_t g = 0; g < offsets.shape[0]; ++g)
+    if (int32_t offset = data<int32_t>(offsets)[g];
+        offset % ScaleGrid::kTileOuter != 0)
+      return context->fail(TE_RT_INVALID_ARGUMENT, "offsets[", g, "]: found ",
+                           offset, ", wanted a multiple of ",
+                           ScaleGrid::kTileOuter, " for SWIZZLED scales");
+  return TE_RT_OK;
+}
+
+void ref::zeroPadding(const te_rt_tensor &scales, const ScaleGrid &grid,
+                      int64_t member) {
+  if (!isByteScale(scales.dtype))
+    return;
+  uint8_t *codes = data<uint8_t>(scales) + member * grid.elements;
+  grid.forPadding([&](int64_t at) { codes[at] = 0; });
+}
+
 te_rt_status ref::checkRows(te_rt_context *context, const char *name,
                             const te_rt_tensor &map, int64_t capacity,
                             bool once) {

@@ -13,6 +13,7 @@
 #define TE_RUNTIME_REF_BACKEND_H
 
 #include "common/context.h"
+#include "common/scales.h"
 
 #include <vector>
 
@@ -31,11 +32,10 @@ template <typename T> T *data(const te_rt_tensor *tensor) {
   return tensor ? static_cast<T *>(tensor->data) : nullptr;
 }
 
-/// Rows [begin, end) of group `index`.
-struct Group {
-  int64_t index, begin, end;
-  int64_t size() const { return end - begin; }
-};
+/// An F32 argument that is rank 0 or has one element for each group.
+inline float &elementOf(const te_rt_tensor &tensor, int64_t group) {
+  return data<float>(tensor)[tensor.rank ? group : 0];
+}
 
 /// The groups that `offsets` tells, all or `member` alone, or an error if they
 /// descend or pass `capacity`. No offsets: one group of all rows.
@@ -43,10 +43,17 @@ te_rt_status readGroups(te_rt_context *context, const char *name,
                         const te_rt_tensor *offsets, int64_t capacity,
                         int64_t member, std::vector<Group> &groups);
 
+/// An error unless all offsets are multiples of 128.
+te_rt_status checkAligned(te_rt_context *context, const te_rt_tensor &offsets);
+
 /// An error unless each entry of the I32 map is -1 or in [0, capacity), and, if
 /// `once`, no row appears twice.
 te_rt_status checkRows(te_rt_context *context, const char *name,
                        const te_rt_tensor &map, int64_t capacity, bool once);
+
+/// Zeroes what no block has of the scales of `member`, those of 8 bits.
+void zeroPadding(const te_rt_tensor &scales, const ScaleGrid &grid,
+                 int64_t member);
 
 /// Calls body(begin, end) on ranges of about `grain` elements of [0, count).
 template <typename Body>

@@ -41,6 +41,16 @@ constexpr int64_t kLargestBlock = 512;
 
 void castStrip(const CastTask &task, int64_t strip);
 
+/// quantize of rows that a fused function has made: without the arguments that
+/// these functions lack.
+te_rt_status castRows(te_rt_context *context, const te_rt_tensor &rows,
+                      const te_rt_tensor *scale, const te_rt_tensor *amax,
+                      const te_rt_tensor *offsets, const te_rt_tensor *values,
+                      const te_rt_tensor *scales, const te_rt_tensor *values_t,
+                      const te_rt_tensor *scales_t,
+                      const te_rt_tensor *amax_out, int64_t pow2_scales,
+                      double epsilon);
+
 /// The largest magnitude of `count` elements, NaN left out; 0 for none.
 float largestMagnitude(const char *input, te_rt_dtype type, int64_t count);
 

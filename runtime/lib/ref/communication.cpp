@@ -16,12 +16,19 @@
 #include "ref/backend.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 using namespace te_rt;
 using namespace te_rt::ref;
 
 namespace {
+int64_t bytesOfRow(const te_rt_tensor &tensor) {
+  return tensor.shape[0]
+             ? bytesOf(tensor.dtype, numElements(tensor)) / tensor.shape[0]
+             : 0;
+}
+
 int64_t numRanks(const te_rt_context *context) {
   return context->communicator ? context->communicator->ranks() : 1;
 }
@@ -52,18 +59,21 @@ te_rt_status meet(te_rt_context *context, const Post &mine, Body &&body) {
 /// Every rank calls the same function, with tensors of the same shapes.
 struct Meeting {
   const char *function;
-  const te_rt_tensor *map; // handle or indices
+  const te_rt_tensor *map; // handle or indices; may be null
   te_rt_tensor_list tensors;
 };
 
 te_rt_status checkAlike(te_rt_context *context, const Meeting &mine,
                         const std::vector<const Meeting *> &all) {
   auto describe = [](const Meeting &meeting) {
-    std::string text = std::string(meeting.function) + " of " +
-                       toString(shapeOf(*meeting.map));
+    std::string text = std::string(meeting.function) + " of";
+    if (meeting.map)
+      text += " " + toString(shapeOf(*meeting.map)) +
+              (meeting.tensors.count ? "," : "");
     for (int64_t i = 0; i < meeting.tensors.count; ++i)
-      text += std::string(", ") + dtypeName(meeting.tensors.items[i].dtype) +
-              " " + toString(shapeOf(meeting.tensors.items[i]));
+      text += std::string(i ? ", " : " ") +
+              dtypeName(meeting.tensors.items[i].dtype) + " " +
+              toString(shapeOf(meeting.tensors.items[i]));
     return text;
   };
   for (size_t r = 0; r < all.size(); ++r)
@@ -145,6 +155,13 @@ te_rt_status ref::dispatch(te_rt_context *context, const te_rt_tensor *handle,
   return meet(context, mine, [&](const std::vector<const Meeting *> &all) {
     if (te_rt_status status = checkAlike(context, mine, all))
       return status;
+    for (int64_t i = 0; i < inputs.count; ++i) {
+      const te_rt_tensor &out = outputs.items[i];
+      int64_t padding = out.shape[0] - ranks * tokens; // of scales alone
+      if (int64_t bytes = padding * bytesOfRow(out))
+        std::memset(data<char>(out) + ranks * tokens * bytesOfRow(out), 0,
+                    bytes);
+    }
     // In order, so that even a handle that names a row twice has one meaning.
     for (int64_t source = 0; source < ranks; ++source)
       for (int64_t t = 0; t < tokens; ++t) {
@@ -152,7 +169,7 @@ te_rt_status ref::dispatch(te_rt_context *context, const te_rt_tensor *handle,
             data<int32_t>(*all[source]->map)[t * ranks + context->rank];
         for (int64_t i = 0; row >= 0 && i < inputs.count; ++i) {
           const te_rt_tensor &from = all[source]->tensors.items[i];
-          int64_t bytes = numElements(from) / tokens * elementSize(from.dtype);
+          int64_t bytes = bytesOfRow(from);
           if (bytes)
             std::memcpy(data<char>(outputs.items[i]) + row * bytes,
                         data<char>(from) + t * bytes, bytes);
@@ -197,4 +214,37 @@ te_rt_status ref::combine(te_rt_context *context, const te_rt_tensor *handle,
     }
     return TE_RT_OK;
   });
+}
+
+te_rt_status ref::all_reduce(te_rt_context *context, te_rt_tensor_list inputs,
+                             te_rt_tensor_list outputs) {
+  // An output may be an input that another rank still reads, and so is written
+  // when all have parted.
+  std::vector<float> result;
+  Meeting mine = {"all_reduce", nullptr, inputs};
+  te_rt_status status =
+      meet(context, mine, [&](const std::vector<const Meeting *> &all) {
+        if (te_rt_status status = checkAlike(context, mine, all))
+          return status;
+        for (int64_t i = 0; i < inputs.count; ++i)
+          for (int64_t j = 0, n = numElements(inputs.items[i]); j < n; ++j) {
+            float largest = NAN;
+            for (const Meeting *theirs : all)
+              largest =
+                  std::fmax(largest, data<float>(theirs->tensors.items[i])[j]);
+            result.push_back(largest == 0.0f || std::isnan(largest)
+                                 ? data<float>(inputs.items[i])[j]
+                                 : largest);
+          }
+        return TE_RT_OK;
+      });
+  if (status != TE_RT_OK)
+    return status;
+  const float *next = result.data();
+  for (int64_t i = 0; i < inputs.count; ++i) {
+    int64_t n = numElements(inputs.items[i]);
+    std::copy(next, next + n, data<float>(outputs.items[i]));
+    next += n;
+  }
+  return TE_RT_OK;
 }

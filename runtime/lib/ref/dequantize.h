@@ -16,19 +16,27 @@
 namespace te_rt {
 namespace ref {
 
-/// A matrix of BF16, F32 or, with its scales, FP8, rank 2 or packed [E, ..].
+/// What NVFP4 scales and values reach together: 448 * 6.
+constexpr float kNvfp4Range = 2688.0f;
+
+/// A matrix of BF16, F32 or, with its scales, FP8 or FP4, rank 2 or packed
+/// [E, ..].
 class Operand {
 public:
-  /// `scales` is nullptr but for FP8; `ragged` tells what groups divide.
-  Operand(const te_rt_tensor &values, const te_rt_tensor *scales,
-          Ragged ragged);
+  /// `scales` is nullptr but for FP8 and FP4; `ragged` tells what groups
+  /// divide. With `tensorAmax` FP4 is multiplied by what that makes of it.
+  Operand(const te_rt_tensor &values, const te_rt_tensor *scales, Ragged ragged,
+          const te_rt_tensor *tensorAmax = nullptr);
 
   int64_t rows() const { return values.shape[values.rank - 2]; }
   int64_t cols() const { return values.shape[values.rank - 1]; }
   te_rt_dtype dtype() const { return values.dtype; }
+  /// Groups must begin at multiples of 128.
+  bool alignsGroups() const { return grid && grid->alignsGroups(); }
+  bool isSwizzled() const { return grid && grid->swizzled; }
 
   /// Elements of `member` of a packed matrix (0 otherwise) from (row0, col0)
-  /// on.
+  /// on; not of FP4.
   template <typename T>
   const T *at(int64_t member, int64_t row0, int64_t col0) const {
     return data<const T>(values) + (member * rows() + row0) * cols() + col0;
@@ -45,11 +53,14 @@ public:
 
 private:
   template <typename T>
-  void convertRow(int64_t member, const Group &group, int64_t row, int64_t col0,
-                  int64_t numCols, T *output) const;
+  void convertRow(int64_t member, const Group &group, const ScaleGrid *blocks,
+                  int64_t row, int64_t col0, int64_t numCols, T *output) const;
+  int64_t indexOf(int64_t member, const Group &group) const {
+    return values.rank == 3 ? member : group.index;
+  }
 
   const te_rt_tensor &values;
-  const te_rt_tensor *scales;
+  const te_rt_tensor *scales, *tensorAmax;
   Ragged ragged;
   std::optional<ScaleGrid> grid; // where there are scales
 };

@@ -11,7 +11,7 @@
 
 #include "common/check.h"
 #include "common/numeric.h"
-#include "ref/backend.h"
+#include "ref/cast.h"
 
 using namespace te_rt;
 
@@ -24,10 +24,25 @@ te_rt_tensor scratchRows(te_rt_context *context, te_rt_dtype dtype,
   tensor.shape[0] = rows;
   tensor.shape[1] = cols;
   tensor.data = context->scratch<char>(
-      kScratchRows, static_cast<size_t>(rows * cols * elementSize(dtype)));
+      kScratchRows, static_cast<size_t>(bytesOf(dtype, rows * cols)));
   return tensor;
 }
 } // namespace
+
+te_rt_status
+ref::castRows(te_rt_context *context, const te_rt_tensor &rows,
+              const te_rt_tensor *scale, const te_rt_tensor *amax,
+              const te_rt_tensor *offsets, const te_rt_tensor *values,
+              const te_rt_tensor *scales, const te_rt_tensor *values_t,
+              const te_rt_tensor *scales_t, const te_rt_tensor *amax_out,
+              int64_t pow2_scales, double epsilon) {
+  return ref::quantize(context, &rows, scale, amax, /*noop=*/nullptr, offsets,
+                       /*rng=*/nullptr, values, scales, values_t, scales_t,
+                       amax_out, /*tensor_amax=*/nullptr,
+                       /*tensor_amax_t=*/nullptr, /*member=*/-1, pow2_scales,
+                       /*square_blocks=*/0, /*hadamard=*/0, /*rng_stream=*/0,
+                       epsilon);
+}
 
 te_rt_status
 ref::requantize(te_rt_context *context, const te_rt_tensor *input,
@@ -40,11 +55,11 @@ ref::requantize(te_rt_context *context, const te_rt_tensor *input,
   te_rt_tensor rows = scratchRows(context, static_cast<te_rt_dtype>(via),
                                   input->shape[0], input->shape[1]);
   if (te_rt_status status =
-          ref::dequantize(context, input, input_scales, offsets, &rows))
+          ref::dequantize(context, input, input_scales,
+                          /*tensor_amax=*/nullptr, offsets, &rows))
     return status;
-  return ref::quantize(context, &rows, scale, amax, /*noop=*/nullptr, offsets,
-                       values, scales, values_t, scales_t, amax_out,
-                       /*member=*/-1, pow2_scales, epsilon);
+  return castRows(context, rows, scale, amax, offsets, values, scales, values_t,
+                  scales_t, amax_out, pow2_scales, epsilon);
 }
 
 te_rt_status ref::permute_quantize(
@@ -63,7 +78,6 @@ te_rt_status ref::permute_quantize(
           context, input, /*scales=*/nullptr, probs, row_map, counts,
           counts ? offsets : nullptr, &rows, /*out_scales=*/nullptr, out_probs))
     return status;
-  return ref::quantize(context, &rows, scale, amax, /*noop=*/nullptr, offsets,
-                       values, scales, values_t, scales_t, amax_out,
-                       /*member=*/-1, pow2_scales, epsilon);
+  return castRows(context, rows, scale, amax, offsets, values, scales, values_t,
+                  scales_t, amax_out, pow2_scales, epsilon);
 }

@@ -60,6 +60,7 @@ struct Product {
   te_rt_dtype biasType;
   void *result;
   te_rt_dtype resultType;
+  float alpha; // of the sums
   bool accumulate;
 
   void run(te_rt_context *context) const;
@@ -107,7 +108,7 @@ void Product::finish(const float *sums, int64_t row0, int64_t rows,
     auto store = [&](auto biasAt) {
       for (int64_t j = 0; j < cols; ++j) {
         T rounded;
-        fromFloat(biasAt(sum[j], j), rounded);
+        fromFloat(biasAt(sum[j] * alpha, j), rounded);
         if (accumulate)
           fromFloat(toFloat(out[j]) + toFloat(rounded), rounded);
         out[j] = rounded;
@@ -124,6 +125,18 @@ void Product::finish(const float *sums, int64_t row0, int64_t rows,
   }
 }
 
+/// The amax that FP4 stands under, of one group; nullptr for other types.
+struct Amaxes {
+  const te_rt_tensor *lhs, *rhs;
+
+  float alpha(const Group &group) const {
+    constexpr float range = kNvfp4Range * kNvfp4Range;
+    return lhs && rhs ? elementOf(*lhs, group.index) *
+                            elementOf(*rhs, group.index) / range
+                      : 1.0f;
+  }
+};
+
 /// What both entry points share.
 struct Call {
   te_rt_context *context;
@@ -131,11 +144,14 @@ struct Call {
   bool transposeLhs, transposeRhs, accumulate;
 
   te_rt_status checkExtents(int64_t m, int64_t n, int64_t k) const;
+  te_rt_status readRagged(const te_rt_tensor *offsets, const Operand &lhs,
+                          int64_t member, std::vector<Group> &groups) const;
   Operand makeLhs(const te_rt_tensor *lhs, const te_rt_tensor *scales) const;
   Operand makeRhs(const te_rt_tensor *rhs, const te_rt_tensor *scales) const;
   void runGroup(const Group &group, const Operand &lhs, const Operand &rhs,
-                int64_t rhsMember, const te_rt_tensor *bias, int64_t biasMember,
-                const te_rt_tensor &result, int64_t resultMember) const;
+                int64_t rhsMember, Amaxes amaxes, const te_rt_tensor *bias,
+                int64_t biasMember, const te_rt_tensor &result,
+                int64_t resultMember) const;
 
 private:
   Ragged along(bool transposed) const {
@@ -155,6 +171,19 @@ te_rt_status Call::checkExtents(int64_t m, int64_t n, int64_t k) const {
   return TE_RT_OK;
 }
 
+/// Both operands have SWIZZLED scales, or none has.
+te_rt_status Call::readRagged(const te_rt_tensor *offsets, const Operand &lhs,
+                              int64_t member,
+                              std::vector<Group> &groups) const {
+  bool alongRows = (ragged == TE_RT_RAGGED_ROWS) != transposeLhs;
+  te_rt_status status =
+      readGroups(context, "offsets", offsets,
+                 alongRows ? lhs.rows() : lhs.cols(), member, groups);
+  if (status == TE_RT_OK && offsets && lhs.isSwizzled())
+    status = checkAligned(context, *offsets);
+  return status;
+}
+
 Operand Call::makeLhs(const te_rt_tensor *lhs,
                       const te_rt_tensor *scales) const {
   return Operand(*lhs, scales, along(transposeLhs));
@@ -168,7 +197,7 @@ Operand Call::makeRhs(const te_rt_tensor *rhs,
 }
 
 void Call::runGroup(const Group &group, const Operand &lhs, const Operand &rhs,
-                    int64_t rhsMember, const te_rt_tensor *bias,
+                    int64_t rhsMember, Amaxes amaxes, const te_rt_tensor *bias,
                     int64_t biasMember, const te_rt_tensor &result,
                     int64_t resultMember) const {
   Range rows = {0, transposeLhs ? lhs.cols() : lhs.rows()};
@@ -194,19 +223,22 @@ void Call::runGroup(const Group &group, const Operand &lhs, const Operand &rhs,
   if (bias) {
     product.biasType = bias->dtype;
     product.bias =
-        data<char>(bias) + biasMember * cols.count * elementSize(bias->dtype);
+        data<char>(bias) + bytesOf(bias->dtype, biasMember * cols.count);
   }
   product.resultType = result.dtype;
   int64_t first = (resultMember * product.m + rows.begin) * product.n;
-  product.result = data<char>(result) + first * elementSize(result.dtype);
+  product.result = data<char>(result) + bytesOf(result.dtype, first);
+  product.alpha = amaxes.alpha(group);
   product.accumulate = accumulate;
   product.run(context);
 }
 } // namespace
 
 te_rt_status ref::gemm(te_rt_context *context, const te_rt_tensor *lhs,
-                       const te_rt_tensor *lhs_scales, const te_rt_tensor *rhs,
-                       const te_rt_tensor *rhs_scales, const te_rt_tensor *bias,
+                       const te_rt_tensor *lhs_scales,
+                       const te_rt_tensor *lhs_amax, const te_rt_tensor *rhs,
+                       const te_rt_tensor *rhs_scales,
+                       const te_rt_tensor *rhs_amax, const te_rt_tensor *bias,
                        const te_rt_tensor *offsets, const te_rt_tensor *result,
                        int64_t ragged, int64_t member, int64_t transpose_lhs,
                        int64_t transpose_rhs, int64_t accumulate) {
@@ -219,19 +251,18 @@ te_rt_status ref::gemm(te_rt_context *context, const te_rt_tensor *lhs,
   te_rt_status status =
       call.checkExtents(outer, std::max(b.rows(), b.cols()), reduction);
   if (status == TE_RT_OK)
-    status = readGroups(context, "offsets", offsets,
-                        ragged == TE_RT_RAGGED_REDUCTION ? reduction : outer,
-                        member, groups);
+    status = call.readRagged(offsets, a, member, groups);
   if (status != TE_RT_OK)
     return status;
-  call.runGroup(groups[0], a, b, 0, bias, 0, *result, 0);
+  call.runGroup(groups[0], a, b, 0, {lhs_amax, rhs_amax}, bias, 0, *result, 0);
   return TE_RT_OK;
 }
 
 te_rt_status
 ref::grouped_gemm(te_rt_context *context, const te_rt_tensor *lhs,
-                  const te_rt_tensor *lhs_scales, te_rt_tensor_list rhs,
-                  te_rt_tensor_list rhs_scales, te_rt_tensor_list bias,
+                  const te_rt_tensor *lhs_scales, const te_rt_tensor *lhs_amax,
+                  te_rt_tensor_list rhs, te_rt_tensor_list rhs_scales,
+                  te_rt_tensor_list rhs_amax, te_rt_tensor_list bias,
                   const te_rt_tensor *offsets, te_rt_tensor_list results,
                   int64_t ragged, int64_t transpose_lhs, int64_t transpose_rhs,
                   int64_t accumulate) {
@@ -245,8 +276,7 @@ ref::grouped_gemm(te_rt_context *context, const te_rt_tensor *lhs,
   te_rt_status status =
       call.checkExtents(outer, lastDim(results.items[0]), reduction);
   if (status == TE_RT_OK)
-    status = readGroups(context, "offsets", offsets,
-                        ragsRows ? outer : reduction, -1, groups);
+    status = call.readRagged(offsets, a, -1, groups);
   if (status != TE_RT_OK)
     return status;
   Progress progress("grouped_gemm", static_cast<int64_t>(groups.size()));
@@ -261,8 +291,9 @@ ref::grouped_gemm(te_rt_context *context, const te_rt_tensor *lhs,
       return list.count == 1 ? group.index : 0;
     };
     call.runGroup(group, a, call.makeRhs(entry(rhs), entry(rhs_scales)),
-                  ragsRows ? memberOf(rhs) : 0, entry(bias), memberOf(bias),
-                  *entry(results), ragsRows ? 0 : memberOf(results));
+                  ragsRows ? memberOf(rhs) : 0, {lhs_amax, entry(rhs_amax)},
+                  entry(bias), memberOf(bias), *entry(results),
+                  ragsRows ? 0 : memberOf(results));
     progress.step();
   }
   return TE_RT_OK;

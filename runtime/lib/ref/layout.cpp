@@ -18,14 +18,15 @@ using namespace te_rt::ref;
 namespace {
 constexpr int64_t kGrainBytes = 1 << 18;
 
-/// Calls `body` with an unsigned integer of the size of the type.
+/// Calls `body` with an unsigned integer of the size of the type, of F4E2M1
+/// that of two elements.
 template <typename Body> void withBytes(te_rt_dtype dtype, Body &&body) {
-  switch (elementSize(dtype)) {
-  case 8:
+  switch (elementBits(dtype)) {
+  case 64:
     return body(uint64_t());
-  case 4:
+  case 32:
     return body(uint32_t());
-  case 2:
+  case 16:
     return body(uint16_t());
   default:
     return body(uint8_t());
@@ -33,7 +34,7 @@ template <typename Body> void withBytes(te_rt_dtype dtype, Body &&body) {
 }
 
 void copyBytes(te_rt_context *context, const te_rt_tensor &from, char *to) {
-  int64_t bytes = numElements(from) * elementSize(from.dtype);
+  int64_t bytes = bytesOf(from.dtype, numElements(from));
   if (to == from.data)
     return;
   parallelRanges(context, bytes, kGrainBytes, [&](int64_t begin, int64_t end) {
@@ -49,9 +50,8 @@ te_rt_status ref::convert_scales(te_rt_context *context,
   Ragged ragged = raggedOf(*scales);
   ScaleGrid from(*scales, rows, cols, ragged), to(*output, rows, cols, ragged);
   int64_t members = scales->rank == 3 ? scales->shape[0] : 1;
-  if (to.swizzled)
-    std::memset(output->data, 0,
-                members * to.elements * elementSize(output->dtype));
+  for (int64_t e = 0; e < members; ++e)
+    zeroPadding(*output, to, e);
   withBytes(scales->dtype, [&](auto element) {
     using T = decltype(element);
     context->pool.parallelFor(
@@ -94,7 +94,7 @@ te_rt_status ref::pack(te_rt_context *context, te_rt_tensor_list inputs,
   char *to = data<char>(*output);
   for (int64_t i = 0; i < inputs.count; ++i) {
     copyBytes(context, inputs.items[i], to);
-    to += numElements(inputs.items[i]) * elementSize(output->dtype);
+    to += bytesOf(output->dtype, numElements(inputs.items[i]));
   }
   return TE_RT_OK;
 }
@@ -110,7 +110,8 @@ te_rt_status ref::fill(te_rt_context *context, const te_rt_tensor *output,
   uint64_t bits = encodeElementBits(output->dtype, value);
   withBytes(output->dtype, [&](auto element) {
     using T = decltype(element);
-    parallelRanges(context, numElements(*output), kGrainBytes,
+    int64_t count = bytesOf(output->dtype, numElements(*output)) / sizeof(T);
+    parallelRanges(context, count, kGrainBytes,
                    [&](int64_t begin, int64_t end) {
                      std::fill(data<T>(*output) + begin, data<T>(*output) + end,
                                static_cast<T>(bits));

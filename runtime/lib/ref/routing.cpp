@@ -118,7 +118,7 @@ te_rt_status readPads(te_rt_context *context, const te_rt_tensor *counts,
 /// Zeroes the scales of one row.
 void clearScales(const te_rt_tensor &scales, const ScaleGrid &grid,
                  int64_t row) {
-  int64_t size = elementSize(scales.dtype);
+  int64_t size = bytesOf(scales.dtype, 1);
   for (int64_t j = 0; j < grid.gridCols; ++j)
     std::memset(data<char>(scales) + grid.index(row, j) * size, 0, size);
 }
@@ -138,7 +138,7 @@ ref::permute(te_rt_context *context, const te_rt_tensor *input,
   std::vector<Group> pads;
   if (te_rt_status status = readPads(context, counts, offsets, capacity, pads))
     return status;
-  int64_t bytes = input->shape[1] * elementSize(input->dtype);
+  int64_t bytes = bytesOf(input->dtype, input->shape[1]);
   ScaleGrid from(
       scales
           ? *scales
@@ -166,6 +166,8 @@ ref::permute(te_rt_context *context, const te_rt_tensor *input,
         data<float>(out_probs)[row] = data<float>(probs)[pair];
     }
   });
+  if (scales)
+    zeroPadding(*out_scales, to, /*member=*/0);
   for (const Group &pad : pads) {
     std::memset(data<char>(*output) + pad.begin * bytes, 0, pad.size() * bytes);
     for (int64_t row = pad.begin; scales && row < pad.end; ++row)
@@ -217,6 +219,11 @@ te_rt_status ref::unpermute(te_rt_context *context, const te_rt_tensor *input,
 }
 
 namespace {
+/// Scales of 8 bits, a row for each row of the data, with padding behind them.
+bool isScalesOfRows(const te_rt_tensor &tensor) {
+  return tensor.layout == TE_RT_COMPACT && isByteScale(tensor.dtype);
+}
+
 /// Moves the rows that a group has in both, then zeroes those it has in `to`
 /// alone.
 te_rt_status moveGroups(te_rt_context *context, const te_rt_tensor *input,
@@ -237,7 +244,7 @@ te_rt_status moveGroups(te_rt_context *context, const te_rt_tensor *input,
                            after[g].size(), " rows in group ", g, ", wanted ",
                            mayGrow ? "at least " : "at most ",
                            before[g].size());
-  int64_t bytes = input->shape[1] * elementSize(input->dtype);
+  int64_t bytes = bytesOf(input->dtype, input->shape[1]);
   for (size_t g = 0; g < before.size(); ++g)
     parallelRanges(
         context, after[g].size(), kGrainRows, [&](int64_t begin, int64_t end) {
@@ -254,6 +261,11 @@ te_rt_status moveGroups(te_rt_context *context, const te_rt_tensor *input,
           std::copy_n(data<float>(probs) + source, kept - begin, values);
           std::fill(values + (kept - begin), values + (end - begin), 0.0f);
         });
+  // How many rows the data has is not known here: no group owns the padding.
+  if (isScalesOfRows(*output))
+    for (int64_t row = 0; row < output->shape[0]; ++row)
+      if (row < after.front().begin || row >= after.back().end)
+        std::memset(data<char>(*output) + row * bytes, 0, bytes);
   return TE_RT_OK;
 }
 } // namespace

@@ -51,17 +51,19 @@ inline __attribute__((always_inline)) int32_t orderedMagnitude(T value) {
   TE_RT_CLONES void ref::castRow(Format, const T *row, int64_t count,          \
                                  float scale, uint8_t *codes) {                \
     for (int64_t j = 0; j < count; ++j)                                        \
-      codes[j] = encodeFp8<Format>(toFloat(row[j]) * scale);                   \
+      codes[j] = encode<Format>(toFloat(row[j]) * scale);                      \
   }                                                                            \
   TE_RT_CLONES void ref::castRow(Format, const T *row, int64_t count,          \
                                  const float *scales, uint8_t *codes) {        \
     for (int64_t j = 0; j < count; ++j)                                        \
-      codes[j] = encodeFp8<Format>(toFloat(row[j]) * scales[j]);               \
+      codes[j] = encode<Format>(toFloat(row[j]) * scales[j]);                  \
   }
 
 TE_RT_ROW_LOOPS(float)
 TE_RT_ROW_LOOPS(BFloat16)
 TE_RT_CAST_LOOPS(float, E4M3)
 TE_RT_CAST_LOOPS(float, E5M2)
+TE_RT_CAST_LOOPS(float, E2M1)
 TE_RT_CAST_LOOPS(BFloat16, E4M3)
 TE_RT_CAST_LOOPS(BFloat16, E5M2)
+TE_RT_CAST_LOOPS(BFloat16, E2M1)

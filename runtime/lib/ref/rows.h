@@ -28,7 +28,8 @@ namespace ref {
   void decodeRow(const uint8_t *codes, int64_t count, const float *table,      \
                  float scale, T *out);
 
-/// For an FP8 format besides: one scale, or one for each column.
+/// For a format of 8 or 4 bits besides, a code in each byte: one scale, or one
+/// for each column.
 #define TE_RT_CAST_LOOPS(T, Format)                                            \
   void castRow(Format, const T *row, int64_t count, float scale,               \
                uint8_t *codes);                                                \
@@ -39,8 +40,10 @@ TE_RT_ROW_LOOPS(float)
 TE_RT_ROW_LOOPS(BFloat16)
 TE_RT_CAST_LOOPS(float, E4M3)
 TE_RT_CAST_LOOPS(float, E5M2)
+TE_RT_CAST_LOOPS(float, E2M1)
 TE_RT_CAST_LOOPS(BFloat16, E4M3)
 TE_RT_CAST_LOOPS(BFloat16, E5M2)
+TE_RT_CAST_LOOPS(BFloat16, E2M1)
 
 #undef TE_RT_ROW_LOOPS
 #undef TE_RT_CAST_LOOPS

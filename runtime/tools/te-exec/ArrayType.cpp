@@ -15,12 +15,13 @@ namespace {
 /// A float format below 32 bits: sign, exponent, mantissa.
 struct SmallFloat {
   int exponentBits, mantissaBits, bias;
-  double largest;   ///< largest finite value
-  bool hasInfinity; ///< else the all-ones code alone is NaN (E4M3FN)
+  double largest;                           ///< largest finite value
+  enum { Ieee, NaNAlone, Finite } specials; ///< NaNAlone: code of all ones
 };
-constexpr SmallFloat F16{5, 10, 15, 65504.0, true};
-constexpr SmallFloat F8E4M3{4, 3, 7, 448.0, false};
-constexpr SmallFloat F8E5M2{5, 2, 15, 57344.0, true};
+constexpr SmallFloat F16{5, 10, 15, 65504.0, SmallFloat::Ieee};
+constexpr SmallFloat F8E4M3{4, 3, 7, 448.0, SmallFloat::NaNAlone};
+constexpr SmallFloat F8E5M2{5, 2, 15, 57344.0, SmallFloat::Ieee};
+constexpr SmallFloat F4E2M1{2, 1, 1, 6.0, SmallFloat::Finite};
 
 double decode(const SmallFloat &format, uint32_t bits) {
   uint32_t mantissaMask = (1u << format.mantissaBits) - 1;
@@ -29,10 +30,11 @@ double decode(const SmallFloat &format, uint32_t bits) {
   uint32_t exponent = (bits >> format.mantissaBits) & exponentMask;
   bool negative = bits >> (format.mantissaBits + format.exponentBits) & 1;
   double magnitude;
-  if (exponent == exponentMask && format.hasInfinity)
+  if (exponent == exponentMask && format.specials == SmallFloat::Ieee)
     magnitude = mantissa ? std::numeric_limits<double>::quiet_NaN()
                          : std::numeric_limits<double>::infinity();
-  else if (exponent == exponentMask && mantissa == mantissaMask)
+  else if (exponent == exponentMask && mantissa == mantissaMask &&
+           format.specials == SmallFloat::NaNAlone)
     magnitude = std::numeric_limits<double>::quiet_NaN();
   else if (exponent == 0)
     magnitude = std::ldexp(mantissa, 1 - format.bias - format.mantissaBits);
@@ -48,8 +50,8 @@ uint32_t encode(const SmallFloat &format, double value) {
                       ? 1u << (format.mantissaBits + format.exponentBits)
                       : 0;
   uint32_t quietNaN = (1u << (format.mantissaBits + format.exponentBits)) - 1;
-  if (std::isnan(value))
-    return sign | quietNaN;
+  if (std::isnan(value)) // of a format that has none: the largest
+    return (format.specials == SmallFloat::Finite ? 0 : sign) | quietNaN;
   double magnitude = std::fabs(value);
   int exponent = magnitude == 0 ? 1 - format.bias : std::ilogb(magnitude);
   if (exponent < 1 - format.bias)
@@ -101,7 +103,15 @@ int64_t te::exec::countElements(const std::vector<int64_t> &shape) {
 }
 
 int64_t ArrayType::elements() const { return countElements(shape); }
-int64_t ArrayType::bytes() const { return elements() * dtypeBytes(dtype); }
+int64_t ArrayType::bytes() const {
+  return elements() * dtypeBytes(dtype) / (dtype == TE_RT_F4E2M1 ? 2 : 1);
+}
+std::vector<int64_t> ArrayType::fileShape() const {
+  std::vector<int64_t> inBytes = shape;
+  if (dtype == TE_RT_F4E2M1)
+    inBytes.back() /= 2;
+  return inBytes;
+}
 std::string ArrayType::str() const {
   return dtypeName(dtype) + shapeString(shape);
 }
@@ -144,6 +154,8 @@ const char *te::exec::dtypeName(te_rt_dtype dtype) {
     return "i64";
   case TE_RT_U8:
     return "u8";
+  case TE_RT_F4E2M1:
+    return "f4E2M1FN";
   }
   return "unknown";
 }
@@ -162,6 +174,7 @@ int64_t te::exec::dtypeBytes(te_rt_dtype dtype) {
   case TE_RT_F8E5M2:
   case TE_RT_F8E8M0:
   case TE_RT_U8:
+  case TE_RT_F4E2M1:
     return 1;
   }
   return 0;
@@ -192,6 +205,8 @@ double te::exec::decodeElement(te_rt_dtype dtype, const void *data, int64_t i) {
     return static_cast<double>(load<int64_t>(data, i));
   case TE_RT_U8:
     return load<uint8_t>(data, i);
+  case TE_RT_F4E2M1:
+    return decode(F4E2M1, load<uint8_t>(data, i / 2) >> i % 2 * 4 & 0xf);
   }
   return 0;
 }
@@ -220,5 +235,11 @@ void te::exec::encodeElement(te_rt_dtype dtype, void *data, int64_t i,
     return store(data, i, static_cast<int64_t>(std::nearbyint(value)));
   case TE_RT_U8:
     return store(data, i, static_cast<uint8_t>(std::nearbyint(value)));
+  case TE_RT_F4E2M1: {
+    int64_t shift = i % 2 * 4;
+    uint32_t other = load<uint8_t>(data, i / 2) & (0xf0u >> shift);
+    return store(data, i / 2,
+                 static_cast<uint8_t>(other | encode(F4E2M1, value) << shift));
+  }
   }
 }

@@ -21,6 +21,8 @@ struct ArrayType {
 
   int64_t elements() const;
   int64_t bytes() const;
+  /// The shape in files, where F4E2M1 is bytes of two elements each.
+  std::vector<int64_t> fileShape() const;
   /// As in `bf16[8, 256]`.
   std::string str() const;
   bool operator==(const ArrayType &other) const {
@@ -33,7 +35,7 @@ struct ArrayType {
 std::string shapeString(const std::vector<int64_t> &shape);
 
 const char *dtypeName(te_rt_dtype dtype);
-/// Bytes of one element.
+/// Bytes of one element, of F4E2M1 of two.
 int64_t dtypeBytes(te_rt_dtype dtype);
 
 /// The product of `shape`, or -1 if an extent is negative or it passes 2^63.
@@ -43,12 +45,11 @@ int64_t countElements(const std::vector<int64_t> &shape);
 std::string positionString(int64_t linear, const std::vector<int64_t> &shape);
 
 /// Element `i` of `data` as a number; exact for all types but I64 beyond 2^53.
-/// Of U8 (two FP4 codes) it is the byte.
 double decodeElement(te_rt_dtype dtype, const void *data, int64_t i);
 
-/// Stores `value` as element `i` of `data`: nearest even; FP8 saturates.
-/// F8E8M0 takes the power of two nearest in exponent, U8 and integers the
-/// nearest integer.
+/// Stores `value` as element `i` of `data`: nearest even; FP8 and FP4 saturate
+/// (NaN becomes 6 of FP4). F8E8M0 takes the power of two nearest in exponent,
+/// U8 and integers the nearest integer.
 void encodeElement(te_rt_dtype dtype, void *data, int64_t i, float value);
 
 /// Round to nearest even, as in a hardware cast. NaN stays NaN.

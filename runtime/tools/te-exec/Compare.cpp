@@ -25,6 +25,8 @@ double te::exec::relativeBound(te_rt_dtype dtype) {
     return 0x1p-3;
   case TE_RT_F8E5M2:
     return 0x1p-2;
+  case TE_RT_F4E2M1:
+    return 0x1p-1;
   case TE_RT_F8E8M0:
   case TE_RT_I32:
   case TE_RT_I64:
@@ -34,11 +36,22 @@ double te::exec::relativeBound(te_rt_dtype dtype) {
   return 0;
 }
 
+static bool sameElement(te_rt_dtype dtype, const void *a, const void *b,
+                        int64_t i) {
+  const char *left = static_cast<const char *>(a);
+  const char *right = static_cast<const char *>(b);
+  if (dtype == TE_RT_F4E2M1)
+    return ((left[i / 2] ^ right[i / 2]) >> i % 2 * 4 & 0xf) == 0;
+  int64_t width = dtypeBytes(dtype);
+  return std::memcmp(left + i * width, right + i * width,
+                     static_cast<size_t>(width)) == 0;
+}
+
 Difference te::exec::compareArrays(const ArrayType &type, const void *wanted,
                                    const void *found, bool exactly) {
   Difference difference;
   double largest = 0;
-  int64_t width = dtypeBytes(type.dtype), elements = type.elements();
+  int64_t elements = type.elements();
   double relative = exactly ? 0 : relativeBound(type.dtype);
   bool sameBits =
       elements == 0 ||
@@ -49,9 +62,7 @@ Difference te::exec::compareArrays(const ArrayType &type, const void *wanted,
     double a = decodeElement(type.dtype, wanted, i);
     if (std::isfinite(a))
       largest = std::max(largest, std::fabs(a));
-    if (sameBits || std::memcmp(static_cast<const char *>(wanted) + i * width,
-                                static_cast<const char *>(found) + i * width,
-                                static_cast<size_t>(width)) == 0)
+    if (sameBits || sameElement(type.dtype, wanted, found, i))
       continue;
     double b = decodeElement(type.dtype, found, i);
     if (std::isnan(a) && std::isnan(b))

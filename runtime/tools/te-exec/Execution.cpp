@@ -39,7 +39,7 @@ void Worlds::abort() {
 Execution::Execution(const Program &program, te_rt_backend backend, int threads,
                      const Worlds &worlds, int rank,
                      const ConstantInputs &constants, const InputData &data,
-                     bool poisoned, bool graph)
+                     int poison, bool graph)
     : program(program), rank(rank) {
   char message[1024] = "";
   if (te_rt_context_create(backend, threads, worlds.of(rank),
@@ -50,9 +50,8 @@ Execution::Execution(const Program &program, te_rt_backend backend, int threads,
     if (te_rt_session_create(context, program.handle(), program.index(),
                              &session) != TE_RT_OK)
       fail(program.label, ": ", te_rt_last_error(context));
-    if (poisoned)
-      te_rt_session_poison(session, 0xFF);
-    bindAll(constants, data, poisoned);
+    te_rt_session_poison(session, poison);
+    bindAll(constants, data, poison);
     te_rt_session_use_graph(session, graph);
   } catch (...) {
     release();
@@ -63,7 +62,7 @@ Execution::Execution(const Program &program, te_rt_backend backend, int threads,
 Execution::~Execution() { release(); }
 
 void Execution::bindAll(const ConstantInputs &constants, const InputData &data,
-                        bool poisoned) {
+                        int poison) {
   for (size_t i = 0; i < program.arguments.size(); ++i) {
     const Argument &argument = program.arguments[i];
     if (argument.isConstant()) {
@@ -73,18 +72,18 @@ void Execution::bindAll(const ConstantInputs &constants, const InputData &data,
       memory.push_back(buffers.back().data());
       if (argument.direction != TE_RT_OUT)
         data.fill(argument, memory.back());
-      else if (poisoned)
-        std::memset(memory.back(), 0xFF, static_cast<size_t>(argument.bytes));
+      else if (poison >= 0)
+        std::memset(memory.back(), poison, static_cast<size_t>(argument.bytes));
     }
     if (te_rt_session_bind(session, static_cast<int32_t>(i),
-                           boundMemory(i, poisoned),
+                           boundMemory(i, poison),
                            argument.bytes) != TE_RT_OK)
       fail(program.label, ": argument ", argument.name, ": ",
            te_rt_last_error(context));
   }
 }
 
-void *Execution::boundMemory(size_t index, bool poisoned) {
+void *Execution::boundMemory(size_t index, int poison) {
   const Argument &argument = program.arguments[index];
   onDevice.push_back(nullptr);
   if (!te_rt_has_device_memory(context) || argument.onHost)
@@ -92,7 +91,7 @@ void *Execution::boundMemory(size_t index, bool poisoned) {
   require(te_rt_allocate(context, argument.bytes, &onDevice[index]));
   // What a run writes without reading is as it is on the host where that is
   // poisoned.
-  if (argument.direction != TE_RT_OUT || poisoned)
+  if (argument.direction != TE_RT_OUT || poison >= 0)
     require(te_rt_copy_memory(context, onDevice[index], memory[index],
                               argument.bytes));
   return onDevice[index];

@@ -44,10 +44,11 @@ class Execution {
 public:
   using Observer = std::function<void(const te_rt_call_info &)>;
 
-  /// `poisoned`: memory not yet written reads as NaN. Throws Error.
+  /// `poison`: the byte that memory not yet written is filled with, of 0xFF it
+  /// reads as NaN; -1 leaves it as it is. Throws Error.
   Execution(const Program &program, te_rt_backend backend, int threads,
             const Worlds &worlds, int rank, const ConstantInputs &constants,
-            const InputData &data, bool poisoned, bool graph = false);
+            const InputData &data, int poison, bool graph = false);
   ~Execution();
   Execution(const Execution &) = delete;
   Execution &operator=(const Execution &) = delete;
@@ -67,9 +68,9 @@ public:
 
 private:
   void bindAll(const ConstantInputs &constants, const InputData &data,
-               bool poisoned);
+               int poison);
   /// The memory that argument `index` is bound to.
-  void *boundMemory(size_t index, bool poisoned);
+  void *boundMemory(size_t index, int poison);
   void download();
   void release();
   /// Throws Error with the context's message unless `status` is OK.

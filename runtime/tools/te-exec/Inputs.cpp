@@ -33,25 +33,18 @@ std::optional<Target> resolve(const Program &program, const std::string &name) {
   return std::nullopt;
 }
 
-/// NAME.0, NAME.1, ... as one array with a new first dimension.
-std::optional<Target> resolvePrefix(const Program &program,
-                                    const std::string &name) {
-  Target target;
-  while (auto part = resolve(
-             program, name + "." + std::to_string(target.leaves.size()))) {
-    if (part->leaves.size() != 1 ||
-        (!target.leaves.empty() && part->type != target.leaves.front().type))
-      return std::nullopt;
-    Leaf leaf = part->leaves.front();
-    leaf.offset =
-        leaf.type.bytes() * static_cast<int64_t>(target.leaves.size());
-    target.leaves.push_back(leaf);
-  }
-  if (target.leaves.empty())
+/// The members of a group that is not packed, as one array.
+std::optional<Target> resolveGroup(const Program &program,
+                                   const std::string &name) {
+  std::vector<const Argument *> members =
+      program.findGroup(name, /*results=*/false);
+  if (members.empty())
     return std::nullopt;
-  target.type = target.leaves.front().type;
-  target.type.shape.insert(target.type.shape.begin(),
-                           static_cast<int64_t>(target.leaves.size()));
+  Target target{packedType(members), {}};
+  for (const Argument *member : members)
+    target.leaves.push_back(
+        {member->name, member->type,
+         member->bytes * static_cast<int64_t>(target.leaves.size())});
   return target;
 }
 
@@ -86,7 +79,7 @@ void Inputs::add(const std::string &name, const std::string &file,
       target = resolve(*program, name);
   for (const Program *program : programs)
     if (!target)
-      target = resolvePrefix(*program, name);
+      target = resolveGroup(*program, name);
   if (!target)
     fail("--input: found no input '", name,
          "', wanted one of: ", inputNames(*programs.front()));
@@ -95,9 +88,12 @@ void Inputs::add(const std::string &name, const std::string &file,
 
 void Inputs::place(const std::string &name, const ArrayFile &array,
                    const ArrayType &type, const std::vector<Leaf> &leaves) {
-  if (!array.canRead(type.dtype) || array.shape != type.shape)
+  std::vector<int64_t> wanted = type.fileShape();
+  if (!array.canRead(type.dtype) || array.shape != wanted)
     fail(array.place, ": found ", array.found, shapeString(array.shape),
-         ", wanted ", type.str(), " for ", name);
+         ", wanted ", type.str(),
+         type.dtype == TE_RT_F4E2M1 ? " as bytes" + shapeString(wanted) : "",
+         " for ", name);
   for (const Leaf &leaf : leaves)
     if (!sources
              .emplace(leaf.name, Source{array.path, array.offset + leaf.offset})

@@ -18,7 +18,7 @@ class Inputs {
 public:
   /// Resolves `specs`, each NAME=FILE.npy or NAME=FILE.safetensors#KEY, against
   /// the inputs of `programs`. NAME is an argument, a member of a packed one,
-  /// or a prefix: NAME stands for NAME.0, NAME.1, ... laid one behind another.
+  /// or a group that is not packed: its members laid one behind another.
   /// Throws Error: unknown or repeated name, an output, wrong type or shape.
   Inputs(const std::vector<std::string> &specs,
          const std::vector<const Program *> &programs);

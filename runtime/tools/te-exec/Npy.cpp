@@ -152,7 +152,7 @@ std::vector<te_rt_dtype> typesOf(const std::string &descr) {
   if (kind == "f1")
     return {TE_RT_F8E4M3, TE_RT_F8E5M2};
   if (kind == "u1" || kind == "V1")
-    return {TE_RT_F8E4M3, TE_RT_F8E5M2, TE_RT_F8E8M0, TE_RT_U8};
+    return {TE_RT_F8E4M3, TE_RT_F8E5M2, TE_RT_F8E8M0, TE_RT_U8, TE_RT_F4E2M1};
   return {};
 }
 
@@ -172,6 +172,7 @@ const char *descrOf(te_rt_dtype dtype) {
   case TE_RT_F8E5M2:
   case TE_RT_F8E8M0:
   case TE_RT_U8:
+  case TE_RT_F4E2M1:
     return "|u1";
   }
   return "|u1";
@@ -237,7 +238,7 @@ ArrayFile te::exec::findNpy(const std::string &path) {
 void te::exec::writeNpy(const std::string &path, const ArrayType &type,
                         const void *data) {
   std::string shape;
-  for (int64_t extent : type.shape)
+  for (int64_t extent : type.fileShape())
     shape += std::to_string(extent) + ", ";
   if (type.shape.size() > 1)
     shape.resize(shape.size() - 2);

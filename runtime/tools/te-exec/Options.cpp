@@ -31,10 +31,8 @@ void te::exec::addOptions(CLI::App &app, Options &options) {
   app.add_option(
          "--input", options.inputs,
          "NAME=FILE.npy or NAME=FILE.safetensors#KEY, any number of times; the "
-         "same on every rank. NAME is an argument, a member of a packed one, "
-         "or "
-         "the prefix of NAME.0, NAME.1, ... laid one behind another. In a "
-         ".npy, "
+         "same on every rank. NAME is an argument, or in whichever form the "
+         "program has it a packed one, or a member of that. In a .npy, "
          "BF16 is <u2 or V2 (bit patterns, as ml_dtypes saves it), FP8 is u1, "
          "V1 "
          "or f1; F32 is <f4, I32 <i4, I64 <i8")
@@ -42,6 +40,15 @@ void te::exec::addOptions(CLI::App &app, Options &options) {
   app.add_option("--output-dir", options.outputDirectory,
                  "Writes each result to DIR/NAME.npy, of several ranks to "
                  "DIR/rankR/NAME.npy; BF16 as <u2, FP8 as u1 bit patterns");
+  app.add_option_function<std::string>(
+         "--output-form",
+         [&options](const std::string &form) {
+           options.outputForm = form == "packed" ? Options::OutputForm::Packed
+                                                 : Options::OutputForm::Members;
+         },
+         "Whether --output-dir writes the results of a group packed, or the "
+         "members, each under its own name; as the program has them if absent")
+      ->check(CLI::IsMember({"packed", "members"}));
   app.add_option("--steps", options.steps,
                  "Runs so many times; a state takes its next value in between")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));

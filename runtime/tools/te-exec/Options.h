@@ -29,12 +29,17 @@ struct Options {
   uint64_t seed = 0;
   std::vector<std::string> inputs;
   std::string outputDirectory;
+  /// How --output-dir writes what is, or may be, packed.
+  enum class OutputForm { AsIs, Packed, Members } outputForm = OutputForm::AsIs;
   int64_t steps = 1;
   bool graph = false;
   Routing routing;
   bool specials = false; ///< values that are hard to cast, among random data
   bool profile = false;
   std::string trace;
+  /// What memory not yet written holds where two programs are compared: as
+  /// that of the naive one, so that what no op defines is equal.
+  int poison = 0xFF;
   int ranks = 0;   ///< 0: those of the program
   int threads = 0; ///< of all ranks together; 0: as many as there are cores
 };

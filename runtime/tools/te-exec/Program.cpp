@@ -6,6 +6,8 @@
 #include "Program.h"
 #include "Error.h"
 
+#include <algorithm>
+
 using namespace te::exec;
 
 /// The type of each of `count` members of a packed argument: the rest of the
@@ -18,6 +20,12 @@ static ArrayType memberType(const ArrayType &packed, int64_t count) {
   else
     member.shape.front() /= count;
   return member;
+}
+
+ArrayType te::exec::packedType(const std::vector<const Argument *> &members) {
+  ArrayType type = members.front()->type;
+  type.shape.insert(type.shape.begin(), static_cast<int64_t>(members.size()));
+  return type;
 }
 
 Program::Program(const std::string &label, std::string_view bytes,
@@ -88,6 +96,8 @@ void Program::addArgument(const te_rt_argument_info &info) {
   argument.deviation = info.deviation;
   argument.numExperts = info.num_experts;
   argument.next = info.next ? info.next : "";
+  argument.group = info.group ? info.group : "";
+  argument.groupIndex = info.group_index;
   if (argument.type.bytes() != argument.bytes)
     fail(label, ": argument ", argument.name, ": found ", argument.bytes,
          " bytes, wanted ", argument.type.bytes(), " for ",
@@ -114,4 +124,21 @@ int Program::findResult(const std::string &name) const {
     if (arguments[i].isResult() && arguments[i].name == name)
       return static_cast<int>(i);
   return -1;
+}
+
+std::vector<const Argument *> Program::findGroup(const std::string &name,
+                                                 bool results) const {
+  std::vector<const Argument *> found;
+  for (const Argument &argument : arguments)
+    if (argument.group == name && argument.isResult() == results)
+      found.push_back(&argument);
+  std::sort(found.begin(), found.end(),
+            [](const Argument *a, const Argument *b) {
+              return a->groupIndex < b->groupIndex;
+            });
+  for (size_t i = 0; i < found.size(); ++i)
+    if (found[i]->groupIndex != static_cast<int64_t>(i) || found[i]->packed ||
+        found[i]->type != found.front()->type)
+      return {};
+  return found;
 }

@@ -37,11 +37,16 @@ struct Argument {
   float deviation;
   int64_t numExperts;
   std::string next;
+  std::string group;  ///< of a member of a group that is not packed
+  int64_t groupIndex; ///< its position there
 
   /// Read only, the same in every step: runs may share its memory.
   bool isConstant() const { return direction == TE_RT_IN && next.empty(); }
   bool isResult() const { return direction != TE_RT_IN; }
 };
+
+/// The type of `members`, all of one type, laid one behind another.
+ArrayType packedType(const std::vector<const Argument *> &members);
 
 /// A verified plan and the program chosen from it.
 class Program {
@@ -62,6 +67,11 @@ public:
   /// Position of the result `name`, or -1. A state has the name of its next
   /// value.
   int findResult(const std::string &name) const;
+  /// The arguments that are the members 0, 1, ... of the group `name`, among
+  /// the results or among the others; empty unless each is there once, all of
+  /// one type.
+  std::vector<const Argument *> findGroup(const std::string &name,
+                                          bool results) const;
 
 private:
   void select(const std::string &entry);

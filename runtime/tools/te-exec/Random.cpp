@@ -128,7 +128,8 @@ void rowsOf(const ArrayType &type, int64_t &rows, int64_t &cols) {
 
 bool isFloat(te_rt_dtype dtype) {
   return dtype == TE_RT_F32 || dtype == TE_RT_BF16 || dtype == TE_RT_F16 ||
-         dtype == TE_RT_F8E4M3 || dtype == TE_RT_F8E5M2;
+         dtype == TE_RT_F8E4M3 || dtype == TE_RT_F8E5M2 ||
+         dtype == TE_RT_F4E2M1;
 }
 
 void fillRouting(const RandomStream &stream, const RandomSpec &spec,
@@ -212,19 +213,27 @@ void te::exec::fillRandom(const RandomStream &stream, const RandomSpec &spec,
       for (int64_t i = begin; i < end; ++i)
         encodeElement(spec.type.dtype, data, i, 1.0f);
     });
+  case TE_RT_INIT_RNG:
+    // A plan that asks for it has pairs of I64.
+    for (int64_t i = 0; i < elements; ++i)
+      static_cast<int64_t *>(data)[i] =
+          i % 2 == 0 ? static_cast<int64_t>(
+                           stream.bits(static_cast<uint64_t>(i)))
+                     : 0;
+    return;
   case TE_RT_INIT_NORMAL:
   case TE_RT_INIT_PROBS:
     if (!isFloat(spec.type.dtype))
       fail("argument ", name, ": found ", spec.type.str(), " for random ",
            spec.init == TE_RT_INIT_NORMAL ? "normal data" : "probabilities",
-           ", wanted f32, bf16, f16 or f8; give it with --input=", name,
+           ", wanted f32, bf16, f16, f8 or f4; give it with --input=", name,
            "=FILE");
     if (spec.init == TE_RT_INIT_NORMAL)
       return fillNormal(stream, spec, data, threads);
     return fillProbs(stream, spec, data, threads);
   }
   fail("argument ", name, ": found initialization ",
-       static_cast<int>(spec.init), ", wanted 0 to 4");
+       static_cast<int>(spec.init), ", wanted 0 to 5");
 }
 
 void te::exec::addSpecials(const RandomStream &stream, const RandomSpec &spec,

@@ -77,10 +77,12 @@ void parallelFor(int64_t count, int threads, Body body) {
   if (parts <= 1)
     return body(int64_t{0}, count);
   std::vector<std::thread> workers;
+  // An even number, so that no two threads write to one byte of FP4.
+  int64_t part = count / parts / 2 * 2;
   for (int64_t p = 1; p < parts; ++p)
-    workers.emplace_back(body, count / parts * p,
-                         p + 1 == parts ? count : count / parts * (p + 1));
-  body(int64_t{0}, count / parts);
+    workers.emplace_back(body, part * p,
+                         p + 1 == parts ? count : part * (p + 1));
+  body(int64_t{0}, part);
   for (std::thread &worker : workers)
     worker.join();
 }

@@ -7,6 +7,7 @@
 #include "Error.h"
 #include "Execution.h"
 #include "Files.h"
+#include "ResultFiles.h"
 #include "Table.h"
 
 #include <algorithm>
@@ -18,6 +19,9 @@
 #include <unistd.h>
 
 using namespace te::exec;
+
+/// What the memory of the naive program holds in the beginning: NaN.
+static constexpr int naivePoison = 0xFF;
 
 namespace {
 /// One invocation: the plans, the ranks' threads, and what they bring home.
@@ -51,6 +55,7 @@ private:
   std::vector<const Program *> programs;
   int ranks, threadsPerRank;
   Inputs inputs;
+  std::vector<ResultFile> resultFiles; ///< of `plan`
   std::optional<Worlds> planWorlds, naiveWorlds;
   std::vector<RankReport> reports;
   std::vector<Timeline> timelines;
@@ -73,7 +78,8 @@ Driver::Driver(const Options &options, std::string_view planBytes,
                                                      *naiveBytes, options.entry)
                        : std::nullopt),
       programs(listOf(plan, naive)), ranks(options.ranks),
-      inputs(options.inputs, programs) {
+      inputs(options.inputs, programs),
+      resultFiles(listResultFiles(plan, options.outputForm)) {
   for (const Program *program : programs)
     if (options.ranks == 0)
       ranks = std::max(ranks, program->ranks);
@@ -147,11 +153,10 @@ void Driver::checkOutputs() const {
     OutputFile probe(options.trace);
   if (options.outputDirectory.empty())
     return;
-  for (const Argument &argument : plan.arguments)
-    if (argument.isResult() &&
-        (argument.name.empty() || argument.name.front() == '.' ||
-         argument.name.find('/') != std::string::npos))
-      fail("--output-dir: result '", argument.name, "' of ", plan.label,
+  for (const ResultFile &file : resultFiles)
+    if (file.name.empty() || file.name.front() == '.' ||
+        file.name.find('/') != std::string::npos)
+      fail("--output-dir: result '", file.name, "' of ", plan.label,
            " cannot name a file");
   for (int rank = 0; rank < ranks; ++rank)
     prepareDirectory(directoryOf(rank));
@@ -206,10 +211,9 @@ void Driver::runRank(int rank) {
     bool isLast = step + 1 == options.steps;
     if (naive) {
       if (!wanted) {
-        wanted =
-            std::make_unique<Execution>(*naive, TE_RT_REF, threadsPerRank,
-                                        *naiveWorlds, rank, constants, data,
-                                        /*poisoned=*/true);
+        wanted = std::make_unique<Execution>(*naive, TE_RT_REF, threadsPerRank,
+                                             *naiveWorlds, rank, constants,
+                                             data, naivePoison);
         observe(*wanted, *naive, rank, step, runBegan);
       }
       mine.naiveSeconds += wanted->step();
@@ -220,7 +224,7 @@ void Driver::runRank(int rank) {
     if (!found) {
       found = std::make_unique<Execution>(plan, options.backend, threadsPerRank,
                                           *planWorlds, rank, constants, data,
-                                          /*poisoned=*/naive.has_value(),
+                                          naive ? options.poison : -1,
                                           options.graph);
       observe(*found, plan, rank, step, runBegan);
     }
@@ -259,10 +263,8 @@ void Driver::observe(Execution &execution, const Program &program, int rank,
 }
 
 void Driver::writeOutputs(const Execution &execution, int rank) const {
-  for (size_t i = 0; i < plan.arguments.size(); ++i)
-    if (plan.arguments[i].isResult())
-      writeNpy(directoryOf(rank) + "/" + plan.arguments[i].name + ".npy",
-               plan.arguments[i].type, execution.data(i));
+  for (const ResultFile &file : resultFiles)
+    writeResultFile(directoryOf(rank), file, execution);
 }
 
 bool Driver::report() const {

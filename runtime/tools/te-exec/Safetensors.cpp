@@ -115,6 +115,8 @@ ArrayFile te::exec::findSafetensors(const std::string &path,
   if (array.readsAs.empty())
     fail(array.place, ": found element type ", array.found,
          ", wanted BF16, F32, F16, F8_E4M3, F8_E5M2, F8_E8M0, I32, I64 or U8");
+  if (array.readsAs.front() == TE_RT_U8)
+    array.readsAs.push_back(TE_RT_F4E2M1);
   int64_t elements = countElements(array.shape);
   if (elements < 0 ||
       __builtin_mul_overflow(elements, dtypeBytes(array.readsAs.front()),

@@ -9,7 +9,7 @@
 // CHECK-SAME:    %[[Y:.*]]: !te_rt.buffer<8x4xf32> {te.name = "y", te_rt.direction = "out"})
 // CHECK-NOT:     te_rt.alloc
 // CHECK:         te_rt.call @fill(out(%[[Y]])) scalars(0.000000e+00 : f64)
-// CHECK-NEXT:    te_rt.call @gemm(in(%[[X]]), in(), in(%[[W]]), in(), in(), in(), out(%[[Y]])) scalars(0, -1, 0, 0, 1)
+// CHECK-NEXT:    te_rt.call @gemm(in(%[[X]]), in(), in(), in(%[[W]]), in(), in(), in(), in(), out(%[[Y]])) scalars(0, -1, 0, 0, 1)
 // CHECK-SAME:      cost(#te_rt.cost<gemm, launches = 1, bytes = 640, flops = 1024, product = bf16>)
 // CHECK-NEXT:    te_rt.call @gemm({{.*}}out(%[[Y]]))
 // CHECK-NEXT:    return
@@ -69,7 +69,7 @@ func.func @argument(%x: tensor<8x16xbf16>, %w: tensor<4x16xbf16>, %acc: tensor<8
 // An op that reads its destination as an operand too does not write over it.
 // CHECK-LABEL: func.func @own_operand(
 // CHECK:         te_rt.call @gemm({{.*}}out(%[[A:.*]])) scalars(0, -1, 0, 0, 0)
-// CHECK-NEXT:    te_rt.call @gemm(in(%[[A]]), in(), in(%[[A]]), in(), in(), in(), out(%[[B:.*]]))
+// CHECK-NEXT:    te_rt.call @gemm(in(%[[A]]), in(), in(), in(%[[A]]), in(), in(), in(), in(), out(%[[B:.*]]))
 // CHECK-NOT:     @copy
 // CHECK:         return
 func.func @own_operand(%x: tensor<8x16xbf16>) -> tensor<8x8xf32> {
@@ -82,8 +82,8 @@ func.func @own_operand(%x: tensor<8x16xbf16>) -> tensor<8x8xf32> {
 // CHECK-LABEL: func.func @in_place_input(
 // CHECK-SAME:    %{{[a-z0-9]+}}: {{.*}}, %{{[a-z0-9]+}}: {{.*}}, %[[AMAX:[a-z0-9]+]]: !te_rt.buffer<f32> {te.name = "amax", te_rt.direction = "out"})
 // CHECK:         te_rt.constant dense<0.000000e+00>
-// CHECK:         te_rt.call @quantize(in(%{{.*}}), in(%{{.*}}), in(%[[ZERO:.*]]), in(), in(), {{.*}}out(%[[AMAX]]))
-// CHECK:         te_rt.call @quantize(in(%{{.*}}), in(%{{.*}}), in(%[[AMAX]]), in(), in(), {{.*}}out(%[[AMAX]]))
+// CHECK:         te_rt.call @quantize(in(%{{.*}}), in(%{{.*}}), in(%[[ZERO:.*]]), in(), in(), {{.*}}out(%[[AMAX]]), out(), out())
+// CHECK:         te_rt.call @quantize(in(%{{.*}}), in(%{{.*}}), in(%[[AMAX]]), in(), in(), {{.*}}out(%[[AMAX]]), out(), out())
 // CHECK-NEXT:    return
 func.func @in_place_input(%x: tensor<8x16xbf16>, %s: tensor<f32>) -> (tensor<f32> {te.name = "amax"}) {
   %z = arith.constant dense<0.0> : tensor<f32>
@@ -97,7 +97,7 @@ func.func @in_place_input(%x: tensor<8x16xbf16>, %s: tensor<f32>) -> (tensor<f32
 // CHECK-SAME:    %{{[a-z0-9]+}}: {{.*}}, %[[Y:[a-z0-9]+]]:
 // CHECK-NEXT:    %[[C:.*]] = te_rt.constant dense<{{.*}}> : tensor<2x2xf32>
 // CHECK-NEXT:    te_rt.call @copy(in(%[[C]]), out(%[[Y]]))
-// CHECK-NEXT:    te_rt.call @gemm(in(%{{.*}}), in(), in(%[[C]]), in(), in(), in(), out(%[[Y]]))
+// CHECK-NEXT:    te_rt.call @gemm(in(%{{.*}}), in(), in(), in(%[[C]]), in(), in(), in(), in(), out(%[[Y]]))
 func.func @constant(%x: tensor<2x2xf32>) -> tensor<2x2xf32> {
   %c = arith.constant dense<[[1.0, 2.0], [3.0, 4.0]]> : tensor<2x2xf32>
   %a = te.gemm %x, %c outs(%c) {accumulate} : (tensor<2x2xf32>, tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>

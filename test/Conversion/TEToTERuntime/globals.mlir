@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // RUN: te-opt %s -te-convert-to-runtime | FileCheck %s
+// RUN: te-opt %s -te-convert-to-runtime -o /dev/null 2>&1 --remark-policy=all \
+// RUN:   --remarks-filter=te-convert-to-runtime | FileCheck %s --check-prefix=REMARK --implicit-check-not=remark:
 
 !m = tensor<4x4xf32>
 ml_program.global private mutable @w : tensor<4x4xf32>
@@ -46,7 +48,50 @@ func.func @read_after_store(%x: !m) -> !m {
   return %y : !m
 }
 
+// An update in place, were it not for who reads the old content behind it.
+// CHECK-LABEL: func.func @pending(
+// CHECK:         %[[W:.*]] = te_rt.workspace @w
+// CHECK:         te_rt.call @copy(in(%[[W]]), out(%[[NEW:.*]])) scalars
+// CHECK:         te_rt.call @gemm({{.*}}out(%[[NEW]]))
+// CHECK:         te_rt.call @transpose(in(%[[W]]), out(%{{.*}}))
+// CHECK:         te_rt.call @copy(in(%[[NEW]]), out(%[[W]])) scalars
+// REMARK: [[#@LINE+3]]:{{.*}}[Missed] UpdateInPlace{{.*}}Function=pending | Reason="@w is not updated in place: te.transpose at loc({{.*}}:[[#@LINE+4]]:8) may still read or write what it holds"
+func.func @pending(%x: !m) -> !m {
+  %w = ml_program.global_load @w : !m
+  %n = te.gemm %x, %x outs(%w) {accumulate} : (!m, !m, !m) -> !m
+  %y = te.transpose %w : !m -> !m
+  ml_program.global_store @w = %n : !m
+  return %y : !m
+}
+
+// What is loaded behind the only store is the memory itself.
+// CHECK-LABEL: func.func @load_behind(
+// CHECK-SAME:    %[[X:[a-z0-9]+]]: {{.*}}, %[[Y:[a-z0-9]+]]:
+// CHECK:         %[[W:.*]] = te_rt.workspace @w
+// CHECK:         te_rt.call @gemm({{.*}}out(%[[W]]))
+// CHECK:         scf.for
+// CHECK-NOT:       @copy
+// CHECK:           te_rt.call @transpose(in(%[[W]]), out(%[[T:.*]]))
+// CHECK-NEXT:      te_rt.call @gemm(in(%[[T]]), {{.*}}out(%[[Y]]))
+func.func @load_behind(%x: !m) -> !m {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %zero = arith.constant dense<0.0> : !m
+  %w = ml_program.global_load @w : !m
+  %n = te.gemm %x, %x outs(%w) {accumulate} : (!m, !m, !m) -> !m
+  ml_program.global_store @w = %n : !m
+  %y = scf.for %i = %c0 to %c4 step %c1 iter_args(%a = %zero) -> !m {
+    %l = ml_program.global_load @w : !m
+    %t = te.transpose %l : !m -> !m
+    %b = te.gemm %t, %x outs(%a) {accumulate} : (!m, !m, !m) -> !m
+    scf.yield %b : !m
+  }
+  return %y : !m
+}
+
 // Two loads and two stores: each sees what it should.
+// REMARK: [[#@LINE+10]]:{{.*}}[Missed] UpdateInPlace{{.*}}Function=many | Reason="@w is not updated in place: ml_program.global_store at
 // CHECK-LABEL: func.func @many(
 // CHECK:         %[[W:.*]] = te_rt.workspace @w
 // CHECK:         te_rt.call @copy(in(%[[W]]), out(%{{.*}}))

@@ -10,7 +10,7 @@
 // CHECK:         te_rt.call @fill(out(%[[Y]]))
 // CHECK-NEXT:    scf.for %[[I:[a-z0-9]+]] = %{{.*}} to %{{.*}} step %{{[a-z0-9_]+}} {
 // CHECK-NEXT:      %[[XI:.*]] = te_rt.member %[[X]][%[[I]]]
-// CHECK-NEXT:      te_rt.call @gemm(in(%[[XI]]), in(), in(%[[XI]]), in(), in(), in(), out(%[[Y]]))
+// CHECK-NEXT:      te_rt.call @gemm(in(%[[XI]]), in(), in(), in(%[[XI]]), in(), in(), in(), in(), out(%[[Y]]))
 // CHECK-NEXT:    }
 // CHECK-NEXT:    return
 func.func @accumulate(%x: tensor<3x4x4xf32>) -> !m {
@@ -75,7 +75,7 @@ func.func @from_outside(%x: !m) -> !m {
 // CHECK-NEXT:    scf.for
 // CHECK-NEXT:      %[[A:.*]] = te_rt.alloc
 // CHECK-NEXT:      te_rt.call @transpose(in(%[[Y]]), out(%[[A]]))
-// CHECK-NEXT:      te_rt.call @gemm(in(%[[A]]), in(), in(%[[X]]), in(), in(), in(), out(%[[Y]]))
+// CHECK-NEXT:      te_rt.call @gemm(in(%[[A]]), in(), in(), in(%[[X]]), in(), in(), in(), in(), out(%[[Y]]))
 // CHECK-NEXT:    }
 func.func @yield_in_place(%x: !m) -> !m {
   %c0 = arith.constant 0 : index

@@ -97,3 +97,94 @@ func.func @keep_member_of_dynamic_insertion(%p: tensor<2x4xf32>, %a: tensor<4xf3
   %2 = te.member %1[0] : tensor<2x4xf32> -> tensor<4xf32>
   return %2 : tensor<4xf32>
 }
+
+// Where the counts are known, so are the offsets: an empty group, a full one, one to
+// be rounded up.
+// CHECK-LABEL: func @offsets_of_constants(
+// CHECK-NEXT:    %[[O:.*]] = arith.constant dense<[0, 0, 32, 64, 80]> : tensor<5xi32>
+// CHECK-NEXT:    return %[[O]]
+func.func @offsets_of_constants() -> tensor<5xi32> {
+  %c = arith.constant dense<[0, 32, 17, 1]> : tensor<4xi32>
+  %o = te.compute_offsets %c {alignment = 16} : tensor<4xi32> -> tensor<5xi32>
+  return %o : tensor<5xi32>
+}
+
+// What is no count, and what passes 2^31, is refused when it runs.
+// CHECK-LABEL: func @keep_offsets_of_no_counts(
+// CHECK:         te.compute_offsets
+// CHECK:         te.compute_offsets
+func.func @keep_offsets_of_no_counts() -> (tensor<3xi32>, tensor<3xi32>) {
+  %c = arith.constant dense<[4, -1]> : tensor<2xi32>
+  %o = te.compute_offsets %c : tensor<2xi32> -> tensor<3xi32>
+  %d = arith.constant dense<2000000000> : tensor<2xi32>
+  %p = te.compute_offsets %d : tensor<2xi32> -> tensor<3xi32>
+  return %o, %p : tensor<3xi32>, tensor<3xi32>
+}
+
+// What packed accumulators became, one by one or only one of them: inserted where they
+// lie, which launches nothing.
+// CHECK-LABEL: func @pack_of_updates(
+// CHECK:         scf.for {{.*}} iter_args(%[[ACC:.*]] = %{{.*}})
+// CHECK-NEXT:      %[[A0:.*]] = te.member %[[ACC]][0]
+// CHECK-NEXT:      %[[N0:.*]] = te.gemm %{{.*}} outs(%[[A0]])
+// CHECK-NEXT:      %[[P:.*]] = te.insert_member %[[N0]] into %[[ACC]][0]
+// CHECK-NEXT:      %[[A1:.*]] = te.member
+// CHECK-NEXT:      %[[N1:.*]] = te.gemm %{{.*}} outs(%[[A1]])
+// CHECK-NEXT:      %[[Q:.*]] = te.insert_member %[[N1]] into %[[P]][1]
+// CHECK-NEXT:      scf.yield %[[Q]]
+func.func @pack_of_updates(%x: tensor<4x8xf32>, %init: tensor<2x4x4xf32>) -> tensor<2x4x4xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c8 = arith.constant 8 : index
+  %r = scf.for %i = %c0 to %c8 step %c1 iter_args(%acc = %init) -> (tensor<2x4x4xf32>) {
+    %a0 = te.member %acc[0] : tensor<2x4x4xf32> -> tensor<4x4xf32>
+    %a1 = te.member %acc[1] : tensor<2x4x4xf32> -> tensor<4x4xf32>
+    %n0 = te.gemm %x, %x outs(%a0) {accumulate} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+    %n1 = te.gemm %x, %x outs(%a1) {accumulate} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+    %p = te.pack %n0, %n1 : tensor<4x4xf32> -> tensor<2x4x4xf32>
+    scf.yield %p : tensor<2x4x4xf32>
+  }
+  return %r : tensor<2x4x4xf32>
+}
+
+// CHECK-LABEL: func @pack_of_one_update(
+// CHECK:         %[[N:.*]] = te.gemm
+// CHECK-NEXT:    %[[Q:.*]] = te.insert_member %[[N]] into %{{.*}}[1]
+// CHECK-NEXT:    return %[[Q]]
+func.func @pack_of_one_update(%x: tensor<4x8xf32>, %acc: tensor<2x4x4xf32>) -> tensor<2x4x4xf32> {
+  %a0 = te.member %acc[0] : tensor<2x4x4xf32> -> tensor<4x4xf32>
+  %a1 = te.member %acc[1] : tensor<2x4x4xf32> -> tensor<4x4xf32>
+  %n1 = te.gemm %x, %x outs(%a1) {accumulate} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %p = te.pack %a0, %n1 : tensor<4x4xf32> -> tensor<2x4x4xf32>
+  return %p : tensor<2x4x4xf32>
+}
+
+// The old content is read too; the members change places; a member is of another tensor.
+// CHECK-LABEL: func @keep_pack_of_read(
+// CHECK-NOT:     te.insert_member
+// CHECK-LABEL: func @keep_pack_of_exchanged(
+// CHECK-NOT:     te.insert_member
+// CHECK-LABEL: func @keep_pack_of_two(
+// CHECK-NOT:     te.insert_member
+func.func @keep_pack_of_read(%x: tensor<4x8xf32>, %acc: tensor<1x4x4xf32>) -> (tensor<1x4x4xf32>, tensor<4x4xf32>) {
+  %a0 = te.member %acc[0] : tensor<1x4x4xf32> -> tensor<4x4xf32>
+  %n0 = te.gemm %x, %x outs(%a0) {accumulate} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %p = te.pack %n0 : tensor<4x4xf32> -> tensor<1x4x4xf32>
+  return %p, %a0 : tensor<1x4x4xf32>, tensor<4x4xf32>
+}
+func.func @keep_pack_of_exchanged(%x: tensor<4x8xf32>, %acc: tensor<2x4x4xf32>) -> tensor<2x4x4xf32> {
+  %a0 = te.member %acc[0] : tensor<2x4x4xf32> -> tensor<4x4xf32>
+  %a1 = te.member %acc[1] : tensor<2x4x4xf32> -> tensor<4x4xf32>
+  %n0 = te.gemm %x, %x outs(%a0) {accumulate} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %n1 = te.gemm %x, %x outs(%a1) {accumulate} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %p = te.pack %n1, %n0 : tensor<4x4xf32> -> tensor<2x4x4xf32>
+  return %p : tensor<2x4x4xf32>
+}
+func.func @keep_pack_of_two(%x: tensor<4x8xf32>, %acc: tensor<2x4x4xf32>, %other: tensor<2x4x4xf32>) -> tensor<2x4x4xf32> {
+  %a0 = te.member %acc[0] : tensor<2x4x4xf32> -> tensor<4x4xf32>
+  %a1 = te.member %other[1] : tensor<2x4x4xf32> -> tensor<4x4xf32>
+  %n0 = te.gemm %x, %x outs(%a0) {accumulate} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %n1 = te.gemm %x, %x outs(%a1) {accumulate} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %p = te.pack %n0, %n1 : tensor<4x4xf32> -> tensor<2x4x4xf32>
+  return %p : tensor<2x4x4xf32>
+}

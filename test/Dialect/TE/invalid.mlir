@@ -167,7 +167,7 @@ func.func @multi_m3(%a: tensor<16x256xbf16>) {
 // -----
 
 func.func @multi_m4(%a: tensor<128x256xbf16>) {
-  // expected-error @+1 {{'te.multi_cast_transpose' op (M4) all scales must be #te.scales<tensor>, but got #te.scales<128 x 128, gemm_ready>}}
+  // expected-error @+1 {{'te.multi_cast_transpose' op (M4) scales of entry 1 must be #te.scales<tensor>, but got #te.scales<128 x 128, gemm_ready>}}
   %0:4 = te.multi_cast_transpose %a, %a : tensor<128x256xbf16>, tensor<128x256xbf16>
     -> tensor<128x256xf8E4M3FN>, tensor<128x256xf8E4M3FN> scales tensor<f32, #te.scales<tensor>>, tensor<1x4xf32, #te.scales<128 x 128, gemm_ready>>
   return
@@ -343,9 +343,9 @@ func.func @convert_scales_c1(%s: tensor<6x2xf32, #te.scales<1 x 128, compact>>) 
 
 // -----
 
-func.func @convert_scales_c2(%s: tensor<6x2xf32, #te.scales<1 x 128, compact>>) {
-  // expected-error @+1 {{'te.convert_scales' op (C2) layouts must be compact and gemm_ready (f32), or compact and swizzled (8 bits), but got compact and swizzled of 'f32'}}
-  %0 = te.convert_scales %s of [6, 256] : tensor<6x2xf32, #te.scales<1 x 128, compact>> -> tensor<128x4xf32, #te.scales<1 x 128, swizzled>>
+func.func @convert_scales_c2(%s: tensor<4x384xf8E8M0FNU, #te.scales<32 x 1, compact, groups = 2>>) {
+  // expected-error @+1 {{'te.convert_scales' op (C2) layouts must be compact and gemm_ready, or compact and swizzled without groups, but got #te.scales<32 x 1, compact, groups = 2> and #te.scales<32 x 1, swizzled, groups = 2>}}
+  %0 = te.convert_scales %s of [64, 384] : tensor<4x384xf8E8M0FNU, #te.scales<32 x 1, compact, groups = 2>> -> tensor<384x4xf8E8M0FNU, #te.scales<32 x 1, swizzled, groups = 2>>
   return
 }
 
@@ -387,6 +387,14 @@ func.func @transpose_t2(%x: tensor<64x32xbf16>) {
 func.func @pack_p1() {
   // expected-error @+1 {{'te.pack' op (P1) there must be at least one input, but got 0}}
   %0 = "te.pack"() : () -> tensor<0x4xf32>
+  return
+}
+
+// -----
+
+func.func @pack_p1_member(%x: tensor<64x32xbf16>, %y: tensor<64x16xbf16>) {
+  // expected-error @+1 {{'te.pack' op (P1) member 2 must be 'tensor<64x32xbf16>', but got 'tensor<64x16xbf16>'}}
+  %0 = "te.pack"(%x, %x, %y) : (tensor<64x32xbf16>, tensor<64x32xbf16>, tensor<64x16xbf16>) -> tensor<3x64x32xbf16>
   return
 }
 
@@ -691,7 +699,7 @@ func.func @gemm_g3(%a: tensor<96x256xf8E4M3FN>, %b: tensor<512x256xf8E4M3FN>) {
 // -----
 
 func.func @gemm_g4(%a: tensor<256x96xf8E4M3FN>, %b: tensor<512x256xf8E4M3FN>, %s: tensor<f32, #te.scales<tensor>>) {
-  // expected-error @+1 {{'te.gemm' op (G4) FP8 operands must be K-major, but got transpose_lhs}}
+  // expected-error @+1 {{'te.gemm' op (G4) FP8 and FP4 operands must be K-major, but got transpose_lhs}}
   %0 = te.gemm %a scales(%s), %b scales(%s) {transpose_lhs} : (tensor<256x96xf8E4M3FN>, tensor<f32, #te.scales<tensor>>, tensor<512x256xf8E4M3FN>, tensor<f32, #te.scales<tensor>>) -> tensor<96x512xbf16>
   return
 }
@@ -707,7 +715,7 @@ func.func @gemm_g5(%a: tensor<96x256xf8E5M2>, %b: tensor<512x256xf8E5M2>, %s: te
 // -----
 
 func.func @gemm_g6_square(%a: tensor<128x256xf8E4M3FN>, %s: tensor<1x4xf32, #te.scales<128 x 128, gemm_ready>>) {
-  // expected-error @+1 {{'te.gemm' op (G6) scales must both be <tensor>, or gemm_ready with at most one square block, but got #te.scales<128 x 128, gemm_ready> and #te.scales<128 x 128, gemm_ready>}}
+  // expected-error @+1 {{'te.gemm' op (G6) scales must both be <tensor>, or gemm_ready with at most one square block, or swizzled of one recipe, but got #te.scales<128 x 128, gemm_ready> and #te.scales<128 x 128, gemm_ready>}}
   %0 = te.gemm %a scales(%s), %a scales(%s) : (tensor<128x256xf8E4M3FN>, tensor<1x4xf32, #te.scales<128 x 128, gemm_ready>>, tensor<128x256xf8E4M3FN>, tensor<1x4xf32, #te.scales<128 x 128, gemm_ready>>) -> tensor<128x128xbf16>
   return
 }
@@ -716,7 +724,7 @@ func.func @gemm_g6_square(%a: tensor<128x256xf8E4M3FN>, %s: tensor<1x4xf32, #te.
 
 // What fails at run time elsewhere: a product fed compact scales.
 func.func @gemm_g6_compact(%a: tensor<128x256xf8E4M3FN>, %s: tensor<128x2xf32, #te.scales<1 x 128, compact>>, %w: tensor<1x4xf32, #te.scales<128 x 128, gemm_ready>>) {
-  // expected-error @+1 {{'te.gemm' op (G6) scales must both be <tensor>, or gemm_ready with at most one square block, but got #te.scales<1 x 128, compact> and #te.scales<128 x 128, gemm_ready>}}
+  // expected-error @+1 {{'te.gemm' op (G6) scales must both be <tensor>, or gemm_ready with at most one square block, or swizzled of one recipe, but got #te.scales<1 x 128, compact> and #te.scales<128 x 128, gemm_ready>}}
   %0 = te.gemm %a scales(%s), %a scales(%w) : (tensor<128x256xf8E4M3FN>, tensor<128x2xf32, #te.scales<1 x 128, compact>>, tensor<128x256xf8E4M3FN>, tensor<1x4xf32, #te.scales<128 x 128, gemm_ready>>) -> tensor<128x128xbf16>
   return
 }
@@ -942,7 +950,7 @@ func.func private @scales_layout(tensor<2x2xf32, #te.scales<1 x 128, striped>>)
 
 // -----
 
-// expected-error @+1 {{scales must be f32, f8E8M0FNU or f8E4M3FN, but got 'bf16'}}
+// expected-error @+1 {{scales of #te.scales<1 x 128, compact> must be 'f32', but got 'bf16'}}
 func.func private @scales_element(tensor<2x2xbf16, #te.scales<1 x 128, compact>>)
 
 // -----
@@ -955,4 +963,100 @@ module attributes {te.target = #te.target<sm_75>} {
 
 // expected-error @+1 {{te.target must be a #te.target, but got "sm_90"}}
 module attributes {te.target = "sm_90"} {
+}
+
+// -----
+
+func.func @update_scales_u5(%a: tensor<8xf32>, %h: tensor<8x16xf32>) {
+  // expected-error @+1 {{'te.update_scales' op (U5) margin must be from -64 to 64, but got 65}}
+  %0:2 = te.update_scales amax(%a) history(%h) scale(%a) {fp8_max = 448.0 : f32, margin = 65 : i64} : (tensor<8xf32>, tensor<8x16xf32>, tensor<8xf32>) -> (tensor<8x16xf32>, tensor<8xf32>)
+  return
+}
+
+// -----
+
+func.func @amax_a1(%x: tensor<16xbf16>) {
+  // expected-error @+1 {{'te.amax' op (A1) input must have rank 2, or 3 without groups, but got 'tensor<16xbf16>'}}
+  %0 = te.amax %x : tensor<16xbf16> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @amax_a1_groups(%x: tensor<2x16x8xbf16>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{'te.amax' op (A1) input must have rank 2, or 3 without groups, but got 'tensor<2x16x8xbf16>'}}
+  %0 = te.amax %x groups(%o : tensor<3xi32>) : tensor<2x16x8xbf16> -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @amax_a2(%x: tensor<16x8xbf16>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{'te.amax' op (A2) amax must be 'tensor<2xf32>', but got 'tensor<f32>'}}
+  %0 = te.amax %x groups(%o : tensor<3xi32>) : tensor<16x8xbf16> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @amax_a2_member(%x: tensor<16x8xbf16>, %o: tensor<3xi32, #te.host>) {
+  // expected-error @+1 {{'te.amax' op (A2) amax must be 'tensor<f32>', but got 'tensor<2xf32>'}}
+  %0 = te.amax %x groups(%o : tensor<3xi32, #te.host>) member 1 : tensor<16x8xbf16> -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @all_reduce_r1() {
+  // expected-error @+1 {{'te.all_reduce' op (R1) there must be at least one input, but got 0}}
+  "te.all_reduce"() : () -> ()
+  return
+}
+
+// -----
+
+func.func @all_reduce_r1_results(%a: tensor<f32>) {
+  // expected-error @+1 {{'te.all_reduce' op (R1) there must be 1 outputs, but got 2}}
+  %0:2 = te.all_reduce max %a : (tensor<f32>) -> (tensor<f32>, tensor<f32>)
+  return
+}
+
+// -----
+
+func.func @all_reduce_r2(%a: tensor<f32>) {
+  // expected-error @+1 {{'te.all_reduce' op (R2) outputs must be 'tensor<f32>', but got 'tensor<1xf32>'}}
+  %0 = te.all_reduce max %a : (tensor<f32>) -> tensor<1xf32>
+  return
+}
+
+// -----
+
+func.func @scale_from_amax_f1() {
+  // expected-error @+1 {{'te.scale_from_amax' op (F1) there must be at least one amax, but got 0}}
+  "te.scale_from_amax"() {fp8_max = 448.0 : f32} : () -> ()
+  return
+}
+
+// -----
+
+func.func @scale_from_amax_f2(%a: tensor<8xf32>) {
+  // expected-error @+1 {{'te.scale_from_amax' op (F2) scales must be 'tensor<8xf32>', but got 'tensor<f32>'}}
+  %0 = te.scale_from_amax %a {fp8_max = 448.0 : f32} : (tensor<8xf32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @scale_from_amax_f3_max(%a: tensor<8xf32>) {
+  // expected-error-re @+1 {{'te.scale_from_amax' op (F3) fp8_max must be above 0, but got 0{{.*}}}}
+  %0 = te.scale_from_amax %a {fp8_max = 0.0 : f32} : (tensor<8xf32>) -> tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @scale_from_amax_f3_epsilon(%a: tensor<8xf32>) {
+  // expected-error-re @+1 {{'te.scale_from_amax' op (F3) epsilon must be at least 0, but got -1{{.*}}}}
+  %0 = te.scale_from_amax %a {fp8_max = 448.0 : f32, epsilon = -1.0 : f32} : (tensor<8xf32>) -> tensor<8xf32>
+  return
 }

@@ -106,6 +106,25 @@ func.func @dequantize_update(%q: tensor<64x512xf8E4M3FN>, %s: tensor<64x4xf32, #
   return
 }
 
+// CHECK-LABEL: func @scaling(
+// CHECK: te.amax %{{.*}} : tensor<64x512xbf16> -> tensor<f32>
+// CHECK: te.amax %{{.*}} : tensor<8x64x32xbf16> -> tensor<8xf32>
+// CHECK: te.amax %{{.*}} groups(%{{.*}} : tensor<9xi32>) : tensor<64x512xbf16> -> tensor<8xf32>
+// CHECK: te.amax %{{.*}} groups(%{{.*}} : tensor<9xi32, #te.host>) member 7 : tensor<64x512xbf16> -> tensor<f32>
+// CHECK: te.all_reduce max %{{.*}}, %{{.*}} : (tensor<f32>, tensor<8xf32>) -> (tensor<f32>, tensor<8xf32>)
+// CHECK: te.scale_from_amax %{{.*}}, %{{.*}} {epsilon = 1.000000e+00 : f32, fp8_max = 4.480000e+02 : f32, pow2_scales} : (tensor<f32>, tensor<8xf32>) -> (tensor<f32>, tensor<8xf32>)
+// CHECK: te.scale_from_amax %{{.*}} {fp8_max = 5.734400e+04 : f32} : (tensor<f32>) -> tensor<f32>
+func.func @scaling(%x: tensor<64x512xbf16>, %w: tensor<8x64x32xbf16>, %o: tensor<9xi32>, %h: tensor<9xi32, #te.host>) {
+  %0 = te.amax %x : tensor<64x512xbf16> -> tensor<f32>
+  %1 = te.amax %w : tensor<8x64x32xbf16> -> tensor<8xf32>
+  %2 = te.amax %x groups(%o : tensor<9xi32>) : tensor<64x512xbf16> -> tensor<8xf32>
+  %3 = te.amax %x groups(%h : tensor<9xi32, #te.host>) member 7 : tensor<64x512xbf16> -> tensor<f32>
+  %4:2 = te.all_reduce max %3, %2 : (tensor<f32>, tensor<8xf32>) -> (tensor<f32>, tensor<8xf32>)
+  %5:2 = te.scale_from_amax %4#0, %4#1 {fp8_max = 448.0 : f32, pow2_scales, epsilon = 1.0 : f32} : (tensor<f32>, tensor<8xf32>) -> (tensor<f32>, tensor<8xf32>)
+  %6 = te.scale_from_amax %0 {fp8_max = 57344.0 : f32} : (tensor<f32>) -> tensor<f32>
+  return
+}
+
 // CHECK-LABEL: func @layout(
 // CHECK: te.convert_scales %{{.*}} of [6, 256] : tensor<6x2xf32, #te.scales<1 x 128, compact>> -> tensor<2x8xf32, #te.scales<1 x 128, gemm_ready>>
 // CHECK: te.convert_scales %{{.*}} of [128, 128] : tensor<128x4xf8E8M0FNU, #te.scales<1 x 32, compact>> -> tensor<128x4xf8E8M0FNU, #te.scales<1 x 32, swizzled>>

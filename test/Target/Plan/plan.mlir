@@ -34,7 +34,7 @@ func.func @step(
   %k = arith.constant dense<[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]> : tensor<16xi32>
   %v = ml_program.global_load @w.values : tensor<256x128xf8E4M3FN>
   %s0 = tensor.empty() : tensor<2x4xf32, #te.scales<128 x 128, gemm_ready>>
-  // CHECK-NEXT: quantize(Argument 1 @0 256x128xBF16; -; -; -; -; Workspace 0 @0 256x128xF8E4M3; Arena 0 @{{[0-9]+}} 2x4xF32 GemmReady 128x128; -; -; -) -1 1 0.000000e+00 // weight_quantize, {{.*}}plan.mlir:[[#@LINE+1]]:
+  // CHECK-NEXT: quantize(Argument 1 @0 256x128xBF16; -; -; -; -; -; Workspace 0 @0 256x128xF8E4M3; Arena 0 @{{[0-9]+}} 2x4xF32 GemmReady 128x128; -; -; -; -; -) -1 1 0 0 0 0.000000e+00 // weight_quantize, {{.*}}plan.mlir:[[#@LINE+1]]:
   %q, %s = te.quantize %w outs(%v, %s0 : tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #te.scales<128 x 128, gemm_ready>>) {pow2_scales} : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #te.scales<128 x 128, gemm_ready>>
   ml_program.global_store @w.values = %q : tensor<256x128xf8E4M3FN>
   // CHECK-NEXT: compute_offsets(Constant 0 @0 16xI32; Arena 0 @{{[0-9]+}} 17xI32) 4

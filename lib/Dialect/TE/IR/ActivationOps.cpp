@@ -183,8 +183,7 @@ LogicalResult SwigluQuantizeOp::verify() {
       failed(verifyDirections(*this, "SQ4", getValues(), getScales(),
                               getValuesT(), getScalesT())))
     return failure();
-  return verifyCast(
-      *this, {"SQ5", "SQ5", "SQ5", "SQ5", "SQ5", "SQ6", "SQ6", "SQ5"}, cast);
+  return verifyCast(*this, CastLabels::of("SQ5", "SQ6"), cast);
 }
 
 SmallVector<ScaleLayout> SwigluQuantizeOp::getResultLayouts(OpResult result,
@@ -210,8 +209,7 @@ LogicalResult SwigluBackwardQuantizeOp::verify() {
       failed(verifyDirections(*this, "BQ5", getValues(), getScales(),
                               getValuesT(), getScalesT())))
     return failure();
-  return verifyCast(
-      *this, {"BQ6", "BQ6", "BQ6", "BQ6", "BQ6", "BQ7", "BQ7", "BQ6"}, cast);
+  return verifyCast(*this, CastLabels::of("BQ6", "BQ7"), cast);
 }
 
 SmallVector<ScaleLayout>

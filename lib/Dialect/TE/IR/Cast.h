@@ -12,12 +12,16 @@
 namespace mlir::te {
 
 /// One tensor of a cast: the type of what is cast, whether or not that is an
-/// operand, then operands and results; absent ones are null.
+/// operand, then operands, results and options; absent ones are null.
 struct Cast {
   RankedTensorType input;
   Value scale, amax, offsets;
   bool isMember;
   Value values, scales, valuesT, scalesT, amaxOut;
+  bool pow2Scales;
+  double epsilon;
+  Value tensorAmax = {}, tensorAmaxT = {};
+  bool squareBlocks = false;
 };
 
 /// The cast that an op does of all groups of rows of type `rows`, which are
@@ -32,13 +36,27 @@ template <typename OpTy> Cast castOf(OpTy op, RankedTensorType rows) {
           op.getScales(),
           op.getValuesT(),
           op.getScalesT(),
-          op.getAmaxOut()};
+          op.getAmaxOut(),
+          op.getPow2Scales(),
+          op.getEpsilon().convertToDouble()};
 }
 
 /// Labels of the constraints, which each op numbers its own way.
 struct CastLabels {
-  StringRef encoding, values, scales, valuesT, scalesT, scale, amax, groups;
+  StringRef encoding, values, scales, valuesT, scalesT, scale, amax, groups,
+      blocks, options, tensorAmax, squareBlocks;
+
+  /// Of a fused cast: those of its results, and of its scale and amax.
+  static constexpr CastLabels of(StringRef results, StringRef scale) {
+    return {results, results, results, results, results, scale,
+            scale,   results, results, results, results, results};
+  }
 };
+
+/// Whether the elements of `type` are FP4.
+inline bool isFP4(RankedTensorType type) {
+  return isa<Float4E2M1FNType>(type.getElementType());
+}
 
 LogicalResult verifyCast(Operation *op, const CastLabels &labels,
                          const Cast &cast);
@@ -52,14 +70,17 @@ LogicalResult verifyDirections(Operation *op, StringRef label, Value values,
 bool isUntransposed(ScalesAttr encoding);
 
 /// Blocks of FP8 data: products take gemm_ready, moves compact, and the kernel
-/// writes either. Scales of 8 bits are written compact or swizzled.
+/// writes either. Scales of 8 bits are written compact or swizzled, those of a
+/// grid with groups as the op says.
 SmallVector<ScaleLayout> getWritableLayouts(OpResult result);
 
-/// The layouts in which scales of this type can be multiplied back.
+/// The layouts in which scales of this type can be multiplied back. Those of 8
+/// bits are read in either, but a reader of compact ones keeps them: it stands
+/// for an optimizer, whose master copy and gathers know no other form.
 SmallVector<ScaleLayout> getDequantizableLayouts(Type type);
 
 /// Without a given scale, a scale for a whole tensor needs its amax first, in a
-/// kernel of its own.
+/// kernel of its own, and so do the scales of NVFP4.
 int64_t getNumLaunches(bool hasScale, ValueRange scales, ValueRange scalesT);
 
 /// The cost of a cast that reads `inputs` once in each of its launches.

@@ -7,6 +7,8 @@
 #include "Verify.h"
 
 #include "mlir/Interfaces/FunctionInterfaces.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::te;
@@ -37,6 +39,9 @@ int64_t te::getBytes(Type type) {
   if (!tensor || !tensor.hasStaticShape() ||
       !tensor.getElementType().isIntOrFloat())
     return 0;
+  // Two FP4 share a byte; other elements have bytes of their own.
+  if (isa<Float4E2M1FNType>(tensor.getElementType()))
+    return llvm::divideCeil(tensor.getNumElements(), 2);
   return tensor.getNumElements() * ((tensor.getElementTypeBitWidth() + 7) / 8);
 }
 
@@ -75,4 +80,16 @@ CostClass te::getQuantizeClass(Value input) {
       function.getArgAttr(argument.getArgNumber(), TEDialect::kParameterAttr))
     return CostClass::WeightQuantize;
   return CostClass::ActivationQuantize;
+}
+
+std::optional<int64_t> te::getNumExecutions(Operation *op) {
+  int64_t times = 1;
+  for (Operation *at = op->getParentOp(); at; at = at->getParentOp())
+    if (auto loop = dyn_cast<LoopLikeOpInterface>(at)) {
+      std::optional<APInt> trips = loop.getStaticTripCount();
+      if (!trips)
+        return std::nullopt;
+      times *= trips->getSExtValue();
+    }
+  return times;
 }

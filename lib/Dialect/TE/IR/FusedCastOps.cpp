@@ -15,10 +15,8 @@ using Slot = RuntimeSlot;
 // What they share
 //===----------------------------------------------------------------------===//
 
-constexpr static CastLabels kRequantizeLabels = {"E4", "E4", "E4", "E4",
-                                                 "E4", "E4", "E4", "E4"};
-constexpr static CastLabels kPermuteLabels = {"F5", "F5", "F5", "F5",
-                                              "F5", "F5", "F5", "F5"};
+constexpr static CastLabels kRequantizeLabels = CastLabels::of("E4", "E4");
+constexpr static CastLabels kPermuteLabels = CastLabels::of("F5", "F5");
 
 /// The groups that one launch casts: at least one, known on the device.
 static LogicalResult verifyDeviceGroups(Operation *op, StringRef label,
@@ -79,6 +77,10 @@ LogicalResult RequantizeOp::verify() {
                         tensorType(getInputScales()), input)))
     return failure();
   ScalesAttr encoding = getScalesEncoding(getInputScales().getType());
+  if (encoding.isNVFP4())
+    return emitOpError("(E3) input of ")
+           << input.getElementType() << " must have no blocks of 1 x 16, "
+           << "but got " << encoding;
   int64_t groups = getOffsets() ? getNumGroups(getOffsets()) : 0;
   int64_t wanted = !encoding.isTensor() && encoding.getRows() == 1 ? 0 : groups;
   if (encoding.getGroups() != wanted &&

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Product.h"
 #include "Verify.h"
 
 using namespace mlir;
@@ -15,97 +16,6 @@ using Slot = RuntimeSlot;
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// One product, its operands of rank 2.
-struct Product {
-  RankedTensorType lhs, lhsScales, rhs, rhsScales, bias, result;
-  bool transposeLhs, transposeRhs;
-  int64_t groups;     // 0: dense
-  bool overReduction; // of a ragged product
-};
-
-bool isFP8(RankedTensorType type) {
-  return isa<Float8E4M3FNType, Float8E5M2Type>(type.getElementType());
-}
-
-LogicalResult verifyOperand(Operation *op, StringRef name,
-                            RankedTensorType operand, RankedTensorType scales,
-                            bool transpose, int64_t groups) {
-  if (isFP8(operand) != bool(scales))
-    return op->emitOpError()
-           << "(G3) " << name << " of " << operand.getElementType() << " must "
-           << (isFP8(operand) ? "have scales, but got none"
-                              : "have no scales, but got some");
-  if (!scales)
-    return success();
-  if (failed(
-          wantScales(op, "G3", "G3", name.str() + "_scales", scales, operand)))
-    return failure();
-  if (transpose)
-    return op->emitOpError() << "(G4) FP8 operands must be K-major, but got "
-                             << "transpose_" << name;
-  ScalesAttr encoding = getScalesEncoding(scales);
-  if (encoding.getGroups() != groups)
-    return op->emitOpError()
-           << "(G3) " << name << "_scales must have " << groups
-           << " groups, but got " << encoding.getGroups();
-  return success();
-}
-
-LogicalResult verifyProduct(Operation *op, const Product &p) {
-  if (p.lhs.getRank() != 2 || p.rhs.getRank() != 2)
-    return op->emitOpError("(G1) lhs and rhs must have rank 2, but got ")
-           << p.lhs << " and " << p.rhs;
-  int64_t m = p.lhs.getDimSize(p.transposeLhs ? 1 : 0);
-  int64_t k = p.lhs.getDimSize(p.transposeLhs ? 0 : 1);
-  int64_t n = p.rhs.getDimSize(p.transposeRhs ? 1 : 0);
-  int64_t rhsK = p.rhs.getDimSize(p.transposeRhs ? 0 : 1);
-  if (rhsK != k)
-    return op->emitOpError("(G1) rhs must have a length of reduction of ")
-           << k << ", that of lhs, but got " << rhsK;
-  if (failed(wantShape(op, "G2", "result", p.result, {m, n})))
-    return failure();
-
-  // One scale for a group of a ragged operand, and a grid of blocks that starts
-  // anew where the blocks run along the ragged dimension.
-  auto groupsOf = [&](RankedTensorType scales, bool ragged) -> int64_t {
-    ScalesAttr encoding = scales ? getScalesEncoding(scales) : ScalesAttr();
-    if (!ragged || !encoding)
-      return 0;
-    return encoding.isTensor() || p.overReduction ? p.groups : 0;
-  };
-  bool lhsRagged = p.groups > 0, rhsRagged = p.groups > 0 && p.overReduction;
-  if (failed(verifyOperand(op, "lhs", p.lhs, p.lhsScales, p.transposeLhs,
-                           groupsOf(p.lhsScales, lhsRagged))) ||
-      failed(verifyOperand(op, "rhs", p.rhs, p.rhsScales, p.transposeRhs,
-                           groupsOf(p.rhsScales, rhsRagged))))
-    return failure();
-  if (bool(p.lhsScales) != bool(p.rhsScales))
-    return op->emitOpError(
-               "(G3) both operands must be FP8 or neither, but got ")
-           << p.lhs << " and " << p.rhs;
-  if (p.lhsScales) {
-    if (isa<Float8E5M2Type>(p.lhs.getElementType()) &&
-        isa<Float8E5M2Type>(p.rhs.getElementType()))
-      return op->emitOpError("(G5) at most one operand may be f8E5M2, but got "
-                             "two");
-    ScalesAttr a = getScalesEncoding(p.lhsScales);
-    ScalesAttr b = getScalesEncoding(p.rhsScales);
-    bool both = a.isTensor() && b.isTensor();
-    bool blocks =
-        !a.isTensor() && !b.isTensor() &&
-        (a.getRows() == 1 || b.getRows() == 1) && a.getCols() == b.getCols() &&
-        a.getLayout() != ScaleLayout::Compact && a.getLayout() == b.getLayout();
-    if (!both && !blocks)
-      return op->emitOpError(
-                 "(G6) scales must both be <tensor>, or gemm_ready with at "
-                 "most one square block, but got ")
-             << a << " and " << b;
-  }
-  if (p.bias)
-    return wantShape(op, "G7", "bias", p.bias, {n});
-  return success();
-}
-
 /// A product reads what its target multiplies: blocks as gemm_ready or
 /// swizzled.
 SmallVector<ScaleLayout> getReadableLayouts(OpOperand &operand) {
@@ -145,12 +55,15 @@ LogicalResult GemmOp::verify() {
            << (getRagged() ? "over" : "no over");
   if (getAccumulate() && !getOuts())
     return emitOpError("(G9) accumulate needs a destination, but got none");
-  return verifyProduct(*this, {tensorType(getLhs()), tensorType(getLhsScales()),
-                               tensorType(getRhs()), tensorType(getRhsScales()),
-                               tensorType(getBias()), tensorType(getResult()),
-                               getTransposeLhs(), getTransposeRhs(),
-                               getOffsets() ? getNumGroups(getOffsets()) : 0,
-                               getRagged() == Ragged::Reduction});
+  return verifyProduct(*this,
+                       {{tensorType(getLhs()), tensorType(getLhsScales()),
+                         tensorType(getLhsAmax()), getTransposeLhs()},
+                        {tensorType(getRhs()), tensorType(getRhsScales()),
+                         tensorType(getRhsAmax()), getTransposeRhs()},
+                        tensorType(getBias()),
+                        tensorType(getResult()),
+                        getOffsets() ? getNumGroups(getOffsets()) : 0,
+                        getRagged() == Ragged::Reduction});
 }
 
 MutableOperandRange GemmOp::getDestinations() { return getOutsMutable(); }
@@ -178,6 +91,8 @@ StringRef GemmOp::getMemberOperandName(OpOperand &operand) {
     return "rhs";
   if (isAmong(getRhsScalesMutable(), operand))
     return "rhs_scales";
+  if (isAmong(getRhsAmaxMutable(), operand))
+    return "rhs_amax";
   return isAmong(getBiasMutable(), operand) ? "bias" : "";
 }
 
@@ -207,22 +122,26 @@ Operation *GemmOp::formGroup(OpBuilder &builder, ArrayRef<Operation *> members,
         *list = {value};
   };
 
-  SmallVector<Value> rhs = {getRhs()}, scales, bias, outs(destinations);
+  SmallVector<Value> rhs = {getRhs()}, scales, amax, bias, outs(destinations);
   if (getRhsScales())
     scales = {getRhsScales()};
+  if (getRhsAmax())
+    amax = {getRhsAmax()};
   if (getRagged() == Ragged::Rows) {
     rhs = collect([](GemmOp op) { return op.getRhs(); });
     scales = collect([](GemmOp op) { return op.getRhsScales(); });
+    amax = collect([](GemmOp op) { return op.getRhsAmax(); });
     bias = collect([](GemmOp op) { return op.getBias(); });
-    packAll({&rhs, &scales, &bias});
+    packAll({&rhs, &scales, &amax, &bias});
   } else {
     outs = collect([](GemmOp op) { return op.getOuts(); });
     packAll({&outs});
   }
   return GroupedGemmOp::create(
       builder, getLoc(), ValueRange(outs).getTypes(), getLhs(), getLhsScales(),
-      rhs, scales, bias, getDeviceOffsets(getOffsets()), outs, *getRagged(),
-      getTransposeLhs(), getTransposeRhs(), getAccumulate());
+      getLhsAmax(), rhs, scales, amax, bias, getDeviceOffsets(getOffsets()),
+      outs, *getRagged(), getTransposeLhs(), getTransposeRhs(),
+      getAccumulate());
 }
 
 OpCost GemmOp::getCost() {
@@ -248,9 +167,9 @@ OpCost GemmOp::getCost() {
 RuntimeCall GemmOp::getRuntimeCall() {
   Builder b(getContext());
   return {"gemm",
-          {Slot::in(getLhs()), Slot::in(getLhsScales()), Slot::in(getRhs()),
-           Slot::in(getRhsScales()), Slot::in(getBias()),
-           Slot::in(getOffsets()), Slot::out(getResult())},
+          {Slot::in(getLhs()), Slot::in(getLhsScales()), Slot::in(getLhsAmax()),
+           Slot::in(getRhs()), Slot::in(getRhsScales()), Slot::in(getRhsAmax()),
+           Slot::in(getBias()), Slot::in(getOffsets()), Slot::out(getResult())},
           {b.getI64IntegerAttr(getRagged() ? int64_t(*getRagged()) : 0),
            b.getI64IntegerAttr(getMember().value_or(-1)),
            flag(b, getTransposeLhs()), flag(b, getTransposeRhs()),
@@ -269,6 +188,9 @@ LogicalResult GroupedGemmOp::verify() {
     return emitOpError("(GG1) rhs must have at least one tensor, and as many "
                        "scales or none, but got ")
            << count << " and " << getRhsScales().size();
+  if (!getRhsAmax().empty() && getRhsAmax().size() != count)
+    return emitOpError("(GG1) rhs_amax must be empty or as rhs, but got ")
+           << getRhsAmax().size() << " for " << count;
   bool packedRhs = count == 1 && tensorType(getRhs()[0]).getRank() == 3;
   if (!overRows && (count != 1 || packedRhs))
     return emitOpError("(GG1) rhs must be one tensor of rank 2 over reduction, "
@@ -303,6 +225,14 @@ LogicalResult GroupedGemmOp::verify() {
       return emitOpError("(GG4) there must be one result for each of the ")
              << groups << " groups, but got " << experts;
   }
+  for (auto [name, list] : {std::pair<StringRef, ValueRange>("rhs", getRhs()),
+                            {"rhs_scales", getRhsScales()},
+        {"rhs_amax", getRhsAmax()},
+                            {"bias", getBias()}})
+    for (auto [e, value] : llvm::enumerate(list))
+      if (failed(wantType(*this, "GG1", (name + " " + Twine(e)).str(),
+                          value.getType(), list.front().getType())))
+        return failure();
   if (getAccumulate() && getOuts().empty())
     return emitOpError("(GG5) accumulate needs destinations, but got none");
 
@@ -318,12 +248,16 @@ LogicalResult GroupedGemmOp::verify() {
                                                  : 1;
   for (size_t i = 0; i < products; ++i)
     if (failed(verifyProduct(
-            *this, {tensorType(getLhs()), tensorType(getLhsScales()),
-                    at(getRhs(), overRows ? i : 0, packedRhs),
-                    at(getRhsScales(), overRows ? i : 0, packedRhs),
-                    at(getBias(), i, packedRhs),
-                    at(getResults(), overRows ? 0 : i, packedResult),
-                    getTransposeLhs(), getTransposeRhs(), groups, !overRows})))
+            *this,
+            {{tensorType(getLhs()), tensorType(getLhsScales()),
+              tensorType(getLhsAmax()), getTransposeLhs()},
+             {at(getRhs(), overRows ? i : 0, packedRhs),
+              at(getRhsScales(), overRows ? i : 0, packedRhs),
+              at(getRhsAmax(), overRows ? i : 0, packedRhs), getTransposeRhs()},
+             at(getBias(), i, packedRhs),
+             at(getResults(), overRows ? 0 : i, packedResult),
+             groups,
+             !overRows})))
       return failure();
   return success();
 }
@@ -358,10 +292,10 @@ OpCost GroupedGemmOp::getCost() {
 RuntimeCall GroupedGemmOp::getRuntimeCall() {
   Builder b(getContext());
   return {"grouped_gemm",
-          {Slot::in(getLhs()), Slot::in(getLhsScales()),
+          {Slot::in(getLhs()), Slot::in(getLhsScales()), Slot::in(getLhsAmax()),
            Slot::in(ValueRange(getRhs())), Slot::in(ValueRange(getRhsScales())),
-           Slot::in(ValueRange(getBias())), Slot::in(getOffsets()),
-           Slot::out(ValueRange(getResults()))},
+           Slot::in(ValueRange(getRhsAmax())), Slot::in(ValueRange(getBias())),
+           Slot::in(getOffsets()), Slot::out(ValueRange(getResults()))},
           {b.getI64IntegerAttr(int64_t(getRagged())),
            flag(b, getTransposeLhs()), flag(b, getTransposeRhs()),
            flag(b, getAccumulate())}};

@@ -6,6 +6,8 @@
 
 #include "Verify.h"
 
+#include "mlir/IR/PatternMatch.h"
+
 using namespace mlir;
 using namespace mlir::te;
 
@@ -72,15 +74,16 @@ static void printIndex(OpAsmPrinter &printer, Operation *, Value dynamic,
 //===----------------------------------------------------------------------===//
 
 /// The layouts between which a conversion exists.
-static bool isConvertible(ScaleLayout from, ScaleLayout to, Type element) {
+static bool isConvertible(ScalesAttr in, ScalesAttr out) {
+  ScaleLayout from = in.getLayout(), to = out.getLayout();
   auto is = [&](ScaleLayout a, ScaleLayout b) {
     return (from == a && to == b) || (from == b && to == a);
   };
   if (from == to)
     return from != ScaleLayout::Tensor;
   if (is(ScaleLayout::Compact, ScaleLayout::GemmReady))
-    return element.isF32();
-  return is(ScaleLayout::Compact, ScaleLayout::Swizzled) && !element.isF32();
+    return true;
+  return is(ScaleLayout::Compact, ScaleLayout::Swizzled) && !in.getGroups();
 }
 
 LogicalResult ConvertScalesOp::verify() {
@@ -93,12 +96,10 @@ LogicalResult ConvertScalesOp::verify() {
   if (in.withLayout(out.getLayout()) != out)
     return emitOpError("(C1) output must have the block and groups of ")
            << in << ", but got " << out;
-  if (!isConvertible(in.getLayout(), out.getLayout(), from.getElementType()))
-    return emitOpError("(C2) layouts must be compact and gemm_ready (f32), or "
-                       "compact and swizzled (8 bits), but got ")
-           << stringifyScaleLayout(in.getLayout()) << " and "
-           << stringifyScaleLayout(out.getLayout()) << " of "
-           << from.getElementType();
+  if (!isConvertible(in, out))
+    return emitOpError("(C2) layouts must be compact and gemm_ready, or "
+                       "compact and swizzled without groups, but got ")
+           << in << " and " << out;
   if (getDataShape().size() != 2)
     return emitOpError("(C3) of must have two extents, but got ")
            << getDataShape().size();
@@ -187,9 +188,9 @@ RuntimeCall TransposeOp::getRuntimeCall() {
 LogicalResult PackOp::verify() {
   if (getInputs().empty())
     return emitOpError("(P1) there must be at least one input, but got 0");
-  for (Value input : getInputs())
-    if (failed(wantType(*this, "P1", "each input", input.getType(),
-                        getInputs().front().getType())))
+  for (auto [e, input] : llvm::enumerate(getInputs()))
+    if (failed(wantType(*this, "P1", ("member " + Twine(e)).str(),
+                        input.getType(), getInputs().front().getType())))
       return failure();
   return wantType(*this, "P2", "output", getOutput().getType(),
                   MemberOp::getPackedType(tensorType(getInputs().front()),
@@ -221,6 +222,90 @@ Value te::packMembers(OpBuilder &builder, Location loc, ValueRange values) {
 
 OpFoldResult PackOp::fold(FoldAdaptor) {
   return getPackedOfMembers(getInputs());
+}
+
+namespace {
+/// The destination that `value`, a result of an op, is the new content of; null
+/// where there is none.
+OpOperand *getUpdated(Value value) {
+  auto op = value.getDefiningOp<DestinationOpInterface>();
+  if (!op || op.getDestinations().empty())
+    return nullptr;
+  return &op.getDestinations()[cast<OpResult>(value).getResultNumber()];
+}
+
+/// The new content of a destination.
+Value getResult(OpOperand &destination) {
+  Operation *op = destination.getOwner();
+  for (Value result : op->getResults())
+    if (getUpdated(result) == &destination)
+      return result;
+  llvm_unreachable("a destination has a result");
+}
+
+/// pack(update(member(x, 0)), update(member(x, 1))), the accumulators of a
+/// loop: x with the members inserted, each of which is written where it lies.
+struct PackOfUpdates : OpRewritePattern<PackOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(PackOp op,
+                                PatternRewriter &rewriter) const override {
+    Value packed;
+    SmallVector<OpOperand *> updates;
+    for (auto [e, input] : llvm::enumerate(op.getInputs())) {
+      auto member = input.getDefiningOp<MemberOp>();
+      if (!member) {
+        OpOperand *updated = getUpdated(input);
+        if (!updated || updated->getOwner()->getBlock() != op->getBlock())
+          return rewriter.notifyMatchFailure(op, "an input is no update");
+        member = updated->get().getDefiningOp<MemberOp>();
+        updates.push_back(updated);
+      }
+      if (!member || member.getIndex() != std::optional<uint64_t>(e) ||
+          (packed && packed != member.getPacked()))
+        return rewriter.notifyMatchFailure(
+            op, "an input is not what a member of one tensor became");
+      packed = member.getPacked();
+    }
+    if (packed.getType() != op.getType() || updates.empty())
+      return rewriter.notifyMatchFailure(op, "not all members of a tensor");
+    // Another reader of the old content would need a copy of it.
+    for (Operation *user : packed.getUsers())
+      if (!isa<MemberOp>(user) || !user->hasOneUse())
+        return rewriter.notifyMatchFailure(op,
+                                           "the members are read elsewhere");
+    llvm::sort(updates, [](OpOperand *a, OpOperand *b) {
+      return a->getOwner()->isBeforeInBlock(b->getOwner());
+    });
+    for (auto [a, b] : llvm::zip(updates, llvm::drop_begin(updates)))
+      if (a->getOwner() == b->getOwner())
+        return rewriter.notifyMatchFailure(op, "one op updates two members");
+
+    // Each update is of what the one before it has left: nothing is read that
+    // has been overwritten, so all of them can be in place.
+    for (OpOperand *update : updates) {
+      Operation *owner = update->getOwner();
+      auto member = update->get().getDefiningOp<MemberOp>();
+      int64_t index = *member.getIndex();
+      if (packed != member.getPacked()) {
+        rewriter.setInsertionPoint(owner);
+        Value latest =
+            MemberOp::create(rewriter, member.getLoc(), packed, index);
+        rewriter.modifyOpInPlace(owner, [&] { update->set(latest); });
+      }
+      rewriter.setInsertionPointAfter(owner);
+      packed = InsertMemberOp::create(rewriter, op.getLoc(), getResult(*update),
+                                      packed, index);
+    }
+    rewriter.replaceOp(op, packed);
+    return success();
+  }
+};
+} // namespace
+
+void PackOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                         MLIRContext *context) {
+  patterns.add<PackOfUpdates>(context);
 }
 
 SmallVector<ScaleLayout> PackOp::getOperandLayouts(OpOperand &operand,

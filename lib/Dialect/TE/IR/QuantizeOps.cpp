@@ -10,14 +10,37 @@
 using namespace mlir;
 using namespace mlir::te;
 
-constexpr static CastLabels kQuantizeLabels = {"Q2", "Q3", "Q4", "Q5",
-                                               "Q6", "Q7", "Q8", "Q9"};
-constexpr static CastLabels kMultiLabels = {"M3", "M3", "M3", "M3",
-                                            "M3", "M2", "M2", "M3"};
+constexpr static CastLabels kQuantizeLabels = {
+    "Q2", "Q3", "Q4", "Q5", "Q6", "Q7", "Q8", "Q9", "Q11", "Q12", "Q13", "Q15"};
+constexpr static CastLabels kMultiLabels = CastLabels::of("M3", "M2");
 
 //===----------------------------------------------------------------------===//
 // QuantizeOp
 //===----------------------------------------------------------------------===//
+
+/// Stochastic rounding, and the transform of columnwise data.
+static LogicalResult verifyRandomAndTransform(QuantizeOp op) {
+  bool rowwise = op.getValues() && isFP4(tensorType(op.getValues()));
+  bool columnwise = op.getValuesT() && isFP4(tensorType(op.getValuesT()));
+  Type input = tensorType(op.getInput()).getElementType();
+  if (op.getRng()) {
+    if (!rowwise && !columnwise)
+      return op.emitOpError("(Q14) rng must stand with values of f4E2M1FN, "
+                            "but got none");
+    if (failed(wantShape(op, "Q14", "rng", tensorType(op.getRng()), {2})))
+      return failure();
+  }
+  if (int64_t(op.getRngStream()) < 0 || (op.getRngStream() && !op.getRng()))
+    return op.emitOpError("(Q14) rng_stream must be at least 0, and 0 without "
+                          "rng, but got ")
+           << int64_t(op.getRngStream());
+  if (op.getHadamard() && (!columnwise || !input.isBF16()))
+    return op.emitOpError("(Q16) hadamard must stand with columnwise values of "
+                          "f4E2M1FN and an input of bf16, but got ")
+           << (columnwise ? op.getInput().getType()
+                          : op.getResults().front().getType());
+  return success();
+}
 
 LogicalResult QuantizeOp::verify() {
   if (failed(verifyDirections(*this, "Q1", getValues(), getScales(),
@@ -30,10 +53,20 @@ LogicalResult QuantizeOp::verify() {
            << getInput().getType();
   if (getNoop() && getOuts().empty())
     return emitOpError("(Q10) noop needs destinations, but got none");
-  return verifyCast(*this, kQuantizeLabels,
-                    {tensorType(getInput()), getScale(), getAmax(),
-                     getOffsets(), bool(getMember()), getValues(), getScales(),
-                     getValuesT(), getScalesT(), getAmaxOut()});
+  // Before the amaxes of a tensor, of which they have others.
+  if (getVariant())
+    return emitOpError("(Q17) variant must be absent: the NVFP4 variants "
+                       "row_scaled and 4over6 are not supported, but got ")
+           << getVariantAttr();
+  if (failed(
+          verifyCast(*this, kQuantizeLabels,
+                     {tensorType(getInput()), getScale(), getAmax(),
+                      getOffsets(), bool(getMember()), getValues(), getScales(),
+                      getValuesT(), getScalesT(), getAmaxOut(), getPow2Scales(),
+                      getEpsilon().convertToDouble(), getTensorAmax(),
+                      getTensorAmaxT(), getSquareBlocks()})))
+    return failure();
+  return verifyRandomAndTransform(*this);
 }
 
 MutableOperandRange QuantizeOp::getDestinations() { return getOutsMutable(); }
@@ -76,15 +109,19 @@ Operation *QuantizeOp::formGroup(OpBuilder &builder,
   Value scale = pack([](QuantizeOp op) { return op.getScale(); });
   Value amax = pack([](QuantizeOp op) { return op.getAmax(); });
   SmallVector<Value> outs(destinations);
-  if (amax)
-    outs.back() =
-        pack([](QuantizeOp op) -> Value { return op.getOuts().back(); });
+  if (amax) {
+    unsigned number = cast<OpResult>(getAmaxOut()).getResultNumber();
+    outs[number] =
+        pack([=](QuantizeOp op) -> Value { return op.getOuts()[number]; });
+  }
   auto typeOf = [](Value value) { return value ? value.getType() : Type(); };
   return create(builder, getLoc(), typeOf(getValues()), typeOf(getScales()),
                 typeOf(getValuesT()), typeOf(getScalesT()), typeOf(amax),
-                getInput(), scale, amax, getNoop(),
-                getDeviceOffsets(getOffsets()), outs, IntegerAttr(),
-                getPow2ScalesAttr(), getEpsilonAttr());
+                typeOf(getTensorAmax()), typeOf(getTensorAmaxT()), getInput(),
+                scale, amax, getNoop(), getDeviceOffsets(getOffsets()),
+                getRng(), outs, IntegerAttr(), getPow2ScalesAttr(),
+                getSquareBlocksAttr(), getHadamardAttr(), getRngStreamAttr(),
+                getEpsilonAttr(), getVariantAttr());
 }
 
 OpCost QuantizeOp::getCost() {
@@ -99,11 +136,15 @@ RuntimeCall QuantizeOp::getRuntimeCall() {
   using Slot = RuntimeSlot;
   return {"quantize",
           {Slot::in(getInput()), Slot::in(getScale()), Slot::in(getAmax()),
-           Slot::in(getNoop()), Slot::in(getOffsets()), Slot::out(getValues()),
-           Slot::out(getScales()), Slot::out(getValuesT()),
-           Slot::out(getScalesT()), Slot::out(getAmaxOut()).orInPlaceOf(2)},
+           Slot::in(getNoop()), Slot::in(getOffsets()), Slot::in(getRng()),
+           Slot::out(getValues()), Slot::out(getScales()),
+           Slot::out(getValuesT()), Slot::out(getScalesT()),
+           Slot::out(getAmaxOut()).orInPlaceOf(2), Slot::out(getTensorAmax()),
+           Slot::out(getTensorAmaxT())},
           {b.getI64IntegerAttr(getMember().value_or(-1)),
            b.getI64IntegerAttr(getPow2Scales()),
+           b.getI64IntegerAttr(getSquareBlocks()),
+           b.getI64IntegerAttr(getHadamard()), getRngStreamAttr(),
            b.getF64FloatAttr(getEpsilon().convertToDouble())}};
 }
 
@@ -116,10 +157,15 @@ LogicalResult MultiCastTransposeOp::verify() {
   if (count == 0)
     return emitOpError("(M1) inputs must have at least one entry, but got 0");
   const std::pair<StringRef, size_t> lists[] = {
-      {"scale", getScale().size()},      {"amax", getAmax().size()},
-      {"values", getValues().size()},    {"scales", getScales().size()},
-      {"values_t", getValuesT().size()}, {"scales_t", getScalesT().size()},
-      {"amax_out", getAmaxOut().size()}};
+      {"scale", getScale().size()},
+      {"amax", getAmax().size()},
+      {"values", getValues().size()},
+      {"scales", getScales().size()},
+      {"values_t", getValuesT().size()},
+      {"scales_t", getScalesT().size()},
+      {"amax_out", getAmaxOut().size()},
+      {"tensor_amax", getTensorAmax().size()},
+      {"tensor_amax_t", getTensorAmaxT().size()}};
   for (auto [name, size] : lists)
     if (size != 0 && size != count)
       return emitOpError("(M1) ") << name << " must be empty or have " << count
@@ -146,24 +192,28 @@ LogicalResult MultiCastTransposeOp::verify() {
                           {tensorType(getInputs()[i]), at(getScale(), i),
                            at(getAmax(), i), Value(), false, at(getValues(), i),
                            at(getScales(), i), at(getValuesT(), i),
-                           at(getScalesT(), i), at(getAmaxOut(), i)})))
+                           at(getScalesT(), i), at(getAmaxOut(), i),
+                           getPow2Scales(), getEpsilon().convertToDouble(),
+                           at(getTensorAmax(), i), at(getTensorAmaxT(), i),
+                           getSquareBlocks()})))
       return failure();
   }
   // One launch knows one scheme.
   auto element = [](Value value) { return tensorType(value).getElementType(); };
   for (ValueRange list : {ValueRange(getInputs()), ValueRange(getValues()),
                           ValueRange(getValuesT())})
-    for (Value value : list)
-      if (failed(wantType(*this, "M4", "the element type of each entry",
+    for (auto [i, value] : llvm::enumerate(list))
+      if (failed(wantType(*this, "M4",
+                          ("the element type of entry " + Twine(i)).str(),
                           element(value), element(list.front()))))
         return failure();
   for (ValueRange list : {ValueRange(getScales()), ValueRange(getScalesT())})
-    for (Value value : list)
+    for (auto [i, value] : llvm::enumerate(list))
       if (getScalesEncoding(value.getType()) !=
           getScalesEncoding(list.front().getType()))
-        return emitOpError("(M4) all scales must be ")
-               << getScalesEncoding(list.front().getType()) << ", but got "
-               << getScalesEncoding(value.getType());
+        return emitOpError("(M4) scales of entry ")
+               << i << " must be " << getScalesEncoding(list.front().getType())
+               << ", but got " << getScalesEncoding(value.getType());
   return success();
 }
 
@@ -210,8 +260,11 @@ RuntimeCall MultiCastTransposeOp::getRuntimeCall() {
        Slot::in(ValueRange(getAmax())), Slot::in(getNoop()),
        Slot::out(ValueRange(getValues())), Slot::out(ValueRange(getScales())),
        Slot::out(ValueRange(getValuesT())), Slot::out(ValueRange(getScalesT())),
-       Slot::out(ValueRange(getAmaxOut())).orInPlaceOf(2)},
+       Slot::out(ValueRange(getAmaxOut())).orInPlaceOf(2),
+       Slot::out(ValueRange(getTensorAmax())),
+       Slot::out(ValueRange(getTensorAmaxT()))},
       {b.getI64IntegerAttr(getPow2Scales()),
+       b.getI64IntegerAttr(getSquareBlocks()),
        b.getF64FloatAttr(getEpsilon().convertToDouble())}};
 }
 
@@ -223,8 +276,24 @@ LogicalResult DequantizeOp::verify() {
   if (failed(wantScales(*this, "D1", "D2", "scales", tensorType(getScales()),
                         tensorType(getValues()))))
     return failure();
-  return wantShape(*this, "D3", "output", tensorType(getOutput()),
-                   tensorType(getValues()).getShape());
+  RankedTensorType values = tensorType(getValues());
+  if (failed(wantShape(*this, "D3", "output", tensorType(getOutput()),
+                       values.getShape())))
+    return failure();
+  ScalesAttr encoding = getScalesEncoding(getScales().getType());
+  if (isFP4(values) != encoding.isNVFP4() ||
+      isFP4(values) != bool(getTensorAmax()))
+    return emitOpError("(D4) values of f4E2M1FN must have blocks of 1 x 16 and "
+                       "an amax, others neither, but got ")
+           << values.getElementType() << " with " << encoding << " and "
+           << (getTensorAmax() ? "an amax" : "none");
+  if (!getTensorAmax())
+    return success();
+  SmallVector<int64_t> perGroup(values.getShape().drop_back(2));
+  if (getOffsets())
+    perGroup.push_back(getNumGroups(getOffsets()));
+  return wantShape(*this, "D4", "tensor_amax", tensorType(getTensorAmax()),
+                   perGroup);
 }
 
 SmallVector<ScaleLayout> DequantizeOp::getOperandLayouts(OpOperand &operand,
@@ -241,57 +310,33 @@ OpCost DequantizeOp::getCost() {
 RuntimeCall DequantizeOp::getRuntimeCall() {
   using Slot = RuntimeSlot;
   return {"dequantize",
-          {Slot::in(getValues()), Slot::in(getScales()), Slot::in(getOffsets()),
+          {Slot::in(getValues()), Slot::in(getScales()),
+           Slot::in(getTensorAmax()), Slot::in(getOffsets()),
            Slot::out(getOutput())},
           {}};
 }
 
 //===----------------------------------------------------------------------===//
-// UpdateScalesOp
+// AdvanceRngOp
 //===----------------------------------------------------------------------===//
 
-LogicalResult UpdateScalesOp::verify() {
-  if (getScale().empty())
-    return emitOpError("(U1) there must be at least one slot, but got 0");
-  if (getHistoryOut().size() != getScale().size())
-    return emitOpError("(U1) each list must have ")
-           << getScale().size() << " entries, but got "
-           << getHistoryOut().size();
-  for (auto [amax, history, scale, historyOut, scaleOut] :
-       llvm::zip(getAmax(), getHistory(), getScale(), getHistoryOut(),
-                 getScaleOut())) {
-    if (failed(wantType(*this, "U2", "amax", amax.getType(), scale.getType())))
-      return failure();
-    RankedTensorType historyType = tensorType(history);
-    if (historyType.getRank() != tensorType(scale).getRank() + 1 ||
-        historyType.getShape().drop_back() != tensorType(scale).getShape() ||
-        historyType.getShape().back() < 1)
-      return emitOpError("(U2) history must have the shape of scale and one "
-                         "more dimension of at least 1, but got ")
-             << historyType << " for " << scale.getType();
-    if (failed(wantType(*this, "U3", "history_out", historyOut.getType(),
-                        history.getType())) ||
-        failed(wantType(*this, "U3", "scale_out", scaleOut.getType(),
-                        scale.getType())))
-      return failure();
-  }
-  return want(*this, "U4", "fp8_max", getFp8Max().convertToDouble() > 0,
-              "above 0", getFp8Max().convertToDouble());
+LogicalResult AdvanceRngOp::verify() {
+  ArrayRef<int64_t> shape = tensorType(getRng()).getShape();
+  if (failed(want(*this, "AR1", "rng",
+                  !shape.empty() && shape.size() <= 2 && shape.back() == 2,
+                  "of the shape 2 or N x 2", getRng().getType())))
+    return failure();
+  return want(*this, "AR2", "by", int64_t(getBy()) >= 0, "at least 0",
+              int64_t(getBy()));
 }
 
-OpCost UpdateScalesOp::getCost() {
-  return getMemoryBoundCost(*this, CostClass::UpdateScales);
+OpCost AdvanceRngOp::getCost() {
+  return getMemoryBoundCost(*this, CostClass::Other);
 }
 
-RuntimeCall UpdateScalesOp::getRuntimeCall() {
-  Builder b(getContext());
+RuntimeCall AdvanceRngOp::getRuntimeCall() {
   using Slot = RuntimeSlot;
-  return {"update_scales",
-          {Slot::in(ValueRange(getAmax())), Slot::in(ValueRange(getHistory())),
-           Slot::in(ValueRange(getScale())),
-           Slot::out(ValueRange(getHistoryOut())).orInPlaceOf(1),
-           Slot::out(ValueRange(getScaleOut())).orInPlaceOf(2)},
-          {b.getF64FloatAttr(getFp8Max().convertToDouble()),
-           b.getI64IntegerAttr(getMargin()),
-           b.getI64IntegerAttr(getAlgorithm() == AmaxAlgorithm::MostRecent)}};
+  return {"advance_rng",
+          {Slot::in(getRng()), Slot::out(getOutput()).orInPlaceOf(0)},
+          {getByAttr()}};
 }

@@ -6,6 +6,8 @@
 
 #include "Verify.h"
 
+#include "llvm/Support/MathExtras.h"
+
 using namespace mlir;
 using namespace mlir::te;
 using Slot = RuntimeSlot;
@@ -136,6 +138,13 @@ LogicalResult RoutingMapOp::verify() {
               int64_t(getCapacity()));
 }
 
+int64_t RoutingMapOp::getMostRows(int64_t alignment) {
+  int64_t pairs = tensorType(getIndices()).getNumElements();
+  int64_t experts = tensorType(getCounts()).getDimSize(0);
+  int64_t most = pairs + std::min(experts, pairs) * (alignment - 1);
+  return most - most % alignment;
+}
+
 OpCost RoutingMapOp::getCost() {
   return getMemoryBoundCost(*this, CostClass::RoutingMap);
 }
@@ -158,6 +167,24 @@ LogicalResult ComputeOffsetsOp::verify() {
     return failure();
   return want(*this, "O2", "alignment", int64_t(getAlignment()) > 0, "above 0",
               int64_t(getAlignment()));
+}
+
+OpFoldResult ComputeOffsetsOp::fold(FoldAdaptor adaptor) {
+  auto counts = dyn_cast_or_null<DenseIntElementsAttr>(adaptor.getCounts());
+  if (!counts)
+    return {};
+  int64_t alignment = getAlignment(), next = 0;
+  SmallVector<int32_t> offsets = {0};
+  for (const APInt &count : counts.getValues<APInt>()) {
+    // What is no count, or does not fit, is left to the runtime to refuse.
+    if (count.isNegative())
+      return {};
+    next += llvm::alignTo(count.getZExtValue(), alignment);
+    if (next > std::numeric_limits<int32_t>::max())
+      return {};
+    offsets.push_back(next);
+  }
+  return DenseIntElementsAttr::get(getType(), offsets);
 }
 
 OpCost ComputeOffsetsOp::getCost() {
@@ -457,12 +484,17 @@ static LogicalResult verifyExchange(Operation *op, StringRef countLabel,
   ArrayRef<int64_t> map = tensorType(handle).getShape();
   for (auto [token, row] : llvm::zip(tokens, received)) {
     RankedTensorType type = tensorType(token);
-    if (type.getRank() < 1 || type.getDimSize(0) != map[0])
+    ScalesAttr encoding = getScalesEncoding(type);
+    bool isPadded = encoding && encoding.hasByteScales();
+    auto padded = [&](int64_t rows) {
+      return isPadded ? int64_t(llvm::alignTo(rows, 128)) : rows;
+    };
+    if (type.getRank() < 1 || type.getDimSize(0) != padded(map[0]))
       return op->emitOpError()
              << "(" << shapeLabel << ") " << tokenName << " must have the "
-             << map[0] << " rows of handle, but got " << type;
+             << padded(map[0]) << " rows of handle, but got " << type;
     SmallVector<int64_t> shape(type.getShape());
-    shape[0] *= map[1];
+    shape[0] = padded(map[0] * map[1]);
     if (failed(wantType(op, shapeLabel, receivedName, row.getType(),
                         type.clone(shape))))
       return failure();

@@ -43,13 +43,21 @@ LogicalResult ScalesAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   if (rows < 1 || cols < 1)
     return emitError() << "a block must be at least 1 x 1, but got " << rows
                        << " x " << cols;
+  int64_t extent = std::max(rows, cols);
+  bool isByte = extent == 32 || extent == 16;
+  if (isByte && rows != 1 && (extent == 16 || cols != 1))
+    return emitError() << "blocks of 32 must be 1 x 32 or 32 x 1, and those of "
+                          "16 1 x 16, but got "
+                       << rows << " x " << cols;
+  if (isByte != (layout == ScaleLayout::Swizzled) &&
+      layout != ScaleLayout::Compact)
+    return emitError() << "blocks of 32 and 16 must be compact or swizzled, "
+                          "others compact or gemm_ready, but got "
+                       << rows << " x " << cols << ", "
+                       << stringifyScaleLayout(layout);
   if (layout == ScaleLayout::GemmReady && rows != 1 && rows != cols)
     return emitError() << "gemm_ready blocks must be one row high or square, "
                           "but got "
-                       << rows << " x " << cols;
-  if (layout == ScaleLayout::Swizzled && rows != 1 && cols != 1)
-    return emitError() << "swizzled blocks must be one row high or one column "
-                          "wide, but got "
                        << rows << " x " << cols;
   return success();
 }
@@ -123,8 +131,9 @@ SmallVector<int64_t> ScalesAttr::getScalesShape(ArrayRef<int64_t> data) const {
   }
   int64_t m = data[data.size() - 2], k = data[data.size() - 1];
   auto blocks = [&](int64_t extent, int64_t block) {
-    // The grid starts anew at each group along the dimension of the blocks.
-    if (getGroups() && block > 1)
+    // The grid starts anew at each group along the dimension of the blocks;
+    // groups of swizzled scales begin at a tile.
+    if (getGroups() && block > 1 && getLayout() != ScaleLayout::Swizzled)
       return extent / block + getGroups();
     return llvm::divideCeilSigned(extent, block);
   };
@@ -134,7 +143,12 @@ SmallVector<int64_t> ScalesAttr::getScalesShape(ArrayRef<int64_t> data) const {
   int64_t mb = blocks(m, getRows()), kb = blocks(k, getCols());
   switch (getLayout()) {
   case ScaleLayout::Compact:
-    shape.append({mb, kb});
+    if (!hasByteScales())
+      shape.append({mb, kb});
+    else if (getRows() == 1)
+      shape.append({pad(m, 128), pad(kb, 4)});
+    else
+      shape.append({pad(mb, 4), pad(k, 128)});
     break;
   case ScaleLayout::GemmReady:
     if (getRows() == 1)
@@ -157,10 +171,15 @@ SmallVector<int64_t> ScalesAttr::getScalesShape(ArrayRef<int64_t> data) const {
 LogicalResult
 ScalesAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
                            function_ref<InFlightDiagnostic()> emitError) const {
-  if (!isa<Float32Type, Float8E8M0FNUType, Float8E4M3FNType>(elementType))
-    return emitError() << "scales must be f32, f8E8M0FNU or f8E4M3FN, but got "
-                       << elementType;
-  return success();
+  Type wanted = Float32Type::get(getContext());
+  if (isMXFP8())
+    wanted = Float8E8M0FNUType::get(getContext());
+  else if (isNVFP4())
+    wanted = Float8E4M3FNType::get(getContext());
+  if (elementType == wanted)
+    return success();
+  return emitError() << "scales of " << *this << " must be " << wanted
+                     << ", but got " << elementType;
 }
 
 //===----------------------------------------------------------------------===//
@@ -169,14 +188,15 @@ ScalesAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
 
 namespace {
 /// Rates of a device: measured on an H200 with random data, sustained
-/// (docs/Benchmarks.md); for sm_100 those of a B200's data sheet.
+/// (docs/Benchmarks.md); for sm_100 those of a B200's data sheet. FP4 is
+/// emulated on sm_90, at best in bf16.
 struct Rates {
   StringRef chip;
-  double bytes, fp8, bf16, f32;
+  double bytes, fp4, fp8, bf16, f32;
 };
 constexpr Rates kRates[] = {
-    {"sm_90", 4.28e12, 1.585e15, 6.9e14, 6.0e13},
-    {"sm_100", 8.0e12, 4.5e15, 2.25e15, 8.0e13},
+    {"sm_90", 4.28e12, 6.9e14, 1.585e15, 6.9e14, 6.0e13},
+    {"sm_100", 8.0e12, 9.0e15, 4.5e15, 2.25e15, 8.0e13},
 };
 const Rates *findRates(StringRef chip) {
   const Rates *it = llvm::find_if(
@@ -209,6 +229,8 @@ double TargetAttr::getBytesPerSecond() const {
 
 double TargetAttr::getFlopsPerSecond(Type element) const {
   const Rates *rates = findRates(getChip());
+  if (element.getIntOrFloatBitWidth() == 4)
+    return rates->fp4;
   if (element.getIntOrFloatBitWidth() == 8)
     return rates->fp8;
   return element.getIntOrFloatBitWidth() == 16 ? rates->bf16 : rates->f32;

@@ -32,6 +32,11 @@ LogicalResult TEDialect::verifyOperationAttribute(Operation *op,
   return success();
 }
 
+Operation *TEDialect::materializeConstant(OpBuilder &builder, Attribute value,
+                                          Type type, Location loc) {
+  return arith::ConstantOp::materialize(builder, value, type, loc);
+}
+
 ScalesAttr te::getScalesEncoding(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   return tensor ? dyn_cast_or_null<ScalesAttr>(tensor.getEncoding())
@@ -59,13 +64,14 @@ SmallVector<ScaleLayout> te::detail::convertibleLayouts(Type type) {
   ScalesAttr encoding = getScalesEncoding(type);
   if (!encoding || encoding.isTensor())
     return currentLayout(type);
-  bool isF32 = cast<RankedTensorType>(type).getElementType().isF32();
+  if (encoding.hasByteScales()) {
+    if (encoding.getGroups() != 0)
+      return currentLayout(type);
+    return {ScaleLayout::Compact, ScaleLayout::Swizzled};
+  }
   SmallVector<ScaleLayout> layouts = {ScaleLayout::Compact};
-  if (isF32 &&
-      (encoding.getRows() == 1 || encoding.getRows() == encoding.getCols()))
+  if (encoding.getRows() == 1 || encoding.getRows() == encoding.getCols())
     layouts.push_back(ScaleLayout::GemmReady);
-  if (!isF32 && (encoding.getRows() == 1 || encoding.getCols() == 1))
-    layouts.push_back(ScaleLayout::Swizzled);
   return layouts;
 }
 

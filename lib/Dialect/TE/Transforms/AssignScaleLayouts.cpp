@@ -10,6 +10,7 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
+#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 using namespace mlir::te;
@@ -28,6 +29,8 @@ public:
     for (const ScaleFlow::Reader &reader : flow.readers)
       (labelOf(reader.variable) == label ? direct : converted)
           .push_back(reader.operand);
+    for (ConvertScalesOp convert : flow.conversions)
+      before.push_back(Saving().removed(convert));
   }
 
   /// Types change all at once, before any reader is moved.
@@ -35,7 +38,8 @@ public:
   void moveReaders(DominanceInfo &dominance);
   void leaveRemarks(const Remarks &remarks, ScaleLayoutCounts &counts);
   void eraseConversions();
-  /// The conversion that is still needed, or null.
+  /// Moves the conversion that is still needed in front of loops.
+  void hoistKept(const Remarks &remarks, ScaleLayoutCounts &counts);
   ConvertScalesOp getKept() const { return kept; }
 
 private:
@@ -46,6 +50,8 @@ private:
     return analysis.getAllowed(variable) != LayoutGraph::kAny;
   }
   void explainKept(const Remarks &remarks, Operation *conversion);
+  Operation *findFixedReader(const ScaleFlow &from, unsigned wanted) const;
+  const ScaleFlow *findFixedGiver(const ScaleFlow &of) const;
 
   const ScaleFlowAnalysis &analysis;
   const LayoutLabels &labels;
@@ -55,8 +61,12 @@ private:
   RankedTensorType type, otherType;
   /// Readers of the value itself, and those of its conversion.
   SmallVector<OpOperand *> direct, converted;
-  /// The conversion that stays or stands for those that were there.
+  /// What each conversion took, as the program was given.
+  SmallVector<Saving> before;
+  /// The conversion that stays or stands for those that were there, and what
+  /// the one took that it is or replaces.
   ConvertScalesOp kept;
+  Saving keptBefore;
 };
 } // namespace
 
@@ -88,53 +98,82 @@ void FlowRewrite::moveReaders(DominanceInfo &dominance) {
     operand->set(kept.getOutput());
 }
 
+/// Who has no choice but to read layout `wanted`, perhaps through ops that keep
+/// the layout of what they read.
+Operation *FlowRewrite::findFixedReader(const ScaleFlow &from,
+                                        unsigned wanted) const {
+  for (const ScaleFlow::Reader &reader : from.readers) {
+    if (labelOf(reader.variable) != wanted)
+      continue;
+    Operation *owner = reader.operand->getOwner();
+    if (isFixed(reader.variable))
+      return owner;
+    auto interface = dyn_cast<ScaleLayoutOpInterface>(owner);
+    for (OpResult result : owner->getResults())
+      if (const ScaleFlow *next = analysis.getFlow(result);
+          next && interface &&
+          llvm::is_contained(interface.getTiedLayoutOperands(result),
+                             reader.operand))
+        if (Operation *fixed = findFixedReader(*next, wanted))
+          return fixed;
+  }
+  return nullptr;
+}
+
+/// The value that has no choice of another layout, perhaps one whose layout
+/// `of` keeps; null if there is none.
+const ScaleFlow *FlowRewrite::findFixedGiver(const ScaleFlow &of) const {
+  if (isFixed(of.variable))
+    return &of;
+  auto result = dyn_cast<OpResult>(of.value);
+  auto interface = result ? dyn_cast<ScaleLayoutOpInterface>(result.getOwner())
+                          : ScaleLayoutOpInterface();
+  if (!interface)
+    return nullptr;
+  for (OpOperand *operand : interface.getTiedLayoutOperands(result))
+    if (const ScaleFlow *source = analysis.getFlow(operand->get()))
+      if (const ScaleFlow *fixed = findFixedGiver(*source))
+        return fixed;
+  return nullptr;
+}
+
 /// Who binds the two layouts, if the one who gives and one who reads do.
 void FlowRewrite::explainKept(const Remarks &remarks, Operation *conversion) {
   StringRef given = stringifyScaleLayout(flow.layouts[label]);
   StringRef other = stringifyScaleLayout(flow.layouts[1 - label]);
-  auto nameOf = [](Operation *op) {
-    return op ? op->getName().getStringRef() : StringRef("the function");
-  };
-  auto findFixed = [&](unsigned wanted) -> Operation * {
-    for (const ScaleFlow::Reader &reader : flow.readers)
-      if (labelOf(reader.variable) == wanted && isFixed(reader.variable))
-        return reader.operand->getOwner();
-    return nullptr;
-  };
-  Operation *reader = findFixed(1 - label);
+  Operation *reader = findFixedReader(flow, 1 - label);
   if (!reader)
+    reader = converted.front()->getOwner();
+  if (const ScaleFlow *giver = findFixedGiver(flow)) {
+    Operation *def = Value(giver->value).getDefiningOp();
     return remarks.missed(conversion,
-                          "without it, other conversions would cost more");
-  if (isFixed(flow.variable))
-    return remarks.missed(conversion, "{0} gives {1} scales and {2} reads {3}",
-                          nameOf(flow.value.getDefiningOp()), given,
-                          nameOf(reader), other);
-  if (Operation *second = findFixed(label))
-    return remarks.missed(conversion, "{0} reads {1} scales and {2} reads {3}",
-                          nameOf(second), given, nameOf(reader), other);
+                          "{0} gives {1} scales and {2} reads {3}",
+                          def ? describe(def) : "the function", given,
+                          describe(reader), other);
+  }
+  if (Operation *second = findFixedReader(flow, label))
+    return remarks.missed(conversion,
+                          "{0} reads {1} scales and {2} reads {3}",
+                          describe(second), given, describe(reader), other);
   remarks.missed(conversion,
                  "{0} reads {1} scales; to give it those would "
                  "cost other conversions more",
-                 nameOf(reader), other);
+                 describe(reader), other);
 }
 
 void FlowRewrite::leaveRemarks(const Remarks &remarks,
                                ScaleLayoutCounts &counts) {
-  if (kept) {
-    ++counts.kept;
-    explainKept(remarks, kept);
-  }
   // One of the conversions lives on in `kept`, at the place of its location.
   bool replaced = kept && !llvm::is_contained(flow.conversions, kept);
-  for (ConvertScalesOp convert :
-       ArrayRef(flow.conversions)
-           .drop_front(replaced && !flow.conversions.empty())) {
-    if (convert == kept)
+  for (auto [i, convert] : llvm::enumerate(flow.conversions)) {
+    if (convert == kept || (replaced && i == 0)) {
+      keptBefore = before[i];
       continue;
+    }
     ++counts.removed;
-    remarks.passed(convert)
-        << remark::metric("Bytes", getBytes(type) + getBytes(otherType));
+    remarks.passed(convert, before[i]);
   }
+  counts.kept += bool(kept);
 }
 
 void FlowRewrite::eraseConversions() {
@@ -145,7 +184,8 @@ void FlowRewrite::eraseConversions() {
 
 /// Moves `op` in front of each loop that it does not vary in, unless the loop
 /// may have no iteration, and the op then none to run in.
-static bool hoist(ConvertScalesOp op, const Remarks &remarks) {
+static bool hoist(ConvertScalesOp op, const Workspaces &workspaces,
+                  const Remarks &remarks) {
   bool hoisted = false;
   while (Operation *parent = op->getParentOp()) {
     auto loop = dyn_cast<LoopLikeOpInterface>(parent);
@@ -156,7 +196,7 @@ static bool hoist(ConvertScalesOp op, const Remarks &remarks) {
       break;
     }
     llvm::SetVector<Operation *> views;
-    if (!isInvariant(op.getScales(), loop, &views)) {
+    if (!isInvariant(op.getScales(), loop, workspaces, &views)) {
       remarks.missed(op, "the scales vary in the loop");
       break;
     }
@@ -170,17 +210,66 @@ static bool hoist(ConvertScalesOp op, const Remarks &remarks) {
     loop.moveOutOfLoop(op);
     hoisted = true;
   }
-  if (hoisted)
-    remarks.passed(op) << remark::metric("Bytes",
-                                         getBytes(op.getOutput().getType()));
   return hoisted;
+}
+
+void FlowRewrite::hoistKept(const Remarks &remarks, ScaleLayoutCounts &counts) {
+  if (!kept)
+    return;
+  counts.hoisted += hoist(kept, analysis.getWorkspaces(), remarks);
+  Saving saving = keptBefore.added(kept);
+  if (saving.launches > 0)
+    remarks.passed(kept, saving);
+  explainKept(remarks, kept);
+}
+
+/// One conversion for all members of a packed tensor, where each has its own in
+/// one block: as many bytes, fewer launches.
+static void convertTogether(ArrayRef<FlowRewrite> rewrites,
+                            const Remarks &remarks, ScaleLayoutCounts &counts) {
+  using Key = std::pair<Value, Block *>;
+  llvm::MapVector<Key, SmallVector<ConvertScalesOp>> byPacked;
+  for (const FlowRewrite &rewrite : rewrites) {
+    ConvertScalesOp convert = rewrite.getKept();
+    auto member = convert ? convert.getScales().getDefiningOp<MemberOp>()
+                          : MemberOp();
+    if (!member || !member.getIndex())
+      continue;
+    auto packed = cast<RankedTensorType>(member.getPacked().getType());
+    auto &members = byPacked[{member.getPacked(), convert->getBlock()}];
+    members.resize(packed.getDimSize(0));
+    members[*member.getIndex()] = convert;
+  }
+  for (auto &[key, members] : byPacked) {
+    if (members.size() < 2 || llvm::is_contained(members, ConvertScalesOp()))
+      continue;
+    ConvertScalesOp first = members.front();
+    for (ConvertScalesOp each : members)
+      if (each->isBeforeInBlock(first))
+        first = each;
+    Saving saving;
+    for (ConvertScalesOp each : members)
+      saving.removed(each);
+    OpBuilder builder(first);
+    auto type = cast<RankedTensorType>(first.getOutput().getType());
+    auto together = ConvertScalesOp::create(
+        builder, first.getLoc(), MemberOp::getPackedType(type, members.size()),
+        key.first, first.getDataShape());
+    remarks.passed(together, saving.added(together));
+    for (auto [e, each] : llvm::enumerate(members))
+      each.getOutput().replaceAllUsesWith(
+          MemberOp::create(builder, each.getLoc(), together, int64_t(e)));
+    for (ConvertScalesOp each : members)
+      each.erase();
+    counts.kept -= members.size() - 1;
+  }
 }
 
 ScaleLayoutCounts te::assignScaleLayouts(Operation *root, ScaleLayout layout,
                                          const Remarks &remarks) {
   ScaleFlowAnalysis analysis(root);
   LayoutLabels labels = analysis.assign();
-  SmallVector<FlowRewrite> rewrites;
+  SmallVector<FlowRewrite, 0> rewrites;
   for (const ScaleFlow &flow : analysis.getFlows())
     if (flow.layouts.back() == layout && !flow.data.empty())
       rewrites.emplace_back(analysis, labels, flow);
@@ -189,6 +278,8 @@ ScaleLayoutCounts te::assignScaleLayouts(Operation *root, ScaleLayout layout,
     rewrite.retype();
   for (FlowRewrite &rewrite : rewrites)
     rewrite.moveReaders(dominance);
+  for (auto [global, store] : analysis.getGlobals())
+    global.setTypeAttr(TypeAttr::get(store.getValue().getType()));
   ScaleLayoutCounts counts;
   for (FlowRewrite &rewrite : rewrites) {
     rewrite.leaveRemarks(remarks, counts);
@@ -196,7 +287,7 @@ ScaleLayoutCounts te::assignScaleLayouts(Operation *root, ScaleLayout layout,
   }
   // Only now, so that none is hoisted which need not be there at all.
   for (FlowRewrite &rewrite : rewrites)
-    if (ConvertScalesOp kept = rewrite.getKept())
-      counts.hoisted += hoist(kept, remarks);
+    rewrite.hoistKept(remarks, counts);
+  convertTogether(rewrites, remarks, counts);
   return counts;
 }

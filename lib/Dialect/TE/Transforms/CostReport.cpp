@@ -6,10 +6,10 @@
 
 #include "te/Dialect/TE/IR/TE.h"
 #include "te/Dialect/TE/Transforms/Passes.h"
+#include "te/Dialect/TE/Transforms/ProgramCost.h"
 #include "te/Support/OutputFile.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
@@ -23,35 +23,13 @@ using namespace mlir;
 using namespace mlir::te;
 
 namespace {
-/// The sum of costs, and their roofline time.
-struct Total {
-  int64_t launches = 0, bytes = 0, flops = 0, hostSyncs = 0;
-  double us = 0;
-
-  void add(const OpCost &cost, int64_t times, TargetAttr target) {
-    launches += cost.launches * times;
-    bytes += cost.bytes * times;
-    flops += cost.flops * times;
-    hostSyncs += cost.hostSyncs * times;
-    double seconds = cost.bytes / target.getBytesPerSecond();
-    if (cost.flops)
-      seconds = std::max(seconds,
-                         cost.flops / target.getFlopsPerSecond(cost.product));
-    us += seconds * times * 1e6;
-  }
-  bool empty() const { return !launches && !bytes && !flops && !hostSyncs; }
-};
-
-struct Report {
-  TargetAttr target;
-  Total classes[kNumCostClasses];
-  Total total;
+struct Report : ProgramCost {
   std::optional<int64_t> peakBytes;
 };
 
 void writeTable(raw_ostream &os, const Report &report) {
   const char *row = "{0,-20} {1,9} {2,12} {3,12} {4,11} {5,12}\n";
-  auto line = [&](StringRef name, const Total &cost) {
+  auto line = [&](StringRef name, const CostTotal &cost) {
     os << llvm::formatv(row, name, cost.launches,
                         llvm::formatv("{0:f3}", cost.bytes / 1e6),
                         llvm::formatv("{0:f3}", cost.flops / 1e9),
@@ -71,7 +49,7 @@ void writeTable(raw_ostream &os, const Report &report) {
 
 void writeJSON(raw_ostream &os, const Report &report) {
   llvm::json::OStream json(os, 2);
-  auto cost = [&](const Total &cost) {
+  auto cost = [&](const CostTotal &cost) {
     json.object([&] {
       json.attribute("launches", cost.launches);
       json.attribute("bytes", cost.bytes);
@@ -100,23 +78,6 @@ void writeJSON(raw_ostream &os, const Report &report) {
   os << "\n";
 }
 
-/// How often `op` runs: the product of the trip counts of the loops around it.
-FailureOr<int64_t> getNumExecutions(Operation *op) {
-  int64_t times = 1;
-  for (Operation *at = op->getParentOp(); at; at = at->getParentOp()) {
-    auto loop = dyn_cast<LoopLikeOpInterface>(at);
-    if (!loop)
-      continue;
-    std::optional<APInt> trips = loop.getStaticTripCount();
-    if (!trips)
-      return at->emitError(
-          "te-cost-report: the trip count of this loop must be "
-          "a constant, so that its body can be counted");
-    times *= trips->getSExtValue();
-  }
-  return times;
-}
-
 struct CostReportPass : te::impl::CostReportPassBase<CostReportPass> {
   using Base::Base;
 
@@ -128,26 +89,10 @@ struct CostReportPass : te::impl::CostReportPassBase<CostReportPass> {
           << format;
       return signalPassFailure();
     }
-    Report report;
-    report.target = TargetAttr::lookup(module);
-    // All ops of a block run equally often.
-    llvm::DenseMap<Block *, int64_t> executions;
-    WalkResult walk = module.walk([&](CostOpInterface op) {
-      auto [it, isNew] = executions.try_emplace(op->getBlock(), 0);
-      if (isNew) {
-        FailureOr<int64_t> times = getNumExecutions(op);
-        if (failed(times))
-          return WalkResult::interrupt();
-        it->second = *times;
-      }
-      OpCost cost = op.getCost();
-      report.classes[unsigned(cost.costClass)].add(cost, it->second,
-                                                   report.target);
-      report.total.add(cost, it->second, report.target);
-      return WalkResult::advance();
-    });
-    if (walk.wasInterrupted())
+    FailureOr<ProgramCost> cost = getProgramCost(module, "te-cost-report");
+    if (failed(cost))
       return signalPassFailure();
+    Report report{*cost, std::nullopt};
     module.walk([&](func::FuncOp function) {
       if (auto bytes =
               function->getAttrOfType<IntegerAttr>("te_rt.arena_bytes"))

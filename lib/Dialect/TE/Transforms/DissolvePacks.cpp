@@ -147,7 +147,7 @@ public:
 
   void run() {
     while (!queue.empty()) {
-      llvm::MapVector<UpdateScalesOp, SmallVector<PackOp>> updates;
+      llvm::MapVector<SlotwiseOpInterface, SmallVector<PackOp>> slotwise;
       llvm::MapVector<scf::ForOp, SmallVector<PackOp>> loops;
       SmallVector<PackOp> packs;
       std::swap(packs, queue);
@@ -155,17 +155,17 @@ public:
         if (succeeded(simplify(pack)))
           continue;
         Operation *producer = getProducer(pack);
-        if (auto update = dyn_cast_or_null<UpdateScalesOp>(producer))
-          updates[update].push_back(pack);
+        if (auto slots = dyn_cast_or_null<SlotwiseOpInterface>(producer))
+          slotwise[slots].push_back(pack);
         else if (auto loop = dyn_cast_or_null<scf::ForOp>(producer))
           loops[loop].push_back(pack);
       }
-      for (auto &[update, its] : updates)
-        packSlots(update, its);
+      for (auto &[op, its] : slotwise)
+        packSlots(op, its);
       // What reads the results of a loop comes first, so that the loop is made
       // anew once.
       for (auto &[loop, its] : loops) {
-        if (updates.empty())
+        if (slotwise.empty())
           packIterArgs(loop, its);
         else
           llvm::append_range(queue, its);
@@ -179,7 +179,7 @@ private:
   }
 
   LogicalResult simplify(PackOp pack);
-  void packSlots(UpdateScalesOp op, ArrayRef<PackOp> packs);
+  void packSlots(SlotwiseOpInterface op, ArrayRef<PackOp> packs);
   void packIterArgs(scf::ForOp loop, ArrayRef<PackOp> packs);
 
   SmallVector<PackOp> queue;
@@ -202,60 +202,70 @@ LogicalResult Dissolver::simplify(PackOp pack) {
   return success();
 }
 
-void Dissolver::packSlots(UpdateScalesOp op, ArrayRef<PackOp> packs) {
-  unsigned count = op.getScale().size();
+void Dissolver::packSlots(SlotwiseOpInterface op, ArrayRef<PackOp> packs) {
+  unsigned count = op.getNumSlots();
+  unsigned numLists = op->getNumOperands() / count;
+  unsigned numResultLists = op->getNumResults() / count;
   Positions slots(count);
   for (PackOp pack : packs) {
     SmallVector<unsigned> members = getResultNumbers(pack);
-    bool isScale = members.front() >= count;
-    if (llvm::any_of(members,
-                     [&](unsigned i) { return (i >= count) != isScale; }))
+    unsigned list = members.front() / count;
+    if (llvm::any_of(members, [&](unsigned i) { return i / count != list; }))
       continue;
     for (unsigned &member : members)
       member %= count;
-    // (U2) leaves to a history its length.
-    if (llvm::all_of(members, [&](unsigned i) {
-          return op.getHistory()[i].getType() ==
-                 op.getHistory()[members.front()].getType();
-        }))
+    // An entry of another list may have another type, as a history its length.
+    auto isLike = [&](auto values, unsigned i) {
+      return values[i].getType() ==
+             values[i / count * count + members.front()].getType();
+    };
+    bool fits = true;
+    for (unsigned member : members) {
+      for (unsigned k = 0; k < numLists; ++k)
+        fits &= isLike(op->getOperands(), k * count + member);
+      for (unsigned k = 0; k < numResultLists; ++k)
+        fits &= isLike(op->getResults(), k * count + member);
+    }
+    if (fits)
       slots.add(members);
   }
   if (slots.empty())
     return;
 
   OpBuilder builder(op);
-  Location loc = op.getLoc();
-  SmallVector<Value> amax, history, scale;
-  slots.forEach(
-      [&](unsigned i) {
-        amax.push_back(op.getAmax()[i]);
-        history.push_back(op.getHistory()[i]);
-        scale.push_back(op.getScale()[i]);
-      },
-      [&](ArrayRef<unsigned> members) {
-        amax.push_back(enqueue(builder, loc, select(op.getAmax(), members)));
-        history.push_back(
-            enqueue(builder, loc, select(op.getHistory(), members)));
-        scale.push_back(enqueue(builder, loc, select(op.getScale(), members)));
-      });
-  auto update = UpdateScalesOp::create(
-      builder, loc, TypeRange(ValueRange(history)),
-      TypeRange(ValueRange(scale)), amax, history, scale, op.getFp8MaxAttr(),
-      op.getMarginAttr(), op.getAlgorithmAttr());
-  update->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+  OperationState state(op->getLoc(), op->getName());
+  for (unsigned k = 0; k < numLists; ++k) {
+    OperandRange list = op->getOperands().slice(k * count, count);
+    slots.forEach([&](unsigned i) { state.operands.push_back(list[i]); },
+                  [&](ArrayRef<unsigned> members) {
+                    state.operands.push_back(
+                        enqueue(builder, op->getLoc(), select(list, members)));
+                  });
+  }
+  for (unsigned k = 0; k < numResultLists; ++k) {
+    ResultRange list = op->getResults().slice(k * count, count);
+    slots.forEach([&](unsigned i) { state.types.push_back(list[i].getType()); },
+                  [&](ArrayRef<unsigned> members) {
+                    state.types.push_back(MemberOp::getPackedType(
+                        cast<RankedTensorType>(list[members.front()].getType()),
+                        members.size()));
+                  });
+  }
+  state.propertiesAttr = op->getPropertiesAsAttribute();
+  state.addAttributes(op->getDiscardableAttrDictionary().getValue());
+  Operation *packed = builder.create(state);
   unsigned next = 0;
-  slots.forEach(
-      [&](unsigned i) {
-        op.getHistoryOut()[i].replaceAllUsesWith(update.getHistoryOut()[next]);
-        op.getScaleOut()[i].replaceAllUsesWith(update.getScaleOut()[next++]);
-      },
-      [&](ArrayRef<unsigned> members) {
-        replaceByMembers(builder, update.getHistoryOut()[next],
-                         op.getHistoryOut(), members);
-        replaceByMembers(builder, update.getScaleOut()[next++],
-                         op.getScaleOut(), members);
-      });
-  op.erase();
+  for (unsigned k = 0; k < numResultLists; ++k) {
+    ResultRange list = op->getResults().slice(k * count, count);
+    slots.forEach(
+        [&](unsigned i) {
+          list[i].replaceAllUsesWith(packed->getResult(next++));
+        },
+        [&](ArrayRef<unsigned> members) {
+          replaceByMembers(builder, packed->getResult(next++), list, members);
+        });
+  }
+  op->erase();
   llvm::append_range(queue, packs);
 }
 

@@ -9,8 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Remarks.h"
-#include "te/Dialect/TE/IR/TE.h"
+#include "FuseIntoCast.h"
 #include "te/Dialect/TE/Transforms/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -50,8 +49,6 @@ private:
   Remarks remarks{DEBUG_TYPE, "FuseActivationQuantize"};
 };
 
-OpCost costOf(Operation *op) { return cast<CostOpInterface>(op).getCost(); }
-
 /// The first of the destinations that hold something, which a fused op would
 /// not write into; none if all may be left out.
 std::optional<unsigned> findKeptDestination(QuantizeOp quantize) {
@@ -68,6 +65,8 @@ std::optional<unsigned> findKeptDestination(QuantizeOp quantize) {
 bool FuseActivationQuantizePass::isLegal(QuantizingOpInterface producer,
                                          QuantizeOp quantize) {
   StringRef name = producer->getName().getStringRef();
+  if (std::string reason = getUnfusableReason(quantize); !reason.empty())
+    return missed(quantize, "{0}", reason);
   for (Operation *user : quantize.getInput().getUsers())
     if (user != quantize)
       return missed(quantize, "the result of {0} is also read by {1}", name,
@@ -124,14 +123,8 @@ void FuseActivationQuantizePass::fuse(QuantizingOpInterface producer,
     if (result != input)
       result.replaceAllUsesWith(fused->getResult(next++));
 
-  OpCost activation = costOf(producer), quantized = costOf(quantize);
-  OpCost both = costOf(fused);
-  remarks.passed(fused) << remark::metric("Bytes", activation.bytes +
-                                                       quantized.bytes -
-                                                       both.bytes)
-                        << remark::metric("Launches", activation.launches +
-                                                          quantized.launches -
-                                                          both.launches);
+  remarks.passed(fused,
+                 Saving().removed(producer).removed(quantize).added(fused));
   llvm::SmallSetVector<Operation *, 4> empties;
   for (Value out : quantize.getOuts())
     if (auto empty = out.getDefiningOp<tensor::EmptyOp>())

@@ -4,17 +4,15 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "CastGroups.h"
 #include "DissolvePacks.h"
 #include "Remarks.h"
 #include "te/Dialect/TE/Transforms/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/MLProgram/IR/MLProgram.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/MapVector.h"
-#include "llvm/ADT/SetVector.h"
 
 #define DEBUG_TYPE "te-fuse-multi-cast-transpose"
 namespace mlir::te {
@@ -32,180 +30,12 @@ const Remarks &getRemarks() {
 }
 
 //===----------------------------------------------------------------------===//
-// Scheme: what one launch must share
-//===----------------------------------------------------------------------===//
-
-struct Scheme {
-  CostClass costClass;
-  Value noop;
-  /// Name and value; null where absent.
-  SmallVector<std::pair<const char *, Attribute>, 12> fields;
-
-  explicit Scheme(QuantizeOp op)
-      : costClass(getQuantizeClass(op.getInput())), noop(op.getNoop()) {
-    auto element = [](Value value) -> Attribute {
-      if (!value)
-        return {};
-      auto type = cast<RankedTensorType>(value.getType());
-      return TypeAttr::get(type.getElementType());
-    };
-    auto encoding = [](Value value) -> Attribute {
-      return value ? getScalesEncoding(value.getType()) : ScalesAttr();
-    };
-    auto flag = [&](bool value) -> Attribute {
-      return BoolAttr::get(op.getContext(), value);
-    };
-    fields = {{"the element type of the input", element(op.getInput())},
-              {"the element type of values", element(op.getValues())},
-              {"the encoding of scales", encoding(op.getScales())},
-              {"the element type of scales", element(op.getScales())},
-              {"the element type of values_t", element(op.getValuesT())},
-              {"the encoding of scales_t", encoding(op.getScalesT())},
-              {"the element type of scales_t", element(op.getScalesT())},
-              {"pow2_scales", flag(op.getPow2Scales())},
-              {"epsilon", op.getEpsilonAttr()},
-              {"having a scale", flag(bool(op.getScale()))},
-              {"having an amax", flag(bool(op.getAmax()))},
-              {"having destinations", flag(!op.getOuts().empty())}};
-  }
-
-  bool operator==(const Scheme &other) const {
-    return costClass == other.costClass && noop == other.noop &&
-           fields == other.fields;
-  }
-
-  /// "pow2_scales is true, not false", told of this scheme.
-  std::string describeDifference(const Scheme &other) const {
-    for (auto [mine, its] : llvm::zip(fields, other.fields))
-      if (mine.second != its.second)
-        return llvm::formatv("{0} is {1}, not {2}", mine.first,
-                             describe(mine.second), describe(its.second));
-    return "its noop flag is another value";
-  }
-
-private:
-  static std::string describe(Attribute attribute) {
-    if (!attribute)
-      return "absent";
-    std::string text;
-    llvm::raw_string_ostream(text) << attribute;
-    return text;
-  }
-};
-
-//===----------------------------------------------------------------------===//
-// Where operands are known
-//===----------------------------------------------------------------------===//
-
-/// The order of a block, in which views and loads of globals may move up.
-class Availability {
-public:
-  explicit Availability(Block *block);
-
-  /// Calls `visit` for each op of the block after which `value` can be made
-  /// known at the earliest.
-  void forEachRoot(Value value, function_ref<void(Operation *)> visit) const;
-
-  /// Moves up what defines `value`, so that it stands in front of `point`.
-  void moveBefore(Value value, Operation *point) const;
-
-private:
-  bool isMovable(Operation *op) const {
-    return isa<MemberOp, PackOp, arith::ConstantOp, tensor::EmptyOp,
-               ml_program::GlobalLoadOp>(op);
-  }
-
-  Block *block;
-  /// The last op in front of a load that may write what it loads.
-  llvm::DenseMap<Operation *, Operation *> lastWriter;
-};
-
-Availability::Availability(Block *block) : block(block) {
-  llvm::DenseMap<Attribute, Operation *> lastStore;
-  Operation *lastUnknown = nullptr;
-  for (Operation &op : *block) {
-    if (auto store = dyn_cast<ml_program::GlobalStoreOp>(op)) {
-      lastStore[store.getGlobal()] = &op;
-    } else if (auto load = dyn_cast<ml_program::GlobalLoadOp>(op)) {
-      Operation *store = lastStore.lookup(load.getGlobal());
-      if (store && (!lastUnknown || lastUnknown->isBeforeInBlock(store)))
-        lastWriter[&op] = store;
-      else if (lastUnknown)
-        lastWriter[&op] = lastUnknown;
-    } else if (!isMemoryEffectFree(&op)) {
-      lastUnknown = &op;
-    }
-  }
-}
-
-void Availability::forEachRoot(Value value,
-                               function_ref<void(Operation *)> visit) const {
-  Operation *def = value.getDefiningOp();
-  if (!def || def->getBlock() != block)
-    return;
-  if (!isMovable(def))
-    return visit(def);
-  if (Operation *writer = lastWriter.lookup(def))
-    visit(writer);
-  for (Value operand : def->getOperands())
-    forEachRoot(operand, visit);
-}
-
-void Availability::moveBefore(Value value, Operation *point) const {
-  Operation *def = value.getDefiningOp();
-  if (!def || def->getBlock() != block || def->isBeforeInBlock(point))
-    return;
-  for (Value operand : def->getOperands())
-    moveBefore(operand, point);
-  def->moveBefore(point);
-}
-
-//===----------------------------------------------------------------------===//
-// Group: casts that become one op
-//===----------------------------------------------------------------------===//
-
-struct Group {
-  Scheme scheme;
-  llvm::SetVector<Operation *> casts;
-  /// The last op that an operand waits for, and the first that reads a result.
-  Operation *after = nullptr, *firstReader = nullptr;
-
-  explicit Group(const Scheme &scheme) : scheme(scheme) {}
-
-  /// Takes `op`, unless the op for all would then stand behind a reader.
-  bool add(QuantizeOp op, const Availability &availability);
-};
-
-bool Group::add(QuantizeOp op, const Availability &availability) {
-  Operation *newAfter = after, *newReader = firstReader;
-  bool dependent = false;
-  for (Value operand : op->getOperands())
-    availability.forEachRoot(operand, [&](Operation *root) {
-      dependent |= casts.contains(root);
-      if (!newAfter || newAfter->isBeforeInBlock(root))
-        newAfter = root;
-    });
-  for (Operation *user : op->getUsers()) {
-    Operation *reader = op->getBlock()->findAncestorOpInBlock(*user);
-    if (!newReader || reader->isBeforeInBlock(newReader))
-      newReader = reader;
-  }
-  if (dependent ||
-      (newAfter && newReader && !newAfter->isBeforeInBlock(newReader)))
-    return false;
-  casts.insert(op);
-  after = newAfter;
-  firstReader = newReader;
-  return true;
-}
-
-//===----------------------------------------------------------------------===//
 // Entries: what the op has for one cast, or for those of all members of a
 // tensor
 //===----------------------------------------------------------------------===//
 
-/// The five lists of results, from values to amax_out.
-constexpr unsigned kNumResultLists = 5;
+/// The lists of results, from values to tensor_amax_t.
+constexpr unsigned kNumResultLists = 7, kAmaxOut = 4;
 
 struct Entry {
   SmallVector<QuantizeOp> casts;
@@ -261,7 +91,7 @@ FailureOr<Entry> makeEntry(OpBuilder &builder, ArrayRef<QuantizeOp> casts,
   return entry;
 }
 
-SmallVector<Entry, 0> getEntries(OpBuilder &builder, const Group &group) {
+SmallVector<Entry, 0> getEntries(OpBuilder &builder, const CastGroup &group) {
   // The casts of the members of each packed tensor, and those of others.
   llvm::MapVector<Value, SmallVector<QuantizeOp>> byTensor;
   SmallVector<QuantizeOp> single;
@@ -298,7 +128,10 @@ SmallVector<Entry, 0> getEntries(OpBuilder &builder, const Group &group) {
 }
 
 /// Replaces the casts of `group` by one op.
-void fuse(const Group &group, const Availability &availability) {
+void fuse(const CastGroup &group, const Availability &availability) {
+  Saving saving;
+  for (Operation *op : group.casts)
+    saving.removed(op);
   auto first = cast<QuantizeOp>(group.casts.front());
   OpBuilder builder(first);
   if (group.after && first->isBeforeInBlock(group.after))
@@ -314,16 +147,29 @@ void fuse(const Group &group, const Availability &availability) {
     if (entry.amax)
       amax.push_back(entry.amax);
   }
+  // All have destinations or none: what a cast has none for is new memory.
+  bool haveOuts = llvm::any_of(group.casts, [](Operation *op) {
+    return !cast<QuantizeOp>(op).getOuts().empty();
+  });
   for (unsigned list = 0; list < kNumResultLists; ++list)
     for (const Entry &entry : entries) {
-      if (entry.types[list])
-        types[list].push_back(entry.types[list]);
-      if (entry.outs[list])
-        outs.push_back(entry.outs[list]);
+      if (!entry.types[list])
+        continue;
+      types[list].push_back(entry.types[list]);
+      if (!haveOuts)
+        continue;
+      Value out = entry.outs[list];
+      if (!out && list == kAmaxOut)
+        out = entry.amax;
+      if (!out)
+        out = tensor::EmptyOp::create(builder, first.getLoc(),
+                                      entry.types[list], ValueRange());
+      outs.push_back(out);
     }
   auto multi = MultiCastTransposeOp::create(
       builder, first.getLoc(), types[0], types[1], types[2], types[3], types[4],
-      inputs, scale, amax, first.getNoop(), outs, first.getPow2ScalesAttr(),
+      types[5], types[6], inputs, scale, amax, first.getNoop(), outs,
+      first.getPow2ScalesAttr(), first.getSquareBlocksAttr(),
       first.getEpsilonAttr());
   for (Value operand : multi->getOperands())
     availability.moveBefore(operand, multi);
@@ -346,8 +192,9 @@ void fuse(const Group &group, const Availability &availability) {
               MemberOp::create(builder, op.getLoc(), packed, int64_t(e)));
       }
     }
-  getRemarks().passed(multi) << remark::metric("Casts", group.casts.size())
-                             << remark::metric("Entries", entries.size());
+  getRemarks().passed(multi, saving.added(multi))
+      << remark::metric("Casts", group.casts.size())
+      << remark::metric("Entries", entries.size());
   for (Operation *op : group.casts) {
     llvm::SetVector<Operation *> views;
     for (Value operand : op->getOperands())
@@ -365,54 +212,124 @@ void fuse(const Group &group, const Availability &availability) {
 struct FuseMultiCastTransposePass
     : te::impl::FuseMultiCastTransposePassBase<FuseMultiCastTransposePass> {
   using Base::Base;
-
-  void runOnOperation() override {
-    llvm::MapVector<Block *, SmallVector<QuantizeOp>> casts;
-    getOperation().walk([&](QuantizeOp op) {
-      if (!op.getOffsets())
-        casts[op->getBlock()].push_back(op);
-    });
-    for (auto &[block, its] : casts)
-      if (its.size() > 1)
-        fuseBlock(block, its);
-  }
+  void runOnOperation() override;
 
 private:
-  void fuseBlock(Block *block, ArrayRef<QuantizeOp> casts);
+  void fuseBlock(Block *block, ArrayRef<QuantizeOp> casts,
+                 Workspaces &workspaces);
+  void explainAlone(QuantizeOp op, const LaunchScheme &scheme);
+
+  /// Of each scheme the first cast, for remarks.
+  struct First {
+    LaunchScheme scheme;
+    Block *block;
+    std::string description;
+  };
+  std::vector<First> schemes;
 };
 
+/// Whether `op` has to stay by itself, because somebody may still read what it
+/// writes over.
+bool isReadStill(QuantizeOp op, const Workspaces &workspaces) {
+  for (Value out : op.getOuts())
+    if (Workspace workspace = Workspaces::find(out))
+      if (Operation *reader = workspaces.findPendingReader(workspace, op)) {
+        getRemarks().missed(
+            op, "{0} is not written in place: {1} may still read what it held",
+            workspace.global, describe(reader));
+        return true;
+      }
+  return false;
+}
+
+/// Nothing is left to do for weights that are given in FP8.
+void explainPrimary(func::FuncOp function) {
+  for (BlockArgument argument : function.getArguments()) {
+    auto type = dyn_cast<RankedTensorType>(argument.getType());
+    if (!type || !isa<FloatType>(type.getElementType()) ||
+        type.getElementTypeBitWidth() > 8 || getScalesEncoding(type) ||
+        argument.use_empty() ||
+        !function.getArgAttr(argument.getArgNumber(),
+                             TEDialect::kParameterAttr))
+      continue;
+    getRemarks().missedAt(argument.getLoc(), function,
+                          "the weight is already quantized: {0} is not cast",
+                          type);
+  }
+}
+
+void FuseMultiCastTransposePass::runOnOperation() {
+  explainPrimary(getOperation());
+  Workspaces workspaces(getOperation());
+  schemes.clear();
+  llvm::MapVector<Block *, SmallVector<QuantizeOp>> casts;
+  getOperation().walk([&](QuantizeOp op) {
+    if (op.getOffsets())
+      return;
+    if (op.getRng() || op.getHadamard())
+      return getRemarks().missed(op, "{0} is for single casts only",
+                                 op.getRng() ? "rng" : "hadamard");
+    if (op.getOuts().empty())
+      if (Operation *obstacle = workspaces.passDestinations(op))
+        getRemarks().missed(op,
+                            "its results are copied to where they are stored, "
+                            "not written there: {0} stands in between",
+                            describe(obstacle));
+    if (!isReadStill(op, workspaces))
+      casts[op->getBlock()].push_back(op);
+  });
+  for (auto &[block, its] : casts)
+    fuseBlock(block, its, workspaces);
+}
+
+/// Another cast of its scheme that no launch can share with `op`.
+void FuseMultiCastTransposePass::explainAlone(QuantizeOp op,
+                                              const LaunchScheme &scheme) {
+  if (scheme.getClass() != CostClass::WeightQuantize)
+    return;
+  auto same = llvm::find_if(
+      schemes, [&](const First &first) { return first.scheme == scheme; });
+  if (same == schemes.end())
+    schemes.push_back({scheme, op->getBlock(), describe(op)});
+  else if (same->block != op->getBlock())
+    getRemarks().missed(op, "{0}, of the same scheme, stands in another block",
+                        same->description);
+}
+
 void FuseMultiCastTransposePass::fuseBlock(Block *block,
-                                           ArrayRef<QuantizeOp> casts) {
-  Availability availability(block);
-  SmallVector<Group, 0> groups;
+                                           ArrayRef<QuantizeOp> casts,
+                                           Workspaces &workspaces) {
+  Availability availability(block, workspaces);
+  SmallVector<CastGroup, 0> groups;
   for (QuantizeOp op : casts) {
-    Scheme scheme(op);
+    LaunchScheme scheme(op);
+    explainAlone(op, scheme);
     // Later groups of a scheme were made where earlier ones took no more.
-    auto same = llvm::find_if(llvm::reverse(groups), [&](const Group &group) {
-      return group.scheme == scheme;
-    });
+    auto same =
+        llvm::find_if(llvm::reverse(groups), [&](const CastGroup &group) {
+          return group.scheme == scheme;
+        });
     if (same != groups.rend()) {
-      if (same->add(op, availability))
+      std::string obstacle = same->add(op, availability);
+      if (obstacle.empty())
         continue;
-      getRemarks().missed(op, "an operand is known only behind a reader of a "
-                              "cast that it could be fused with");
+      getRemarks().missed(op, "{0}", obstacle);
     } else {
-      auto other = llvm::find_if(groups, [&](const Group &group) {
-        return group.scheme.costClass == scheme.costClass;
+      auto other = llvm::find_if(groups, [&](const CastGroup &group) {
+        return group.scheme.getClass() == scheme.getClass();
       });
       if (other != groups.end())
         getRemarks().missed(op,
-                            "the scheme differs from that of other casts: "
-                            "{0}",
+                            "the scheme differs from that of other casts: {0}",
                             scheme.describeDifference(other->scheme));
     }
     groups.emplace_back(scheme);
     groups.back().add(op, availability);
   }
-  for (const Group &group : groups) {
+  for (const CastGroup &group : groups) {
     // Where casts read the amax of others, fusing an earlier group has replaced
     // what this one waits for.
-    Group current(group.scheme);
+    CastGroup current(group.scheme);
     for (Operation *op : group.casts)
       current.add(cast<QuantizeOp>(op), availability);
     if (current.casts.size() < 2)
@@ -420,6 +337,7 @@ void FuseMultiCastTransposePass::fuseBlock(Block *block,
     numFused += current.casts.size();
     ++numLaunches;
     fuse(current, availability);
+    workspaces.forgetReaders();
   }
 }
 } // namespace

@@ -229,17 +229,13 @@ LogicalResult DenseRowMap::checkDenseReaders() {
 /// What one form drops for want of room, the other might not: so nothing may be
 /// dropped in either, wherever tokens are routed to.
 LogicalResult DenseRowMap::checkCapacity() {
-  auto indices = cast<RankedTensorType>(map.getIndices().getType());
-  int64_t experts =
-      cast<RankedTensorType>(map.getCounts().getType()).getDimSize(0);
-  int64_t pairs = indices.getNumElements();
+  int64_t pairs = map.getMostRows(1);
   if (int64_t(map.getCapacity()) < pairs)
     return refuse(map,
                   "its capacity of {0} rows may overflow, as {1} pairs may be "
                   "routed",
                   map.getCapacity(), pairs);
-  int64_t most = pairs + std::min(experts, pairs) * (alignment - 1);
-  most -= most % alignment;
+  int64_t most = map.getMostRows(alignment);
   if (capacity < most)
     return refuse(map,
                   "the {0} padded rows may overflow, as {1} may be needed with "
@@ -271,7 +267,7 @@ void DenseRowMap::rewrite() {
   map.setAlignment(alignment);
   map.setCapacity(capacity);
   for (auto [permute, dequantize, pad] : moves) {
-    remarks.passed(pad) << remark::metric("Bytes", pad.getCost().bytes);
+    remarks.passed(pad, Saving().removed(pad));
     permute.getCountsMutable().assign(map.getCounts());
     permute.getOffsetsMutable().assign(map.getOffsets());
     Value rows = permute.getOutput();
@@ -295,7 +291,7 @@ void DenseRowMap::rewrite() {
     pad.erase();
   }
   for (auto [unpad, unpermute] : sums) {
-    remarks.passed(unpad) << remark::metric("Bytes", unpad.getCost().bytes);
+    remarks.passed(unpad, Saving().removed(unpad));
     unpermute.getInputMutable().assign(unpad.getInput());
     if (unpermute.getProbs())
       unpermute.getProbsMutable().assign(unpad.getProbs());

@@ -70,7 +70,9 @@ SmallVector<OpOperand *> getInputs(Operation *op) {
 /// The destination of a result that all members write into; null if there is
 /// none.
 Value getSharedDestination(MemberOpInterface op) {
-  auto dest = cast<DestinationOpInterface>(op.getOperation());
+  auto dest = dyn_cast<DestinationOpInterface>(op.getOperation());
+  if (!dest)
+    return {};
   for (auto [out, result] : llvm::zip(dest.getDestinations(), op->getResults()))
     if (!op.isMemberResult(result))
       return out.get();
@@ -121,6 +123,8 @@ private:
   bool fitsFirst(Operation *op, Operation *first);
   bool hasNoReaderBetween(const Group &group);
   void form(const Group &group);
+  SmallVector<SlotwiseOpInterface> getSlotOps(PackOp pack);
+  void mergeSlots(Operation *grouped);
 
   /// Leaves a remark at `op` and returns false.
   template <typename... Args>
@@ -235,10 +239,10 @@ bool GroupGemmsPass::isLegal(const Group &group) {
 void GroupGemmsPass::form(const Group &group) {
   auto first = cast<MemberOpInterface>(group.ops.front());
   Operation *last = group.ops.back();
-  auto firstDest = cast<DestinationOpInterface>(first.getOperation());
   SmallVector<Value> destinations;
-  for (OpOperand &out : firstDest.getDestinations())
-    destinations.push_back(out.get());
+  if (auto dest = dyn_cast<DestinationOpInterface>(first.getOperation()))
+    for (OpOperand &out : dest.getDestinations())
+      destinations.push_back(out.get());
 
   OpBuilder builder(last);
   Operation *grouped = first.formGroup(builder, group.members, destinations);
@@ -249,8 +253,8 @@ void GroupGemmsPass::form(const Group &group) {
   grouped->setDiscardableAttrs(first->getDiscardableAttrDictionary());
 
   // A destination that holds nothing is not worth naming.
-  auto dest = cast<DestinationOpInterface>(grouped);
-  if (!dest.readsDestinations() &&
+  auto dest = dyn_cast<DestinationOpInterface>(grouped);
+  if (dest && !dest.readsDestinations() &&
       llvm::all_of(dest.getDestinations(), [](OpOperand &out) {
         return out.get().getDefiningOp<tensor::EmptyOp>();
       }))
@@ -274,7 +278,10 @@ void GroupGemmsPass::form(const Group &group) {
       own.replaceAllUsesWith(from);
     }
   }
+  Saving saving;
+  saving.added(grouped);
   for (Operation *op : llvm::reverse(group.ops)) {
+    saving.removed(op);
     for (Value operand : op->getOperands())
       if (Operation *def = operand.getDefiningOp())
         orphans.insert(def);
@@ -283,7 +290,93 @@ void GroupGemmsPass::form(const Group &group) {
   }
   ++numGroups;
   numMembers += group.members.size();
-  remarks.passed(grouped) << remark::metric("Members", group.members.size());
+  remarks.passed(grouped, saving)
+      << remark::metric("Members", group.members.size());
+  mergeSlots(grouped);
+}
+
+/// The ops of one slot each, alike but for their operands, that make the inputs
+/// of `pack` and nothing else; none if any is another op.
+SmallVector<SlotwiseOpInterface> GroupGemmsPass::getSlotOps(PackOp pack) {
+  auto getSlotOp = [](Value input) {
+    auto op = input.getDefiningOp<SlotwiseOpInterface>();
+    return op && op.getNumSlots() == 1 && isPure(op) ? op
+                                                     : SlotwiseOpInterface();
+  };
+  SlotwiseOpInterface first = getSlotOp(pack.getInputs().front());
+  if (!first)
+    return {};
+  SmallVector<SlotwiseOpInterface> ops;
+  for (auto [e, input] : llvm::enumerate(pack.getInputs())) {
+    SlotwiseOpInterface op = getSlotOp(input);
+    if (!op || op->getName() != first->getName()) {
+      missed(first, "member 0 is made by {0}, but member {1} is not",
+             first->getName(), e);
+      return {};
+    }
+    if (op->getAttrDictionary() != first->getAttrDictionary()) {
+      missed(op, "member {0} is made with {1}, but member 0 with {2}", e,
+             Attribute(op->getAttrDictionary()),
+             Attribute(first->getAttrDictionary()));
+      return {};
+    }
+    if (op->getNumResults() != 1 || !input.hasOneUse()) {
+      missed(op, "what makes member {0} has other readers", e);
+      return {};
+    }
+    ops.push_back(op);
+  }
+  return ops;
+}
+
+/// What the members of the group were packed for: where each came from an op of
+/// its own that works on slots, one such op on all of them packed, and so on
+/// through the operands of that op.
+void GroupGemmsPass::mergeSlots(Operation *grouped) {
+  SmallVector<Operation *> readers = {grouped};
+  while (!readers.empty()) {
+    Operation *reader = readers.pop_back_val();
+    for (OpOperand &operand : reader->getOpOperands()) {
+      auto pack = operand.get().getDefiningOp<PackOp>();
+      if (!pack || !pack->hasOneUse())
+        continue;
+      SmallVector<SlotwiseOpInterface> ops = getSlotOps(pack);
+      if (ops.empty())
+        continue;
+      OpBuilder builder(pack);
+      Operation *first = ops.front();
+      OperationState state(first->getLoc(), first->getName());
+      for (unsigned i = 0; i < first->getNumOperands(); ++i) {
+        SmallVector<Value> values;
+        for (Operation *op : ops)
+          values.push_back(op->getOperand(i));
+        state.operands.push_back(packMembers(builder, first->getLoc(), values));
+      }
+      state.types = {pack.getType()};
+      state.propertiesAttr = first->getPropertiesAsAttribute();
+      state.addAttributes(first->getDiscardableAttrDictionary().getValue());
+      Operation *merged = builder.create(state);
+      operand.set(merged->getResult(0));
+      Saving saving;
+      saving.added(merged);
+      orphans.remove(pack);
+      pack->erase();
+      for (Operation *op : ops) {
+        saving.removed(op);
+        SmallVector<Value> operands(op->getOperands());
+        orphans.remove(op);
+        op->erase();
+        for (Value value : operands)
+          if (Operation *def = value.getDefiningOp();
+              def && isOpTriviallyDead(def)) {
+            orphans.remove(def);
+            def->erase();
+          }
+      }
+      remarks.passed(merged, saving) << remark::metric("Members", ops.size());
+      readers.push_back(merged);
+    }
+  }
 }
 
 void GroupGemmsPass::runOnOperation() {

@@ -8,8 +8,6 @@
 #include "ScaleFlow.h"
 #include "te/Dialect/TE/Transforms/Passes.h"
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-
 #define DEBUG_TYPE "te-hoist-swizzles"
 namespace mlir::te {
 #define GEN_PASS_DEF_HOISTSWIZZLESPASS
@@ -23,6 +21,7 @@ namespace {
 struct HoistSwizzlesPass : te::impl::HoistSwizzlesPassBase<HoistSwizzlesPass> {
   using Base::Base;
   void runOnOperation() override {
+    // The whole module, so that it is known who reads a workspace.
     ScaleLayoutCounts counts =
         assignScaleLayouts(getOperation(), ScaleLayout::Swizzled,
                            Remarks(DEBUG_TYPE, "HoistSwizzles"));

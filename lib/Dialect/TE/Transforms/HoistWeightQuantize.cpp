@@ -32,7 +32,7 @@ const Remarks &getRemarks() {
 /// "noop", "destination" and so on: what `operand` is of a cast.
 StringRef getRole(OpOperand &operand) {
   static constexpr StringLiteral quantize[] = {
-      "input", "scale", "amax", "noop", "offsets", "destination"};
+      "input", "scale", "amax", "noop", "offsets", "rng", "destination"};
   static constexpr StringLiteral multi[] = {"input", "scale", "amax", "noop",
                                             "destination"};
   unsigned position = operand.getOperandNumber();
@@ -228,9 +228,10 @@ unsigned LoopCasts::hoist() {
   for (Operation *op : candidates) {
     for (Value operand : op->getOperands())
       moveOut(operand);
+    Saving saving;
+    saving.removed(op);
     op->moveBefore(loop);
-    getRemarks().passed(op)
-        << remark::metric("LaunchesSaved", trips->getZExtValue() - 1);
+    getRemarks().passed(op, saving.added(op));
   }
   for (auto [argument, isOwn] : ownMaximum) {
     OpOperand *yielded = loop.getTiedLoopYieldedValue(argument);

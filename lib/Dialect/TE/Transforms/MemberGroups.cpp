@@ -49,7 +49,7 @@ static StringAttr findDifference(DictionaryAttr a, DictionaryAttr b) {
 static FailureOr<MemberGroup> makeGroup(StringAttr name,
                                         ArrayRef<Candidate> candidates,
                                         ArrayRef<unsigned> positions,
-                                        Operation *op, const Remarks &remarks) {
+                                        Operation *op, PackRemarks &remarks) {
   constexpr unsigned kMissing = ~0u;
   unsigned count = positions.size();
   StringRef text = name.getValue();
@@ -60,10 +60,10 @@ static FailureOr<MemberGroup> makeGroup(StringAttr name,
         candidate.attributes.getAs<IntegerAttr>(TEDialect::kMemberAttr);
     int64_t index = member ? member.getInt() : -1;
     if (index < 0 || index >= count || group.members[index] != kMissing) {
-      remarks.missedAt(candidate.loc, op,
-                       "a member of group {0} has te.member = {1}, but each of "
-                       "0 to {2} is needed once",
-                       text, index, count - 1);
+      remarks.missed(candidate.loc, op,
+                     "a member of group {0} has te.member = {1}, but each of "
+                     "0 to {2} is needed once",
+                     text, index, count - 1);
       return failure();
     }
     group.members[index] = position;
@@ -71,26 +71,26 @@ static FailureOr<MemberGroup> makeGroup(StringAttr name,
 
   const Candidate &first = candidates[group.members.front()];
   if (!isa<RankedTensorType>(first.type)) {
-    remarks.missedAt(first.loc, op, "group {0} is of {1}, not of tensors", text,
-                     first.type);
+    remarks.missed(first.loc, op, "group {0} is of {1}, not of tensors", text,
+                   first.type);
     return failure();
   }
   DictionaryAttr common = getCommonAttributes(first);
   for (auto [e, position] : llvm::enumerate(group.members)) {
     const Candidate &candidate = candidates[position];
     if (candidate.type != first.type) {
-      remarks.missedAt(candidate.loc, op,
-                       "member {0} of group {1} is {2}, but member 0 is {3}", e,
-                       text, candidate.type, first.type);
+      remarks.missed(candidate.loc, op,
+                     "member {0} of group {1} is {2}, but member 0 is {3}", e,
+                     text, candidate.type, first.type);
       return failure();
     }
     DictionaryAttr attributes = getCommonAttributes(candidate);
     if (attributes != common) {
       StringAttr differs = findDifference(attributes, common);
-      remarks.missedAt(candidate.loc, op,
-                       "member {0} of group {1} has {2}, but member 0 has {3}",
-                       e, text, describe(attributes, differs),
-                       describe(common, differs));
+      remarks.missed(candidate.loc, op,
+                     "member {0} of group {1} has {2}, but member 0 has {3}", e,
+                     text, describe(attributes, differs),
+                     describe(common, differs));
       return failure();
     }
   }
@@ -99,7 +99,7 @@ static FailureOr<MemberGroup> makeGroup(StringAttr name,
 
 SmallVector<MemberGroup> te::findMemberGroups(ArrayRef<Candidate> candidates,
                                               Operation *op,
-                                              const Remarks &remarks) {
+                                              PackRemarks &remarks) {
   llvm::MapVector<StringAttr, SmallVector<unsigned>> byName;
   for (auto [i, candidate] : llvm::enumerate(candidates))
     if (candidate.attributes)
@@ -122,9 +122,12 @@ DictionaryAttr te::getPackedAttributes(ArrayRef<Candidate> candidates,
   const Candidate &first = candidates[group.members.front()];
   MLIRContext *context = first.attributes.getContext();
   SmallVector<Attribute> names;
-  for (unsigned i : group.members)
-    if (Attribute name = candidates[i].attributes.get(TEDialect::kNameAttr))
-      names.push_back(name);
+  for (auto [e, i] : llvm::enumerate(group.members)) {
+    Attribute name = candidates[i].attributes.get(TEDialect::kNameAttr);
+    names.push_back(name ? name
+                         : StringAttr::get(context, group.name.getValue() +
+                                                        "." + Twine(e)));
+  }
   NamedAttrList attributes(first.attributes);
   attributes.erase(TEDialect::kGroupAttr);
   attributes.erase(TEDialect::kMemberAttr);

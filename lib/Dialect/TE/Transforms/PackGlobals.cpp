@@ -7,9 +7,9 @@
 #include "PackGlobals.h"
 
 #include "DissolvePacks.h"
-#include "MemberGroups.h"
 
 #include "mlir/Dialect/MLProgram/IR/MLProgram.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
@@ -19,6 +19,31 @@ using ml_program::GlobalOp;
 using ml_program::GlobalStoreOp;
 
 namespace {
+/// Whether `op`, if it is in another block than `stores`, runs before or after
+/// all of them, and so do all of `accesses` in its block. What another function
+/// sees, which may be called in between, is not known.
+bool seesStoresTogether(Operation *op, ArrayRef<Operation *> stores,
+                        ArrayRef<Operation *> accesses) {
+  Block *block = stores.front()->getBlock();
+  if (op->getBlock() == block)
+    return true;
+  if (isa<GlobalStoreOp>(op) ||
+      op->getParentOfType<FunctionOpInterface>() !=
+          stores.front()->getParentOfType<FunctionOpInterface>())
+    return false;
+  if (Operation *ancestor = block->findAncestorOpInBlock(*op)) {
+    auto isBehind = [&](Operation *store) {
+      return store->isBeforeInBlock(ancestor);
+    };
+    return llvm::all_of(stores, isBehind) || llvm::none_of(stores, isBehind);
+  }
+  Operation *around = op->getBlock()->findAncestorOpInBlock(*stores.front());
+  return !around || llvm::all_of(accesses, [&](Operation *other) {
+    return other->getBlock() != op->getBlock() ||
+           other->isBeforeInBlock(around) == op->isBeforeInBlock(around);
+  });
+}
+
 /// Why `accesses` of the members of a group, in order of their members, cannot
 /// be loads and one store of the packed global; empty if they can.
 std::string whyNotPacked(ArrayRef<GlobalOp> members,
@@ -26,9 +51,7 @@ std::string whyNotPacked(ArrayRef<GlobalOp> members,
   auto because = [](const char *format, auto... args) {
     return llvm::formatv(format, args...).str();
   };
-  Block *block = nullptr;
-  size_t stored = 0;
-  bool manyBlocks = false;
+  SmallVector<Operation *> stores;
   for (auto [member, its] : llvm::zip(members, accesses)) {
     GlobalOp global = member;
     StringRef name = global.getSymName();
@@ -38,13 +61,11 @@ std::string whyNotPacked(ArrayRef<GlobalOp> members,
     for (Operation *op : its) {
       if (!isa<GlobalLoadOp, GlobalStoreOp>(op))
         return because("{0} is accessed by {1}", name, op->getName());
-      manyBlocks |= block && block != op->getBlock();
-      block = op->getBlock();
       if (isa<GlobalStoreOp>(op)) {
         if (store)
           return because("{0} is stored more than once", name);
         store = op;
-        ++stored;
+        stores.push_back(op);
       }
     }
     if (store)
@@ -53,11 +74,19 @@ std::string whyNotPacked(ArrayRef<GlobalOp> members,
             store->isBeforeInBlock(op))
           return because("{0} is loaded after it has been stored", name);
   }
-  if (stored && manyBlocks)
-    return "its members are stored, but accessed in more than one block";
-  if (stored && stored != members.size())
-    return because("{0} of its {1} members are stored, not all", stored,
+  if (stores.empty())
+    return "";
+  if (stores.size() != members.size())
+    return because("{0} of its {1} members are stored, not all", stores.size(),
                    members.size());
+  // In one block all stores, or none, stand between two loads.
+  SmallVector<Operation *> all(stores);
+  for (ArrayRef<Operation *> its : accesses)
+    llvm::append_range(all, its);
+  for (Operation *op : all)
+    if (!seesStoresTogether(op, stores, all))
+      return "its members are stored, and accessed between the stores, or in "
+             "another function";
   return "";
 }
 
@@ -126,9 +155,8 @@ void packGlobal(SymbolTable &symbols, ArrayRef<GlobalOp> members,
 } // namespace
 
 unsigned te::packGlobals(ModuleOp module, SymbolTable &symbols,
-                         const SymbolUserMap &users,
+                         const SymbolUserMap &users, PackRemarks &remarks,
                          SmallVectorImpl<PackOp> &packs) {
-  static const Remarks remarks("te-pack-parameters", "PackGlobals");
   MLIRContext *context = module.getContext();
   unsigned numGlobals = 0;
   SmallVector<Candidate> candidates;
@@ -152,8 +180,9 @@ unsigned te::packGlobals(ModuleOp module, SymbolTable &symbols,
         !llvm::is_contained(members, symbols.lookup(group.name)))
       reason = "there is another symbol of its name";
     if (!reason.empty()) {
-      remarks.missed(members.front(), "group {0} of globals: {1}",
-                     group.name.getValue(), reason);
+      remarks.missed(members.front().getLoc(), module,
+                     "group {0} of globals: {1}", group.name.getValue(),
+                     reason);
       continue;
     }
     Location loc = members.front().getLoc();
@@ -162,9 +191,8 @@ unsigned te::packGlobals(ModuleOp module, SymbolTable &symbols,
       llvm::append_range(all, its);
     packGlobal(symbols, members, getPackedAttributes(candidates, group), all,
                packs);
-    remarks.passedAt(loc, module)
-        << remark::add("global {0}", group.name.getValue())
-        << remark::metric("Members", group.members.size());
+    remarks.passed(loc, module, "global", group.name.getValue(),
+                   group.members.size());
     ++numGlobals;
   }
   return numGlobals;

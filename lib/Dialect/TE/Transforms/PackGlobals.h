@@ -7,6 +7,8 @@
 #ifndef TE_LIB_DIALECT_TE_TRANSFORMS_PACKGLOBALS_H
 #define TE_LIB_DIALECT_TE_TRANSFORMS_PACKGLOBALS_H
 
+#include "MemberGroups.h"
+
 #include "te/Dialect/TE/IR/TE.h"
 
 #include "mlir/IR/SymbolTable.h"
@@ -17,7 +19,7 @@ namespace mlir::te {
 /// packs that it makes for stores to `packs`; returns the number of packed
 /// globals.
 unsigned packGlobals(ModuleOp module, SymbolTable &symbols,
-                     const SymbolUserMap &users,
+                     const SymbolUserMap &users, PackRemarks &remarks,
                      SmallVectorImpl<PackOp> &packs);
 
 } // namespace mlir::te

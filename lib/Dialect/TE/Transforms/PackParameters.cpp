@@ -7,7 +7,9 @@
 #include "DissolvePacks.h"
 #include "MemberGroups.h"
 #include "PackGlobals.h"
+#include "PackManifest.h"
 #include "te/Dialect/TE/Transforms/Passes.h"
+#include "te/Support/OutputFile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -33,20 +35,20 @@ struct PackParametersPass
   void runOnOperation() override;
 
 private:
-  void packFunction(func::FuncOp function, const SymbolUserMap &users);
+  struct AllRemarks {
+    PackRemarks arguments, results, globals;
+  };
+
+  void packFunction(func::FuncOp function, const SymbolUserMap &users,
+                    AllRemarks &remarks);
   void packArguments(func::FuncOp function, ArrayRef<Candidate> candidates,
-                     ArrayRef<MemberGroup> groups);
+                     ArrayRef<MemberGroup> groups, const PackRemarks &remarks);
   void packResults(func::FuncOp function, ArrayRef<Candidate> candidates,
-                   ArrayRef<MemberGroup> groups);
+                   ArrayRef<MemberGroup> groups, const PackRemarks &remarks);
 
   /// Packs that were made on the way.
   SmallVector<PackOp> packs;
 };
-
-const Remarks &getRemarks() {
-  static const Remarks remarks(DEBUG_TYPE, "PackParameters");
-  return remarks;
-}
 
 RankedTensorType getPackedType(ArrayRef<Candidate> candidates,
                                const MemberGroup &group) {
@@ -72,12 +74,12 @@ StringRef getName(const Candidate &candidate, StringRef attribute) {
 void matchStates(func::FuncOp function, MutableArrayRef<Candidate> arguments,
                  SmallVector<MemberGroup> &argumentGroups,
                  ArrayRef<Candidate> results,
-                 SmallVector<MemberGroup> &resultGroups) {
+                 SmallVector<MemberGroup> &resultGroups, PackRemarks &remarks) {
   auto missed = [&](const Candidate &at, StringAttr group) {
-    getRemarks().missedAt(at.loc, function,
-                          "group {0} is a state, but the next values of its "
-                          "members are not the members of one group",
-                          group.getValue());
+    remarks.missed(at.loc, function,
+                   "group {0} is a state, but the next values of its "
+                   "members are not the members of one group",
+                   group.getValue());
   };
   // The group and member that each result is; then drop to a fixed point.
   for (bool changed = true; changed;) {
@@ -145,7 +147,8 @@ void matchStates(func::FuncOp function, MutableArrayRef<Candidate> arguments,
 //===----------------------------------------------------------------------===//
 
 void PackParametersPass::packFunction(func::FuncOp function,
-                                      const SymbolUserMap &users) {
+                                      const SymbolUserMap &users,
+                                      AllRemarks &remarks) {
   SmallVector<Candidate> arguments, results;
   for (unsigned i = 0, e = function.getNumArguments(); i < e; ++i)
     arguments.push_back(
@@ -156,28 +159,31 @@ void PackParametersPass::packFunction(func::FuncOp function,
     results.push_back({function.getLoc(), function.getResultTypes()[i],
                        function.getResultAttrDict(i)});
   SmallVector<MemberGroup> argumentGroups =
-      findMemberGroups(arguments, function, getRemarks());
+      findMemberGroups(arguments, function, remarks.arguments);
   SmallVector<MemberGroup> resultGroups =
-      findMemberGroups(results, function, getRemarks());
+      findMemberGroups(results, function, remarks.results);
   if (argumentGroups.empty() && resultGroups.empty())
     return;
   if (!function.getBody().hasOneBlock())
-    return getRemarks().missed(function,
-                               "the function has {0} blocks, but only the body "
-                               "of one block is rewritten",
-                               function.getBody().getBlocks().size());
+    return remarks.arguments.missed(
+        function.getLoc(), function,
+        "the function has {0} blocks, but only the body of one block is "
+        "rewritten",
+        function.getBody().getBlocks().size());
   if (!users.useEmpty(function))
-    return getRemarks().missed(function,
-                               "the function is called, and packing would "
-                               "change its signature");
-  matchStates(function, arguments, argumentGroups, results, resultGroups);
-  packResults(function, results, resultGroups);
-  packArguments(function, arguments, argumentGroups);
+    return remarks.arguments.missed(
+        function.getLoc(), function,
+        "the function is called, and packing would change its signature");
+  matchStates(function, arguments, argumentGroups, results, resultGroups,
+              remarks.arguments);
+  packResults(function, results, resultGroups, remarks.results);
+  packArguments(function, arguments, argumentGroups, remarks.arguments);
 }
 
 void PackParametersPass::packArguments(func::FuncOp function,
                                        ArrayRef<Candidate> candidates,
-                                       ArrayRef<MemberGroup> groups) {
+                                       ArrayRef<MemberGroup> groups,
+                                       const PackRemarks &remarks) {
   if (groups.empty())
     return;
   // In the order of the positions, as insertArguments wants it.
@@ -215,9 +221,8 @@ void PackParametersPass::packArguments(func::FuncOp function,
         member.replaceAllUsesWith(
             MemberOp::create(builder, member.getLoc(), argument, int64_t(e)));
     }
-    getRemarks().passedAt(locs[g], function)
-        << remark::add("argument {0}", group->name.getValue())
-        << remark::metric("Members", group->members.size());
+    remarks.passed(locs[g], function, "argument", group->name.getValue(),
+                   group->members.size());
     ++numArguments;
   }
   (void)function.eraseArguments(packed);
@@ -225,12 +230,10 @@ void PackParametersPass::packArguments(func::FuncOp function,
 
 void PackParametersPass::packResults(func::FuncOp function,
                                      ArrayRef<Candidate> candidates,
-                                     ArrayRef<MemberGroup> groups) {
+                                     ArrayRef<MemberGroup> groups,
+                                     const PackRemarks &remarks) {
   if (groups.empty())
     return;
-  // A result may stand at the location of an argument: a name of their own
-  // keeps one remark from taking the place of the other.
-  static const Remarks remarks(DEBUG_TYPE, "PackResults");
   SmallVector<const MemberGroup *> groupOf(candidates.size());
   for (const MemberGroup &group : groups)
     for (unsigned i : group.members)
@@ -256,9 +259,8 @@ void PackParametersPass::packResults(func::FuncOp function,
       operands.push_back(packs.back());
       types.push_back(getPackedType(candidates, *group));
       attributes.push_back(getPackedAttributes(candidates, *group));
-      remarks.passedAt(values.front().getLoc(), function)
-          << remark::add("result {0}", group->name.getValue())
-          << remark::metric("Members", group->members.size());
+      remarks.passed(values.front().getLoc(), function, "result",
+                     group->name.getValue(), group->members.size());
       ++numResults;
     }
   }
@@ -270,11 +272,31 @@ void PackParametersPass::packResults(func::FuncOp function,
 void PackParametersPass::runOnOperation() {
   SymbolTableCollection tables;
   SymbolUserMap users(tables, getOperation());
+  // A result may stand at the location of an argument: a name of their own
+  // keeps one remark from taking the place of the other.
+  AllRemarks remarks{{"PackParameters", strict},
+                     {"PackResults", strict},
+                     {"PackGlobals", strict}};
   for (auto function :
        llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
-    packFunction(function, users);
-  numGlobals += packGlobals(
-      getOperation(), tables.getSymbolTable(getOperation()), users, packs);
+    packFunction(function, users, remarks);
+  numGlobals +=
+      packGlobals(getOperation(), tables.getSymbolTable(getOperation()), users,
+                  remarks.globals, packs);
   dissolvePacks(packs);
   packs.clear();
+  if (remarks.arguments.hasErrors() || remarks.results.hasErrors() ||
+      remarks.globals.hasErrors())
+    return signalPassFailure();
+
+  if (manifest.empty())
+    return;
+  llvm::Error error = writeOutput(manifest, [&](raw_ostream &os) {
+    writePackManifest(getOperation(), os);
+  });
+  if (error) {
+    emitError(getOperation().getLoc(), "te-pack-parameters: cannot write ")
+        << llvm::toString(std::move(error));
+    signalPassFailure();
+  }
 }

@@ -47,7 +47,7 @@ RankedTensorType ScaleFlow::getType(unsigned label) const {
 //===----------------------------------------------------------------------===//
 
 ScaleFlowAnalysis::ScaleFlowAnalysis(Operation *root)
-    : target(TargetAttr::lookup(root)) {
+    : target(TargetAttr::lookup(root)), workspaces(root) {
   root->walk([&](Operation *op) {
     for (Region &region : op->getRegions())
       for (Block &block : region)
@@ -58,12 +58,20 @@ ScaleFlowAnalysis::ScaleFlowAnalysis(Operation *root)
         addFlow(result);
   });
   classes.grow(current.size());
+  sharing.grow(current.size());
   for (const ScaleFlow &flow : flows) {
     bindResult(flow);
     for (const ScaleFlow::Reader &reader : flow.readers)
       bindReader(flow, reader);
   }
   root->walk([&](LoopLikeOpInterface loop) { bindLoop(loop); });
+  if (root->hasTrait<OpTrait::SymbolTable>()) {
+    SymbolTableCollection tables;
+    SymbolUserMap users(tables, root);
+    root->walk([&](ml_program::GlobalOp global) {
+      bindGlobal(global, users.getUsers(global));
+    });
+  }
   closeClasses();
   findData();
 }
@@ -148,7 +156,7 @@ void ScaleFlowAnalysis::bindResult(const ScaleFlow &flow) {
   if (other)
     classes.join(flow.variable, flows[flowOf[other]].variable);
   for (OpOperand *operand : tied)
-    classes.join(flow.variable, variableOf[operand]);
+    tie(flow.variable, variableOf[operand]);
 }
 
 void ScaleFlowAnalysis::bindReader(const ScaleFlow &flow,
@@ -167,6 +175,13 @@ void ScaleFlowAnalysis::bindReader(const ScaleFlow &flow,
         llvm::is_contained(interface.getTiedLayoutOperands(result), operand))
       return;
   allow(flow, reader.variable, interface.getOperandLayouts(*operand, target));
+}
+
+/// What `value` is a conversion of, if it is one.
+static Value getSource(Value value) {
+  while (auto convert = value.getDefiningOp<ConvertScalesOp>())
+    value = convert.getScales();
+  return value;
 }
 
 /// What a loop carries has one type all the way round.
@@ -190,13 +205,53 @@ void ScaleFlowAnalysis::bindLoop(Operation *op) {
     for (unsigned variable : {first, variableOf.at(&init), variableOf.at(&next),
                               flows[flowOf.at(result)].variable}) {
       allow(flows[flow->second], variable, flows[flow->second].layouts);
-      classes.join(first, variable);
+      tie(first, variable);
     }
   }
 }
 
+/// A global that the module alone reads and writes has the layout that suits
+/// them all, for good: its memory is what it was. One that others may see, or
+/// that nobody here writes, keeps the layout it has.
+void ScaleFlowAnalysis::bindGlobal(ml_program::GlobalOp op,
+                                   ArrayRef<Operation *> users) {
+  if (!op.isPrivate() || op.getValue())
+    return;
+  SmallVector<std::pair<const ScaleFlow *, unsigned>> bound;
+  ml_program::GlobalStoreOp store;
+  for (Operation *user : users) {
+    Value value;
+    if (auto load = dyn_cast<ml_program::GlobalLoadOp>(user))
+      value = load.getResult();
+    else if (auto its = dyn_cast<ml_program::GlobalStoreOp>(user))
+      value = (store = its).getValue();
+    if (!value || value.getType() != op.getType())
+      return;
+    auto flow = flowOf.find(getSource(value));
+    if (flow == flowOf.end())
+      return;
+    const ScaleFlow &from = flows[flow->second];
+    bound.push_back({&from, isa<ml_program::GlobalLoadOp>(user)
+                                ? from.variable
+                                : variableOf.at(&user->getOpOperand(0))});
+  }
+  if (!store)
+    return;
+  for (auto [flow, variable] : bound) {
+    allow(*flow, variable, flow->layouts);
+    tie(variable, bound.front().second);
+  }
+  globals.push_back({op, store});
+}
+
+void ScaleFlowAnalysis::tie(unsigned a, unsigned b) {
+  classes.join(a, b);
+  sharing.join(a, b);
+}
+
 void ScaleFlowAnalysis::closeClasses() {
   classes.compress();
+  sharing.compress();
   std::vector<uint8_t> byClass(classes.getNumClasses(), LayoutGraph::kAny);
   for (auto [variable, layouts] : llvm::enumerate(allowed))
     byClass[classes[variable]] &= layouts;
@@ -230,12 +285,12 @@ void ScaleFlowAnalysis::findData() {
       known.assign(2, kConflict);
   };
 
-  // Flows that meet in a class of variables with one shape have one data.
+  // Flows that meet where data is shared, with one shape, have one data.
   llvm::IntEqClasses alike(flows.size());
   std::map<std::tuple<unsigned, int64_t, int64_t>, unsigned> meeting;
   auto meet = [&](unsigned flow, unsigned variable, Type type) {
     ArrayRef<int64_t> shape = cast<RankedTensorType>(type).getShape();
-    auto key = std::make_tuple(getClass(variable), shape[shape.size() - 2],
+    auto key = std::make_tuple(sharing[variable], shape[shape.size() - 2],
                                shape.back());
     alike.join(flow, meeting.try_emplace(key, flow).first->second);
   };
@@ -281,14 +336,22 @@ void ScaleFlowAnalysis::findData() {
 //===----------------------------------------------------------------------===//
 
 bool te::isInvariant(Value value, LoopLikeOpInterface loop,
+                     const Workspaces &workspaces,
                      llvm::SetVector<Operation *> *views) {
   if (loop.isDefinedOutsideOfLoop(value))
     return true;
   Operation *def = value.getDefiningOp();
+  if (auto load = dyn_cast_or_null<ml_program::GlobalLoadOp>(def)) {
+    if (workspaces.isWrittenIn(load.getGlobal(), loop))
+      return false;
+    if (views)
+      views->insert(def);
+    return true;
+  }
   auto cost = dyn_cast_or_null<CostOpInterface>(def);
   if (!cost || cost.getCost().launches != 0 || !isPure(def) ||
       !llvm::all_of(def->getOperands(), [&](Value operand) {
-        return isInvariant(operand, loop, views);
+        return isInvariant(operand, loop, workspaces, views);
       }))
     return false;
   if (views)
@@ -302,7 +365,7 @@ int64_t ScaleFlowAnalysis::getConversionCost(const ScaleFlow &flow) const {
   for (Operation *op = Value(flow.value).getParentBlock()->getParentOp(); op;
        op = op->getParentOp()) {
     auto loop = dyn_cast<LoopLikeOpInterface>(op);
-    if (!loop || isInvariant(flow.value, loop))
+    if (!loop || isInvariant(flow.value, loop, workspaces))
       continue;
     if (std::optional<APInt> count = loop.getStaticTripCount())
       trips = llvm::SaturatingMultiply(

@@ -8,8 +8,9 @@
 #define TE_LIB_DIALECT_TE_TRANSFORMS_SCALEFLOW_H
 
 #include "LayoutAssignment.h"
-#include "te/Dialect/TE/IR/TE.h"
+#include "Workspaces.h"
 
+#include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
 #include "llvm/ADT/IntEqClasses.h"
 #include "llvm/ADT/SetVector.h"
@@ -42,13 +43,27 @@ struct ScaleFlow {
   SmallVector<int64_t, 2> data;
 };
 
-/// The flows in a function. Each value and each operand that reads one has a
-/// variable, its layout; variables that must be equal are of one class.
+/// The flows in a function or module. Each value and each operand that reads
+/// one has a variable, its layout; variables that must be equal are of one
+/// class. In a module the loads and stores of a private global are of one, if
+/// they are all there is of it; other globals keep their layout.
 class ScaleFlowAnalysis {
 public:
   explicit ScaleFlowAnalysis(Operation *root);
 
+  const Workspaces &getWorkspaces() const { return workspaces; }
+  /// Globals whose layout is that of what is stored to them.
+  ArrayRef<std::pair<ml_program::GlobalOp, ml_program::GlobalStoreOp>>
+  getGlobals() const {
+    return globals;
+  }
+
   ArrayRef<ScaleFlow> getFlows() const { return flows; }
+  /// The flow of `value`, or null.
+  const ScaleFlow *getFlow(Value value) const {
+    auto found = flowOf.find(value);
+    return found == flowOf.end() ? nullptr : &flows[found->second];
+  }
   /// By class, the layouts for which conversions cost least.
   LayoutLabels assign() const;
   unsigned getClass(unsigned variable) const { return classes[variable]; }
@@ -66,22 +81,32 @@ private:
   void bindResult(const ScaleFlow &flow);
   void bindReader(const ScaleFlow &flow, const ScaleFlow::Reader &reader);
   void bindLoop(Operation *op);
+  void bindGlobal(ml_program::GlobalOp op, ArrayRef<Operation *> users);
+  /// The two have one layout and scales of one data, or members of it.
+  void tie(unsigned a, unsigned b);
   void closeClasses();
   void findData();
   int64_t getConversionCost(const ScaleFlow &flow) const;
 
   TargetAttr target;
+  Workspaces workspaces;
+  SmallVector<std::pair<ml_program::GlobalOp, ml_program::GlobalStoreOp>>
+      globals;
   std::vector<ScaleFlow> flows;
   DenseMap<Value, unsigned> flowOf;
   DenseMap<OpOperand *, unsigned> variableOf;
   LayoutLabels current;         // by variable
   std::vector<uint8_t> allowed; // by variable; once closed, by class
   llvm::IntEqClasses classes;
+  /// Of variables that are scales of one data, where their shapes are equal.
+  llvm::IntEqClasses sharing;
 };
 
-/// Whether `value` is the same in all iterations: from outside of the loop, or
-/// a view of what is. Adds these to `views`, each behind those it reads.
+/// Whether `value` is the same in all iterations: from outside of the loop, a
+/// load of a global that the loop does not write, or a view of what is. Adds
+/// loads and views to `views`, each behind those it reads.
 bool isInvariant(Value value, LoopLikeOpInterface loop,
+                 const Workspaces &workspaces,
                  llvm::SetVector<Operation *> *views = nullptr);
 
 /// What became of the conversions.

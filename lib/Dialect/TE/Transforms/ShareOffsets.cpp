@@ -40,7 +40,7 @@ private:
 } // namespace
 
 void ShareOffsetsPass::replace(Operation *op, Value by) {
-  remarks.passed(op) << remark::metric("Bytes", getBytes(by.getType()));
+  remarks.passed(op, Saving().removed(op));
   op->getResult(0).replaceAllUsesWith(by);
   op->erase();
   ++numShared;

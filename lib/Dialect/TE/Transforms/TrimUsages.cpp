@@ -7,8 +7,10 @@
 #include "Remarks.h"
 #include "te/Dialect/TE/IR/TE.h"
 #include "te/Dialect/TE/Transforms/Passes.h"
+#include "te/Dialect/TE/Transforms/TrimUsages.h"
 
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 #define DEBUG_TYPE "te-trim-usages"
 namespace mlir::te {
@@ -21,7 +23,16 @@ using namespace mlir::te;
 
 namespace {
 /// The lists of results of a cast, in the order of the op.
-enum ResultList { Values, Scales, ValuesT, ScalesT, AmaxOut, NumLists };
+enum ResultList {
+  Values,
+  Scales,
+  ValuesT,
+  ScalesT,
+  AmaxOut,
+  TensorAmax,
+  TensorAmaxT,
+  NumLists
+};
 
 struct Trimmed {
   bool lists[NumLists] = {};
@@ -30,114 +41,135 @@ struct Trimmed {
   }
 };
 
+/// How many lists an op has: only those that cast to FP4 have a tensor_amax.
+template <typename CastOp>
+constexpr unsigned kNumListsOf = std::is_same_v<CastOp, QuantizeOp> ||
+                                         std::is_same_v<CastOp,
+                                                        MultiCastTransposeOp>
+                                     ? NumLists
+                                     : TensorAmax;
+
 /// The lists of `op` that nobody reads; never both directions.
 template <typename CastOp> Trimmed getUnread(CastOp op) {
-  auto isThere = [&](unsigned list) { return !op.getODSResults(list).empty(); };
+  auto isThere = [&](unsigned list) {
+    return list < kNumListsOf<CastOp> && !op.getODSResults(list).empty();
+  };
   auto isUnread = [&](unsigned list) {
     return isThere(list) && llvm::all_of(op.getODSResults(list),
                                          [](Value v) { return v.use_empty(); });
   };
   Trimmed trimmed;
-  bool rowwise = isUnread(Values) && isUnread(Scales);
-  bool columnwise = isUnread(ValuesT) && isUnread(ScalesT);
+  auto isNotRead = [&](unsigned list) {
+    return !isThere(list) || isUnread(list);
+  };
+  bool rowwise = isUnread(Values) && isUnread(Scales) && isNotRead(TensorAmax);
+  bool columnwise =
+      isUnread(ValuesT) && isUnread(ScalesT) && isNotRead(TensorAmaxT);
   // (Q1) asks for one of the two, even where the amax alone is read.
   if (rowwise && (columnwise || !isThere(ValuesT)))
     rowwise = false;
   if (columnwise && !isThere(Values))
     columnwise = false;
-  trimmed.lists[Values] = trimmed.lists[Scales] = rowwise;
-  trimmed.lists[ValuesT] = trimmed.lists[ScalesT] = columnwise;
+  for (unsigned list : {Values, Scales, TensorAmax})
+    trimmed.lists[list] = rowwise;
+  for (unsigned list : {ValuesT, ScalesT, TensorAmaxT})
+    trimmed.lists[list] = columnwise;
   trimmed.lists[AmaxOut] = isUnread(AmaxOut);
   return trimmed;
 }
 
-/// The types of the results that stay in `list`.
+/// `op` without these lists. It has no further use then: operands that go with a
+/// list are taken from it.
 template <typename CastOp>
-SmallVector<Type> getTypes(CastOp op, const Trimmed &trimmed, unsigned list) {
-  if (trimmed.lists[list])
-    return {};
-  return llvm::map_to_vector(op.getODSResults(list),
-                             [](Value value) { return value.getType(); });
+Operation *rebuild(OpBuilder &b, CastOp op, const Trimmed &trimmed) {
+  if (trimmed.lists[AmaxOut])
+    op.getAmaxMutable().clear();
+  // Of columnwise values alone.
+  if constexpr (std::is_same_v<CastOp, QuantizeOp>)
+    if (trimmed.lists[ValuesT])
+      op.setHadamard(false);
+  OperationState state(op.getLoc(), op->getName());
+  state.addOperands(op->getOperands());
+  auto &properties =
+      state.getOrAddProperties<typename CastOp::Properties>() =
+          op.getProperties();
+  for (unsigned list = 0; list < properties.resultSegmentSizes.size(); ++list)
+    if (list < kNumListsOf<CastOp> && trimmed.lists[list])
+      properties.resultSegmentSizes[list] = 0;
+    else
+      state.addTypes(op.getODSResults(list).getTypes());
+  return b.create(state);
 }
 
-Type getType(QuantizeOp op, const Trimmed &trimmed, unsigned list) {
-  SmallVector<Type> types = getTypes(op, trimmed, list);
-  return types.empty() ? Type() : types.front();
-}
+using Listener =
+    llvm::function_ref<void(Operation *, Operation *, ArrayRef<StringRef>)>;
 
-Operation *rebuild(OpBuilder &b, QuantizeOp op, const Trimmed &trimmed,
-                   ValueRange outs) {
-  auto type = [&](unsigned list) { return getType(op, trimmed, list); };
-  return QuantizeOp::create(
-      b, op.getLoc(), type(Values), type(Scales), type(ValuesT), type(ScalesT),
-      type(AmaxOut), op.getInput(), op.getScale(),
-      trimmed.lists[AmaxOut] ? Value() : op.getAmax(), op.getNoop(),
-      op.getOffsets(), outs, op.getMemberAttr(), op.getPow2ScalesAttr(),
-      op.getEpsilonAttr());
-}
+template <typename CastOp> void trim(CastOp op, Listener listener) {
+  Trimmed trimmed = getUnread(op);
+  if (!trimmed)
+    return;
+  SmallVector<Value> kept = llvm::to_vector(ValueRange(op->getResults()));
+  SmallVector<Value> dropped;
+  for (unsigned list = 0; list < kNumListsOf<CastOp>; ++list)
+    if (trimmed.lists[list])
+      llvm::append_range(dropped, op.getODSResults(list));
+  llvm::erase_if(kept, [&](Value value) {
+    return llvm::is_contained(dropped, value);
+  });
+  if (auto dest = dyn_cast<DestinationOpInterface>(op.getOperation())) {
+    MutableOperandRange range = dest.getDestinations();
+    SmallVector<Value> outs;
+    for (Value value : kept)
+      if (!range.empty())
+        outs.push_back(range[cast<OpResult>(value).getResultNumber()].get());
+    range.assign(outs);
+  }
+  OpBuilder builder(op);
+  Operation *smaller = rebuild(builder, op, trimmed);
+  for (auto [from, to] : llvm::zip_equal(kept, smaller->getResults()))
+    from.replaceAllUsesWith(to);
 
-Operation *rebuild(OpBuilder &b, MultiCastTransposeOp op,
-                   const Trimmed &trimmed, ValueRange outs) {
-  auto types = [&](unsigned list) { return getTypes(op, trimmed, list); };
-  return MultiCastTransposeOp::create(
-      b, op.getLoc(), types(Values), types(Scales), types(ValuesT),
-      types(ScalesT), types(AmaxOut), op.getInputs(), op.getScale(),
-      trimmed.lists[AmaxOut] ? ValueRange() : ValueRange(op.getAmax()),
-      op.getNoop(), outs, op.getPow2ScalesAttr(), op.getEpsilonAttr());
+  static constexpr std::pair<unsigned, StringLiteral> names[] = {
+      {Values, "rowwise"}, {ValuesT, "columnwise"}, {AmaxOut, "amax_out"}};
+  SmallVector<StringRef> gone;
+  for (auto [list, name] : names)
+    if (trimmed.lists[list])
+      gone.push_back(name);
+  listener(op, smaller, gone);
+  op->erase();
 }
 
 struct TrimUsagesPass : te::impl::TrimUsagesPassBase<TrimUsagesPass> {
   using Base::Base;
 
   void runOnOperation() override {
-    // Readers stand behind what they read, so that in reverse order a chain,
-    // and the views and destinations that only it needs, go from its end.
-    SmallVector<Operation *> ops;
-    getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
-      if (wouldOpBeTriviallyDead(op))
-        ops.push_back(op);
-    });
-    for (Operation *op : llvm::reverse(ops)) {
-      if (isOpTriviallyDead(op))
-        op->erase();
-      else if (auto quantize = dyn_cast<QuantizeOp>(op))
-        trim(quantize);
-      else if (auto multi = dyn_cast<MultiCastTransposeOp>(op))
-        trim(multi);
-    }
-  }
-
-private:
-  template <typename CastOp> void trim(CastOp op);
-};
-
-template <typename CastOp> void TrimUsagesPass::trim(CastOp op) {
-  Trimmed trimmed = getUnread(op);
-  if (!trimmed)
-    return;
-  SmallVector<Value> kept, outs;
-  for (unsigned list = 0; list < NumLists; ++list)
-    for (OpResult result : op.getODSResults(list))
-      if (!trimmed.lists[list]) {
-        kept.push_back(result);
-        if (!op.getOuts().empty())
-          outs.push_back(op.getOuts()[result.getResultNumber()]);
+    Remarks remarks(DEBUG_TYPE, "TrimUsages");
+    trimUsages(getOperation(), [&](Operation *from, Operation *to,
+                                   ArrayRef<StringRef> names) {
+      auto passed = remarks.passed(to, Saving().removed(from).added(to));
+      for (StringRef name : names) {
+        passed << remark::add("nobody reads {0}", name);
+        numTrimmed += name != "amax_out";
       }
-  OpBuilder builder(op);
-  Operation *smaller = rebuild(builder, op, trimmed, outs);
-  smaller->setDiscardableAttrs(op->getDiscardableAttrDictionary());
-  for (auto [from, to] : llvm::zip_equal(kept, smaller->getResults()))
-    from.replaceAllUsesWith(to);
-
-  static const Remarks remarks(DEBUG_TYPE, "TrimUsages");
-  static constexpr std::pair<unsigned, const char *> names[] = {
-      {Values, "rowwise"}, {ValuesT, "columnwise"}, {AmaxOut, "amax_out"}};
-  auto passed = remarks.passed(smaller);
-  for (auto [list, name] : names)
-    if (trimmed.lists[list]) {
-      passed << remark::add("nobody reads {0}", name);
-      numTrimmed += list != AmaxOut;
-    }
-  op->erase();
-}
+    });
+  }
+};
 } // namespace
+
+void te::trimUsages(Operation *root, Listener listener) {
+  // Readers stand behind what they read, so that in reverse order a chain, and
+  // the views and destinations that only it needs, go from its end.
+  SmallVector<Operation *> ops;
+  root->walk<WalkOrder::PreOrder>([&](Operation *op) {
+    if (wouldOpBeTriviallyDead(op))
+      ops.push_back(op);
+  });
+  for (Operation *op : llvm::reverse(ops))
+    if (isOpTriviallyDead(op))
+      op->erase();
+    else
+      llvm::TypeSwitch<Operation *>(op)
+          .Case<QuantizeOp, MultiCastTransposeOp, RequantizeOp,
+                PermuteQuantizeOp, SwigluQuantizeOp, SwigluBackwardQuantizeOp>(
+              [&](auto cast) { trim(cast, listener); });
+}

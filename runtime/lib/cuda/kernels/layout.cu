@@ -14,6 +14,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "cuda/kernels/numeric.cuh"
 #include "cuda/kernels/params.h"
 
 #include <cstdint>
@@ -313,4 +314,20 @@ extern "C" __global__ void __launch_bounds__(kThreads)
       scale = __uint_as_float(0x7f7fffff);
   }
   item.scaleOut[slot] = scale;
+}
+
+extern "C" __global__ void __launch_bounds__(kThreads)
+    scale_from_amax(const __grid_constant__ ScaleArgs args) {
+  int64_t i = blockIdx.x * int64_t(kThreads) + threadIdx.x;
+  if (i < args.elements)
+    args.scale[i] = scaleFromAmax(args.amax[i], args.fp8Max, args.epsilon,
+                                  args.pow2, __uint_as_float(0x7f7fffff));
+}
+
+/// Offsets are the odd elements.
+extern "C" __global__ void __launch_bounds__(kThreads)
+    advance_rng(const __grid_constant__ RngArgs args) {
+  int64_t i = blockIdx.x * int64_t(kThreads) + threadIdx.x;
+  if (i < args.elements)
+    args.to[i] = args.from[i] + (i % 2 ? args.by : 0);
 }

@@ -227,6 +227,20 @@ struct UpdateArgs {
   int32_t mostRecent;
 };
 
+struct ScaleArgs {
+  const float *amax;
+  float *scale;
+  int64_t elements;
+  float fp8Max, epsilon;
+  int32_t pow2;
+};
+
+struct RngArgs {
+  const int64_t *from;
+  int64_t *to;
+  int64_t elements, by;
+};
+
 //===----------------------------------------------------------------------===//
 // Products
 //===----------------------------------------------------------------------===//

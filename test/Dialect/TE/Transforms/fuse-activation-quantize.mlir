@@ -15,7 +15,7 @@
 // CHECK-NEXT:    %[[Q:.*]], %[[S:.*]], %[[QT:.*]], %[[ST:.*]] = te.swiglu_quantize %[[H]] probs(%[[P]] : tensor<96xf32>) groups(%[[O]] : tensor<3xi32>) {epsilon = 1.000000e+00 : f32, pow2_scales, tag = "cast"} :
 // CHECK-SAME:      -> tensor<96x256xf8E4M3FN>, tensor<2x96xf32, #te.scales<1 x 128, gemm_ready>> columnwise
 // CHECK-NEXT:    return %[[Q]], %[[S]], %[[QT]], %[[ST]]
-// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Passed] FuseActivationQuantize{{.*}}Bytes=98316, Launches=1
+// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Passed] FuseActivationQuantize{{.*}}BytesSaved=98316, LaunchesSaved=1
 func.func @forward(%h: tensor<96x512xbf16>, %p: tensor<96xf32>, %o: tensor<3xi32>)
     -> (tensor<96x256xf8E4M3FN>, tensor<2x96xf32, #row>, tensor<256x96xf8E4M3FN>, tensor<2x256xf32, #column>) {
   %a = te.swiglu %h probs(%p) groups(%o) : (tensor<96x512xbf16>, tensor<96xf32>, tensor<3xi32>) -> tensor<96x256xbf16>
@@ -46,7 +46,7 @@ func.func @backward(%g: tensor<96x256xbf16>, %h: tensor<96x512xbf16>, %p: tensor
 // CHECK-LABEL: func @at_the_producer(
 // CHECK-NEXT:    %{{.*}}, %[[S:.*]], %[[GP:.*]] = te.swiglu_backward_quantize
 // CHECK-NEXT:    te.member %[[GP]][0]
-// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Passed] FuseActivationQuantize{{.*}}Bytes=147456, Launches=1
+// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Passed] FuseActivationQuantize{{.*}}BytesSaved=147456, LaunchesSaved=1
 // CHECK-LABEL: func @without_groups(
 // CHECK-NEXT:    te.swiglu_quantize %{{[^ ]*}} : tensor<96x512xf32> columnwise
 func.func @at_the_producer(%g: tensor<96x256xbf16>, %h: tensor<96x512xbf16>, %p: tensor<96xf32>) -> (tensor<f32, #te.scales<tensor>>, tensor<f32>) {

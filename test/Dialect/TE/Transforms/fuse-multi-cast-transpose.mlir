@@ -35,7 +35,7 @@ func.func @fuse(%a: tensor<256x128xbf16>, %b: tensor<128x128xbf16>)
 // CHECK-SAME:      columnwise tensor<2x128x256xf8E4M3FN>, tensor<32x64xf8E4M3FN>
 // CHECK-NEXT:    %[[V1:.*]] = te.member %[[V]]#0[1]
 // CHECK-NEXT:    return %[[V1]], %[[M]]#0, %[[V]]#1
-// REMARK-DAG: [[#@LINE+9]]:{{.*}}[Passed] FuseMultiCastTranspose{{.*}}Function=packed | Casts=3, Entries=2
+// REMARK-DAG: [[#@LINE+9]]:{{.*}}[Passed] FuseMultiCastTranspose{{.*}}Function=packed | BytesSaved=0, Casts=3, Entries=2, LaunchesSaved=2, Op=te.multi_cast_transpose
 func.func @packed(%w: tensor<2x256x128xbf16>, %u: tensor<64x32xbf16>, %scale: tensor<2xf32>, %su: tensor<f32>, %amax: tensor<2xf32>, %au: tensor<f32>)
     -> (tensor<256x128xf8E4M3FN>, tensor<2xf32>, tensor<64x32xf8E4M3FN>) {
   %w0 = te.member %w[0] : tensor<2x256x128xbf16> -> tensor<256x128xbf16>
@@ -84,7 +84,7 @@ func.func @workspaces(%a: tensor<256x128xbf16>, %b: tensor<128x128xbf16>, %flag:
 // CHECK-LABEL: func @keep_interleaved(
 // CHECK-COUNT-2: te.quantize
 // CHECK-NOT:     te.multi_cast_transpose
-// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}an operand is known only behind a reader
+// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}LaunchesLost=1, Op=te.quantize, Reason="ml_program.global_store of @a at {{.*}}, which reads a cast that it could be fused with, has to come before it"
 func.func @keep_interleaved(%a: tensor<256x128xbf16>, %b: tensor<256x128xbf16>, %s: tensor<2x4xf32, #block>) {
   %l0 = ml_program.global_load @a : tensor<256x128xf8E4M3FN>
   %q0, %s0 = te.quantize %a outs(%l0, %s : tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>) : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
@@ -102,7 +102,7 @@ func.func private @refresh()
 // CHECK-NEXT:    "test.use"
 // CHECK-NEXT:    call @refresh
 // CHECK:         te.quantize
-// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}Function=keep_called | Reason="an operand is known only behind a reader
+// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}Function=keep_called | {{.*}}Reason="test.use at {{.*}}, which reads a cast that it could be fused with, stands in front of func.call at {{.*}}, which has to come before it"
 func.func @keep_called(%a: tensor<256x128xbf16>, %q: tensor<256x128xf8E4M3FN>, %s: tensor<2x4xf32, #block>) {
   %q0, %s0 = te.quantize %a outs(%q, %s : tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>) : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
   "test.use"(%q0) : (tensor<256x128xf8E4M3FN>) -> ()
@@ -116,7 +116,7 @@ func.func @keep_called(%a: tensor<256x128xbf16>, %q: tensor<256x128xf8E4M3FN>, %
 // A chain: the destinations of the second cast are the results of the first.
 // CHECK-LABEL: func @keep_chain(
 // CHECK-COUNT-2: te.quantize
-// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}an operand is known only behind a reader
+// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}it reads a result of te.quantize at {{.*}}, with which it could be fused
 func.func @keep_chain(%a: tensor<256x128xbf16>, %b: tensor<256x128xbf16>, %q: tensor<256x128xf8E4M3FN>, %s: tensor<2x4xf32, #block>)
     -> tensor<256x128xf8E4M3FN> {
   %q0, %s0 = te.quantize %a outs(%q, %s : tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>) : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
@@ -128,7 +128,7 @@ func.func @keep_chain(%a: tensor<256x128xbf16>, %b: tensor<256x128xbf16>, %q: te
 // CHECK-COUNT-4: te.quantize
 // REMARK-DAG: [[#@LINE+5]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}the scheme differs from that of other casts: the encoding of scales is #te.scales<1 x 128, gemm_ready>, not #te.scales<128 x 128, gemm_ready>
 // REMARK-DAG: [[#@LINE+5]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}pow2_scales is true, not false
-// REMARK-DAG: [[#@LINE+5]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}the element type of values_t is f8E4M3FN, not absent
+// REMARK-DAG: [[#@LINE+5]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}the usage is rowwise and columnwise, not rowwise only
 func.func @keep_schemes(%a: tensor<256x128xbf16> {te.parameter}, %b: tensor<256x128xbf16> {te.parameter}) {
   %q0, %s0 = te.quantize %a : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
   %q1, %s1 = te.quantize %b : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<1x256xf32, #row>
@@ -165,4 +165,57 @@ func.func @rounds(%w0: tensor<128x256xbf16> {te.parameter}, %w1: tensor<64x256xb
   %q3, %t3, %a3 = te.quantize %w1 scale(%s : tensor<f32>) amax(%a1 : tensor<f32>) : tensor<64x256xbf16>
     -> tensor<64x256xf8E4M3FN>, tensor<f32, #te.scales<tensor>> amax_out tensor<f32>
   return %a2, %a3 : tensor<f32>, tensor<f32>
+}
+
+// Weights cast in two directions become one launch; one that is cast rowwise alone is none
+// of them.
+// CHECK-LABEL: func @keep_rowwise_only(
+// CHECK-NEXT:    te.multi_cast_transpose %{{[^,]*}}, %{{[^ ]*}} :
+// CHECK-NEXT:    te.quantize
+// CHECK-NEXT:    return
+// REMARK-DAG: [[#@LINE+7]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}Function=keep_rowwise_only | {{.*}}LaunchesLost=1, Op=te.quantize, Reason="the scheme differs from that of other casts: the usage is rowwise only, not rowwise and columnwise"
+func.func @keep_rowwise_only(%a: tensor<256x128xbf16> {te.parameter}, %b: tensor<128x128xbf16> {te.parameter}, %c: tensor<128x128xbf16> {te.parameter})
+    -> (tensor<256x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>) {
+  %q0, %s0, %t0, %st0 = te.quantize %a : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
+    columnwise tensor<128x256xf8E4M3FN>, tensor<1x4xf32, #block>
+  %q1, %s1, %t1, %st1 = te.quantize %b : tensor<128x128xbf16> -> tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+    columnwise tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+  %q2, %s2 = te.quantize %c : tensor<128x128xbf16> -> tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+  return %q0, %q1, %q2 : tensor<256x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>
+}
+
+// Two recipes: a launch each.
+// CHECK-LABEL: func @mixed_recipes(
+// CHECK-DAG:     te.multi_cast_transpose %{{[^,]*}}, %{{[^ ]*}} : {{.*}} #te.scales<128 x 128, gemm_ready>>
+// CHECK-DAG:     te.multi_cast_transpose %{{[^,]*}}, %{{[^ ]*}} : {{.*}} tensor<f32, #te.scales<tensor>>
+// CHECK-NOT:     te.quantize
+// CHECK:         return
+// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Passed] FuseMultiCastTranspose{{.*}}Function=mixed_recipes | {{.*}}LaunchesSaved=2
+func.func @mixed_recipes(%a: tensor<256x128xbf16> {te.parameter}, %b: tensor<128x128xbf16> {te.parameter})
+    -> (tensor<256x128xf8E4M3FN>, tensor<256x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>) {
+  %q0, %s0 = te.quantize %a : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
+  %q1, %s1 = te.quantize %a : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<f32, #tensor>
+  %q2, %s2 = te.quantize %b : tensor<128x128xbf16> -> tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+  %q3, %s3 = te.quantize %b : tensor<128x128xbf16> -> tensor<128x128xf8E4M3FN>, tensor<f32, #tensor>
+  return %q0, %q1, %q2, %q3 : tensor<256x128xf8E4M3FN>, tensor<256x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>
+}
+
+// One cast under a flag, one not; and one in a loop that the other is in front of.
+// CHECK-LABEL: func @keep_flag_and_loop(
+// CHECK-COUNT-3: te.quantize
+// CHECK-NOT:     te.multi_cast_transpose
+// CHECK:         return
+// REMARK-DAG: [[#@LINE+7]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}Function=keep_flag_and_loop | {{.*}}its noop flag is another value
+// REMARK-DAG: [[#@LINE+8]]:{{.*}}[Missed] FuseMultiCastTranspose{{.*}}Function=keep_flag_and_loop | {{.*}}LaunchesLost=4, Op=te.quantize, Reason="te.quantize at {{.*}}:[[#@LINE+5]]:14, of the same scheme, stands in another block"
+func.func @keep_flag_and_loop(%a: tensor<128x128xbf16> {te.parameter}, %flag: tensor<f32>, %q: tensor<128x128xf8E4M3FN>, %s: tensor<1x4xf32, #block>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %q0, %s0 = te.quantize %a : tensor<128x128xbf16> -> tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+  %q1, %s1 = te.quantize %a noop(%flag : tensor<f32>) outs(%q, %s : tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>) : tensor<128x128xbf16> -> tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+  scf.for %i = %c0 to %c4 step %c1 {
+    %q2, %s2 = te.quantize %a : tensor<128x128xbf16> -> tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+    "test.use"(%q0, %q1, %q2) : (tensor<128x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>) -> ()
+  }
+  return
 }

@@ -16,7 +16,7 @@
 // CHECK-NEXT:    %[[DX:[a-z0-9_]+]], %[[DP:[a-z0-9_]+]] = te.swiglu_backward {{.*}} probs(%[[XP]]) groups(%[[O]])
 // CHECK-NEXT:    %[[R:[a-z0-9_]+]], %[[RP:[a-z0-9_]+]] = te.unpermute %[[DX]] probs(%[[DP]]) rows(%[[MAP]]) : (tensor<896x256xbf16>, tensor<896xf32>, tensor<96x8xi32>) -> (tensor<96x256xbf16>, tensor<96x8xf32>)
 // CHECK-NEXT:    return %[[DY]], %[[R]], %[[RP]], %[[C]]
-// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Passed] FusePermutePad{{.*}}Bytes=858696
+// REMARK-DAG: [[#@LINE+6]]:{{.*}}[Passed] FusePermutePad{{.*}}BytesSaved=858696, LaunchesSaved=1, Op=te.pad
 func.func @probs(%i: tensor<96x8xi32>, %x: tensor<96x256xbf16>, %p: tensor<96x8xf32>, %g: tensor<896x128xbf16>) -> (tensor<896x256xbf16>, tensor<96x256xbf16>, tensor<96x8xf32>, tensor<8xi32>) {
   %map, %counts, %dense = te.routing_map %i {alignment = 1, capacity = 768} : tensor<96x8xi32> -> tensor<96x8xi32>, tensor<8xi32>, tensor<9xi32>
   %aligned = te.compute_offsets %counts {alignment = 16} : tensor<8xi32> -> tensor<9xi32>

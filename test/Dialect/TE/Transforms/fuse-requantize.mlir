@@ -17,7 +17,7 @@
 // CHECK-NEXT:    %[[V:.*]], %[[VS:.*]], %[[T:.*]], %[[TS:.*]] = te.requantize %[[Q]], %[[S]] groups(%[[O]] : tensor<3xi32>) via bf16 {epsilon = 1.000000e-03 : f32, pow2_scales} : tensor<128x256xf8E4M3FN>, tensor<128x2xf32, #te.scales<1 x 128, compact>>
 // CHECK-SAME:      -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, {{.*}}> columnwise tensor<256x128xf8E4M3FN>, tensor<3x256xf32
 // CHECK-NEXT:    return %[[V]], %[[T]], %[[TS]]
-// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Passed] FuseRequantize{{.*}}Bytes=131072, Launches=1
+// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Passed] FuseRequantize{{.*}}BytesSaved=131084, LaunchesSaved=1
 func.func @same_groups(%q: tensor<128x256xf8E4M3FN>, %s: tensor<128x2xf32, #compact>, %o: tensor<3xi32>)
     -> (tensor<128x256xf8E4M3FN>, tensor<256x128xf8E4M3FN>, tensor<3x256xf32, #ready2>) {
   %x = te.dequantize %q, %s groups(%o) : (tensor<128x256xf8E4M3FN>, tensor<128x2xf32, #compact>, tensor<3xi32>) -> tensor<128x256xbf16>

@@ -69,6 +69,92 @@ func.func @delayed(%x: tensor<64x32xbf16>, %s0: tensor<f32>, %s1: tensor<f32>, %
   return %q#2, %r#2 : tensor<f32>, tensor<f32>
 }
 
+// Scales from amaxes that ranks share: one launch of each for all members, the one
+// between ranks too.
+// CHECK-LABEL: func @shared_scales(
+// CHECK-SAME:      %[[X:[a-z0-9]+]]: {{.*}}, %[[O:[a-z0-9]+]]:
+// CHECK-NEXT:    %[[A:.*]] = te.amax %[[X]] groups(%[[O]] : tensor<3xi32>) : tensor<64x32xbf16> -> tensor<2xf32>
+// CHECK-NEXT:    %[[M:.*]] = te.all_reduce max %[[A]] : (tensor<2xf32>) -> tensor<2xf32>
+// CHECK-NEXT:    %[[S:.*]] = te.scale_from_amax %[[M]] {fp8_max = 4.480000e+02 : f32, pow2_scales} : (tensor<2xf32>) -> tensor<2xf32>
+// CHECK-NEXT:    %[[Q:.*]], %{{.*}} = te.quantize %[[X]] scale(%[[S]] : tensor<2xf32>) groups(%[[O]] : tensor<3xi32>) : tensor<64x32xbf16> ->
+// CHECK-NEXT:    return %[[Q]]
+// REMARK-DAG: [[#@LINE+7]]:{{.*}}[Passed] GroupMembers{{.*}}LaunchesSaved=1, Members=2, Op=te.all_reduce
+func.func @shared_scales(%x: tensor<64x32xbf16>, %o: tensor<3xi32>) -> tensor<64x32xf8E4M3FN> {
+  %h = te.to_host %o : tensor<3xi32> -> tensor<3xi32, #te.host>
+  %e0 = tensor.empty() : tensor<64x32xf8E4M3FN>
+  %e1 = tensor.empty() : tensor<2xf32, #each>
+  %a0 = te.amax %x groups(%h : tensor<3xi32, #te.host>) member 0 : tensor<64x32xbf16> -> tensor<f32>
+  %a1 = te.amax %x groups(%h : tensor<3xi32, #te.host>) member 1 : tensor<64x32xbf16> -> tensor<f32>
+  %m0 = te.all_reduce max %a0 : (tensor<f32>) -> tensor<f32>
+  %m1 = te.all_reduce max %a1 : (tensor<f32>) -> tensor<f32>
+  %s0 = te.scale_from_amax %m0 {fp8_max = 448.0 : f32, pow2_scales} : (tensor<f32>) -> tensor<f32>
+  %s1 = te.scale_from_amax %m1 {fp8_max = 448.0 : f32, pow2_scales} : (tensor<f32>) -> tensor<f32>
+  %q:2 = te.quantize %x scale(%s0 : tensor<f32>) groups(%h : tensor<3xi32, #te.host>) member 0 outs(%e0, %e1 : tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>) : tensor<64x32xbf16> -> tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>
+  %r:2 = te.quantize %x scale(%s1 : tensor<f32>) groups(%h : tensor<3xi32, #te.host>) member 1 outs(%q#0, %q#1 : tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>) : tensor<64x32xbf16> -> tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>
+  return %r#0 : tensor<64x32xf8E4M3FN>
+}
+
+// An amax that somebody reads by itself keeps what is made of it apart.
+// CHECK-LABEL: func @keep_read_amax(
+// CHECK:         te.amax {{.*}} -> tensor<2xf32>
+// CHECK-COUNT-2: te.all_reduce max %{{.*}} : (tensor<f32>) -> tensor<f32>
+// CHECK-NEXT:    %[[M:.*]] = te.pack
+// CHECK-NEXT:    te.scale_from_amax %[[M]] {{.*}} -> tensor<2xf32>
+// REMARK-DAG: [[#@LINE+8]]:{{.*}}[Missed] GroupMembers{{.*}}what makes member 1 has other readers
+func.func @keep_read_amax(%x: tensor<64x32xbf16>, %o: tensor<3xi32>) -> (tensor<64x32xf8E4M3FN>, tensor<f32>) {
+  %h = te.to_host %o : tensor<3xi32> -> tensor<3xi32, #te.host>
+  %e0 = tensor.empty() : tensor<64x32xf8E4M3FN>
+  %e1 = tensor.empty() : tensor<2xf32, #each>
+  %a0 = te.amax %x groups(%h : tensor<3xi32, #te.host>) member 0 : tensor<64x32xbf16> -> tensor<f32>
+  %a1 = te.amax %x groups(%h : tensor<3xi32, #te.host>) member 1 : tensor<64x32xbf16> -> tensor<f32>
+  %m0 = te.all_reduce max %a0 : (tensor<f32>) -> tensor<f32>
+  %m1 = te.all_reduce max %a1 : (tensor<f32>) -> tensor<f32>
+  %s0 = te.scale_from_amax %m0 {fp8_max = 448.0 : f32} : (tensor<f32>) -> tensor<f32>
+  %s1 = te.scale_from_amax %m1 {fp8_max = 448.0 : f32} : (tensor<f32>) -> tensor<f32>
+  %q:2 = te.quantize %x scale(%s0 : tensor<f32>) groups(%h : tensor<3xi32, #te.host>) member 0 outs(%e0, %e1 : tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>) : tensor<64x32xbf16> -> tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>
+  %r:2 = te.quantize %x scale(%s1 : tensor<f32>) groups(%h : tensor<3xi32, #te.host>) member 1 outs(%q#0, %q#1 : tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>) : tensor<64x32xbf16> -> tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>
+  return %r#0, %m1 : tensor<64x32xf8E4M3FN>, tensor<f32>
+}
+
+// CHECK-LABEL: func @keep_other_scales(
+// CHECK:         %[[S0:.*]] = te.scale_from_amax %{{.*}} {fp8_max = 4.480000e+02 : f32} : (tensor<f32>)
+// CHECK-NEXT:    %[[S1:.*]] = te.scale_from_amax %{{.*}} {epsilon = 1.000000e+00 : f32, fp8_max = 4.480000e+02 : f32} : (tensor<f32>)
+// CHECK-NEXT:    te.pack %[[S0]], %[[S1]]
+// REMARK-DAG: [[#@LINE+10]]:{{.*}}[Missed] GroupMembers{{.*}}member 1 is made with {{.*}}epsilon = 1{{.*}}, but member 0 with
+func.func @keep_other_scales(%x: tensor<64x32xbf16>, %o: tensor<3xi32>) -> tensor<64x32xf8E4M3FN> {
+  %h = te.to_host %o : tensor<3xi32> -> tensor<3xi32, #te.host>
+  %e0 = tensor.empty() : tensor<64x32xf8E4M3FN>
+  %e1 = tensor.empty() : tensor<2xf32, #each>
+  %a0 = te.amax %x groups(%h : tensor<3xi32, #te.host>) member 0 : tensor<64x32xbf16> -> tensor<f32>
+  %a1 = te.amax %x groups(%h : tensor<3xi32, #te.host>) member 1 : tensor<64x32xbf16> -> tensor<f32>
+  %m0 = te.all_reduce max %a0 : (tensor<f32>) -> tensor<f32>
+  %m1 = te.all_reduce max %a1 : (tensor<f32>) -> tensor<f32>
+  %s0 = te.scale_from_amax %m0 {fp8_max = 448.0 : f32} : (tensor<f32>) -> tensor<f32>
+  %s1 = te.scale_from_amax %m1 {fp8_max = 448.0 : f32, epsilon = 1.0 : f32} : (tensor<f32>) -> tensor<f32>
+  %q:2 = te.quantize %x scale(%s0 : tensor<f32>) groups(%h : tensor<3xi32, #te.host>) member 0 outs(%e0, %e1 : tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>) : tensor<64x32xbf16> -> tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>
+  %r:2 = te.quantize %x scale(%s1 : tensor<f32>) groups(%h : tensor<3xi32, #te.host>) member 1 outs(%q#0, %q#1 : tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>) : tensor<64x32xbf16> -> tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>
+  return %r#0 : tensor<64x32xf8E4M3FN>
+}
+
+// CHECK-LABEL: func @keep_given_scale(
+// CHECK-SAME:      %[[S1:[a-z0-9]+]]: tensor<f32>)
+// CHECK:         %[[S0:.*]] = te.scale_from_amax %{{.*}} : (tensor<f32>)
+// CHECK-NEXT:    te.pack %[[S0]], %[[S1]]
+// REMARK-DAG: [[#@LINE+9]]:{{.*}}[Missed] GroupMembers{{.*}}member 0 is made by te.scale_from_amax, but member 1 is not
+func.func @keep_given_scale(%x: tensor<64x32xbf16>, %o: tensor<3xi32>, %s1: tensor<f32>) -> (tensor<64x32xf8E4M3FN>, tensor<f32>) {
+  %h = te.to_host %o : tensor<3xi32> -> tensor<3xi32, #te.host>
+  %e0 = tensor.empty() : tensor<64x32xf8E4M3FN>
+  %e1 = tensor.empty() : tensor<2xf32, #each>
+  %a0 = te.amax %x groups(%h : tensor<3xi32, #te.host>) member 0 : tensor<64x32xbf16> -> tensor<f32>
+  %a1 = te.amax %x groups(%h : tensor<3xi32, #te.host>) member 1 : tensor<64x32xbf16> -> tensor<f32>
+  %m0 = te.all_reduce max %a0 : (tensor<f32>) -> tensor<f32>
+  %m1 = te.all_reduce max %a1 : (tensor<f32>) -> tensor<f32>
+  %s0 = te.scale_from_amax %m0 {fp8_max = 448.0 : f32} : (tensor<f32>) -> tensor<f32>
+  %q:2 = te.quantize %x scale(%s0 : tensor<f32>) groups(%h : tensor<3xi32, #te.host>) member 0 outs(%e0, %e1 : tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>) : tensor<64x32xbf16> -> tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>
+  %r:2 = te.quantize %x scale(%s1 : tensor<f32>) groups(%h : tensor<3xi32, #te.host>) member 1 outs(%q#0, %q#1 : tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>) : tensor<64x32xbf16> -> tensor<64x32xf8E4M3FN>, tensor<2xf32, #each>
+  return %r#0, %m1 : tensor<64x32xf8E4M3FN>, tensor<f32>
+}
+
 // Weight gradients: results as packed as the accumulators are.
 // CHECK-LABEL: func @packed_gradients(
 // CHECK-SAME:      %[[X:[a-z0-9]+]]: {{.*}}, %[[Y:[a-z0-9]+]]: {{.*}}, %[[ACC:[a-z0-9]+]]: {{.*}}, %[[O:[a-z0-9]+]]:

@@ -14,7 +14,7 @@
 // CHECK-NEXT:    %[[Q:.*]], %[[S:.*]] = te.quantize %[[M]]
 // CHECK-NEXT:    scf.for
 // CHECK-NEXT:      "test.use"(%[[Q]], %[[S]])
-// REMARK-DAG: [[#@LINE+7]]:{{.*}}[Passed] HoistWeightQuantize{{.*}}LaunchesSaved=7
+// REMARK-DAG: [[#@LINE+7]]:{{.*}}[Passed] HoistWeightQuantize{{.*}}BytesSaved={{[1-9][0-9]+}}, LaunchesSaved=7, Op=te.quantize
 func.func @hoist(%w: tensor<2x256x128xbf16>) {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index

@@ -16,8 +16,8 @@
 // CHECK-NEXT:    %[[P:.*]], %[[PS:.*]] = te.permute %[[R]]#0 scales(%[[R]]#1)
 // CHECK-NEXT:    te.dequantize %[[P]], %[[PS]]
 // CHECK-NEXT:    return
-// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Passed] RemoveScaleTransposes{{.*}}Bytes=1536
-// REMARK-DAG: [[#@LINE+8]]:{{.*}}[Passed] RemoveScaleTransposes{{.*}}Bytes=12288
+// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Passed] RemoveScaleTransposes{{.*}}BytesSaved=1536
+// REMARK-DAG: [[#@LINE+8]]:{{.*}}[Passed] RemoveScaleTransposes{{.*}}BytesSaved=12288
 func.func @dispatch(%x: tensor<96x256xbf16>, %handle: tensor<96x2xi32>, %map: tensor<192x8xi32>) -> tensor<768x256xbf16> {
   %q, %s = te.quantize %x : tensor<96x256xbf16> -> tensor<96x256xf8E4M3FN>, tensor<2x96xf32, #ready>
   %c1 = te.convert_scales %s of [96, 256] : tensor<2x96xf32, #ready> -> tensor<96x2xf32, #compact>
@@ -50,7 +50,7 @@ func.func @permute_for_a_product(%q: tensor<96x256xf8E4M3FN>, %s: tensor<96x2xf3
 // CHECK:         te.gemm
 // CHECK:         te.gemm
 // CHECK:         te.dispatch
-// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Missed] RemoveScaleTransposes{{.*}}te.dispatch reads compact scales and te.gemm reads gemm_ready
+// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Missed] RemoveScaleTransposes{{.*}}te.dispatch at {{.*}} reads compact scales and te.gemm at {{.*}} reads gemm_ready
 // REMARK-DAG: [[#@LINE+5]]:{{.*}}[Passed] RemoveScaleTransposes
 func.func @two_readers(%x: tensor<96x256xbf16>, %handle: tensor<96x2xi32>, %w: tensor<128x256xf8E4M3FN>, %ws: tensor<1x4xf32, #square>) -> (tensor<192x2xf32, #compact>, tensor<96x128xbf16>, tensor<96x128xbf16>) {
   %q, %s = te.quantize %x : tensor<96x256xbf16> -> tensor<96x256xf8E4M3FN>, tensor<96x2xf32, #compact>
@@ -154,7 +154,7 @@ func.func @leave_alone(%x: tensor<96x256xbf16>) -> tensor<96x256xbf16> {
 // CHECK-SAME:      tensor<2x96xf32, #te.scales<1 x 128, gemm_ready>>) -> tensor<96x2xf32, #te.scales<1 x 128, compact>>
 // CHECK-NEXT:    %[[C:.*]] = te.convert_scales
 // CHECK-NEXT:    return %[[C]]
-// REMARK-DAG: [[#@LINE+2]]:{{.*}}[Missed] RemoveScaleTransposes{{.*}}the function gives gemm_ready scales and func.return reads compact
+// REMARK-DAG: [[#@LINE+2]]:{{.*}}[Missed] RemoveScaleTransposes{{.*}}the function gives gemm_ready scales and func.return at {{.*}} reads compact
 func.func @boundaries(%s: tensor<2x96xf32, #ready>) -> tensor<96x2xf32, #compact> {
   %c = te.convert_scales %s of [96, 256] : tensor<2x96xf32, #ready> -> tensor<96x2xf32, #compact>
   return %c : tensor<96x2xf32, #compact>

@@ -8,7 +8,7 @@
 // CHECK-NEXT:    %{{.*}}, %[[C:.*]], %[[O1:.*]] = te.routing_map
 // CHECK-NEXT:    %[[O16:.*]] = te.compute_offsets %[[C]] {alignment = 16 : i64}
 // CHECK-NEXT:    return %[[O1]], %[[O16]], %[[O16]]
-// REMARK-DAG: [[#@LINE+3]]:{{.*}}[Passed] ShareOffsets{{.*}}Bytes=36
+// REMARK-DAG: [[#@LINE+3]]:{{.*}}[Passed] ShareOffsets{{.*}}BytesSaved=68
 func.func @share(%i: tensor<96x8xi32>) -> (tensor<9xi32>, tensor<9xi32>, tensor<9xi32>) {
   %map, %counts, %o = te.routing_map %i {alignment = 1, capacity = 768} : tensor<96x8xi32> -> tensor<96x8xi32>, tensor<8xi32>, tensor<9xi32>
   %o1 = te.compute_offsets %counts {alignment = 1} : tensor<8xi32> -> tensor<9xi32>

@@ -11,7 +11,8 @@ include "te/Dialect/TE/IR/TEAttrs.td"
 
 def TE_SwigluOp : TE_Op<"swiglu", [
     Pure, AttrSizedOperandSegments,
-    DeclareOpInterfaceMethods<TE_QuantizingOpInterface>]> {
+    DeclareOpInterfaceMethods<TE_QuantizingOpInterface>,
+    DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface>]> {
   let summary = "silu of one half times the other, times the routing probability";
   let description = [{
     ```
@@ -43,7 +44,8 @@ def TE_SwigluOp : TE_Op<"swiglu", [
 
 def TE_SwigluBackwardOp : TE_Op<"swiglu_backward", [
     Pure, AttrSizedOperandSegments,
-    DeclareOpInterfaceMethods<TE_QuantizingOpInterface>]> {
+    DeclareOpInterfaceMethods<TE_QuantizingOpInterface>,
+    DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface>]> {
   let summary = "the gradients of swiglu";
   let description = [{
     With `g = grad[r, j]`, `p = probs[r]` (1 where absent), `s = 1 / (1 + exp(-a))`:
@@ -82,8 +84,10 @@ def TE_SwigluBackwardOp : TE_Op<"swiglu_backward", [
 //===----------------------------------------------------------------------===//
 
 class TE_ActivationQuantizeOp<string mnemonic>
-    : TE_Op<mnemonic, [Pure, AttrSizedOperandSegments, AttrSizedResultSegments],
-            ["getResultLayouts", "getScaledData"]>;
+    : TE_Op<mnemonic, [
+        Pure, AttrSizedOperandSegments, AttrSizedResultSegments,
+        DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, ["isRowResult"]>],
+        ["getResultLayouts", "getScaledData"]>;
 
 def TE_SwigluQuantizeOp : TE_ActivationQuantizeOp<"swiglu_quantize"> {
   let summary = "swiglu, cast to FP8";
@@ -102,8 +106,8 @@ def TE_SwigluQuantizeOp : TE_ActivationQuantizeOp<"swiglu_quantize"> {
     * (SQ2) `probs` has C values.
     * (SQ3) `offsets` is a vector of at least two, in memory of the device.
     * (SQ4) at least one of the rowwise and columnwise pairs is asked for.
-    * (SQ5) the results fit a matrix of C x F as in (Q2) to (Q6) and (Q9) of
-      `te.quantize`.
+    * (SQ5) the results fit a matrix of C x F as in (Q2) to (Q6), (Q9), (Q11) and (Q12)
+      of `te.quantize`.
     * (SQ6) `scale`, `amax` and `amax_out` are as in (Q7) and (Q8) of `te.quantize`.
 
     Example:
@@ -151,8 +155,8 @@ def TE_SwigluBackwardQuantizeOp
     * (BQ3) `grad_probs` comes with `probs`, and has C values.
     * (BQ4) `offsets` is a vector of at least two, in memory of the device.
     * (BQ5) at least one of the rowwise and columnwise pairs is asked for.
-    * (BQ6) the results fit a matrix of C x 2F as in (Q2) to (Q6) and (Q9) of
-      `te.quantize`.
+    * (BQ6) the results fit a matrix of C x 2F as in (Q2) to (Q6), (Q9), (Q11) and (Q12)
+      of `te.quantize`.
     * (BQ7) `scale`, `amax` and `amax_out` are as in (Q7) and (Q8) of `te.quantize`.
 
     Example:

@@ -62,6 +62,10 @@ OpCost getMemoryBoundCost(Operation *op, CostClass costClass);
 /// with te.parameter, else ActivationQuantize.
 CostClass getQuantizeClass(Value input);
 
+/// How often `op` runs in one call of its function: the product of the trip
+/// counts of the loops around it, or nothing where one is not a constant.
+std::optional<int64_t> getNumExecutions(Operation *op);
+
 /// One argument of a function of the runtime: no value (it is absent), one, or
 /// those of a list.
 struct RuntimeSlot {

@@ -12,7 +12,9 @@ include "te/Dialect/TE/IR/TEAttrs.td"
 class TE_ProductOp<string mnemonic, list<Trait> traits = []>
     : TE_Op<mnemonic, !listconcat([
         Pure, AttrSizedOperandSegments,
-        DeclareOpInterfaceMethods<TE_DestinationOpInterface>], traits),
+        DeclareOpInterfaceMethods<TE_DestinationOpInterface>,
+        DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, [
+          "isRowResult", "getRowAlignment"]>], traits),
         ["getOperandLayouts", "getScaledData"]>;
 
 def TE_GemmOp : TE_ProductOp<"gemm", [
@@ -25,9 +27,11 @@ def TE_GemmOp : TE_ProductOp<"gemm", [
     ```
 
     Operands are M x K and N x K, or with `transpose_lhs`, `transpose_rhs` K x M and
-    K x N. FP8 operands come with their scales, and are taken as
-    `values * scale of the block`; sums are in F32. With `accumulate` the product,
-    rounded to the type of the result, is added to the destination.
+    K x N. FP8 and FP4 operands come with their scales, and are taken as
+    `values * scale of the block`; sums are in F32. FP4 operands come with an `amax`
+    too, and their sums are multiplied by `lhs_amax * rhs_amax / (6 * 6 * 448 * 448)`.
+    With `accumulate` the product, rounded to the type of the result, is added to the
+    destination.
 
     With `groups(...)` a dimension is ragged. `over rows`: lhs is C x K, the result
     C x N, and group `member` alone takes part. `over reduction`: lhs is M x C, rhs
@@ -37,16 +41,19 @@ def TE_GemmOp : TE_ProductOp<"gemm", [
     Constraints:
     * (G1) `lhs` and `rhs` have rank 2 and one length of reduction.
     * (G2) `result` is M x N.
-    * (G3) an FP8 operand has scales, another has none; `scales` carry a `#te.scales`
-      encoding and have the shape which it gives for the operand.
-    * (G4) FP8 operands are not transposed.
+    * (G3) an FP8 or FP4 operand has scales, another has none; `scales` carry a
+      `#te.scales` encoding and have the shape which it gives for the operand.
+    * (G4) FP8 and FP4 operands are not transposed; MXFP8 ones of 32 x 1 are.
     * (G5) not both operands are `f8E5M2`.
-    * (G6) blocks: both `<tensor>`, or one row high, or one one row high and the other
-      square; `gemm_ready` unless `<tensor>`.
+    * (G6) blocks: both `<tensor>`; or `gemm_ready` F32 scales, both one row high, or one
+      of them square; or both MXFP8 or both NVFP4, `swizzled`.
     * (G7) `bias` has N values.
     * (G8) `groups`, `member` and `over` come together, and the member is one of the
       groups; without them the product is dense.
     * (G9) with `accumulate`, and with `member`, there is a destination.
+    * (G10) an operand has an `amax` exactly where it is `f4E2M1FN`: one value, or one for
+      each group of a ragged operand. Such operands have blocks of 1 x 16, and no others
+      do.
 
     Example:
 
@@ -58,15 +65,18 @@ def TE_GemmOp : TE_ProductOp<"gemm", [
     ```
   }];
   let arguments = (ins
-    TE_DataTensor:$lhs, Optional<TE_ScalesTensor>:$lhs_scales,
-    TE_DataTensor:$rhs, Optional<TE_ScalesTensor>:$rhs_scales,
+    TE_OperandTensor:$lhs, Optional<TE_ScalesTensor>:$lhs_scales,
+    Optional<TE_F32Tensor>:$lhs_amax,
+    TE_OperandTensor:$rhs, Optional<TE_ScalesTensor>:$rhs_scales,
+    Optional<TE_F32Tensor>:$rhs_amax,
     Optional<TE_FloatTensor>:$bias, Optional<TE_I32Tensor>:$offsets,
     Optional<TE_FloatTensor>:$outs, OptionalAttr<I64Attr>:$member,
     OptionalAttr<TE_RaggedAttr>:$ragged, UnitAttr:$transpose_lhs,
     UnitAttr:$transpose_rhs, UnitAttr:$accumulate);
   let results = (outs TE_FloatTensor:$result);
   let assemblyFormat = [{
-    $lhs (`scales` `(` $lhs_scales^ `)`)? `,` $rhs (`scales` `(` $rhs_scales^ `)`)?
+    $lhs (`scales` `(` $lhs_scales^ `)`)? (`amax` `(` $lhs_amax^ `)`)? `,`
+    $rhs (`scales` `(` $rhs_scales^ `)`)? (`amax` `(` $rhs_amax^ `)`)?
     (`bias` `(` $bias^ `)`)? (`groups` `(` $offsets^ `)`)? (`member` $member^)?
     (`over` `` $ragged^)? (`outs` `(` $outs^ `)`)? attr-dict
     `:` functional-type(operands, results)
@@ -85,8 +95,9 @@ def TE_GroupedGemmOp : TE_ProductOp<"grouped_gemm", [
 
     Constraints:
     * (GG1) `rhs` is one tensor of rank 3 or E of rank 2 (`over rows`), one of rank 2
-      (`over reduction`); `rhs_scales` is empty or has as many entries.
-    * (GG2) each product satisfies (G1) to (G7) of `te.gemm`.
+      (`over reduction`); `rhs_scales`, `rhs_amax` and `bias` are empty or have as many
+      entries, and all entries of a list have one type.
+    * (GG2) each product satisfies (G1) to (G7) and (G10) of `te.gemm`.
     * (GG3) `results` is one tensor (`over rows`), one packed tensor or E (`over
       reduction`).
     * (GG4) the number of experts is that of the groups.
@@ -102,14 +113,17 @@ def TE_GroupedGemmOp : TE_ProductOp<"grouped_gemm", [
     ```
   }];
   let arguments = (ins
-    TE_DataTensor:$lhs, Optional<TE_ScalesTensor>:$lhs_scales,
-    Variadic<TE_DataTensor>:$rhs, Variadic<TE_ScalesTensor>:$rhs_scales,
+    TE_OperandTensor:$lhs, Optional<TE_ScalesTensor>:$lhs_scales,
+    Optional<TE_F32Tensor>:$lhs_amax,
+    Variadic<TE_OperandTensor>:$rhs, Variadic<TE_ScalesTensor>:$rhs_scales,
+    Variadic<TE_F32Tensor>:$rhs_amax,
     Variadic<TE_FloatTensor>:$bias, TE_I32Tensor:$offsets,
     Variadic<TE_FloatTensor>:$outs, TE_RaggedAttr:$ragged,
     UnitAttr:$transpose_lhs, UnitAttr:$transpose_rhs, UnitAttr:$accumulate);
   let results = (outs Variadic<TE_FloatTensor>:$results);
   let assemblyFormat = [{
-    $lhs (`scales` `(` $lhs_scales^ `)`)? `,` $rhs (`scales` `(` $rhs_scales^ `)`)?
+    $lhs (`scales` `(` $lhs_scales^ `)`)? (`amax` `(` $lhs_amax^ `)`)? `,`
+    $rhs (`scales` `(` $rhs_scales^ `)`)? (`amax` `(` $rhs_amax^ `)`)?
     (`bias` `(` $bias^ `)`)? `groups` `(` $offsets `)` `over` `` $ragged
     (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)
   }];

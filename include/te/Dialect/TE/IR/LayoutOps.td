@@ -35,7 +35,8 @@ def TE_ConvertScalesOp : TE_Op<"convert_scales", [Pure],
     Constraints:
     * (C1) `scales` and `output` carry `#te.scales` encodings of one block and the same
       groups.
-    * (C2) the layouts are a pair that a conversion exists for.
+    * (C2) the layouts are a pair that a conversion exists for: `swizzled` without
+      groups.
     * (C3) `scales` has the shape which its encoding gives for `of`.
     * (C4) `output` has the shape which its encoding gives for `of`, and its type.
 
@@ -80,15 +81,17 @@ def TE_TransposeOp : TE_Op<"transpose", [Pure]> {
   let hasFolder = 1;
 }
 
-def TE_PackOp : TE_ViewOp<"pack", [SameTypeOperands]> {
+def TE_PackOp : TE_ViewOp<"pack"> {
   let summary = "lays equal tensors one behind another";
   let description = [{
     `output[e] = inputs[e]`. Scales keep their encoding.
 
-    Folds: a pack of all members of one packed tensor, in order, is that tensor.
+    Folds: a pack of all members of one packed tensor, in order, is that tensor. A
+    pack of such members after each, or some, were updated as destinations is that
+    tensor with one inserted after the other (`te.insert_member`), in place.
 
     Constraints:
-    * (P1) there is at least one input, and all have one type.
+    * (P1) there is at least one input, and all have the type of input 0.
     * (P2) `output` has the type of the inputs with their number as first dimension.
 
     Example:
@@ -104,6 +107,7 @@ def TE_PackOp : TE_ViewOp<"pack", [SameTypeOperands]> {
     `->` type($output)
   }];
   let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 def TE_MemberOp : TE_ViewOp<"member"> {

@@ -19,8 +19,9 @@ class TE_CastOp<string mnemonic, list<Trait> traits = [],
 
 def TE_QuantizeOp : TE_CastOp<"quantize", [
     DeclareOpInterfaceMethods<TE_MemberOpInterface, [
-      "getMemberOperandName", "isMemberResult", "formGroup"]>]> {
-  let summary = "casts a matrix to FP8, with one scale for each block";
+      "getMemberOperandName", "isMemberResult", "formGroup"]>,
+    DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, ["isRowResult"]>]> {
+  let summary = "casts a matrix to FP8 or FP4, with one scale for each block";
   let description = [{
     For each block `b` that the encoding of `scales` asks for:
 
@@ -41,17 +42,41 @@ def TE_QuantizeOp : TE_CastOp<"quantize", [
 
     *Rowwise* results are `values` and `scales`; *columnwise* ones, `values_t` and
     `scales_t`, are the input quantized along its columns: stored transposed, or,
-    with `compact` blocks one column wide, as the input is. At least one pair is
-    asked for. The input may be packed (E x M x K) or ragged (`groups`). At a `noop`
-    of 1.0 nothing is written, and the results are what the destinations held.
+    with blocks one column wide, as the input is. At least one pair is asked for. The
+    input may be packed (E x M x K) or ragged (`groups`). At a `noop` of 1.0 nothing is
+    written, and the results are what the destinations held.
+
+    *MXFP8*: FP8 values with `f8E8M0FNU` scales of `1 x 32`, columnwise `32 x 1`.
+
+    ```
+    scales[b] = amax / fp8_max rounded up to a power of two;  s = 1 / scales[b]
+    ```
+
+    *NVFP4*: `f4E2M1FN` values with `f8E4M3FN` scales of `1 x 16` in both directions,
+    under an amax of the whole tensor, or of each member or group, which is a result.
+
+    ```
+    tensor_amax = max |input|                            (tensor_amax_t likewise)
+    t           = 448 * 6 / tensor_amax, 1 where that or tensor_amax is 0
+    scales[b]   = f8E4M3FN(amax * (t * (1/6)))
+    values[i]   = f4E2M1FN(input[i] / (scales[b] * (1/t)))
+    ```
+
+    `square_blocks` (weights of either) takes the amax of a block from the square of
+    blocks around it, 32 x 32 or 16 x 16, so that both directions have one value.
+    `hadamard` first transforms what is cast columnwise, 16 rows of a group at a time;
+    both operands of a product over them must be so. With `rng` (seed and offset, to
+    which `rng_stream` is added) values are rounded up or down at random. Casts with one
+    state and stream draw the same numbers for an element, whether it is cast with its
+    member, its group or alone.
 
     Constraints:
     * (Q1) at least one of the rowwise and columnwise pairs is asked for.
     * (Q2) `scales` carries a `#te.scales` encoding, likewise `scales_t`.
     * (Q3) `values` has the shape of `input`.
     * (Q4) `scales` has the shape which its encoding gives for `values`.
-    * (Q5) `values_t` has the shape of `input` transposed, or, with `compact` blocks
-      one column wide, that of `input`.
+    * (Q5) `values_t` has the shape of `input` transposed, or, with blocks one column
+      wide, that of `input`.
     * (Q6) `scales_t` has the shape which its encoding gives for `values_t`.
     * (Q7) `scale` stands with `<tensor>` scales only: one value for each member of a
       group, and with `member` one.
@@ -60,6 +85,18 @@ def TE_QuantizeOp : TE_CastOp<"quantize", [
     * (Q9) with `groups`, the groups of `<tensor>` scales and of columnwise scales are
       those of the offsets; without, there are none.
     * (Q10) `noop` needs destinations.
+    * (Q11) `f4E2M1FN` values go with blocks of 1 x 16 and an even last extent, FP8
+      values with others; columnwise MXFP8 has blocks of 32 x 1, and rowwise 1 x 32.
+    * (Q12) scales of 8 bits have no `pow2_scales` and an `epsilon` of 0.
+    * (Q13) `tensor_amax` is there exactly where `values` are `f4E2M1FN`, `tensor_amax_t`
+      where `values_t` are: one value, or one for each member or group, also with
+      `member`.
+    * (Q14) `rng` has two values and stands with `f4E2M1FN` values only; `rng_stream` is
+      at least 0, and 0 without `rng`.
+    * (Q15) `square_blocks` stands with scales of 8 bits, and not with `groups`.
+    * (Q16) `hadamard` stands with columnwise `f4E2M1FN` values and a BF16 input.
+    * (Q17) there is no `variant`: the NVFP4 variants `row_scaled` and `4over6` are not
+      supported.
 
     Example:
 
@@ -67,27 +104,39 @@ def TE_QuantizeOp : TE_CastOp<"quantize", [
     // 4096 tokens of 7168 features, so 56 scales for each token.
     %values, %scales = te.quantize %x : tensor<4096x7168xbf16>
       -> tensor<4096x7168xf8E4M3FN>, tensor<4096x56xf32, #te.scales<1 x 128, compact>>
+    // A gradient in NVFP4, columnwise transformed, rounded at random.
+    %v, %s, %vt, %st, %a, %at = te.quantize %dy rng(%state : tensor<2xi64>) {hadamard}
+      : tensor<128x256xbf16>
+      -> tensor<128x256xf4E2M1FN>, tensor<128x16xf8E4M3FN, #te.scales<1 x 16, swizzled>>
+      columnwise tensor<256x128xf4E2M1FN>, tensor<256x8xf8E4M3FN, #te.scales<1 x 16, swizzled>>
+      tensor_amax tensor<f32> tensor_amax_t tensor<f32>
     ```
   }];
   let arguments = (ins
     TE_FloatTensor:$input, Optional<TE_F32Tensor>:$scale,
     Optional<TE_F32Tensor>:$amax, Optional<TE_F32Tensor>:$noop,
-    Optional<TE_I32Tensor>:$offsets, Variadic<AnyRankedTensor>:$outs,
+    Optional<TE_I32Tensor>:$offsets, Optional<TE_RngTensor>:$rng,
+    Variadic<AnyRankedTensor>:$outs,
     OptionalAttr<I64Attr>:$member, UnitAttr:$pow2_scales,
-    DefaultValuedAttr<F32Attr, "0.0f">:$epsilon);
+    UnitAttr:$square_blocks, UnitAttr:$hadamard,
+    DefaultValuedAttr<I64Attr, "0">:$rng_stream,
+    DefaultValuedAttr<F32Attr, "0.0f">:$epsilon, OptionalAttr<StrAttr>:$variant);
   let results = (outs
-    Optional<TE_FP8Tensor>:$values, Optional<TE_ScalesTensor>:$scales,
-    Optional<TE_FP8Tensor>:$values_t, Optional<TE_ScalesTensor>:$scales_t,
-    Optional<TE_F32Tensor>:$amax_out);
+    Optional<TE_QuantizedTensor>:$values, Optional<TE_ScalesTensor>:$scales,
+    Optional<TE_QuantizedTensor>:$values_t, Optional<TE_ScalesTensor>:$scales_t,
+    Optional<TE_F32Tensor>:$amax_out, Optional<TE_F32Tensor>:$tensor_amax,
+    Optional<TE_F32Tensor>:$tensor_amax_t);
   let assemblyFormat = [{
     $input (`scale` `(` $scale^ `:` type($scale) `)`)?
     (`amax` `(` $amax^ `:` type($amax) `)`)?
     (`noop` `(` $noop^ `:` type($noop) `)`)?
     (`groups` `(` $offsets^ `:` type($offsets) `)`)? (`member` $member^)?
+    (`rng` `(` $rng^ `:` type($rng) `)`)?
     (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input)
     (`->` type($values)^ `,` type($scales))?
     (`columnwise` type($values_t)^ `,` type($scales_t))?
-    (`amax_out` type($amax_out)^)?
+    (`amax_out` type($amax_out)^)? (`tensor_amax` type($tensor_amax)^)?
+    (`tensor_amax_t` type($tensor_amax_t)^)?
   }];
 }
 
@@ -96,15 +145,17 @@ def TE_MultiCastTransposeOp : TE_CastOp<"multi_cast_transpose", [],
   let summary = "quantizes any number of weights in one launch";
   let description = [{
     For each `i`, what `te.quantize` does to `inputs[i]` with `scale[i]`, `amax[i]` and
-    the results `values[i]`, `scales[i]`, `values_t[i]`, `scales_t[i]`, `amax_out[i]`:
-    one launch for all of them, whatever their number and shapes. A list is empty or
-    has an entry for each input. `noop` is one flag for all.
+    the results `values[i]`, `scales[i]`, `values_t[i]`, `scales_t[i]`, `amax_out[i]`,
+    `tensor_amax[i]`, `tensor_amax_t[i]`: one launch for all of them, whatever their
+    number and shapes. A list is empty or has an entry for each input. `noop` is one flag
+    for all.
 
     Constraints:
     * (M1) each list that is not empty has as many entries as `inputs`, and `inputs`
       has at least one.
     * (M2) `scale`, `amax`, `amax_out`: of types as in (Q7) and (Q8) of `te.quantize`.
-    * (M3) for each `i` the results fit the input, as in (Q1) to (Q6) of `te.quantize`.
+    * (M3) for each `i` the results fit the input, as in (Q1) to (Q6), (Q11) to (Q13) and
+      (Q15) of `te.quantize`.
     * (M4) all inputs have one element type; all values have one element type, and
       all scales the same block.
     * (M5) `noop` needs destinations.
@@ -124,11 +175,12 @@ def TE_MultiCastTransposeOp : TE_CastOp<"multi_cast_transpose", [],
     Variadic<TE_FloatTensor>:$inputs, Variadic<TE_F32Tensor>:$scale,
     Variadic<TE_F32Tensor>:$amax, Optional<TE_F32Tensor>:$noop,
     Variadic<AnyRankedTensor>:$outs, UnitAttr:$pow2_scales,
-    DefaultValuedAttr<F32Attr, "0.0f">:$epsilon);
+    UnitAttr:$square_blocks, DefaultValuedAttr<F32Attr, "0.0f">:$epsilon);
   let results = (outs
-    Variadic<TE_FP8Tensor>:$values, Variadic<TE_ScalesTensor>:$scales,
-    Variadic<TE_FP8Tensor>:$values_t, Variadic<TE_ScalesTensor>:$scales_t,
-    Variadic<TE_F32Tensor>:$amax_out);
+    Variadic<TE_QuantizedTensor>:$values, Variadic<TE_ScalesTensor>:$scales,
+    Variadic<TE_QuantizedTensor>:$values_t, Variadic<TE_ScalesTensor>:$scales_t,
+    Variadic<TE_F32Tensor>:$amax_out, Variadic<TE_F32Tensor>:$tensor_amax,
+    Variadic<TE_F32Tensor>:$tensor_amax_t);
   let assemblyFormat = [{
     $inputs (`scale` `(` $scale^ `:` type($scale) `)`)?
     (`amax` `(` $amax^ `:` type($amax) `)`)?
@@ -136,21 +188,27 @@ def TE_MultiCastTransposeOp : TE_CastOp<"multi_cast_transpose", [],
     (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($inputs)
     (`->` type($values)^ `scales` type($scales))?
     (`columnwise` type($values_t)^ `scales` type($scales_t))?
-    (`amax_out` type($amax_out)^)?
+    (`amax_out` type($amax_out)^)? (`tensor_amax` type($tensor_amax)^)?
+    (`tensor_amax_t` type($tensor_amax_t)^)?
   }];
 }
 
-def TE_DequantizeOp : TE_Op<"dequantize", [Pure],
-                            ["getOperandLayouts", "getScaledData"]> {
-  let summary = "casts FP8 data back, block by block";
+def TE_DequantizeOp : TE_Op<"dequantize", [
+    Pure, AttrSizedOperandSegments,
+    DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface>],
+    ["getOperandLayouts", "getScaledData"]> {
+  let summary = "casts FP8 or FP4 data back, block by block";
   let description = [{
-    `output[i] = values[i] * scales[block of i]`, in F32, then rounded to the type of
-    `output`. Of a ragged matrix (`groups`) the rows that belong to a group.
+    `output[i] = values[i] * scales[block of i]`, of NVFP4 that times
+    `tensor_amax / 2688`, in F32, then rounded to the type of `output`. Of a ragged
+    matrix (`groups`) the rows that belong to a group.
 
     Constraints:
     * (D1) `scales` carries a `#te.scales` encoding.
     * (D2) `scales` has the shape which that encoding gives for `values`.
     * (D3) `output` has the shape of `values`.
+    * (D4) `f4E2M1FN` values have scales of 1 x 16 and a `tensor_amax`, other values
+      neither: one value, or one for each member or group.
 
     Example:
 
@@ -159,23 +217,30 @@ def TE_DequantizeOp : TE_Op<"dequantize", [Pure],
       tensor<64x4xf32, #te.scales<1 x 128, compact>>) -> tensor<64x512xbf16>
     ```
   }];
-  let arguments = (ins TE_FP8Tensor:$values, TE_ScalesTensor:$scales,
+  let arguments = (ins TE_QuantizedTensor:$values, TE_ScalesTensor:$scales,
+                       Optional<TE_F32Tensor>:$tensor_amax,
                        Optional<TE_I32Tensor>:$offsets);
   let results = (outs TE_FloatTensor:$output);
   let assemblyFormat = [{
-    $values `,` $scales (`groups` `(` $offsets^ `)`)? attr-dict
+    $values `,` $scales (`amax` `(` $tensor_amax^ `)`)?
+    (`groups` `(` $offsets^ `)`)? attr-dict
     `:` functional-type(operands, results)
   }];
 }
 
 /// A cast to FP8 of what the op makes of `input` first: what a fused cast and
-/// te.quantize share. It has no destinations.
-class TE_FusedCastOp<string mnemonic, list<string> scaleLayoutMethods = []>
-    : TE_Op<mnemonic, [Pure, AttrSizedOperandSegments, AttrSizedResultSegments],
+/// te.quantize share. It has no destinations, and casts to no FP4, which takes the
+/// amax of the whole tensor first.
+class TE_FusedCastOp<string mnemonic, list<Trait> traits = [],
+                     list<string> scaleLayoutMethods = []>
+    : TE_Op<mnemonic, !listconcat([
+              Pure, AttrSizedOperandSegments, AttrSizedResultSegments], traits),
             !listconcat(["getResultLayouts", "getScaledData"],
                         scaleLayoutMethods)>;
 
-def TE_RequantizeOp : TE_FusedCastOp<"requantize", ["getOperandLayouts"]> {
+def TE_RequantizeOp : TE_FusedCastOp<"requantize", [
+    DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, ["isRowResult"]>],
+    ["getOperandLayouts"]> {
   let summary = "casts FP8 rows to other blocks, in one launch";
   let description = [{
     What `te.quantize` gives for what `te.dequantize` gives, bit for bit, without
@@ -193,11 +258,11 @@ def TE_RequantizeOp : TE_FusedCastOp<"requantize", ["getOperandLayouts"]> {
     Constraints:
     * (E1) at least one of the rowwise and columnwise pairs is asked for.
     * (E2) `input` has rank 2, and `via` is BF16 or F32.
-    * (E3) `input_scales` carries a `#te.scales` encoding, has the shape which it gives
-      for `input`, and, where its blocks are more than one row high, the groups of the
+    * (E3) `input_scales` carries a `#te.scales` encoding, not of 1 x 16, has the shape
+      which it gives for `input`, and, where its blocks are more than one row high, the groups of the
       offsets.
-    * (E4) results, `scale` and `amax`: as in (Q2) to (Q9) of `te.quantize`; offsets, of
-      at least one group, are on the device.
+    * (E4) results, `scale` and `amax`: as in (Q2) to (Q9), (Q11) and (Q12) of
+      `te.quantize`; offsets, of at least one group, are on the device.
 
     Example:
 
@@ -228,49 +293,26 @@ def TE_RequantizeOp : TE_FusedCastOp<"requantize", ["getOperandLayouts"]> {
   }];
 }
 
-def TE_UpdateScalesOp : TE_Op<"update_scales", [
-    Pure, SameVariadicOperandSize, SameVariadicResultSize]> {
-  let summary = "delayed scaling: the scales of the next step, for all slots at once";
+def TE_AdvanceRngOp : TE_Op<"advance_rng", [
+    Pure, AllTypesMatch<["rng", "output"]>]> {
+  let summary = "the states of stochastic rounding of the next step";
   let description = [{
-    For each slot, with `amax` of the step just run and a `history` of L values:
-
-    ```
-    amax == 0:  history and scale stay
-    a       = max(history[1..L-1], amax), NaN left out     (max)
-              amax                                         (most_recent)
-    history = history rolled by one: history[i] = history[i+1] for 1 <= i <= L-2,
-              history[L-1] = amax, history[0] = 0
-    scale   = fp8_max * 2^-margin / a, the largest F32 if that is infinite,
-              or unchanged if a is not finite or not above 0
-    ```
-
-    Each entry of the lists is one slot (scalars), or a packed group of E slots.
+    `output = {seed, offset + by}`, of one state or of N. Casts with the next state draw
+    other numbers than those with this one, if `by` is above each `rng_stream` of theirs.
 
     Constraints:
-    * (U1) there is at least one slot, and each list has as many entries.
-    * (U2) `scale` and `amax` have one shape; `history` has one more dimension, of at
-      least 1.
-    * (U3) results have the types of the operands.
-    * (U4) `fp8_max` is above 0.
+    * (AR1) `rng` has the shape 2 or N x 2.
+    * (AR2) `by` is at least 0.
 
     Example:
 
     ```mlir
-    %h, %s = te.update_scales amax(%a) history(%h0) scale(%s0) {fp8_max = 448.0 : f32}
-      : (tensor<8xf32>, tensor<8x1024xf32>, tensor<8xf32>) -> (tensor<8x1024xf32>, tensor<8xf32>)
+    %next = te.advance_rng %rng by 2 : tensor<4x2xi64>
     ```
   }];
-  let arguments = (ins
-    Variadic<TE_F32Tensor>:$amax, Variadic<TE_F32Tensor>:$history,
-    Variadic<TE_F32Tensor>:$scale, F32Attr:$fp8_max,
-    DefaultValuedAttr<I64Attr, "0">:$margin,
-    DefaultValuedAttr<TE_AmaxAlgorithmAttr, "AmaxAlgorithm::Max">:$algorithm);
-  let results = (outs Variadic<TE_F32Tensor>:$history_out,
-                      Variadic<TE_F32Tensor>:$scale_out);
-  let assemblyFormat = [{
-    `amax` `(` $amax `)` `history` `(` $history `)` `scale` `(` $scale `)` attr-dict
-    `:` functional-type(operands, results)
-  }];
+  let arguments = (ins TE_RngTensor:$rng, I64Attr:$by);
+  let results = (outs TE_RngTensor:$output);
+  let assemblyFormat = "$rng `by` $by attr-dict `:` type($output)";
 }
 
 #endif // TE_DIALECT_TE_IR_QUANTIZEOPS

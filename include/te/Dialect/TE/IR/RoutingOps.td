@@ -47,12 +47,18 @@ def TE_RoutingMapOp : TE_Op<"routing_map", [Pure]> {
     $indices attr-dict `:` type($indices)
     `->` type($row_map) `,` type($counts) `,` type($offsets)
   }];
+  let extraClassDeclaration = [{
+    /// The rows needed with this alignment, wherever tokens are routed to.
+    int64_t getMostRows(int64_t alignment);
+  }];
 }
 
 def TE_ComputeOffsetsOp : TE_Op<"compute_offsets", [Pure]> {
   let summary = "where each group begins, from the counts";
   let description = [{
     `offsets[0] = 0`, `offsets[e+1] = offsets[e] + ceil(counts[e] / alignment) * alignment`.
+
+    Folds: of constant counts, a constant.
 
     Constraints:
     * (O1) `offsets` has one value more than `counts`.
@@ -68,9 +74,11 @@ def TE_ComputeOffsetsOp : TE_Op<"compute_offsets", [Pure]> {
                        DefaultValuedAttr<I64Attr, "1">:$alignment);
   let results = (outs TE_I32Tensor:$offsets);
   let assemblyFormat = "$counts attr-dict `:` type($counts) `->` type($offsets)";
+  let hasFolder = 1;
 }
 
-def TE_ToHostOp : TE_Op<"to_host", [Pure]> {
+def TE_ToHostOp : TE_Op<"to_host", [
+    Pure, DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface>]> {
   let summary = "copies offsets to the host and waits for them";
   let description = [{
     A host synchronization: what frameworks do to launch experts one by one.
@@ -91,7 +99,9 @@ def TE_ToHostOp : TE_Op<"to_host", [Pure]> {
 }
 
 def TE_PermuteOp : TE_Op<"permute", [
-    Pure, AttrSizedOperandSegments, AttrSizedResultSegments],
+    Pure, AttrSizedOperandSegments, AttrSizedResultSegments,
+    DeclareOpInterfaceMethods<TE_RowMoveOpInterface, ["zeroesRows", "canCastRows"]>,
+    DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface>],
     ["getOperandLayouts", "getResultLayouts", "getScaledData"]> {
   let summary = "copies each token to the rows of its experts";
   let description = [{
@@ -137,7 +147,8 @@ def TE_PermuteOp : TE_Op<"permute", [
   let hasCustomAssemblyFormat = 1;
 }
 
-def TE_PermuteQuantizeOp : TE_FusedCastOp<"permute_quantize"> {
+def TE_PermuteQuantizeOp : TE_FusedCastOp<"permute_quantize", [
+    DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, ["isRowResult"]>]> {
   let summary = "copies each token to the rows of its experts in FP8";
   let description = [{
     What `te.quantize` gives for what `te.permute` gives, bit for bit, without the
@@ -160,8 +171,9 @@ def TE_PermuteQuantizeOp : TE_FusedCastOp<"permute_quantize"> {
       value for each group.
     * (F4) `probs` and `out_probs` come together: T x k, and one value for each row
       that is cast.
-    * (F5) results, `scale` and `amax`: as in (Q2) to (Q9) of `te.quantize`, for rows
-      of the width of `input`, as many as `values` (`values_t`) has.
+    * (F5) results, `scale` and `amax`: as in (Q2) to (Q9), (Q11) and (Q12) of
+      `te.quantize`, for rows of the width of `input`, as many as `values` (`values_t`)
+      has.
 
     Example:
 
@@ -194,7 +206,8 @@ def TE_PermuteQuantizeOp : TE_FusedCastOp<"permute_quantize"> {
   }];
 }
 
-def TE_UnpermuteOp : TE_Op<"unpermute", [Pure]> {
+def TE_UnpermuteOp : TE_Op<"unpermute", [
+    Pure, DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, ["isRowResult"]>]> {
   let summary = "sums the rows of each token";
   let description = [{
     `output[t]` is the sum over the routed slots of `t` of `input[row_map[t, j]]`, added in
@@ -304,8 +317,9 @@ def TE_DispatchMapOp : TE_Op<"dispatch_map", [Pure]> {
   }];
 }
 
-class TE_ExchangeOp<string mnemonic, list<string> scaleLayoutMethods = []>
-    : TE_Op<mnemonic, [Pure], scaleLayoutMethods> {
+class TE_ExchangeOp<string mnemonic, list<Trait> traits = [],
+                    list<string> scaleLayoutMethods = []>
+    : TE_Op<mnemonic, !listconcat([Pure], traits), scaleLayoutMethods> {
   let arguments = (ins TE_I32Tensor:$handle, Variadic<AnyRankedTensor>:$inputs);
   let results = (outs Variadic<AnyRankedTensor>:$outputs);
   let assemblyFormat = [{
@@ -315,6 +329,7 @@ class TE_ExchangeOp<string mnemonic, list<string> scaleLayoutMethods = []>
 }
 
 def TE_DispatchOp : TE_ExchangeOp<"dispatch", [
+    DeclareOpInterfaceMethods<TE_RowMoveOpInterface, ["crossesRanks"]>], [
     "getOperandLayouts", "getResultLayouts", "getTiedLayoutOperands"]> {
   let summary = "sends rows to the ranks that want them";
   let description = [{
@@ -324,7 +339,8 @@ def TE_DispatchOp : TE_ExchangeOp<"dispatch", [
     Constraints:
     * (Y1) there are as many outputs as inputs, at least one.
     * (Y2) each input has as many rows as `handle`, and each output R times as many, its
-      other dimensions and element type those of the input.
+      other dimensions and element type those of the input; rows of scales of 8 bits
+      are padded to a multiple of 128 in both.
     * (Y3) scales that travel have `compact` blocks one row high.
 
     Example:

@@ -42,8 +42,14 @@ def TE_ScalesAttr : TE_Attr<"Scales", "scales", [
     | `<128 x 1, compact>`       | M/128 x K                        |                   |
     | `<128 x 128, compact>`     | M/128 x K/128                    |                   |
     | `<128 x 128, gemm_ready>`  | M/128 x K/128, the last padded to 4 | products       |
+    | `<1 x 32, compact>`        | M padded to 128 x K/32 padded to 4 | dispatch, permute |
+    | `<32 x 1, compact>`        | M/32 padded to 4 x K padded to 128 |                 |
     | `<1 x 32, swizzled>`       | M padded to 128 x K/32 padded to 4 | products        |
     | `<32 x 1, swizzled>`       | K padded to 128 x M/32 padded to 4 | products        |
+
+    and `<1 x 16, ..>` as `<1 x 32, ..>`. Blocks of 32 (MXFP8) have `f8E8M0FNU` scales,
+    1 x 16 (NVFP4) `f8E4M3FN`, all others `f32`. Only scales of 8 bits are swizzled, and
+    their padding is zero in either layout.
 
     Data of rank 3, E x M x K, has scales with a leading E. The block is relative
     to the data as it is stored: columnwise data of blocks of 1 x 128, stored
@@ -52,7 +58,10 @@ def TE_ScalesAttr : TE_Attr<"Scales", "scales", [
     `groups = E`: the data is ragged, and its blocks do not cross from one group
     into the next. `<tensor, groups = E>` has E scales. For columnwise data of
     capacity C (stored as K x C) there are floor(C/128) + E blocks in a row, and
-    block `b` of group `g` is number floor(offsets[g]/128) + g + b.
+    block `b` of group `g` is number floor(offsets[g]/128) + g + b; blocks of 32 and 16
+    likewise. `swizzled` has no such slack: all offsets are multiples of 128, and the
+    tiles of group `g` begin at element (the other extent, padded to 128) *
+    offsets[g]/32, or /16.
 
     ```
     compact, 1 x 128, M = 3, K = 256      gemm_ready, the same scales
@@ -69,6 +78,10 @@ def TE_ScalesAttr : TE_Attr<"Scales", "scales", [
   let extraClassDeclaration = [{
     /// One scale for the whole tensor (or group)?
     bool isTensor() const { return getLayout() == ScaleLayout::Tensor; }
+    /// One scale of 8 bits for 32 (MXFP8) or 16 (NVFP4) elements?
+    bool isMXFP8() const { return std::max(getRows(), getCols()) == 32; }
+    bool isNVFP4() const { return std::max(getRows(), getCols()) == 16; }
+    bool hasByteScales() const { return isMXFP8() || isNVFP4(); }
     /// The same block in another layout.
     ScalesAttr withLayout(ScaleLayout layout) const;
     /// The same block and layout for other groups.
@@ -111,7 +124,8 @@ def TE_InitKind : I32EnumAttr<"InitKind", "how random data is made", [
       I32EnumAttrCase<"Routing", 1, "routing">,
       I32EnumAttrCase<"Probs", 2, "probs">,
       I32EnumAttrCase<"Zero", 3, "zero">,
-      I32EnumAttrCase<"One", 4, "one">]> {
+      I32EnumAttrCase<"One", 4, "one">,
+      I32EnumAttrCase<"Rng", 5, "rng">]> {
   let cppNamespace = "::mlir::te";
   let genSpecializedAttr = 0;
 }
@@ -120,7 +134,8 @@ def TE_InitAttr : TE_Attr<"Init", "init"> {
   let summary = "how random data for an argument is made where there is no other";
   let description = [{
     `#te.init<normal, deviation = 0.02 : f64>` (1 where absent), `#te.init<routing, experts = 8>`,
-    `#te.init<probs>`, `#te.init<zero>`, `#te.init<one>`.
+    `#te.init<probs>`, `#te.init<zero>`, `#te.init<one>`, and `#te.init<rng>`: random
+    seeds, each with an offset of 0.
   }];
   let parameters = (ins EnumParameter<TE_InitKind>:$kind,
                         OptionalParameter<"::mlir::FloatAttr">:$deviation,

@@ -26,7 +26,7 @@ def TE_Dialect : Dialect {
 
     *Columnwise* data is quantized along the first dimension and stored
     transposed, so that each product is of two operands whose rows run along the
-    reduction.
+    reduction. MXFP8 alone stores it as the input is, with blocks of 32 x 1.
 
     *A ragged matrix* has a static capacity of C rows; `offsets` (E+1 values in
     memory of the device) tell which rows belong to which of E groups. An op with
@@ -41,6 +41,7 @@ def TE_Dialect : Dialect {
                            "::mlir::tensor::TensorDialect"];
   let useDefaultAttributePrinterParser = 1;
   let hasOperationAttrVerify = 1;
+  let hasConstantMaterializer = 1;
   let extraClassDeclaration = [{
     /// On a module: a `#te.target`.
     static constexpr StringLiteral kTargetAttr = "te.target";
@@ -84,14 +85,19 @@ class TE_Op<string mnemonic, list<Trait> traits = [],
 //===----------------------------------------------------------------------===//
 
 def TE_FP8 : AnyTypeOf<[F8E4M3FN, F8E5M2]>;
+def TE_Quantized : AnyTypeOf<[F8E4M3FN, F8E5M2, F4E2M1FN]>;
 def TE_HighPrecision : AnyTypeOf<[BF16, F32]>;
 def TE_ScaleElement : AnyTypeOf<[F32, F8E8M0FNU, F8E4M3FN]>;
 
 def TE_FP8Tensor : RankedTensorOf<[TE_FP8]>;
+def TE_QuantizedTensor : RankedTensorOf<[TE_Quantized]>;
 def TE_FloatTensor : RankedTensorOf<[TE_HighPrecision]>;
 def TE_DataTensor : RankedTensorOf<[TE_HighPrecision, TE_FP8]>;
+def TE_OperandTensor : RankedTensorOf<[TE_HighPrecision, TE_Quantized]>;
 def TE_ScalesTensor : RankedTensorOf<[TE_ScaleElement]>;
 def TE_F32Tensor : RankedTensorOf<[F32]>;
 def TE_I32Tensor : RankedTensorOf<[I32]>;
+/// The state of stochastic rounding: a seed and an offset.
+def TE_RngTensor : RankedTensorOf<[I64]>;
 
 #endif // TE_DIALECT_TE_IR_TEBASE

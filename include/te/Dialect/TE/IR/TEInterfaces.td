@@ -109,6 +109,20 @@ def TE_MemberOpInterface : OpInterface<"MemberOpInterface"> {
   let verify = [{ return ::mlir::te::detail::verifyMember($_op); }];
 }
 
+def TE_SlotwiseOpInterface : OpInterface<"SlotwiseOpInterface"> {
+  let cppNamespace = "::mlir::te";
+  let description = [{
+    An op that does the same to any number of slots, in one launch. Its operands are
+    one list or several, each with an entry for each slot, and so are its results:
+    entry `i` of a result depends on the entries `i` of the operands alone. Where
+    the entries of some slots are packed, the results are those packed.
+  }];
+  let methods = [
+    InterfaceMethod<"The number of entries of each list.", "unsigned",
+                    "getNumSlots">,
+  ];
+}
+
 def TE_QuantizingOpInterface : OpInterface<"QuantizingOpInterface"> {
   let cppNamespace = "::mlir::te";
   let description = [{
@@ -131,6 +145,58 @@ def TE_QuantizingOpInterface : OpInterface<"QuantizingOpInterface"> {
       }], "::mlir::Operation *", "formQuantized",
       (ins "::mlir::OpBuilder &":$builder,
            "::mlir::te::QuantizeOp &":$quantize)>,
+  ];
+}
+
+def TE_RowMoveOpInterface : OpInterface<"RowMoveOpInterface"> {
+  let cppNamespace = "::mlir::te";
+  let description = [{
+    An op that copies rows, each whole and unchanged, to other places: quantized
+    before or after, they are the same.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        The operand whose rows `result` consists of, or null.
+      }], "::mlir::OpOperand *", "getMovedOperand",
+      (ins "::mlir::OpResult":$result)>,
+    InterfaceMethod<[{
+        Whether the rows may come from another rank.
+      }], "bool", "crossesRanks", (ins), "", [{ return false; }]>,
+    InterfaceMethod<[{
+        Whether rows of the results that no row is copied to are zero, in all
+        bytes; otherwise they hold nothing.
+      }], "bool", "zeroesRows", (ins), "", [{ return false; }]>,
+    InterfaceMethod<[{
+        Whether the move and a cast of groups of its rows can be one launch.
+      }], "bool", "canCastRows", (ins), "", [{ return false; }]>,
+    InterfaceMethod<[{
+        Makes the op that moves `values`, and `scales` unless null, which are
+        compact, in place of the rows that `result` consists of and that have no
+        scales yet. Its results are these, then the others of this op, in order.
+      }], "::mlir::Operation *", "formQuantizedMove",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::OpResult":$result,
+           "::mlir::Value":$values, "::mlir::Value":$scales)>,
+  ];
+}
+
+def TE_GroupedRowsOpInterface : OpInterface<"GroupedRowsOpInterface"> {
+  let cppNamespace = "::mlir::te";
+  let description = [{
+    An op on rows that groups own, and that offsets or a row map tell the places of:
+    wherever these put the groups, each group's rows give the same.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        The operands whose rows the groups own, and the scales of such.
+      }], "::llvm::SmallVector<::mlir::Value>", "getRowOperands">,
+    InterfaceMethod<[{
+        Whether the groups own the rows of `result`, or what it scales.
+      }], "bool", "isRowResult", (ins "::mlir::OpResult":$result), "",
+      [{ return true; }]>,
+    InterfaceMethod<[{
+        What the rows of each group must be a multiple of on `target`.
+      }], "int64_t", "getRowAlignment", (ins "::mlir::te::TargetAttr":$target),
+      "", [{ return 1; }]>,
   ];
 }
 

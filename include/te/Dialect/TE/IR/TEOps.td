@@ -8,6 +8,7 @@
 #define TE_DIALECT_TE_IR_TEOPS
 
 include "te/Dialect/TE/IR/QuantizeOps.td"
+include "te/Dialect/TE/IR/ScalingOps.td"
 include "te/Dialect/TE/IR/LayoutOps.td"
 include "te/Dialect/TE/IR/RoutingOps.td"
 include "te/Dialect/TE/IR/GemmOps.td"

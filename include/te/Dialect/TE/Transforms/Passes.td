@@ -21,6 +21,7 @@ def CostReportPass : Pass<"te-cost-report", "::mlir::ModuleOp"> {
     `{"launches", "bytes", "flops", "host_syncs", "us"}`. `peak_bytes` is the arena of a
     lowered program, and null before te-lower.
   }];
+  let dependentDialects = ["::mlir::te::TEDialect"];
   let options = [
     Option<"format", "format", "std::string", /*default=*/"\"table\"",
            "table or json">,
@@ -47,7 +48,9 @@ def GroupGemmsPass : Pass<"te-group-gemms", "::mlir::func::FuncOp"> {
     no other reader; and where nothing reads a member's own result before the last
     member. Members of one packed tensor are read as that tensor, others as a list
     (products) or packed (scales and amax). The first member's destination, unless
-    it holds nothing, becomes that of the grouped op.
+    it holds nothing, becomes that of the grouped op. Where each of the values packed
+    comes from an op of one slot for itself (`SlotwiseOpInterface`), such as the
+    scales of members from amaxes that ranks share, one such op makes them all.
 
     ```mlir
     %h = te.to_host %o : tensor<3xi32> -> tensor<3xi32, #te.host>
@@ -89,6 +92,7 @@ def RemoveScaleTransposesPass
     ```
     Checked by `@dispatch` in `test/Dialect/TE/Transforms/remove-scale-transposes.mlir`.
   }];
+  let dependentDialects = ["::mlir::te::TEDialect"];
   let statistics = [
     Statistic<"numRemoved", "num-removed", "Number of conversions removed">,
     Statistic<"numKept", "num-kept", "Number of conversions still needed">,
@@ -96,15 +100,23 @@ def RemoveScaleTransposesPass
               "Number of those moved out of loops">];
 }
 
-def HoistSwizzlesPass : Pass<"te-hoist-swizzles", "::mlir::func::FuncOp"> {
+def HoistSwizzlesPass : Pass<"te-hoist-swizzles", "::mlir::ModuleOp"> {
   let summary = "swizzles scales once for all iterations, or not at all";
   let description = [{
     Layouts are chosen as by `te-remove-scale-transposes`: swizzles of one value
     become one, those of all members one of the packed tensor; and where the op that
     makes the scales can write them swizzled, and nobody reads them otherwise, it
-    does and none is left. Where somebody does (a collective, a checkpoint), both
-    layouts stay. A swizzle that is left, and whose scales do not vary in a loop,
-    moves in front of it, with the views it reads.
+    does and none is left. Where somebody does (a collective, the result of a
+    function, `te.dequantize`), both layouts stay, and a remark tells who. A swizzle
+    that is left, and whose scales do not vary in a loop, moves in front of it, with
+    the views and loads that it reads: scales of primary weights, which come as
+    arguments or in globals that the loop does not write, are swizzled once.
+
+    Who reads the scales in a private global is known too, since all its loads and
+    stores are in the module: where it suits them, its type becomes that of swizzled
+    scales. Its memory is where it was, and is written by the cast itself, padding
+    included, so that a `noop` flag of the cast keeps all of it. A public global,
+    one with an initial value, and one that is never stored keep their type.
 
     Exactness: **exact**. The same scales lie elsewhere.
 
@@ -123,8 +135,11 @@ def HoistSwizzlesPass : Pass<"te-hoist-swizzles", "::mlir::func::FuncOp"> {
       te.gemm %x scales(%xs), %q scales(%s)
     }
     ```
-    Checked by `@written_swizzled` in `test/Dialect/TE/Transforms/hoist-swizzles.mlir`.
+    Checked by `@written_swizzled` in `test/Dialect/TE/Transforms/hoist-swizzles.mlir`;
+    workspaces by `hoist-swizzles-workspaces.mlir`.
   }];
+  // For the target, where a module has none of its ops.
+  let dependentDialects = ["::mlir::te::TEDialect"];
   let statistics = [
     Statistic<"numRemoved", "num-removed", "Number of swizzles removed">,
     Statistic<"numKept", "num-kept", "Number of swizzles still needed">,
@@ -198,6 +213,36 @@ def FusePermutePadPass : Pass<"te-fuse-permute-pad", "::mlir::func::FuncOp"> {
     Statistic<"numUnpads", "num-unpads", "Number of te.unpad ops removed">];
 }
 
+def DeriveAlignmentPass : Pass<"te-derive-alignment", "::mlir::func::FuncOp"> {
+  let summary = "pads rows of experts no further than their readers need";
+  let description = [{
+    The alignment of a `te.routing_map`, and of the `te.compute_offsets` of its counts
+    that have the same, becomes the least common multiple of what all readers of its
+    rows need on the target (`GroupedRowsOpInterface`): 16 for products of FP8, 128
+    where their scales are swizzled, else 1. The capacity, a type, stays.
+
+    Exactness: **reassociates**. A product over tokens sums the same terms, with fewer
+    zeros behind those of each expert, and one of rows has fewer rows; an
+    implementation may cut either into other tiles, and so sum in another order. All
+    else is the same to the bit: blocks along tokens begin anew at each expert, and
+    zeros raise no amax. Not part of `te-optimize` unless asked for.
+
+    Legal where all readers of the row map, of the offsets and of the rows are known,
+    and give the same wherever groups lie; so not where a result of the function, or a
+    `te.pad`, has rows or offsets (run `te-fuse-permute-pad` first); and where the map
+    cannot overflow.
+
+    ```mlir
+    %map, %counts, %offsets = te.routing_map %i {alignment = 128, capacity = 1024} : ...
+    // becomes
+    %map, %counts, %offsets = te.routing_map %i {alignment = 16, capacity = 1024} : ...
+    ```
+    Checked by `@fp8` in `test/Dialect/TE/Transforms/derive-alignment.mlir`.
+  }];
+  let statistics = [
+    Statistic<"numLowered", "num-lowered", "Number of alignments lowered">];
+}
+
 //===----------------------------------------------------------------------===//
 // Parameters and casts of weights
 //===----------------------------------------------------------------------===//
@@ -212,18 +257,33 @@ def PackParametersPass : Pass<"te-pack-parameters", "::mlir::ModuleOp"> {
     members; other attributes are those of the members.
 
     * A member is read as `te.member %w[e]`.
-    * Iteration arguments of loops, and slots of `te.update_scales`, that end in a
-      packed result are packed themselves; where nothing better is possible a
-      `te.pack` remains.
+    * Iteration arguments of loops, and slots of ops that work on slots
+      (`SlotwiseOpInterface`), that end in a packed result are packed themselves;
+      where nothing better is possible a `te.pack` remains.
     * All stores to a group of globals become one store of the packed tensor, where
       all members are known.
 
     Legal if all members 0 to E-1 are there and equal in type and attributes, and if
     the function is not called. For globals also: accessed in one block, each stored
     at most once and not loaded afterwards, or never stored. Scales of whole tensors
-    (`#te.scales<tensor>`) and per-tensor states become vectors of length E.
+    (`#te.scales<tensor>`) and per-tensor states become vectors of length E. A group
+    that cannot be packed leaves a remark that names the member which differs, or
+    with `strict` an error: a caller that allocates one buffer for a group wants to
+    know that there is one.
 
     Exactness: **exact**; no value changes, but the signature of the function does.
+    `manifest=FILE` writes what lies where, so that a checkpoint can be mapped both
+    ways, for each packed argument, result and global of the module:
+
+    ```json
+    {"packed": [
+      {"kind": "argument", "function": "step", "name": "w", "position": 0,
+       "shape": [2, 64, 32], "element": "bf16", "bytes": 8192,
+       "members": [
+         {"name": "w.0", "index": 0, "element_offset": 0, "byte_offset": 0},
+         {"name": "w.1", "index": 1, "element_offset": 2048, "byte_offset": 4096}
+       ] } ] }
+    ```
 
     ```mlir
     func.func @step(%w0: tensor<64x32xbf16> {te.name = "w.0", te.group = "w", te.member = 0},
@@ -238,6 +298,11 @@ def PackParametersPass : Pass<"te-pack-parameters", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect",
                            "::mlir::tensor::TensorDialect",
                            "::mlir::ml_program::MLProgramDialect"];
+  let options = [
+    Option<"manifest", "manifest", "std::string", /*default=*/"\"\"",
+           "Write where each member lies to this file, as JSON">,
+    Option<"strict", "strict", "bool", /*default=*/"false",
+           "Fail where a group cannot be packed">];
   let statistics = [
     Statistic<"numArguments", "num-arguments", "Number of packed arguments">,
     Statistic<"numResults", "num-results", "Number of packed results">,
@@ -279,20 +344,38 @@ def HoistWeightQuantizePass : Pass<"te-hoist-weight-quantize", "::mlir::func::Fu
 def FuseMultiCastTransposePass : Pass<"te-fuse-multi-cast-transpose", "::mlir::func::FuncOp"> {
   let summary = "casts all weights of one scheme in one launch";
   let description = [{
-    The `te.quantize` ops of a block that have no groups and share one scheme (block
-    and layout of the scales, element types, directions, power-of-two scales,
-    epsilon, `noop` flag, whether they have a scale, an amax, destinations) become
-    one `te.multi_cast_transpose`. Shapes may differ. Where the casts are those of
+    The `te.quantize` ops of a block that have no groups and share one scheme (usage,
+    block and layout of the scales, element types, power-of-two scales, epsilon,
+    `noop` flag, whether they have a scale and an amax) become one
+    `te.multi_cast_transpose`. Shapes may differ. Where the casts are those of
     all members of a packed tensor, and so are scales, amaxes and destinations, that
     tensor is one entry, and readers get `te.member` of its packed result.
 
+    A cached weight lies in a workspace, an `ml_program.global`:
+
+    | state                     | the program                          | here          |
+    | ------------------------- | ------------------------------------ | ------------- |
+    | primary, already FP8      | an argument in FP8                   | left alone    |
+    | miss, or no workspace     | no destinations                      | fused; new memory |
+    | miss, to be kept          | results stored                       | fused, into the workspace |
+    | workspace lacks a direction | that direction is not stored       | fused; the others into the workspace |
+    | hit, `noop` flag          | destinations loaded, `noop`          | fused, under the flag |
+    | hit, update               | destinations loaded                  | fused, in place |
+    | hit, no update            | loads alone                          | nothing to launch |
+
+    Casts with and without destinations share a launch: the latter get
+    `tensor.empty`.
+
     The op stands at the first place where all operands are known. Members, packs,
     constants and loads of globals are moved up to it; loads not past a store to the
-    same global. Legal if no result is read before that place.
+    same global. Legal if no result is read before that place, and if all who read
+    what a workspace held before the cast do so in front of it.
 
-    A single cast stays `te.quantize`. Weights and other tensors are not mixed. A
-    scheme that differs from that of the other weights leaves a remark that names
-    the difference.
+    Left alone, each with a remark: primary weights; a scheme that differs from that
+    of the other weights (mixed recipes, one direction among weights of two); a write
+    to the workspace in between; an update of a workspace whose old content a backward
+    behind it may still read, which the lowering keeps aside; a single cast. Weights
+    and other tensors are not mixed.
 
     Exactness: **exact**.
 
@@ -302,9 +385,11 @@ def FuseMultiCastTransposePass : Pass<"te-fuse-multi-cast-transpose", "::mlir::f
     // becomes
     %q:2, %s:2 = te.multi_cast_transpose %w0, %w1
     ```
-    Checked by `test/Dialect/TE/Transforms/fuse-multi-cast-transpose.mlir`.
+    Checked by `test/Dialect/TE/Transforms/fuse-multi-cast-transpose.mlir`, the states
+    by `weight-workspaces.mlir`.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::ml_program::MLProgramDialect",
                            "::mlir::tensor::TensorDialect"];
   let statistics = [
     Statistic<"numFused", "num-fused", "Number of te.quantize ops replaced">,
@@ -334,6 +419,93 @@ def TrimUsagesPass : Pass<"te-trim-usages", "::mlir::func::FuncOp"> {
   }];
   let statistics = [
     Statistic<"numTrimmed", "num-trimmed", "Number of directions dropped">];
+}
+
+//===----------------------------------------------------------------------===//
+// Casts and moves of rows
+//===----------------------------------------------------------------------===//
+
+def QuantizeBeforeMovePass
+    : Pass<"te-quantize-before-move", "::mlir::func::FuncOp"> {
+  let summary = "casts rows before they travel, not after";
+  let description = [{
+    A `te.quantize` of rows that `te.dispatch`, `te.permute` (`RowMoveOpInterface`)
+    move goes in front of as many of these moves as saves most bytes: FP8 rows and
+    their scales travel, 1.03 bytes an element and not 2. Where the cast gave its
+    scales another layout than they travel in, they are converted; mostly the last
+    move can write it (`te-remove-scale-transposes`).
+
+    Exactness: **exact**, unless `columnwise=requantize` is asked for, which **changes
+    values**: columnwise data then is made from the FP8 rows that have arrived, since
+    its blocks hold rows that come together only there.
+
+    Legal for blocks one row high, without an amax, where each row has one of scales (so
+    not for MXFP8, which pads these to 128, unless there are as many rows); and for a `<tensor>` scale that is
+    given, if there are no groups and no other rank, whose scale may differ. Nobody
+    else reads the rows between. Rows that padding adds come with a scale of 0 and not
+    of 1, so where there are such, scales are read only together with their values.
+
+    What pays is told by `CostOpInterface`: fewest bytes between ranks, then fewest
+    bytes in memory, where the cast may have been one launch with the last move. So a
+    `te.permute` alone stays in front of a cast of groups (`te-fuse-permute-quantize`).
+
+    ```mlir
+    %r = te.dispatch %x by %h
+    %y = te.permute %r rows(%map)
+    %q, %s = te.quantize %y groups(%o) -> ..., tensor<2x384xf32, #te.scales<1 x 128, gemm_ready>>
+    // becomes
+    %q0, %s0 = te.quantize %x -> ..., tensor<48x2xf32, #te.scales<1 x 128, compact>>
+    %r:2 = te.dispatch %q0, %s0 by %h
+    %q, %c = te.permute %r#0 scales(%r#1) rows(%map)
+    %s = te.convert_scales %c of [384, 256] -> tensor<2x384xf32, #te.scales<1 x 128, gemm_ready>>
+    ```
+    Checked by `@dispatch_permute` in `test/Dialect/TE/Transforms/quantize-before-move.mlir`.
+  }];
+  let options = [
+    Option<"columnwise", "columnwise", "std::string", /*default=*/"\"leave\"",
+           "What to do with a cast that is columnwise too: leave it, or "
+           "requantize the rows that have arrived (changes values)">];
+  let statistics = [
+    Statistic<"numMoved", "num-moved", "Number of te.quantize ops moved">];
+}
+
+def RemoveDoubleQuantizationPass
+    : Pass<"te-remove-double-quantization", "::mlir::func::FuncOp"> {
+  let summary = "leaves rows that are FP8 already as they are";
+  let description = [{
+    Of a `te.quantize` of what a `te.dequantize` gives, to the same blocks and type,
+    rowwise results are the operands of the `te.dequantize`; what is columnwise stays.
+
+    Exactness: **equal values** where scales are powers of two: `values * scale` of each
+    element is what it was, to the bit, and so is what is multiplied from them. But a
+    block whose amax was rounded onto a boundary would have been written with half
+    the scale and twice the values, rows that padding adds with a scale of 1, not 0,
+    and a block with an amax that rounds to 2^128, so that it is infinite where it is
+    dequantized, with no scale that fits the rest. With other scales, which only
+    `fp32-scales` allows, the pass **changes values**, since it saves a rounding. Not
+    part of `te-optimize` unless asked for.
+
+    Legal where scales are known to be powers of two: by the `pow2_scales` of the cast
+    that made them, before conversions and moves, and of this one; and where both
+    have the same groups, or the `te.dequantize` none. Left alone, with a remark:
+    `<tensor>` scales, an amax, a member, a destination.
+
+    ```mlir
+    %x = te.dequantize %q, %s groups(%o) : ... -> tensor<128x256xbf16>
+    %q1, %s1, %t, %ts = te.quantize %x groups(%o) {pow2_scales} -> ... columnwise ...
+    te.grouped_gemm %q1 scales(%s1), %w
+    // becomes
+    %x = te.dequantize %q, %s groups(%o) : ... -> tensor<128x256xbf16>
+    %t, %ts = te.quantize %x groups(%o) {pow2_scales} columnwise ...
+    te.grouped_gemm %q scales(%s), %w
+    ```
+    Checked by `@both` in `test/Dialect/TE/Transforms/remove-double-quantization.mlir`.
+  }];
+  let options = [
+    Option<"fp32Scales", "fp32-scales", "bool", /*default=*/"false",
+           "Also where scales need not be powers of two (changes values)">];
+  let statistics = [
+    Statistic<"numRemoved", "num-removed", "Number of rowwise casts removed">];
 }
 
 //===----------------------------------------------------------------------===//

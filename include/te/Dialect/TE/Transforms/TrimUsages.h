@@ -1,0 +1,24 @@
+//===- TrimUsages.h - no direction that nobody reads ------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_DIALECT_TE_TRANSFORMS_TRIMUSAGES_H
+#define TE_DIALECT_TE_TRANSFORMS_TRIMUSAGES_H
+
+#include "mlir/IR/Operation.h"
+
+namespace mlir::te {
+
+/// What te-trim-usages does to the ops in `root`. `trimmed` is told each cast,
+/// before it goes, the one with fewer results that takes its place, and the names
+/// of those that are gone.
+void trimUsages(Operation *root,
+                llvm::function_ref<void(Operation *from, Operation *to,
+                                        ArrayRef<StringRef> names)>
+                    trimmed);
+
+} // namespace mlir::te
+
+#endif // TE_DIALECT_TE_TRANSFORMS_TRIMUSAGES_H
