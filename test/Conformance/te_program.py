@@ -61,15 +61,23 @@ class Scales:
             return extent // block + self.groups
         return ceil_div(extent, block)
 
+    def grid(self, data):
+        """How many blocks data of shape `data` has, down and across."""
+        *_, m, k = data
+        return self.blocks(m, self.rows), self.blocks(k, self.cols)
+
     def shape(self, data):
         """The shape of the scales of data of shape `data`."""
-        *packed, m, k = data
+        *packed, _, _ = data
         if self.layout == "tensor":
             return (*packed, *([self.groups] if self.groups else []))
-        m, k = self.blocks(m, self.rows), self.blocks(k, self.cols)
+        m, k = self.grid(data)
         if self.layout == "swizzled":
             outer, inner = (k, m) if self.rows > self.cols else (m, k)
             m, k = round_up(outer, 128), round_up(inner, 4)
+        elif 32 in (self.rows, self.cols):  # 8 bits: padded as tiles are
+            across, along = (4, 128) if self.rows > self.cols else (128, 4)
+            m, k = round_up(m, across), round_up(k, along)
         elif self.layout == "gemm_ready":
             m, k = (k, m) if self.rows == 1 else (m, k)
             k = round_up(k, 4)

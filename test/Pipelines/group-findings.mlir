@@ -153,7 +153,7 @@ ml_program.global public mutable @w.scales : tensor<128x8xf8E8M0FNU, #te.scales<
 // CHECK:         ml_program.global_store @w.scales = %{{.*}} : tensor<128x8xf8E8M0FNU, #te.scales<1 x 32, compact>>
 func.func @swizzle(%w: tensor<128x256xbf16> {te.name = "w", te.parameter})
     -> (tensor<128x8xf8E8M0FNU, #te.scales<1 x 32, swizzled>> {te.name = "z"}) {
-  %q, %s = te.quantize %w {pow2_scales} : tensor<128x256xbf16> -> tensor<128x256xf8E4M3FN>, tensor<128x8xf8E8M0FNU, #te.scales<1 x 32, compact>>
+  %q, %s = te.quantize %w : tensor<128x256xbf16> -> tensor<128x256xf8E4M3FN>, tensor<128x8xf8E8M0FNU, #te.scales<1 x 32, compact>>
   ml_program.global_store @w.scales = %s : tensor<128x8xf8E8M0FNU, #te.scales<1 x 32, compact>>
   %z = te.convert_scales %s of [128, 256] : tensor<128x8xf8E8M0FNU, #te.scales<1 x 32, compact>> -> tensor<128x8xf8E8M0FNU, #te.scales<1 x 32, swizzled>>
   return %z : tensor<128x8xf8E8M0FNU, #te.scales<1 x 32, swizzled>>

@@ -42,7 +42,7 @@ def main():
             misses.append(f"{' '.join(options)}: {found} {what}, wanted {wanted}")
 
     flags = ("false", "true")
-    recipes = ("bf16", "delayed", "current", "block")
+    recipes = ("bf16", "delayed", "current", "block", "mxfp8", "nvfp4")
     count = 0
     for recipe, dispatch, direction, cached, bias in itertools.product(
         recipes, ("none", "bf16", "fp8"), ("forward", "training"), flags, flags

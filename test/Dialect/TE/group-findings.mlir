@@ -135,9 +135,17 @@ func.func @bias_of_another_dtype(%x: tensor<96x256xbf16>, %w: tensor<512x256xbf1
 // An in-place op that returns nothing. An op that writes into a destination gives its new
 // content as a value of the same type: there is no form without.
 
-func.func @in_place_without_value(%x: tensor<16x256xbf16>, %q: tensor<16x256xf8E4M3FN>, %s: tensor<f32, #te.scales<tensor>>) {
-  // expected-error @+1 {{must have no destination or one for each of its 0 results, but got 2}}
-  "te.quantize"(%x, %q, %s) {operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 2>, resultSegmentSizes = array<i32: 0, 0, 0, 0, 0>} : (tensor<16x256xbf16>, tensor<16x256xf8E4M3FN>, tensor<f32, #te.scales<tensor>>) -> ()
+func.func @in_place_without_value(%x: tensor<16x256xbf16>, %all: tensor<4x16x256xbf16>) {
+  // expected-error @+1 {{'te.insert_member' op requires one result}}
+  "te.insert_member"(%x, %all) <{index = 2 : i64}> : (tensor<16x256xbf16>, tensor<4x16x256xbf16>) -> ()
+  return
+}
+
+// -----
+
+func.func @in_place_without_value_again(%x: tensor<16x256xbf16>, %y: tensor<16x16xf32>) {
+  // expected-error @+1 {{'te.gemm' op requires one result}}
+  "te.gemm"(%x, %x, %y) : (tensor<16x256xbf16>, tensor<16x256xbf16>, tensor<16x16xf32>) -> ()
   return
 }
 
