@@ -272,7 +272,9 @@ Outcome gatherSums(CudaDevice &device, const te_rt_tensor &input,
   args.probs = data<float>(probs);
   args.outProbs = data<float>(outProbs);
   Grid grid = {args.tokens, kThreads};
-  int64_t shared = 2 * args.slots * static_cast<int64_t>(sizeof(int32_t));
+  // The kernel reads the sorted half by fours.
+  int64_t shared = 2 * roundUp(args.slots, 4) *
+                   static_cast<int64_t>(sizeof(int32_t));
   if (shared > 96 * 1024)
     return {TE_RT_UNSUPPORTED, "row_map: found " + std::to_string(args.slots) +
                                    " slots, wanted at most 12288 on cuda"};
