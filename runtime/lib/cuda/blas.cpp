@@ -107,6 +107,7 @@ enum : int {
   kEpilogueBias = 4,
   kWorkspaceBytes = 1,
   kAlignmentA = 5, // then B, C, D
+  kNotSupported = 15,
 };
 
 int typeOf(te_rt_dtype dtype) {
@@ -138,7 +139,7 @@ uint32_t alignmentOf(const void *pointer) {
 bool BlasProduct::isLegal() const {
   if (m == 0 || n == 0 || k == 0)
     return false;
-  if (bias && biasType != resultType)
+  if (bias && (biasType != resultType || alignmentOf(bias) < 16))
     return false;
   if (lhs.mode == kModeNone && rhs.mode == kModeNone)
     return lhs.dtype == rhs.dtype;
@@ -152,14 +153,19 @@ bool BlasProduct::isLegal() const {
                 !(lhs.mode == kModeSquare && rhs.mode == kModeSquare);
   if (!tensors && !blocks)
     return false;
-  if (k % 16 || n % 8 || lhs.ld % 16 || rhs.ld % 16 ||
-      alignmentOf(lhs.data) < 16 || alignmentOf(rhs.data) < 16 ||
-      alignmentOf(result) < 16)
+  if (bias && biasType != TE_RT_BF16)
+    return false;
+  if (k % 16 || n % 8 || (m != 1 && m % 2) || lhs.ld % 16 || rhs.ld % 16)
     return false;
   if (lhs.mode == kModeRows && m % 4)
     return false;
-  return !blocks ||
-         (alignmentOf(lhs.scales) >= 16 && alignmentOf(rhs.scales) >= 16);
+  for (const void *pointer : {lhs.data, rhs.data,
+                              static_cast<const void *>(lhs.scales),
+                              static_cast<const void *>(rhs.scales),
+                              static_cast<const void *>(result)})
+    if (alignmentOf(pointer) < 16)
+      return false;
+  return true;
 }
 
 struct Blas::Plan {
@@ -285,9 +291,11 @@ Outcome Blas::multiply(const BlasProduct &p, void *workspace, size_t bytes,
     return {};
   TE_RT_TRY(setPointers(plan->desc, p));
   float alpha = 1.0f, beta = p.accumulate ? 1.0f : 0.0f;
-  return check("cublasLtMatmul",
-               lt().matmul(handle, plan->desc, &alpha, p.rhs.data, plan->a,
+  int status = lt().matmul(handle, plan->desc, &alpha, p.rhs.data, plan->a,
                            p.lhs.data, plan->b, &beta, p.result, plan->d,
                            p.result, plan->d, &plan->algorithm, workspace,
-                           bytes, stream));
+                           bytes, stream);
+  // An algorithm that the library offers and then refuses: nothing was enqueued.
+  ran = status != kNotSupported;
+  return ran ? check("cublasLtMatmul", status) : Outcome();
 }

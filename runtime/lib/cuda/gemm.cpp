@@ -80,6 +80,11 @@ te_rt_tensor memberOf(const te_rt_tensor &packed, int32_t rank, int64_t index) {
   return member;
 }
 
+/// A matrix of scales as it lies, and as it is wanted.
+struct ScaleMove {
+  int64_t rows, cols, fromRow, fromCol, toRow, toCol;
+};
+
 class Gemm {
 public:
   explicit Gemm(CudaDevice &device) : device(device) {}
@@ -94,6 +99,8 @@ public:
 private:
   Outcome describe(const Product &product, const Side &side, bool isLhs,
                    BlasOperand &operand, size_t &used);
+  Outcome alignScales(const Product &product, const ScaleMove &move,
+                      BlasOperand &operand, size_t &used);
   size_t scratchBytes(const Product &product) const;
 
   CudaDevice &device;
@@ -173,7 +180,35 @@ int64_t firstBlock(int64_t block, int64_t begin, int64_t group) {
   return block == 1 ? begin : begin / block + group;
 }
 
-/// Scales as cuBLASLt reads them: in place where they lie so, else a copy.
+/// Scales as cuBLASLt reads them, from 16-byte aligned memory: in place where
+/// they lie so, else a copy.
+Outcome Gemm::alignScales(const Product &p, const ScaleMove &move,
+                          BlasOperand &operand, size_t &used) {
+  bool inPlace = (move.fromRow == move.toRow || move.rows == 1) &&
+                 (move.fromCol == move.toCol || move.cols == 1);
+  if (inPlace && reinterpret_cast<uintptr_t>(operand.scales) % 16 == 0)
+    return {};
+  void *memory = nullptr;
+  TE_RT_TRY(device.scratch(Use::Operands, scratchBytes(p), &memory));
+  StridedArgs args = {};
+  args.from = operand.scales;
+  args.to = static_cast<char *>(memory) + used;
+  args.rows = move.rows;
+  args.cols = move.cols;
+  args.members = 1;
+  args.fromRow = move.fromRow;
+  args.fromCol = move.fromCol;
+  args.toRow = move.toRow;
+  args.toCol = move.toCol;
+  args.size = sizeof(float);
+  operand.scales = static_cast<const float *>(args.to);
+  int64_t size = std::max(move.rows * move.toRow, move.cols * move.toCol);
+  used += static_cast<size_t>(roundUp(size, 64)) * sizeof(float);
+  return device.launch(
+      "move_strided",
+      {ceilDiv(move.rows, 64) * ceilDiv(move.cols, 64), 256}, args);
+}
+
 Outcome Gemm::describe(const Product &p, const Side &side, bool isLhs,
                        BlasOperand &operand, size_t &used) {
   operand.ld = side.ld();
@@ -195,7 +230,7 @@ Outcome Gemm::describe(const Product &p, const Side &side, bool isLhs,
   if (side.isTensorwise()) {
     operand.mode = kModeTensor;
     operand.scales += side.scales->rank ? p.group : 0;
-    return {};
+    return alignScales(p, {1, 1, 1, 1, 1, 1}, operand, used);
   }
   int32_t down = side.scales->block_rows, across = side.scales->block_cols;
   if (across != kTile || (down != 1 && down != kTile))
@@ -214,28 +249,10 @@ Outcome Gemm::describe(const Product &p, const Side &side, bool isLhs,
   int64_t rows = down == 1 ? outer : ceilDiv(outer, kTile);
   int64_t wantedRow = down == 1 ? 1 : roundUp(blocks, 4);
   int64_t wantedCol = down == 1 ? rows : 1;
-  bool inPlace = (grid.strideRow == wantedRow || rows == 1) &&
-                 (grid.strideCol == wantedCol || blocks == 1);
-  if (inPlace && reinterpret_cast<uintptr_t>(operand.scales) % 16 == 0)
-    return {};
-  void *memory = nullptr;
-  TE_RT_TRY(device.scratch(Use::Operands, scratchBytes(p), &memory));
-  StridedArgs args = {};
-  args.from = operand.scales;
-  args.to = static_cast<char *>(memory) + used;
-  args.rows = rows;
-  args.cols = blocks;
-  args.members = 1;
-  args.fromRow = grid.strideRow;
-  args.fromCol = grid.strideCol;
-  args.toRow = wantedRow;
-  args.toCol = wantedCol;
-  args.size = sizeof(float);
-  operand.scales = static_cast<const float *>(args.to);
-  int64_t size = down == 1 ? rows * blocks : rows * wantedRow;
-  used += static_cast<size_t>(roundUp(size, 64)) * sizeof(float);
-  return device.launch("move_strided",
-                       {ceilDiv(rows, 64) * ceilDiv(blocks, 64), 256}, args);
+  return alignScales(p,
+                     {rows, blocks, grid.strideRow, grid.strideCol, wantedRow,
+                      wantedCol},
+                     operand, used);
 }
 
 Outcome Gemm::multiply(const Product &p) {
