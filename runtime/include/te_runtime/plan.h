@@ -39,6 +39,7 @@ typedef struct te_rt_program_info {
   int64_t constant_bytes;  /* of the whole plan */
   int64_t num_steps;       /* calls of one run, loops multiplied out; an
                               iteration without a call counts as one */
+  uint32_t dtypes;         /* bit 1 << D for each te_rt_dtype D of its tensors */
 } te_rt_program_info;
 te_rt_status te_rt_plan_program(const te_rt_plan *plan, int32_t program,
                                 te_rt_program_info *info);

@@ -45,6 +45,7 @@ Program::Program(const std::string &label, std::string_view bytes,
   ranks = info.ranks;
   arenaBytes = info.arena_bytes;
   workspaceBytes = info.workspace_bytes;
+  dtypes = info.dtypes;
   argumentBytes = 0;
   for (int32_t i = 0; i < info.num_arguments; ++i) {
     te_rt_argument_info argument;

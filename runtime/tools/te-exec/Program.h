@@ -60,6 +60,7 @@ public:
   std::string name;
   int ranks;
   int64_t arenaBytes, workspaceBytes, argumentBytes;
+  uint32_t dtypes; ///< of all tensors, bit 1 << D for type D
   std::vector<Argument> arguments;
 
   te_rt_plan *handle() const { return plan.get(); }

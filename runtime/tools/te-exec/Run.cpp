@@ -239,7 +239,10 @@ void Driver::runRank(int rank) {
       if (options.steps > 1)
         where += ", step " + std::to_string(step + 1);
       mine.check.add(wanted->results(), found->results(),
-                     options.backend == TE_RT_REF, where);
+                     options.backend == TE_RT_REF
+                         ? Tolerance::exactly()
+                         : Tolerance::through(plan.dtypes | naive->dtypes),
+                     where);
     }
   }
   if (!options.outputDirectory.empty())
