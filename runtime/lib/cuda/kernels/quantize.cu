@@ -29,12 +29,12 @@ using namespace te_rt::cuda;
     runStream<type, sink, fromTable>(args);                                    \
   }
 
-TE_RT_STREAM_KERNEL(cast_bf16, BF16, CastSink, false, 3)
+TE_RT_STREAM_KERNEL(cast_bf16, BF16, CastSink, false, 2)
 TE_RT_STREAM_KERNEL(cast_f32, float, CastSink, false, 2)
 TE_RT_STREAM_KERNEL(amax_bf16, BF16, AmaxSink, false, 4)
 TE_RT_STREAM_KERNEL(amax_f32, float, AmaxSink, false, 2)
 
-TE_RT_STREAM_KERNEL(multi_cast_bf16, BF16, CastSink, true, 3)
+TE_RT_STREAM_KERNEL(multi_cast_bf16, BF16, CastSink, true, 2)
 TE_RT_STREAM_KERNEL(multi_cast_f32, float, CastSink, true, 2)
 TE_RT_STREAM_KERNEL(multi_amax_bf16, BF16, AmaxSink, true, 4)
 TE_RT_STREAM_KERNEL(multi_amax_f32, float, AmaxSink, true, 2)
