@@ -97,11 +97,12 @@ class Comparison:
                 f"wanted {wanted.shape} {wanted.dtype}"
             )
             return
-        bits = {1: np.uint8, 2: np.uint16, 4: np.uint32}[found.dtype.itemsize]
+        bits = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+        bits = bits[found.dtype.itemsize]
         left = np.ascontiguousarray(found).view(bits)
         right = np.ascontiguousarray(wanted).view(bits)
         differ = (left != right).reshape(found.shape)
-        if found.dtype != np.int32:
+        if found.dtype not in (np.int32, np.int64):
             differ = differ & ~(np.isnan(f32(found)) & np.isnan(f32(wanted)))
         self.report(name, differ, found, wanted)
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from byte_scales import swizzled
 from oracle import Comparison
-from te_program import E8M0, Program, Scales, round_up
+from te_program import Program, Scales
 
 SHAPES = [
     (128, 128),
@@ -20,16 +21,6 @@ SHAPES = [
     (1000, 64),
     (33, 129),
 ]
-
-
-def swizzled(compact, columnwise):
-    """The tiles of 128 x 4 of one matrix, as a permutation of axes; zeros between."""
-    outer = compact.T if columnwise else compact
-    rows, cols = round_up(outer.shape[0], 128), round_up(outer.shape[1], 4)
-    padded = np.zeros((rows, cols), np.uint8)
-    padded[: outer.shape[0], : outer.shape[1]] = outer
-    tiles = padded.reshape(rows // 128, 4, 32, cols // 4, 4)
-    return tiles.transpose(0, 3, 2, 1, 4).reshape(rows, cols)
 
 
 def convert(program, scales, data_shape, type):
@@ -43,7 +34,7 @@ def cases(rng):
     is made of it."""
     for shape in SHAPES:
         for packed in ((), (3,)):
-            for rows, cols in ((1, 32), (32, 1)):
+            for rows, cols in ((1, 32), (32, 1), (1, 16)):
                 encoding = Scales(rows, cols, "compact")
                 compact = rng.integers(
                     0, 256, encoding.shape((*packed, *shape))
@@ -52,10 +43,11 @@ def cases(rng):
                 clean = np.zeros_like(compact)
                 clean[..., :down, :across] = compact[..., :down, :across]
                 members = clean.reshape(-1, *clean.shape[-2:])
+                members = [member[:down, :across] for member in members]
                 wanted = np.stack([swizzled(member, rows > cols) for member in members])
                 wanted = wanted.reshape(*packed, *wanted.shape[-2:])
                 name = f"swizzled-{rows}x{cols}-{packed}{shape}"
-                arrays = [each.view(E8M0) for each in (compact, wanted, clean)]
+                arrays = [each.view(encoding.dtype) for each in (compact, wanted, clean)]
                 yield name, shape, encoding, "swizzled", *arrays
             encoding = Scales(1, 128, "compact")
             compact = rng.random(encoding.shape((*packed, *shape))).astype(np.float32)

@@ -7,7 +7,7 @@
     found = program.run(folder)          # {"values": array, "scales": array}
 
 Arrays have the dtypes of ml_dtypes; a result comes back in the dtype and shape of its
-type. One program takes many ops: a process for each would be most of a test's time.
+type. Files have two FP4 elements in a byte, the first in its low half. One program takes many ops: a process for each would be most of a test's time.
 
 SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """
@@ -22,14 +22,17 @@ import numpy as np
 E4M3 = ml_dtypes.float8_e4m3fn
 E5M2 = ml_dtypes.float8_e5m2
 E8M0 = ml_dtypes.float8_e8m0fnu
+FP4 = ml_dtypes.float4_e2m1fn
 BF16 = ml_dtypes.bfloat16
 ELEMENTS = {
     np.dtype(np.float32): "f32",
     np.dtype(np.int32): "i32",
+    np.dtype(np.int64): "i64",
     np.dtype(BF16): "bf16",
     np.dtype(E4M3): "f8E4M3FN",
     np.dtype(E5M2): "f8E5M2",
     np.dtype(E8M0): "f8E8M0FNU",
+    np.dtype(FP4): "f4E2M1FN",
 }
 
 
@@ -55,9 +58,15 @@ class Scales:
         groups = f", groups = {self.groups}" if self.groups else ""
         return f"#te.scales<{block}{self.layout}{groups}>"
 
+    @property
+    def dtype(self):
+        """Of the scales; those of 8 bits are padded as tiles of 128 x 4 are."""
+        return {32: E8M0, 16: E4M3}.get(max(self.rows, self.cols), np.float32)
+
     def blocks(self, extent, block):
-        """Of ragged data, the blocks along its rows begin anew with each group."""
-        if self.groups and block > 1:
+        """Of ragged data, the blocks along its rows begin anew with each group, which
+        for tiles is where one begins anyway."""
+        if self.groups and block > 1 and self.layout != "swizzled":
             return extent // block + self.groups
         return ceil_div(extent, block)
 
@@ -75,7 +84,7 @@ class Scales:
         if self.layout == "swizzled":
             outer, inner = (k, m) if self.rows > self.cols else (m, k)
             m, k = round_up(outer, 128), round_up(inner, 4)
-        elif 32 in (self.rows, self.cols):  # 8 bits: padded as tiles are
+        elif self.dtype != np.float32:
             across, along = (4, 128) if self.rows > self.cols else (128, 4)
             m, k = round_up(m, across), round_up(k, along)
         elif self.layout == "gemm_ready":
@@ -110,6 +119,21 @@ class Value:
     @property
     def typed(self):
         return f"{self.name} : {self.type}"
+
+
+def to_file(array):
+    if array.dtype == FP4:
+        codes = array.view(np.uint8)
+        return codes[..., 0::2] | codes[..., 1::2] << 4
+    plain = {1: np.uint8, 2: np.uint16}.get(array.dtype.itemsize)
+    return array.view(plain) if plain else array
+
+
+def from_file(array, dtype):
+    if dtype == FP4:
+        pairs = np.stack([array & 15, array >> 4], axis=-1)
+        array = pairs.reshape(*array.shape[:-1], -1)
+    return array if array.dtype == dtype else array.view(dtype)
 
 
 class Program:
@@ -167,8 +191,7 @@ class Program:
         command.append(f"--output-dir={os.path.join(folder, 'out')}")
         for name, array in self.arrays.items():
             array_path = os.path.join(folder, name + ".npy")
-            plain = {1: np.uint8, 2: np.uint16}.get(array.dtype.itemsize)
-            np.save(array_path, array.view(plain) if plain else array)
+            np.save(array_path, to_file(array))
             command.append(f"--input={name}={array_path}")
         done = subprocess.run(command, capture_output=True, text=True)
         return done.returncode, done.stderr
@@ -183,8 +206,7 @@ class Program:
         found = {}
         for name, value in self.results.items():
             array = np.load(os.path.join(folder, "out", name + ".npy"))
-            if array.dtype != value.type.dtype:
-                array = array.view(value.type.dtype)
+            array = from_file(array, value.type.dtype)
             assert array.shape == value.type.shape, (name, array.shape, value.type)
             found[name] = array
         return found
@@ -192,10 +214,11 @@ class Program:
 
 def quantize(
     program, x, rowwise=None, columnwise=None, scale=None, amax=None, noop=None,
-    offsets=None, member=None, outs=(), pow2=False, epsilon=0.0,
+    offsets=None, member=None, outs=(), pow2=False, epsilon=0.0, rng=None, attributes=(),
 ):  # fmt: skip
     """Each of `rowwise`, `columnwise`: (dtype, Scales). Returns the results asked for:
-    values, scales, columnwise values and scales, amax."""
+    values, scales, columnwise values and scales, amax, and of FP4 the amax of the
+    tensor in each direction."""
     text = f"te.quantize {x}"
     for keyword, value in (
         ("scale", scale),
@@ -205,30 +228,46 @@ def quantize(
     ):
         text += f" {keyword}({value.typed})" if value else ""
     text += f" member {member}" if member is not None else ""
+    text += f" rng({rng.typed})" if rng else ""
     if outs:
         types = ", ".join(str(value.type) for value in outs)
         text += f" outs({', '.join(map(str, outs))} : {types})"
-    attributes = ["pow2_scales"] if pow2 else []
+    attributes = [*attributes, *(["pow2_scales"] if pow2 else [])]
     attributes += [f"epsilon = {epsilon:e} : f32"] if epsilon else []
     text += f" {{{', '.join(attributes)}}}" if attributes else ""
     text += f" : {x.type}"
-    types = []
-    for keyword, direction in (("->", rowwise), ("columnwise", columnwise)):
-        if direction:
-            types += result_types(x.type.shape, direction, keyword == "columnwise")
-            text += f" {keyword} {types[-2]}, {types[-1]}"
+    results, types = cast_results(x.type.shape, rowwise, columnwise)
+    text += results
     if amax:
         types.append(amax.type)
         text += f" amax_out {amax.type}"
+    members = x.type.shape[:-2]
+    if offsets:
+        members = (offsets.type.shape[0] - 1,)
+    for keyword, direction in (("", rowwise), ("_t", columnwise)):
+        if direction and direction[0] == FP4:
+            types.append(Type(members, np.float32))
+            text += f" tensor_amax{keyword} {types[-1]}"
     return program.op(text, *types)
+
+
+def cast_results(shape, rowwise, columnwise):
+    """How the assembly of a cast of a tensor of this shape names its results, and their
+    types."""
+    text, types = "", []
+    for keyword, direction in (("->", rowwise), ("columnwise", columnwise)):
+        if direction:
+            types += result_types(shape, direction, keyword == "columnwise")
+            text += f" {keyword} {types[-2]}, {types[-1]}"
+    return text, types
 
 
 def result_types(shape, direction, columnwise):
     """The types of the values and the scales of one direction of a cast."""
     dtype, scales = direction
-    if columnwise and not (scales.cols == 1 and scales.layout == "compact"):
+    if columnwise and scales.cols != 1:
         shape = (*shape[:-2], shape[-1], shape[-2])
-    return [Type(shape, dtype), Type(scales.shape(shape), np.float32, scales)]
+    return [Type(shape, dtype), Type(scales.shape(shape), scales.dtype, scales)]
 
 
 def multi_cast_transpose(
@@ -241,9 +280,10 @@ def multi_cast_transpose(
     noop=None,
     outs=(),
     pow2=False,
+    square=False,
 ):
     """Returns lists: values, scales, columnwise values, columnwise scales, amaxes (or
-    none)."""
+    none), of FP4 the amaxes of the tensors in each direction."""
 
     def names(values):
         return ", ".join(map(str, values))
@@ -256,7 +296,7 @@ def multi_cast_transpose(
         text += f" {keyword}({names(values)} : {types_of(values)})" if values else ""
     text += f" noop({noop.typed})" if noop else ""
     text += f" outs({names(outs)} : {types_of(outs)})" if outs else ""
-    text += " {pow2_scales}" if pow2 else ""
+    text += " {pow2_scales}" if pow2 else " {square_blocks}" if square else ""
     text += f" : {types_of(inputs)}"
     lists = []
     for keyword, direction in (("->", rowwise), ("columnwise", columnwise)):
@@ -271,6 +311,10 @@ def multi_cast_transpose(
     if amax:
         lists.append([value.type for value in amax])
         text += f" amax_out {types_of(amax)}"
+    for keyword, direction in (("", rowwise), ("_t", columnwise)):
+        if direction[0] == FP4:
+            lists.append([Type(x.type.shape[:-2], np.float32) for x in inputs])
+            text += f" tensor_amax{keyword} {', '.join(map(str, lists[-1]))}"
     found = program.op(text, *[type for types in lists for type in types])
     count = len(inputs)
     return [found[i : i + count] for i in range(0, len(found), count)]
@@ -278,16 +322,20 @@ def multi_cast_transpose(
 
 def gemm(
     program, lhs, rhs, result, lhs_scales=None, rhs_scales=(), bias=(), offsets=None,
-    member=None, over=None, outs=(), attributes=(),
+    member=None, over=None, outs=(), attributes=(), lhs_amax=None, rhs_amax=(),
 ):  # fmt: skip
     """te.gemm, or te.grouped_gemm where there are offsets without a member. `rhs`,
-    `rhs_scales`, `bias`, `outs` and `result` (types) are lists. Returns the results."""
-    operands = [lhs, lhs_scales, *rhs, *rhs_scales, *bias, offsets, *outs]
+    `rhs_scales`, `rhs_amax`, `bias`, `outs` and `result` (types) are lists. Returns the
+    results."""
+    operands = [lhs, lhs_scales, lhs_amax, *rhs, *rhs_scales, *rhs_amax, *bias]
+    operands += [offsets, *outs]
     grouped = offsets is not None and member is None
     text = f"te.{'grouped_gemm' if grouped else 'gemm'} {lhs}"
     text += f" scales({lhs_scales})" if lhs_scales else ""
+    text += f" amax({lhs_amax})" if lhs_amax else ""
     text += ", " + ", ".join(map(str, rhs))
-    for keyword, values in (("scales", rhs_scales), ("bias", bias)):
+    lists = (("scales", rhs_scales), ("amax", rhs_amax), ("bias", bias))
+    for keyword, values in lists:
         text += f" {keyword}({', '.join(map(str, values))})" if values else ""
     text += f" groups({offsets})" if offsets else ""
     text += f" member {member}" if member is not None else ""

@@ -76,6 +76,12 @@ def weight_casts():
         yield f"E={experts} N={batches} uncached", each.launches("weight_quantize"), 2 * batches * experts, 1
         each = Program("--recipe=delayed", "--cached-weights=true", **size)
         yield f"E={experts} N={batches} cached", each.launches("weight_quantize"), 2 * experts, 1
+    each = Program(
+        "--recipe=delayed", "--cached-weights=true", "--weight-update=noop",
+        experts=64, microbatches=16,
+    )
+    # A captured graph launches it in each micro-batch, and the flag decides.
+    yield "E=64 N=16 under a flag", each.launches("weight_quantize"), 2 * 16 * 64, 16
 
 
 @row("9.2 scale transposes, FP8 dispatch")
@@ -86,6 +92,11 @@ def scale_transposes():
         yield f"N={batches} transposes", each.launches("scale_conversion"), 5 * batches, 0
         yield f"N={batches} dequantize of x", each.launches("dequantize"), batches, 0
         # Of 4 E casts of members and one before dispatch: one each.
+        both = Program(
+            "--recipe=block", "--dispatch=fp8", "--gradient-dispatch=fp8", "--ep-ranks=2",
+            **size,
+        )
+        yield f"N={batches} transposes, both ways", both.launches("scale_conversion"), 10 * batches, 0
         yield f"N={batches} casts of rows", each.launches("activation_quantize"), (4 * 4 + 1) * batches, 5 * batches
 
 

@@ -29,6 +29,11 @@ int main(int argc, char **argv) {
          "te-optimize, as in func.func(te-share-offsets). May be given any "
          "number of times: each is run, and checked, on its own")
       ->allow_extra_args(false);
+  int64_t memoryBudget = 0;
+  app.add_option("--memory-budget", memoryBudget,
+                 "Lets te-optimize compute tensors again where the arena would "
+                 "have more bytes than this (te-recompute)")
+      ->check(CLI::PositiveNumber);
   app.add_flag("--check", check,
                "Runs the program as it is given on ref too, and compares all "
                "results: exact on ref, else within a bound. With "
@@ -43,7 +48,16 @@ int main(int argc, char **argv) {
   if (!optimize && !passes.empty())
     return te::exec::reportError(
         options.tool, "--passes: found --optimize=false, wanted true");
-  if (optimize && passes.empty())
+  if (memoryBudget && (!optimize || !passes.empty()))
+    return te::exec::reportError(options.tool,
+                                 "--memory-budget: found " +
+                                     std::string(optimize ? "--passes"
+                                                          : "--optimize=false") +
+                                     " beside it, wanted te-optimize");
+  if (memoryBudget)
+    passes = {"te-optimize{memory-budget=" + std::to_string(memoryBudget) +
+              "}"};
+  else if (optimize && passes.empty())
     passes = {"te-optimize"};
   te_run::Plans plans;
   for (const std::string &each : passes)

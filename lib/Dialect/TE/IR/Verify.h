@@ -91,6 +91,9 @@ inline bool isAmong(MutableOperandRange range, OpOperand &operand) {
                       [&](OpOperand &each) { return &each == &operand; });
 }
 
+inline bool isMatrix(Value value) { return tensorType(value).getRank() == 2; }
+inline bool isVector(Value value) { return tensorType(value).getRank() == 1; }
+
 } // namespace mlir::te
 
 #endif // TE_LIB_DIALECT_TE_IR_VERIFY_H

@@ -173,6 +173,8 @@ void fuse(const CastGroup &group, const Availability &availability) {
       first.getEpsilonAttr());
   for (Value operand : multi->getOperands())
     availability.moveBefore(operand, multi);
+  // What stood behind the insertion point may have moved.
+  builder.setInsertionPointAfter(multi);
 
   llvm::SetVector<Operation *> packs;
   for (auto [i, entry] : llvm::enumerate(entries))

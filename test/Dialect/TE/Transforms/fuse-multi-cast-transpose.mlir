@@ -219,3 +219,23 @@ func.func @keep_flag_and_loop(%a: tensor<128x128xbf16> {te.parameter}, %flag: te
   }
   return
 }
+
+// The view behind the last op that has to come first moves up too; readers of packed
+// results stay behind the launch.
+// CHECK-LABEL: func @view_behind_last(
+// CHECK:         te.transpose
+// CHECK:         te.member
+// CHECK:         %[[Q:.*]]:2, %{{.*}}:2 = te.multi_cast_transpose %{{[^,]*}}, %{{[^ ]*}} :
+// CHECK-DAG:     te.member %[[Q]]#0[0]
+// CHECK-DAG:     te.member %[[Q]]#0[1]
+func.func @view_behind_last(%w: tensor<2x128x128xbf16> {te.parameter}, %v: tensor<2x128x64xbf16> {te.parameter})
+    -> (tensor<128x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>, tensor<64x128xf8E4M3FN>) {
+  %w0 = te.member %w[0] : tensor<2x128x128xbf16> -> tensor<128x128xbf16>
+  %w1 = te.member %w[1] : tensor<2x128x128xbf16> -> tensor<128x128xbf16>
+  %q0, %s0 = te.quantize %w0 : tensor<128x128xbf16> -> tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+  %q1, %s1 = te.quantize %w1 : tensor<128x128xbf16> -> tensor<128x128xf8E4M3FN>, tensor<1x4xf32, #block>
+  %p = te.transpose %v : tensor<2x128x64xbf16> -> tensor<2x64x128xbf16>
+  %m = te.member %p[0] : tensor<2x64x128xbf16> -> tensor<64x128xbf16>
+  %q2, %s2 = te.quantize %m : tensor<64x128xbf16> -> tensor<64x128xf8E4M3FN>, tensor<1x4xf32, #block>
+  return %q0, %q1, %q2 : tensor<128x128xf8E4M3FN>, tensor<128x128xf8E4M3FN>, tensor<64x128xf8E4M3FN>
+}
