@@ -76,6 +76,7 @@ Outcome CudaDevice::start() {
                   "' (sm_" + std::to_string(major) + std::to_string(minor) +
                   "): " + cu.describe(result)};
     modules.push_back(module);
+    TE_RT_TRY(index(module));
   }
   TE_RT_TRY(outcomeOf("cuStreamCreate",
                       cu.streamCreate(&work, kStreamNonBlocking)));
@@ -86,6 +87,22 @@ Outcome CudaDevice::start() {
   overflow = reinterpret_cast<int32_t *>(counters + kTickets + kAccumulators);
   TE_RT_TRY(fillAsync(counters, 0, words * sizeof(uint32_t)));
   return synchronize();
+}
+
+/// Notes which kernels a module has.
+Outcome CudaDevice::index(Handle module) {
+  unsigned count = 0;
+  TE_RT_TRY(outcomeOf("cuModuleGetFunctionCount",
+                      cu.functionCount(&count, module)));
+  std::vector<Handle> listed(count);
+  TE_RT_TRY(outcomeOf("cuModuleEnumerateFunctions",
+                      cu.listFunctions(listed.data(), count, module)));
+  for (Handle function : listed) {
+    const char *name = nullptr;
+    TE_RT_TRY(outcomeOf("cuFuncGetName", cu.functionName(&name, function)));
+    functions[name].module = module;
+  }
+  return {};
 }
 
 CudaDevice::~CudaDevice() {
@@ -234,12 +251,12 @@ Outcome CudaDevice::launchRaw(const char *name, const Grid &grid,
                                    " blocks, wanted below 2^31"};
   enter();
   Function &function = functions[name];
-  if (!function.handle) {
-    Result result = 1;
-    for (size_t i = 0; result && i < modules.size(); ++i)
-      result = cu.getFunction(&function.handle, modules[i], name);
-    TE_RT_TRY(outcomeOf(name, result));
-  }
+  if (!function.module)
+    return {TE_RT_INTERNAL, std::string("kernel ") + name +
+                                ": in none of this library's images"};
+  if (!function.handle)
+    TE_RT_TRY(outcomeOf(
+        name, cu.getFunction(&function.handle, function.module, name)));
   if (grid.shared > function.shared) {
     TE_RT_TRY(outcomeOf(name, cu.setFunctionAttribute(function.handle,
                                                       kFunctionDynamicShared,

@@ -108,6 +108,7 @@ public:
 private:
   explicit CudaDevice(int gpu);
   Outcome start();
+  Outcome index(Handle module);
   Outcome launchRaw(const char *name, const Grid &grid, const void *params);
 
   const Driver &cu = driver();
@@ -126,7 +127,7 @@ private:
   Block scratches[static_cast<size_t>(Use::Count)];
   std::unordered_map<std::string, void *> tables;
   struct Function {
-    Handle handle = nullptr;
+    Handle module = nullptr, handle = nullptr; // handle: once it is launched
     int shared = 0;
   };
   std::unordered_map<std::string, Function> functions;

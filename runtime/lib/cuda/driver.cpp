@@ -25,7 +25,7 @@ static Driver openDriver() {
       dlsym(library, #symbol));                                                \
   if (!driver.name) {                                                          \
     driver.why = "CUDA driver: found " + std::string(file) +                   \
-                 " without " #symbol ", wanted a driver of CUDA 12 or newer";  \
+                 " without " #symbol ", wanted a driver of CUDA 12.4 or newer";  \
     return driver;                                                             \
   }
   TE_RT_DRIVER_FUNCTIONS(TE_RT_LOAD)

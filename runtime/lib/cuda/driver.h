@@ -60,6 +60,9 @@ enum : int {
   X(graphExecDestroy, cuGraphExecDestroy, (Handle))                            \
   X(moduleLoad, cuModuleLoadData, (Handle *, const void *))                    \
   X(moduleUnload, cuModuleUnload, (Handle))                                    \
+  X(functionCount, cuModuleGetFunctionCount, (unsigned *, Handle))             \
+  X(listFunctions, cuModuleEnumerateFunctions, (Handle *, unsigned, Handle))   \
+  X(functionName, cuFuncGetName, (const char **, Handle))                      \
   X(getFunction, cuModuleGetFunction, (Handle *, Handle, const char *))        \
   X(setFunctionAttribute, cuFuncSetAttribute, (Handle, int, int))              \
   X(launch, cuLaunchKernel,                                                    \
