@@ -10,7 +10,7 @@
 //             tile through shared memory, words of 4 elements where they fit
 //   moves     each element read once and written once
 //   bound     memory
-//   measured  docs/Benchmarks.md, rows copy, transpose and convert_scales
+//   measured  not yet, but for the copy that docs/Benchmarks.md compares with
 //
 //===----------------------------------------------------------------------===//
 
