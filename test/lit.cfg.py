@@ -3,6 +3,7 @@
 # Substitutions  %python      Python with NumPy, and with ml_dtypes where it could be
 #                             installed (tools/scripts/requirements.txt)
 #                %te_source  the root of the tree
+#                %te_plugin  what mlir-opt loads
 # Features       gpus-N       at least N NVIDIA GPUs, N up to 8
 #                ml_dtypes    %python can import it
 #                sanitize     built with TE_SANITIZE
@@ -55,6 +56,9 @@ python = (
 )
 config.substitutions.append(("%python", python))
 config.substitutions.append(("%te_source", config.te_source_dir))
+config.substitutions.append(
+    ("%te_plugin", os.path.join(config.te_binary_dir, "lib", "te-plugin.so"))
+)
 
 if output_of([python, "-c", "import numpy, ml_dtypes; print(ml_dtypes.__version__)"]):
     config.available_features.add("ml_dtypes")
