@@ -12,9 +12,13 @@ namespace {
 TEST(Context, CudaIsUnavailableAndSaysWhy) {
   te_rt_context *context = reinterpret_cast<te_rt_context *>(1);
   char message[256] = "";
-  EXPECT_EQ(te_rt_context_create(TE_RT_CUDA, 0, nullptr, 0, &context, message,
-                                 sizeof(message)),
-            TE_RT_UNAVAILABLE);
+  te_rt_status status = te_rt_context_create(TE_RT_CUDA, 0, nullptr, 0,
+                                             &context, message, sizeof(message));
+  if (status == TE_RT_OK) {
+    te_rt_context_destroy(context);
+    GTEST_SKIP() << "there is a GPU";
+  }
+  EXPECT_EQ(status, TE_RT_UNAVAILABLE);
   EXPECT_EQ(context, nullptr);
   EXPECT_NE(std::string(message).find("CUDA"), std::string::npos);
   EXPECT_NE(std::string(message).find("ref backend"), std::string::npos);

@@ -39,6 +39,7 @@ typedef struct te_rt_program_info {
   int64_t constant_bytes;  /* of the whole plan */
   int64_t num_steps;       /* calls of one run, loops multiplied out; an
                               iteration without a call counts as one */
+  uint32_t dtypes;         /* bit 1 << D for each te_rt_dtype D of its tensors */
 } te_rt_program_info;
 te_rt_status te_rt_plan_program(const te_rt_plan *plan, int32_t program,
                                 te_rt_program_info *info);
@@ -89,16 +90,16 @@ te_rt_status te_rt_plan_workspace(const te_rt_plan *plan, int32_t workspace,
                                   te_rt_workspace_info *info);
 
 /* One program of a plan on one context: its arena, and the plan's workspaces. The
- * plan and the context must outlive it. Creating it allocates all that a run
- * needs; a run allocates nothing on a device. */
+ * plan and the context must outlive it. Creating it, and the first run after a
+ * bind, allocate all that a run needs; others allocate nothing on a device. */
 typedef struct te_rt_session te_rt_session;
 te_rt_status te_rt_session_create(te_rt_context *context, const te_rt_plan *plan,
                                   int32_t program, te_rt_session **session);
 void te_rt_session_destroy(te_rt_session *session);
 
 /* The session reads or writes argument `argument` at `data` from now on: `bytes`
- * (as in the argument's info) of memory of the context's backend, 64-byte
- * aligned. The caller keeps it alive. Arguments of which one is written must lie
+ * (as in the argument's info) of memory of the context's backend (of the host for
+ * one that is on_host), 64-byte aligned. The caller keeps it alive. Arguments of which one is written must lie
  * apart; a run tells where they do not. */
 te_rt_status te_rt_session_bind(te_rt_session *session, int32_t argument,
                                 void *data, int64_t bytes);
@@ -109,7 +110,8 @@ te_rt_status te_rt_session_bind(te_rt_session *session, int32_t argument,
 te_rt_status te_rt_session_workspace(te_rt_session *session, int32_t workspace,
                                      void **data);
 
-/* What ran: told to the observer after each call. */
+/* What ran: told to the observer after each call, by a device backend at the end
+ * of the run, with the device's times. */
 typedef struct te_rt_call_info {
   const char *function;   /* without the te_rt_ */
   const char *cost_class;
@@ -127,8 +129,16 @@ void te_rt_session_observe(te_rt_session *session, te_rt_observer observer,
 void te_rt_session_poison(te_rt_session *session, int32_t byte);
 
 /* Runs the program once. Every argument must be bound. A failing call ends the
- * run; te_rt_last_error(context) then begins with the op's source location. */
+ * run; te_rt_last_error(context) then begins with the op's source location. On a
+ * device backend the run is enqueued, unless there is an observer:
+ * te_rt_synchronize (device.h) waits for it. */
 te_rt_status te_rt_session_run(te_rt_session *session);
+
+/* With 1 the next run captures the program's work in one graph of the device, and
+ * runs launch that, until an argument is bound anew. Needs a cuda context and a
+ * program without host synchronizations. A run of a graph tells the observer
+ * nothing. 0 is the default. */
+void te_rt_session_use_graph(te_rt_session *session, int32_t enable);
 
 /* The functions of this library that a plan may call: name i, or NULL at the end. */
 const char *te_rt_function_name(int32_t index);

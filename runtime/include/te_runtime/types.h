@@ -106,7 +106,9 @@ typedef enum te_rt_backend { TE_RT_REF = 0, TE_RT_CUDA = 1 } te_rt_backend;
 
 /* Makes a context. `threads` counts the host threads that the ref backend may
  * use, 0 for as many as there are cores. `communicator` may be NULL: then the
- * world is this rank alone. On failure *context is NULL, and `message` (if not
+ * world is this rank alone. The cuda backend runs on a stream of its own on GPU
+ * `rank` modulo their number; its functions return when their work is enqueued
+ * (te_rt_synchronize of device.h waits). On failure *context is NULL, and `message` (if not
  * NULL, `capacity` bytes) receives the reason. */
 te_rt_status te_rt_context_create(te_rt_backend backend, int32_t threads,
                                   te_rt_communicator *communicator,
@@ -118,7 +120,7 @@ void te_rt_context_destroy(te_rt_context *context);
 const char *te_rt_last_error(const te_rt_context *context);
 
 /* 1 if a routing_map had more rows than its capacity since the context was
- * made or this was last called; clears the flag. */
+ * made or this was last called; clears the flag. Waits for the context's work. */
 int32_t te_rt_take_overflow(te_rt_context *context);
 
 /* Ranks that are threads of this process. Each rank makes its own context with

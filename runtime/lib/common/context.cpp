@@ -6,6 +6,7 @@
 
 #include "common/context.h"
 #include "comm/communicator.h"
+#include "cuda/backend.h"
 #include "ref/backend.h"
 
 #include <cstdio>
@@ -36,12 +37,7 @@ constexpr int32_t kMaxThreads = 1024;
 te_rt_status createContext(te_rt_backend backend, int32_t threads,
                            te_rt_communicator *communicator, int32_t rank,
                            te_rt_context **context, std::string &message) {
-  if (backend == TE_RT_CUDA) {
-    message = "backend: found cuda, but this library was built without its "
-              "CUDA backend; use the ref backend, or a library built with it";
-    return TE_RT_UNAVAILABLE;
-  }
-  if (backend != TE_RT_REF) {
+  if (backend != TE_RT_REF && backend != TE_RT_CUDA) {
     message = "backend: found " + std::to_string(backend) +
               ", wanted 0 (ref) or 1 (cuda)";
     return TE_RT_INVALID_ARGUMENT;
@@ -65,7 +61,17 @@ te_rt_status createContext(te_rt_backend backend, int32_t threads,
                   : static_cast<int32_t>(cores);
   }
   auto made = std::make_unique<te_rt_context>(threads);
-  made->backend = &ref::table();
+  if (backend == TE_RT_CUDA) {
+    Outcome outcome = cuda::open(rank, made->device);
+    if (outcome.status != TE_RT_OK) {
+      message = outcome.message;
+      return outcome.status;
+    }
+    made->backend = &cuda::table();
+  } else {
+    made->device = std::make_unique<Device>();
+    made->backend = &ref::table();
+  }
   made->communicator = communicator;
   made->rank = rank;
   *context = made.release();
@@ -108,7 +114,7 @@ extern "C" const char *te_rt_last_error(const te_rt_context *context) {
 extern "C" int32_t te_rt_take_overflow(te_rt_context *context) {
   if (!context)
     return 0;
-  bool overflow = context->overflow;
+  bool overflow = context->device->takeOverflow() || context->overflow;
   context->overflow = false;
   return overflow;
 }

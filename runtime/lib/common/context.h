@@ -7,6 +7,7 @@
 #ifndef TE_RUNTIME_COMMON_CONTEXT_H
 #define TE_RUNTIME_COMMON_CONTEXT_H
 
+#include "common/device.h"
 #include "common/thread_pool.h"
 #include "te_runtime/activation.h"
 #include "te_runtime/gemm.h"
@@ -71,7 +72,14 @@ struct te_rt_context {
     return status;
   }
 
+  /// Records what a device said, and returns its status.
+  te_rt_status finish(const te_rt::Outcome &outcome) {
+    return outcome.status == TE_RT_OK ? TE_RT_OK
+                                      : fail(outcome.status, outcome.message);
+  }
+
   const te_rt::BackendTable *backend = nullptr;
+  std::unique_ptr<te_rt::Device> device;
   te_rt::ThreadPool pool;
   te_rt_communicator *communicator = nullptr;
   int32_t rank = 0;

@@ -125,6 +125,8 @@ te_rt_status te_rt_plan_program(const te_rt_plan *plan, int32_t program,
   for (const Constant &constant : plan->constants)
     info->constant_bytes += int64_t(constant.bytes);
   info->num_steps = int64_t(found->numSteps);
+  for (const Tensor &tensor : found->tensors)
+    info->dtypes |= 1u << tensor.descriptor.dtype;
   return TE_RT_OK;
 }
 

@@ -26,19 +26,44 @@ Session::Session(te_rt_context *context, const te_rt_plan &plan,
   prepare(program.steps, steps);
 }
 
+Session::~Session() { dropGraph(); }
+
+Session::DeviceMemory Session::take(const char *kind, const char *name,
+                                    uint64_t bytes) const {
+  Device *device = context->device.get();
+  DeviceMemory memory(static_cast<uint8_t *>(device->allocate(bytes)),
+                      Release{device});
+  if (!memory)
+    throw OutOfMemory(
+        say(kind, " '", name, "': could not allocate ", bytes, " bytes"));
+  return memory;
+}
+
 void Session::allocate() {
-  auto take = [](const char *kind, const char *name, uint64_t bytes) {
-    Memory memory = allocateMemory(bytes);
-    if (!memory)
-      throw OutOfMemory(
-          say(kind, " '", name, "': could not allocate ", bytes, " bytes"));
-    return memory;
+  Device &device = *context->device;
+  auto require = [](const Outcome &outcome) {
+    if (outcome.status != TE_RT_OK)
+      throw std::runtime_error(outcome.message);
   };
   arena = take("arena of", program.name, program.arenaBytes);
   for (const Workspace &workspace : plan.workspaces) {
     workspaces.push_back(take("workspace", workspace.name, workspace.bytes));
-    std::memset(workspaces.back().get(), 0, workspace.bytes);
+    require(device.fill(workspaces.back().get(), 0, workspace.bytes));
   }
+  if (device.isHost())
+    return;
+  for (const Constant &constant : plan.constants) {
+    constants.push_back(take("constant of", program.name, constant.bytes));
+    require(device.copy(constants.back().get(), constant.data, constant.bytes));
+  }
+  uint64_t hostBytes = 0;
+  for (const Tensor &tensor : program.tensors)
+    if (tensor.descriptor.on_host && tensor.space == plan::Space::Arena)
+      hostBytes = std::max(hostBytes, tensor.offset + tensor.bytes);
+  // Where it lies in the arena: only pages that are touched take memory.
+  if (hostBytes && !(hostArena = allocateMemory(hostBytes)))
+    throw OutOfMemory(say("host arena of '", program.name,
+                          "': could not allocate ", hostBytes, " bytes"));
 }
 
 void Session::countUses(const std::vector<Step> &steps, size_t &uses,
@@ -108,14 +133,17 @@ uint8_t *Session::address(const Tensor &tensor) const {
     base = bindings[tensor.index].data;
     break;
   case plan::Space::Arena:
-    base = arena.get();
+    base = tensor.descriptor.on_host && hostArena ? hostArena.get()
+                                                  : arena.get();
     break;
   case plan::Space::Workspace:
     base = workspaces[tensor.index].get();
     break;
   case plan::Space::Constant:
     // Descriptors have no const; verified: no call writes a constant.
-    base = const_cast<uint8_t *>(plan.constants[tensor.index].data);
+    base = constants.empty() || tensor.descriptor.on_host
+               ? const_cast<uint8_t *>(plan.constants[tensor.index].data)
+               : constants[tensor.index].get();
     break;
   }
   return base ? base + tensor.offset : nullptr;
@@ -199,14 +227,77 @@ te_rt_status Session::verifyBindings() {
 }
 
 te_rt_status Session::run() {
-  if (!bindingsVerified)
+  if (!bindingsVerified) {
+    dropGraph(); // it holds addresses
     if (te_rt_status status = verifyBindings())
       return status;
+    if (te_rt_status status = prepareDevice()) {
+      bindingsVerified = false;
+      return status;
+    }
+  }
   if (poison >= 0)
-    std::memset(arena.get(), poison, program.arenaBytes);
-  counters.clear();
+    if (te_rt_status status = context->finish(
+            context->device->fill(arena.get(), poison, program.arenaBytes)))
+      return status;
+  if (graphWanted && !graph)
+    if (te_rt_status status = capture())
+      return status;
   runBegan = std::chrono::steady_clock::now();
+  if (graph)
+    return context->finish(context->device->launchGraph(graph));
+  te_rt_status status = runAll();
+  if (status == TE_RT_OK && !timed.empty()) {
+    status = context->finish(context->device->synchronize());
+    if (status == TE_RT_OK)
+      tellTimes();
+  }
+  timed.clear();
+  return status;
+}
+
+te_rt_status Session::runAll() {
+  counters.clear();
   return runSteps(steps, 0);
+}
+
+te_rt_status Session::prepareDevice() {
+  if (context->device->isHost())
+    return TE_RT_OK;
+  context->device->beginPreparing();
+  isPreparing = true;
+  te_rt_status status = runAll();
+  isPreparing = false;
+  Outcome outcome = context->device->endPreparing();
+  return status == TE_RT_OK ? context->finish(outcome) : status;
+}
+
+void Session::useGraph(bool enable) {
+  graphWanted = enable;
+  if (!enable)
+    dropGraph();
+}
+
+te_rt_status Session::capture() {
+  if (te_rt_status status = context->finish(context->device->beginCapture()))
+    return status;
+  te_rt_observer told = observer;
+  observer = nullptr; // nothing runs while it is captured
+  te_rt_status status = runAll();
+  observer = told;
+  std::string message = context->message;
+  Outcome outcome = context->device->endCapture(&graph);
+  if (status == TE_RT_OK)
+    return context->finish(outcome);
+  context->message = message;
+  dropGraph();
+  return status;
+}
+
+void Session::dropGraph() {
+  if (graph)
+    context->device->destroyGraph(graph);
+  graph = nullptr;
 }
 
 te_rt_status Session::runSteps(const std::vector<ReadyStep> &steps,
@@ -238,20 +329,36 @@ te_rt_status Session::runCall(const ReadyCall &ready) {
   }
   const Call &call = *ready.call;
   const Operand *first = operands.data() + ready.operands;
-  if (!observer) {
+  if (!observer || isPreparing) {
     te_rt_status status = call.function->invoke(context, first);
     return status == TE_RT_OK ? status : describeFailure(call, status);
   }
+  Device &device = *context->device;
   auto now = [this] {
     return int64_t(std::chrono::duration_cast<std::chrono::nanoseconds>(
                        std::chrono::steady_clock::now() - runBegan)
                        .count());
   };
+  auto mark = [&](size_t index) {
+    return device.isHost() ? TE_RT_OK : context->finish(device.mark(index));
+  };
   int64_t begin = now();
-  te_rt_status status = call.function->invoke(context, first);
+  te_rt_status status = mark(2 * timed.size());
+  if (status == TE_RT_OK)
+    status = call.function->invoke(context, first);
+  if (status == TE_RT_OK)
+    status = mark(2 * timed.size() + 1);
   int64_t end = now();
   if (status != TE_RT_OK)
     return describeFailure(call, status);
+  if (device.isHost())
+    tell(call, begin, end);
+  else
+    timed.push_back(&call);
+  return TE_RT_OK;
+}
+
+void Session::tell(const Call &call, int64_t begin, int64_t end) {
   te_rt_call_info info = {call.function->name,
                           call.costClass,
                           call.location,
@@ -263,7 +370,13 @@ te_rt_status Session::runCall(const ReadyCall &ready) {
                           begin,
                           end};
   observer(observerUser, &info);
-  return TE_RT_OK;
+}
+
+void Session::tellTimes() {
+  for (size_t i = 0; i < timed.size(); ++i)
+    tell(*timed[i],
+         int64_t(context->device->nanosecondsBetween(0, 2 * i)),
+         int64_t(context->device->nanosecondsBetween(0, 2 * i + 1)));
 }
 
 te_rt_status Session::describeFailure(const Call &call, te_rt_status status) {

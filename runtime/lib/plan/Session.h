@@ -41,6 +41,9 @@ public:
   te_rt_status bind(int32_t argument, void *data, int64_t bytes);
   te_rt_status findWorkspace(int32_t workspace, void **data) const;
   te_rt_status run();
+  /// From the next run on, a run is one launch of a graph.
+  void useGraph(bool enable);
+  ~Session();
 
   te_rt_context *const context;
   te_rt_observer observer = nullptr;
@@ -58,7 +61,15 @@ private:
     std::vector<ReadyUse> uses; // those that no loop moves
   };
 
+  /// Memory of the context's device.
+  struct Release {
+    Device *device;
+    void operator()(uint8_t *memory) const { device->release(memory); }
+  };
+  using DeviceMemory = std::unique_ptr<uint8_t[], Release>;
+
   void allocate();
+  DeviceMemory take(const char *kind, const char *name, uint64_t bytes) const;
   void countUses(const std::vector<Step> &steps, size_t &uses,
                  size_t &operands) const;
   void prepare(const std::vector<Step> &source, std::vector<ReadyStep> &target);
@@ -67,20 +78,33 @@ private:
   /// argument is not bound.
   uint8_t *address(const Tensor &tensor) const;
   te_rt_status verifyBindings();
+  /// Lets a device make what the calls will need.
+  te_rt_status prepareDevice();
+  te_rt_status runAll();
+  te_rt_status capture();
+  void dropGraph();
+  /// Tells the observer of calls whose times a device has taken.
+  void tellTimes();
+  void tell(const Call &call, int64_t begin, int64_t end);
   te_rt_status runSteps(const std::vector<ReadyStep> &steps, size_t depth);
   te_rt_status runCall(const ReadyCall &ready);
   te_rt_status describeFailure(const Call &call, te_rt_status status);
 
   const te_rt_plan &plan;
   const Program &program;
-  Memory arena;
-  std::vector<Memory> workspaces;
+  DeviceMemory arena;
+  std::vector<DeviceMemory> workspaces, constants; // constants: of a device
+  Memory hostArena; // for what lies on the host, where the arena does not
+  bool graphWanted = false;
+  void *graph = nullptr;
+  std::vector<const Call *> timed; // calls of this run, with a mark on each side
   std::vector<Binding> bindings;
   bool bindingsVerified = false;
   std::vector<te_rt_tensor> descriptors;
   std::vector<Operand> operands;
   std::vector<ReadyUse> moving; // by loops, in order of the calls
   std::vector<ReadyStep> steps;
+  bool isPreparing = false;
   std::vector<uint64_t> counters; // of the loops around, outermost first
   std::chrono::steady_clock::time_point runBegan;
 };

@@ -88,3 +88,8 @@ te_rt_status te_rt_session_run(te_rt_session *session) {
   return guarded(session->context, "session_run",
                  [&] { return session->run(); });
 }
+
+void te_rt_session_use_graph(te_rt_session *session, int32_t enable) {
+  if (session)
+    session->useGraph(enable != 0);
+}

@@ -5,11 +5,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "common/check.h"
+#include "common/encode.h"
 #include "common/numeric.h"
 #include "ref/backend.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 using namespace te_rt;
@@ -105,47 +105,9 @@ te_rt_status ref::copy(te_rt_context *context, const te_rt_tensor *input,
   return TE_RT_OK;
 }
 
-namespace {
-/// The bits of one element of `value`, of F4E2M1 of two, in the low bytes.
-uint64_t codeOf(te_rt_dtype dtype, double value) {
-  float single = static_cast<float>(value);
-  switch (dtype) {
-  case TE_RT_F32:
-    return static_cast<uint32_t>(floatBits(single));
-  case TE_RT_BF16: {
-    // Through F32, rounded to odd first so that nothing is rounded twice.
-    int32_t bits = floatBits(single);
-    if (std::isfinite(single) && static_cast<double>(single) != value) {
-      if (std::fabs(static_cast<double>(single)) > std::fabs(value))
-        --bits;
-      bits |= 1;
-    }
-    BFloat16 half;
-    fromFloat(bitsFloat(bits), half);
-    return half.bits;
-  }
-  case TE_RT_F16:
-    return floatToHalf(single);
-  case TE_RT_F8E4M3:
-    return encode<E4M3>(single);
-  case TE_RT_F8E5M2:
-    return encode<E5M2>(single);
-  case TE_RT_F4E2M1:
-    return encode<E2M1>(single) * 0x11; // a byte of two
-  case TE_RT_F8E8M0:
-    return std::isnan(value) ? 255 : std::ilogb(value) + 127;
-  case TE_RT_I32:
-  case TE_RT_I64:
-  case TE_RT_U8:
-    return static_cast<uint64_t>(static_cast<int64_t>(value));
-  }
-  return 0;
-}
-} // namespace
-
 te_rt_status ref::fill(te_rt_context *context, const te_rt_tensor *output,
                        double value) {
-  uint64_t bits = codeOf(output->dtype, value);
+  uint64_t bits = encodeElementBits(output->dtype, value);
   withBytes(output->dtype, [&](auto element) {
     using T = decltype(element);
     int64_t count = bytesOf(output->dtype, numElements(*output)) / sizeof(T);

@@ -36,6 +36,20 @@ double te::exec::relativeBound(te_rt_dtype dtype) {
   return 0;
 }
 
+Tolerance Tolerance::through(uint32_t dtypes) {
+  Tolerance tolerance = {false, 0};
+  for (int dtype = 0; dtypes >> dtype; ++dtype)
+    if (dtypes >> dtype & 1)
+      tolerance.coarsest =
+          std::max(tolerance.coarsest,
+                   relativeBound(static_cast<te_rt_dtype>(dtype)));
+  return tolerance;
+}
+
+double Difference::share() const {
+  return std::max(bound > 0 ? error / bound : error, norm / normBound);
+}
+
 static bool sameElement(te_rt_dtype dtype, const void *a, const void *b,
                         int64_t i) {
   const char *left = static_cast<const char *>(a);
@@ -48,11 +62,13 @@ static bool sameElement(te_rt_dtype dtype, const void *a, const void *b,
 }
 
 Difference te::exec::compareArrays(const ArrayType &type, const void *wanted,
-                                   const void *found, bool exactly) {
+                                   const void *found, Tolerance tolerance) {
   Difference difference;
-  double largest = 0;
+  double largest = 0, squares = 0, errorSquares = 0;
   int64_t elements = type.elements();
-  double relative = exactly ? 0 : relativeBound(type.dtype);
+  double own = tolerance.exact ? 0 : relativeBound(type.dtype);
+  // Integers and codes of scales stay exact.
+  double relative = own > 0 ? std::max(own, tolerance.coarsest) : 0;
   bool sameBits =
       elements == 0 ||
       std::memcmp(wanted, found, static_cast<size_t>(type.bytes())) == 0;
@@ -60,8 +76,10 @@ Difference te::exec::compareArrays(const ArrayType &type, const void *wanted,
     return difference;
   for (int64_t i = 0; i < elements; ++i) {
     double a = decodeElement(type.dtype, wanted, i);
-    if (std::isfinite(a))
+    if (std::isfinite(a)) {
       largest = std::max(largest, std::fabs(a));
+      squares += a * a;
+    }
     if (sameBits || sameElement(type.dtype, wanted, found, i))
       continue;
     double b = decodeElement(type.dtype, found, i);
@@ -71,6 +89,7 @@ Difference te::exec::compareArrays(const ArrayType &type, const void *wanted,
     // One is NaN, or both are infinite (and differ in sign).
     if (std::isnan(error))
       error = std::numeric_limits<double>::infinity();
+    errorSquares += error * error;
     if (difference.exact || error > difference.error) {
       difference.position = i;
       difference.error = error;
@@ -78,6 +97,10 @@ Difference te::exec::compareArrays(const ArrayType &type, const void *wanted,
     difference.exact = false;
   }
   difference.bound = relative * largest;
+  if (errorSquares > 0)
+    difference.norm = std::sqrt(errorSquares / squares);
+  if (relative > own)
+    difference.normBound = relative / 4;
   return difference;
 }
 
@@ -96,9 +119,7 @@ bool CheckReport::isWorse(const Difference &a, const Difference &b) {
   if (a.exact != b.exact)
     return !a.exact;
   // Against their own bounds, which differ between members.
-  double left = a.bound > 0 ? a.error / a.bound : a.error;
-  double right = b.bound > 0 ? b.error / b.bound : b.error;
-  return left > right;
+  return a.share() > b.share();
 }
 
 void CheckReport::note(Row &row, const Difference &difference,
@@ -110,8 +131,8 @@ void CheckReport::note(Row &row, const Difference &difference,
   }
 }
 
-void CheckReport::add(const Results &wanted, const Results &found, bool exactly,
-                      const std::string &where) {
+void CheckReport::add(const Results &wanted, const Results &found,
+                      Tolerance tolerance, const std::string &where) {
   auto rowOf = [&](const std::string &name, const Result &result) -> Row & {
     // A packed result on either side makes the group.
     auto other = wanted.find(name);
@@ -137,7 +158,7 @@ void CheckReport::add(const Results &wanted, const Results &found, bool exactly,
                        other->second.type.str());
     } else {
       Difference difference =
-          compareArrays(result.type, other->second.data, result.data, exactly);
+          compareArrays(result.type, other->second.data, result.data, tolerance);
       note(row, difference,
            name + positionString(difference.position, result.type.shape) +
                where);
@@ -168,29 +189,33 @@ bool CheckReport::passed() const {
 }
 
 std::string CheckReport::str() const {
-  Table table({"result", "type", "error", "bound", "where"}, "llrrl");
+  Table table({"result", "type", "error", "bound", "norm", "bound", "where"},
+              "llrrrrl");
   int64_t misses = 0;
   for (auto &[name, row] : rows) {
     std::string type = row.members.begin()->second.str();
     if (row.members.size() > 1)
       type = std::to_string(row.members.size()) + " x " + type;
     if (!row.missing.empty()) {
-      table.add({name, type, "-", "-", "MISS: " + row.missing});
+      table.add({name, type, "-", "-", "-", "-", "MISS: " + row.missing});
       ++misses;
       continue;
     }
     const Difference &worst = row.worst;
     bool miss = worst.isMiss();
     misses += miss;
+    std::string bound =
+        worst.bound > 0 ? formatNumber("%.3g", worst.bound) : "0";
+    bool hasNorm = std::isfinite(worst.normBound);
+    std::string normBound =
+        hasNorm ? formatNumber("%.3g", worst.normBound) : "-";
     if (row.exact)
-      table.add({name, type, "exact",
-                 worst.bound > 0 ? formatNumber("%.3g", worst.bound) : "0",
-                 ""});
+      table.add({name, type, "exact", bound, "-", normBound, ""});
     else
       table.add(
           {name, type,
            worst.error == 0 ? "sign of 0" : formatNumber("%.3g", worst.error),
-           formatNumber("%.3g", worst.bound),
+           bound, hasNorm ? formatNumber("%.3g", worst.norm) : "-", normBound,
            (miss ? "MISS: " : "") + row.where});
   }
   std::string summary = "check: " + std::to_string(rows.size()) + " results, " +

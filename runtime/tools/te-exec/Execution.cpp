@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "Execution.h"
 #include "Error.h"
+#include "te_runtime/device.h"
 
 #include <cstring>
 
@@ -38,7 +39,7 @@ void Worlds::abort() {
 Execution::Execution(const Program &program, te_rt_backend backend, int threads,
                      const Worlds &worlds, int rank,
                      const ConstantInputs &constants, const InputData &data,
-                     int poison)
+                     int poison, bool graph)
     : program(program), rank(rank) {
   char message[1024] = "";
   if (te_rt_context_create(backend, threads, worlds.of(rank),
@@ -51,13 +52,14 @@ Execution::Execution(const Program &program, te_rt_backend backend, int threads,
       fail(program.label, ": ", te_rt_last_error(context));
     te_rt_session_poison(session, poison);
     bindAll(constants, data, poison);
+    te_rt_session_use_graph(session, graph);
   } catch (...) {
-    finish();
+    release();
     throw;
   }
 }
 
-Execution::~Execution() { finish(); }
+Execution::~Execution() { release(); }
 
 void Execution::bindAll(const ConstantInputs &constants, const InputData &data,
                         int poison) {
@@ -73,11 +75,38 @@ void Execution::bindAll(const ConstantInputs &constants, const InputData &data,
       else if (poison >= 0)
         std::memset(memory.back(), poison, static_cast<size_t>(argument.bytes));
     }
-    if (te_rt_session_bind(session, static_cast<int32_t>(i), memory.back(),
+    if (te_rt_session_bind(session, static_cast<int32_t>(i),
+                           boundMemory(i, poison),
                            argument.bytes) != TE_RT_OK)
       fail(program.label, ": argument ", argument.name, ": ",
            te_rt_last_error(context));
   }
+}
+
+void *Execution::boundMemory(size_t index, int poison) {
+  const Argument &argument = program.arguments[index];
+  onDevice.push_back(nullptr);
+  if (!te_rt_has_device_memory(context) || argument.onHost)
+    return memory[index];
+  require(te_rt_allocate(context, argument.bytes, &onDevice[index]));
+  // What a run writes without reading is as it is on the host where that is
+  // poisoned.
+  if (argument.direction != TE_RT_OUT || poison >= 0)
+    require(te_rt_copy_memory(context, onDevice[index], memory[index],
+                              argument.bytes));
+  return onDevice[index];
+}
+
+void Execution::require(te_rt_status status) const {
+  if (status != TE_RT_OK)
+    fail(program.label, ": ", te_rt_last_error(context));
+}
+
+void Execution::download() {
+  for (size_t i = 0; i < onDevice.size(); ++i)
+    if (onDevice[i] && program.arguments[i].isResult())
+      require(te_rt_copy_memory(context, memory[i], onDevice[i],
+                                program.arguments[i].bytes));
 }
 
 void Execution::observe(Observer function) {
@@ -93,14 +122,19 @@ void Execution::observe(Observer function) {
 double Execution::step() {
   for (size_t i = 0; stepsRun > 0 && i < program.arguments.size(); ++i) {
     const Argument &argument = program.arguments[i];
-    if (!argument.next.empty())
-      std::memcpy(
-          memory[i],
-          memory[static_cast<size_t>(program.findResult(argument.next))],
-          static_cast<size_t>(argument.bytes));
+    if (argument.next.empty())
+      continue;
+    auto next = static_cast<size_t>(program.findResult(argument.next));
+    if (onDevice[i])
+      require(te_rt_copy_memory(context, onDevice[i], onDevice[next],
+                                argument.bytes));
+    else
+      std::memcpy(memory[i], memory[next], static_cast<size_t>(argument.bytes));
   }
   int64_t began = now();
   if (te_rt_session_run(session) != TE_RT_OK)
+    fail(te_rt_last_error(context));
+  if (te_rt_synchronize(context) != TE_RT_OK)
     fail(te_rt_last_error(context));
   double seconds = static_cast<double>(now() - began) / 1e9;
   if (te_rt_take_overflow(context))
@@ -112,6 +146,15 @@ double Execution::step() {
 }
 
 void Execution::finish() {
+  download();
+  release();
+}
+
+void Execution::release() {
+  for (void *&data : onDevice) {
+    te_rt_release(context, data);
+    data = nullptr;
+  }
   if (session)
     te_rt_session_destroy(session);
   if (context)
@@ -120,7 +163,8 @@ void Execution::finish() {
   context = nullptr;
 }
 
-Results Execution::results() const {
+Results Execution::results() {
+  download();
   Results results;
   for (size_t i = 0; i < program.arguments.size(); ++i) {
     const Argument &argument = program.arguments[i];

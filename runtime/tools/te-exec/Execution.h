@@ -48,7 +48,7 @@ public:
   /// reads as NaN; -1 leaves it as it is. Throws Error.
   Execution(const Program &program, te_rt_backend backend, int threads,
             const Worlds &worlds, int rank, const ConstantInputs &constants,
-            const InputData &data, int poison);
+            const InputData &data, int poison, bool graph = false);
   ~Execution();
   Execution(const Execution &) = delete;
   Execution &operator=(const Execution &) = delete;
@@ -58,22 +58,30 @@ public:
   /// them. Returns the seconds taken. Throws Error, also where routing
   /// overflowed.
   double step();
-  /// Gives back all memory but that of arguments.
+  /// Brings the results to the host, and gives back all memory but that of
+  /// arguments there.
   void finish();
-  /// All results by name of the leaf.
-  Results results() const;
+  /// All results by name of the leaf, after bringing them to the host.
+  Results results();
   /// The memory of argument `index`.
   const char *data(size_t index) const { return memory[index]; }
 
 private:
   void bindAll(const ConstantInputs &constants, const InputData &data,
                int poison);
+  /// The memory that argument `index` is bound to.
+  void *boundMemory(size_t index, int poison);
+  void download();
+  void release();
+  /// Throws Error with the context's message unless `status` is OK.
+  void require(te_rt_status status) const;
 
   const Program &program;
   int rank;
   int64_t stepsRun = 0;
   std::vector<Buffer> buffers;
-  std::vector<char *> memory; ///< of each argument
+  std::vector<char *> memory; ///< of each argument, on the host
+  std::vector<void *> onDevice; ///< likewise; null where it is on the host alone
   te_rt_context *context = nullptr;
   te_rt_session *session = nullptr;
   Observer observer;

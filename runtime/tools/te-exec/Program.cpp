@@ -45,6 +45,7 @@ Program::Program(const std::string &label, std::string_view bytes,
   ranks = info.ranks;
   arenaBytes = info.arena_bytes;
   workspaceBytes = info.workspace_bytes;
+  dtypes = info.dtypes;
   argumentBytes = 0;
   for (int32_t i = 0; i < info.num_arguments; ++i) {
     te_rt_argument_info argument;
@@ -91,6 +92,7 @@ void Program::addArgument(const te_rt_argument_info &info) {
                              info.tensor.shape + info.tensor.rank);
   argument.bytes = info.bytes;
   argument.packed = info.num_members > 0;
+  argument.onHost = info.tensor.on_host != 0;
   argument.init = info.init;
   argument.deviation = info.deviation;
   argument.numExperts = info.num_experts;

@@ -32,6 +32,7 @@ struct Argument {
   int64_t bytes;
   std::vector<Leaf> leaves; ///< in order along the first dimension
   bool packed;
+  bool onHost; ///< in host memory on every backend
   te_rt_init init;
   float deviation;
   int64_t numExperts;
@@ -59,6 +60,7 @@ public:
   std::string name;
   int ranks;
   int64_t arenaBytes, workspaceBytes, argumentBytes;
+  uint32_t dtypes; ///< of all tensors, bit 1 << D for type D
   std::vector<Argument> arguments;
 
   te_rt_plan *handle() const { return plan.get(); }

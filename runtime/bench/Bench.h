@@ -1,0 +1,72 @@
+//===- Bench.h - times of single functions on a GPU --------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Each row times one function on random data. The sets of buffers of a row pass
+// the L2 several times over and take turns; a graph of all sets is replayed, and
+// the median replay counts. The copy that a row is held against runs in between
+// the replays.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_RUNTIME_BENCH_BENCH_H
+#define TE_RUNTIME_BENCH_BENCH_H
+
+#include "te_runtime/activation.h"
+#include "te_runtime/device.h"
+#include "te_runtime/layout.h"
+#include "te_runtime/quantize.h"
+#include "te_runtime/routing.h"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace te_bench {
+
+/// A context, and the memory of the row that runs.
+class Bench {
+public:
+  /// Exits with one message where there is no GPU.
+  explicit Bench(std::string filter);
+  ~Bench();
+
+  te_rt_context *context() const { return handle; }
+
+  /// A tensor of device memory, given back after the row.
+  te_rt_tensor tensor(te_rt_dtype dtype, std::vector<int64_t> shape);
+  /// With scales' layout and blocks.
+  te_rt_tensor scales(te_rt_scale_layout layout, int32_t blockRows,
+                      int32_t blockCols, int64_t rows, int64_t cols,
+                      int32_t groups = 0, int64_t members = 0,
+                      te_rt_dtype dtype = TE_RT_F32);
+  /// Filled with normal data of BF16 or F32.
+  te_rt_tensor normal(te_rt_dtype dtype, std::vector<int64_t> shape);
+  te_rt_tensor integers(std::vector<int64_t> shape,
+                        const std::vector<int32_t> &values);
+
+  /// One call on one set of buffers.
+  using Call = std::function<te_rt_status()>;
+  /// Times a row: `make` makes a set of buffers and the call on it; `bytes` is
+  /// what one call must move.
+  void row(const std::string &name, int64_t bytes,
+           const std::function<Call()> &make);
+
+private:
+  double replay(void *graph, int calls);
+
+  std::string filter;
+  te_rt_context *handle = nullptr;
+  std::vector<void *> memory;
+  double copyRate = 0; // GB/s
+};
+
+void runCasts(Bench &bench);
+void runMoves(Bench &bench);
+
+} // namespace te_bench
+
+#endif // TE_RUNTIME_BENCH_BENCH_H

@@ -1,0 +1,45 @@
+/* device.h - memory of a backend, and waiting for it.
+ *
+ * The arguments of all functions lie in memory of the context's backend: for ref
+ * that is host memory, for cuda memory of the context's GPU. What a descriptor
+ * marks `on_host` lies in host memory on every backend.
+ *
+ * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ */
+#ifndef TE_RUNTIME_DEVICE_H
+#define TE_RUNTIME_DEVICE_H
+
+#include "te_runtime/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* 1 if memory of this context's backend is not host memory. */
+int32_t te_rt_has_device_memory(const te_rt_context *context);
+
+/* `bytes` of memory of the backend, 256-byte aligned (of host memory: 64), not
+ * initialized. TE_RT_OUT_OF_MEMORY, *data NULL, if there is not as much. */
+te_rt_status te_rt_allocate(te_rt_context *context, int64_t bytes, void **data);
+/* Waits for the work that may use it, then gives it back; NULL is allowed. */
+void te_rt_release(te_rt_context *context, void *data);
+
+/* Copies between memory of the host and of the backend, either way, behind the
+ * work enqueued so far; returns when it is done. */
+te_rt_status te_rt_copy_memory(te_rt_context *context, void *to,
+                               const void *from, int64_t bytes);
+/* Sets every byte of memory of the backend, in order with its work. */
+te_rt_status te_rt_fill_memory(te_rt_context *context, void *data,
+                               int32_t byte, int64_t bytes);
+
+/* Waits for all work that was enqueued on the context, and tells how it went:
+ * functions of a device backend return when their work is enqueued. */
+te_rt_status te_rt_synchronize(te_rt_context *context);
+
+/* The stream of a cuda context (a CUstream); NULL for ref. */
+void *te_rt_stream(te_rt_context *context);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* TE_RUNTIME_DEVICE_H */

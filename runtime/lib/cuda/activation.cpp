@@ -1,0 +1,156 @@
+//===- activation.cpp - gated activations, and casts of them --------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "common/numeric.h"
+#include "cuda/cast.h"
+
+using namespace te_rt;
+using namespace te_rt::cuda;
+
+namespace {
+/// A matrix of `cols` columns with the rows of `input`.
+Outcome describeRows(CudaDevice &device, const te_rt_tensor &input,
+                     int64_t cols, const te_rt_tensor *offsets,
+                     TileTask &task) {
+  te_rt_tensor rows = input;
+  rows.shape[1] = cols;
+  return describeMatrix(device, rows, offsets, -1, task);
+}
+
+Outcome describeSwiglu(CudaDevice &device, const te_rt_tensor &input,
+                       const te_rt_tensor *probs, const te_rt_tensor *offsets,
+                       TileTask &task) {
+  TE_RT_TRY(describeRows(device, input, input.shape[1] / 2, offsets, task));
+  task.source.input = input.data;
+  task.source.probs = data<float>(probs);
+  task.source.width = task.cols;
+  return {};
+}
+
+/// Which of the two kernels fits.
+bool isWide(const TileTask &task) { return task.source.width % kTile == 0; }
+
+Outcome describeBackward(CudaDevice &device, const te_rt_tensor &grad,
+                         const te_rt_tensor &input, const te_rt_tensor *probs,
+                         const te_rt_tensor *offsets,
+                         const te_rt_tensor *gradProbs, TileTask &task) {
+  TE_RT_TRY(describeRows(device, input, input.shape[1], offsets, task));
+  RowSource &source = task.source;
+  source.input = input.data;
+  source.grad = grad.data;
+  source.probs = data<float>(probs);
+  source.width = grad.shape[1];
+  // A tile of the activation makes two of its gradients.
+  if (isWide(task))
+    task.tilesAcross = source.width / kTile;
+  if (!gradProbs)
+    return {};
+  source.gradProbs = data<float>(gradProbs);
+  constexpr int64_t kFirstTicket = 16; // the others have uses of their own
+  int64_t tileRows = task.rows / kTile + task.groups + 1;
+  if (tileRows + kFirstTicket > CudaDevice::kTickets)
+    return {TE_RT_UNSUPPORTED,
+            "input: found " + std::to_string(task.rows) +
+                " rows, wanted below 2^23 with grad_probs on cuda"};
+  source.tickets = device.tickets() + kFirstTicket;
+  void *partials = nullptr;
+  TE_RT_TRY(device.scratch(
+      Use::Partials,
+      static_cast<size_t>(task.tilesAcross * task.rows) * sizeof(float),
+      &partials));
+  source.partials = static_cast<float *>(partials);
+  return {};
+}
+} // namespace
+
+te_rt_status cuda::swiglu(te_rt_context *context, const te_rt_tensor *input,
+                          const te_rt_tensor *probs,
+                          const te_rt_tensor *offsets,
+                          const te_rt_tensor *output) {
+  CudaDevice &device = deviceOf(context);
+  auto run = [&]() -> Outcome {
+    TileArgs args = {};
+    TE_RT_TRY(describeSwiglu(device, *input, probs, offsets, args.task));
+    args.task.output = output->data;
+    args.task.outputStride = args.task.cols;
+    return store(device, args,
+                 byType(input->dtype, "swiglu_bf16", "swiglu_f32"));
+  };
+  return context->finish(run());
+}
+
+te_rt_status cuda::swiglu_backward(
+    te_rt_context *context, const te_rt_tensor *grad, const te_rt_tensor *input,
+    const te_rt_tensor *probs, const te_rt_tensor *offsets,
+    const te_rt_tensor *grad_input, const te_rt_tensor *grad_probs) {
+  CudaDevice &device = deviceOf(context);
+  auto run = [&]() -> Outcome {
+    TileArgs args = {};
+    TE_RT_TRY(describeBackward(device, *grad, *input, probs, offsets,
+                               grad_probs, args.task));
+    args.task.output = grad_input->data;
+    args.task.outputStride = args.task.cols;
+    return store(
+        device, args,
+        isWide(args.task)
+            ? byType(input->dtype, "swiglu_backward_bf16",
+                     "swiglu_backward_f32")
+            : byType(input->dtype, "swiglu_backward_any_bf16",
+                     "swiglu_backward_any_f32"));
+  };
+  return context->finish(run());
+}
+
+te_rt_status cuda::swiglu_quantize(
+    te_rt_context *context, const te_rt_tensor *input,
+    const te_rt_tensor *probs, const te_rt_tensor *offsets,
+    const te_rt_tensor *scale, const te_rt_tensor *amax,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    const te_rt_tensor *amax_out, int64_t pow2_scales, double epsilon) {
+  CudaDevice &device = deviceOf(context);
+  auto run = [&]() -> Outcome {
+    TileTask task = {};
+    TE_RT_TRY(describeSwiglu(device, *input, probs, offsets, task));
+    Cast cast(device, input->dtype, nullptr, pow2_scales, epsilon);
+    TE_RT_TRY(cast.add(task, {scale, amax, offsets, values, scales, values_t,
+                              scales_t, amax_out}));
+    return cast.run(
+        {byType(input->dtype, "swiglu_cast_bf16", "swiglu_cast_f32"),
+         byType(input->dtype, "swiglu_amax_bf16", "swiglu_amax_f32")});
+  };
+  return context->finish(run());
+}
+
+te_rt_status cuda::swiglu_backward_quantize(
+    te_rt_context *context, const te_rt_tensor *grad, const te_rt_tensor *input,
+    const te_rt_tensor *probs, const te_rt_tensor *offsets,
+    const te_rt_tensor *scale, const te_rt_tensor *amax,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    const te_rt_tensor *amax_out, const te_rt_tensor *grad_probs,
+    int64_t pow2_scales, double epsilon) {
+  CudaDevice &device = deviceOf(context);
+  auto run = [&]() -> Outcome {
+    TileTask task = {};
+    TE_RT_TRY(describeBackward(device, *grad, *input, probs, offsets,
+                               grad_probs, task));
+    Cast cast(device, input->dtype, nullptr, pow2_scales, epsilon);
+    TE_RT_TRY(cast.add(task, {scale, amax, offsets, values, scales, values_t,
+                              scales_t, amax_out}));
+    bool wide = isWide(task);
+    return cast.run(
+        {wide ? byType(input->dtype, "swiglu_backward_cast_bf16",
+                       "swiglu_backward_cast_f32")
+              : byType(input->dtype, "swiglu_backward_any_cast_bf16",
+                       "swiglu_backward_any_cast_f32"),
+         wide ? byType(input->dtype, "swiglu_backward_amax_bf16",
+                       "swiglu_backward_amax_f32")
+              : byType(input->dtype, "swiglu_backward_any_amax_bf16",
+                       "swiglu_backward_any_amax_f32")});
+  };
+  return context->finish(run());
+}

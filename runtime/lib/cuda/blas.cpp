@@ -1,0 +1,301 @@
+//===- blas.cpp - cuBLASLt, opened at run time ----------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The library counts columns first: what is [m, n] here is n x m there, and its
+// first operand is the rhs.
+//
+//===----------------------------------------------------------------------===//
+
+#include "cuda/blas.h"
+#include "common/numeric.h"
+#include "cuda/device.h"
+
+#include <algorithm>
+#include <cstring>
+#include <dlfcn.h>
+
+using namespace te_rt;
+using namespace te_rt::cuda;
+
+namespace {
+struct Algorithm {
+  uint64_t data[8];
+};
+struct Heuristic {
+  Algorithm algorithm;
+  size_t workspace;
+  int state;
+  float waves;
+  int reserved[4];
+};
+
+#define TE_RT_BLAS_FUNCTIONS(X)                                                \
+  X(create, cublasLtCreate, (void **))                                         \
+  X(destroy, cublasLtDestroy, (void *))                                        \
+  X(descCreate, cublasLtMatmulDescCreate, (void **, int, int))                 \
+  X(descDestroy, cublasLtMatmulDescDestroy, (void *))                          \
+  X(descSet, cublasLtMatmulDescSetAttribute,                                   \
+    (void *, int, const void *, size_t))                                       \
+  X(layoutCreate, cublasLtMatrixLayoutCreate,                                  \
+    (void **, int, uint64_t, uint64_t, int64_t))                               \
+  X(layoutDestroy, cublasLtMatrixLayoutDestroy, (void *))                      \
+  X(preferenceCreate, cublasLtMatmulPreferenceCreate, (void **))               \
+  X(preferenceDestroy, cublasLtMatmulPreferenceDestroy, (void *))              \
+  X(preferenceSet, cublasLtMatmulPreferenceSetAttribute,                       \
+    (void *, int, const void *, size_t))                                       \
+  X(heuristic, cublasLtMatmulAlgoGetHeuristic,                                 \
+    (void *, void *, void *, void *, void *, void *, void *, int, Heuristic *, \
+     int *))                                                                   \
+  X(matmul, cublasLtMatmul,                                                    \
+    (void *, void *, const void *, const void *, void *, const void *, void *, \
+     const void *, const void *, void *, void *, void *, const Algorithm *,    \
+     void *, size_t, void *))
+
+struct Library {
+#define TE_RT_MEMBER(name, symbol, parameters) int(*name) parameters;
+  TE_RT_BLAS_FUNCTIONS(TE_RT_MEMBER)
+#undef TE_RT_MEMBER
+  std::string why;
+};
+
+Library openLibrary() {
+  Library library = {};
+  void *opened = nullptr;
+  for (const char *name :
+       {"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"})
+    if ((opened = dlopen(name, RTLD_NOW | RTLD_LOCAL)))
+      break;
+  if (!opened) {
+    library.why = "cuBLASLt: found neither libcublasLt.so.13 nor .so.12, wanted "
+                  "one of them in the search path of libraries "
+                  "(LD_LIBRARY_PATH)";
+    return library;
+  }
+#define TE_RT_LOAD(name, symbol, parameters)                                   \
+  library.name =                                                               \
+      reinterpret_cast<int(*) parameters>(dlsym(opened, #symbol));             \
+  if (!library.name)                                                           \
+    library.why = "cuBLASLt: found a library without " #symbol;
+  TE_RT_BLAS_FUNCTIONS(TE_RT_LOAD)
+#undef TE_RT_LOAD
+  return library;
+}
+
+const Library &lt() {
+  static const Library library = openLibrary();
+  return library;
+}
+
+// Numbers of the library's interface.
+enum : int {
+  kCompute32F = 68,
+  kOpN = 0,
+  kOpT = 1,
+  kTransA = 3,
+  kTransB = 4,
+  kEpilogue = 7,
+  kBiasPointer = 8,
+  kScaleA = 17,
+  kScaleB = 18,
+  kFastAccumulation = 25,
+  kBiasType = 26,
+  kModeA = 31,
+  kModeB = 32,
+  kEpilogueBias = 4,
+  kWorkspaceBytes = 1,
+  kAlignmentA = 5, // then B, C, D
+  kNotSupported = 15,
+};
+
+int typeOf(te_rt_dtype dtype) {
+  switch (dtype) {
+  case TE_RT_BF16:
+    return 14;
+  case TE_RT_F8E4M3:
+    return 28;
+  case TE_RT_F8E5M2:
+    return 29;
+  default:
+    return 0; // F32
+  }
+}
+
+Outcome check(const char *what, int status) {
+  if (status == 0)
+    return {};
+  return {TE_RT_DEVICE_ERROR,
+          std::string(what) + ": cuBLASLt status " + std::to_string(status)};
+}
+
+uint32_t alignmentOf(const void *pointer) {
+  auto address = reinterpret_cast<uintptr_t>(pointer);
+  return static_cast<uint32_t>(std::min<uintptr_t>(address & -address, 256));
+}
+} // namespace
+
+bool BlasProduct::isLegal() const {
+  if (m == 0 || n == 0 || k == 0)
+    return false;
+  if (bias && (biasType != resultType || alignmentOf(bias) < 16))
+    return false;
+  if (lhs.mode == kModeNone && rhs.mode == kModeNone)
+    return lhs.dtype == rhs.dtype;
+  if (lhs.transposed || rhs.transposed || !isFp8(lhs.dtype) ||
+      !isFp8(rhs.dtype) ||
+      (lhs.dtype == TE_RT_F8E5M2 && rhs.dtype == TE_RT_F8E5M2))
+    return false;
+  bool tensors = lhs.mode == kModeTensor && rhs.mode == kModeTensor;
+  bool blocks = (lhs.mode == kModeRows || lhs.mode == kModeSquare) &&
+                (rhs.mode == kModeRows || rhs.mode == kModeSquare) &&
+                !(lhs.mode == kModeSquare && rhs.mode == kModeSquare);
+  if (!tensors && !blocks)
+    return false;
+  if (bias && biasType != TE_RT_BF16)
+    return false;
+  if (k % 16 || n % 8 || (m != 1 && m % 2) || lhs.ld % 16 || rhs.ld % 16)
+    return false;
+  if (lhs.mode == kModeRows && m % 4)
+    return false;
+  for (const void *pointer : {lhs.data, rhs.data,
+                              static_cast<const void *>(lhs.scales),
+                              static_cast<const void *>(rhs.scales),
+                              static_cast<const void *>(result)})
+    if (alignmentOf(pointer) < 16)
+      return false;
+  return true;
+}
+
+struct Blas::Plan {
+  void *desc = nullptr, *a = nullptr, *b = nullptr, *d = nullptr;
+  Algorithm algorithm;
+  bool found = false;
+
+  ~Plan() {
+    if (desc)
+      lt().descDestroy(desc);
+    for (void *layout : {a, b, d})
+      if (layout)
+        lt().layoutDestroy(layout);
+  }
+};
+
+Outcome Blas::open() {
+  if (!lt().why.empty())
+    return {TE_RT_UNAVAILABLE, lt().why};
+  return check("cublasLtCreate", lt().create(&handle));
+}
+
+Blas::Blas() = default;
+
+Blas::~Blas() {
+  plans.clear();
+  if (handle)
+    lt().destroy(handle);
+}
+
+static Outcome setPointers(void *desc, const BlasProduct &p) {
+  auto set = [&](int attribute, const void *pointer) {
+    return check("cublasLtMatmulDescSetAttribute",
+                 lt().descSet(desc, attribute, &pointer, sizeof pointer));
+  };
+  if (p.lhs.mode != kModeNone) {
+    TE_RT_TRY(set(kScaleA, p.rhs.scales));
+    TE_RT_TRY(set(kScaleB, p.lhs.scales));
+  }
+  return p.bias ? set(kBiasPointer, p.bias) : Outcome();
+}
+
+Outcome Blas::makePlan(const BlasProduct &p, size_t workspace, Plan &plan) {
+  auto layout = [](void **made, te_rt_dtype dtype, int64_t rows, int64_t cols,
+                   int64_t ld) {
+    return check("cublasLtMatrixLayoutCreate",
+                 lt().layoutCreate(made, typeOf(dtype),
+                                   static_cast<uint64_t>(rows),
+                                   static_cast<uint64_t>(cols), ld));
+  };
+  auto set = [&](int attribute, int32_t value) {
+    return check("cublasLtMatmulDescSetAttribute",
+                 lt().descSet(plan.desc, attribute, &value, sizeof value));
+  };
+  TE_RT_TRY(check("cublasLtMatmulDescCreate",
+                  lt().descCreate(&plan.desc, kCompute32F, typeOf(TE_RT_F32))));
+  TE_RT_TRY(set(kTransA, p.rhs.transposed ? kOpN : kOpT));
+  TE_RT_TRY(set(kTransB, p.lhs.transposed ? kOpT : kOpN));
+  if (p.lhs.mode != kModeNone) {
+    TE_RT_TRY(set(kModeA, p.rhs.mode));
+    TE_RT_TRY(set(kModeB, p.lhs.mode));
+    int8_t fast = 0; // the contract sums in F32
+    TE_RT_TRY(check("cublasLtMatmulDescSetAttribute",
+                    lt().descSet(plan.desc, kFastAccumulation, &fast, 1)));
+  }
+  if (p.bias) {
+    TE_RT_TRY(set(kEpilogue, kEpilogueBias));
+    TE_RT_TRY(set(kBiasType, typeOf(p.biasType)));
+  }
+  TE_RT_TRY(setPointers(plan.desc, p));
+  TE_RT_TRY(layout(&plan.a, p.rhs.dtype, p.rhs.transposed ? p.n : p.k,
+                   p.rhs.transposed ? p.k : p.n, p.rhs.ld));
+  TE_RT_TRY(layout(&plan.b, p.lhs.dtype, p.lhs.transposed ? p.m : p.k,
+                   p.lhs.transposed ? p.k : p.m, p.lhs.ld));
+  TE_RT_TRY(layout(&plan.d, p.resultType, p.n, p.m, p.n));
+
+  void *preference = nullptr;
+  TE_RT_TRY(check("cublasLtMatmulPreferenceCreate",
+                  lt().preferenceCreate(&preference)));
+  lt().preferenceSet(preference, kWorkspaceBytes, &workspace, sizeof workspace);
+  const void *pointers[] = {p.rhs.data, p.lhs.data, p.result, p.result};
+  for (int i = 0; i < 4; ++i) {
+    uint32_t alignment = alignmentOf(pointers[i]);
+    lt().preferenceSet(preference, kAlignmentA + i, &alignment,
+                       sizeof alignment);
+  }
+  Heuristic result = {};
+  int count = 0;
+  int status = lt().heuristic(handle, plan.desc, plan.a, plan.b, plan.d, plan.d,
+                              preference, 1, &result, &count);
+  lt().preferenceDestroy(preference);
+  plan.found = status == 0 && count > 0 && result.state == 0;
+  plan.algorithm = result.algorithm;
+  return {};
+}
+
+Outcome Blas::multiply(const BlasProduct &p, void *workspace, size_t bytes,
+                       void *stream, bool &ran) {
+  // All that chooses the algorithm; addresses only by their alignment.
+  const int64_t words[] = {p.m,
+                           p.n,
+                           p.k,
+                           p.lhs.ld,
+                           p.rhs.ld,
+                           p.lhs.dtype | p.rhs.dtype << 8 |
+                               p.resultType << 16 | p.biasType << 24,
+                           p.lhs.mode,
+                           p.rhs.mode,
+                           p.lhs.transposed | p.rhs.transposed << 1 |
+                               (p.bias != nullptr) << 2 | p.accumulate << 3,
+                           alignmentOf(p.lhs.data),
+                           alignmentOf(p.rhs.data),
+                           alignmentOf(p.result)};
+  std::string key(reinterpret_cast<const char *>(words), sizeof words);
+  std::unique_ptr<Plan> &plan = plans[key];
+  if (!plan) {
+    auto fresh = std::make_unique<Plan>();
+    TE_RT_TRY(makePlan(p, bytes, *fresh));
+    plan = std::move(fresh);
+  }
+  ran = plan->found;
+  if (!ran)
+    return {};
+  TE_RT_TRY(setPointers(plan->desc, p));
+  float alpha = 1.0f, beta = p.accumulate ? 1.0f : 0.0f;
+  int status = lt().matmul(handle, plan->desc, &alpha, p.rhs.data, plan->a,
+                           p.lhs.data, plan->b, &beta, p.result, plan->d,
+                           p.result, plan->d, &plan->algorithm, workspace,
+                           bytes, stream);
+  // An algorithm that the library offers and then refuses: nothing was enqueued.
+  ran = status != kNotSupported;
+  return ran ? check("cublasLtMatmul", status) : Outcome();
+}

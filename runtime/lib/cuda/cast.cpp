@@ -1,0 +1,233 @@
+//===- cast.cpp - work over tiles, as kernels want it ---------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "cuda/cast.h"
+#include "common/numeric.h"
+
+#include <algorithm>
+
+using namespace te_rt;
+using namespace te_rt::cuda;
+
+Outcome cuda::deviceOffsets(CudaDevice &device, const te_rt_tensor *offsets,
+                            const int32_t **memory, Use use) {
+  *memory = data<const int32_t>(offsets);
+  if (!offsets || !offsets->on_host)
+    return {};
+  size_t bytes = static_cast<size_t>(offsets->shape[0]) * sizeof(int32_t);
+  void *copy = nullptr;
+  TE_RT_TRY(device.scratch(use, bytes, &copy));
+  *memory = static_cast<const int32_t *>(copy);
+  return device.copyAsync(copy, offsets->data, bytes);
+}
+
+Outcome cuda::describeMatrix(CudaDevice &device, const te_rt_tensor &matrix,
+                             const te_rt_tensor *offsets, int64_t member,
+                             TileTask &task) {
+  bool packed = matrix.rank == 3;
+  task.rows = matrix.shape[packed];
+  task.cols = matrix.shape[packed + 1];
+  task.tilesAcross = ceilDiv(task.cols, kTile);
+  task.groups = static_cast<int32_t>(
+      offsets ? offsets->shape[0] - 1 : packed ? matrix.shape[0] : 1);
+  task.member = static_cast<int32_t>(member);
+  if (!offsets) {
+    task.tilesPerMember = ceilDiv(task.rows, kTile);
+    return {};
+  }
+  task.tilesPerMember = 0;
+  // One member's rows are known here where the offsets are.
+  if (offsets->on_host && member >= 0) {
+    const int32_t *at = data<const int32_t>(offsets) + member;
+    if (device.isPreparing())
+      return {}; // nothing is there yet
+    if (at[0] < 0 || at[1] < at[0] || at[1] > task.rows)
+      return {TE_RT_INVALID_ARGUMENT,
+              "offsets[" + std::to_string(member) + "], [" +
+                  std::to_string(member + 1) + "]: found " +
+                  std::to_string(at[0]) + ", " + std::to_string(at[1]) +
+                  ", wanted ascending values from 0 to " +
+                  std::to_string(task.rows)};
+    task.begin = at[0];
+    task.end = at[1];
+    return {};
+  }
+  return deviceOffsets(device, offsets, &task.offsets);
+}
+
+int64_t cuda::numTiles(const TileTask &task) {
+  if (task.tilesPerMember)
+    return task.tilesAcross * task.tilesPerMember *
+           (task.member >= 0 ? 1 : task.groups);
+  if (task.rows == 0)
+    return 0;
+  if (task.member < 0)
+    return task.tilesAcross * (task.rows / kTile + task.groups);
+  int64_t rows = task.offsets ? task.rows : task.end - task.begin;
+  return task.tilesAcross * ceilDiv(rows, kTile);
+}
+
+Outcome cuda::describeScales(const te_rt_tensor &scales, int64_t rows,
+                             int64_t cols, bool ragged, bool transposed,
+                             ScaleStrides &strides) {
+  strides = {};
+  strides.scalePerGroup = scales.rank != 0;
+  if (scales.layout == TE_RT_TENSOR) {
+    strides.kind = kWholeTensor;
+    return {};
+  }
+  int32_t down = scales.block_rows, across = scales.block_cols;
+  if (std::max(down, across) != kTile || scales.layout == TE_RT_SWIZZLED ||
+      scales.dtype != TE_RT_F32)
+    return {TE_RT_UNSUPPORTED,
+            "blocks: found " + std::to_string(down) + " x " +
+                std::to_string(across) + " of " + dtypeName(scales.dtype) +
+                ", wanted 1 x 128, 128 x 1 or 128 x 128 of F32 on cuda"};
+  ScaleGrid grid(scales, transposed ? cols : rows, transposed ? rows : cols,
+                 !ragged      ? Ragged::No
+                 : transposed ? Ragged::Cols
+                              : Ragged::Rows);
+  strides.strideRow = transposed ? grid.strideCol : grid.strideRow;
+  strides.strideCol = transposed ? grid.strideRow : grid.strideCol;
+  strides.member = grid.elements;
+  if (transposed)
+    std::swap(down, across);
+  strides.kind = down == 1     ? kRowBlocks
+                 : across == 1 ? kColumnBlocks
+                               : kSquareBlocks;
+  return {};
+}
+
+Cast::Cast(CudaDevice &device, te_rt_dtype inputType, const float *noop,
+           bool pow2Scales, double epsilon)
+    : device(device), inputType(inputType) {
+  args.noop = noop;
+  args.ticket = device.tickets();
+  args.epsilon = static_cast<float>(epsilon);
+  args.overflow = largestValue(inputType);
+  args.pow2 = pow2Scales;
+}
+
+Outcome Cast::add(TileTask task, const CastArguments &arguments) {
+  const te_rt_tensor *values[] = {arguments.values, arguments.valuesT};
+  const te_rt_tensor *scales[] = {arguments.scales, arguments.scalesT};
+  const te_rt_tensor *tensorwise = nullptr;
+  te_rt_dtype chooser = TE_RT_F8E4M3;
+  bool ragged = arguments.offsets != nullptr;
+  for (int d = 0; d < 2; ++d) {
+    if (!values[d])
+      continue;
+    if (!isFp8(values[d]->dtype))
+      return {TE_RT_UNSUPPORTED, std::string("values: found ") +
+                                     dtypeName(values[d]->dtype) +
+                                     ", wanted FP8 on cuda"};
+    CastOutput &out = task.out[d];
+    out.transposed = d == 1 && !isUntransposed(*scales[d]);
+    ScaleStrides strides;
+    TE_RT_TRY(describeScales(*scales[d], task.rows, task.cols, ragged,
+                             out.transposed, strides));
+    out.values = data<uint8_t>(values[d]);
+    out.scales = data<float>(scales[d]);
+    out.stride = lastDim(*values[d]);
+    out.memberScales = strides.member;
+    out.strideRow = strides.strideRow;
+    out.strideCol = strides.strideCol;
+    out.kind = strides.kind;
+    out.scalePerGroup = strides.scalePerGroup;
+    out.e5m2 = values[d]->dtype == TE_RT_F8E5M2;
+    if (out.kind == kWholeTensor && !tensorwise) {
+      tensorwise = scales[d];
+      chooser = values[d]->dtype;
+    }
+  }
+  task.amax = data<const float>(arguments.amax);
+  task.amaxOut = data<float>(arguments.amaxOut);
+  task.amaxPerGroup = arguments.amaxOut && arguments.amaxOut->rank != 0;
+  bool choosesScale = tensorwise && !arguments.scale;
+  if (task.amaxOut || choosesScale) {
+    if (groups + task.groups > CudaDevice::kAccumulators)
+      return {TE_RT_UNSUPPORTED,
+              "groups: found " + std::to_string(groups + task.groups) +
+                  ", wanted at most " +
+                  std::to_string(CudaDevice::kAccumulators) + " on cuda"};
+    task.accumulators = device.accumulators() + groups;
+  }
+  if (arguments.scale) {
+    task.multipliers = data<const float>(arguments.scale);
+    task.multiplierPerGroup = arguments.scale->rank != 0;
+  }
+  if (choosesScale) {
+    task.choosesLargest = tensorwise->rank == 0;
+    task.fp8MaxOfTensor = fp8Max(chooser);
+    needsAmaxPass = true;
+  }
+  finishes |= tensorwise || task.amaxOut;
+  groups += task.groups;
+  task.firstTile = tiles;
+  task.tiles = numTiles(task);
+  tiles += task.tiles;
+  tasks.push_back(task);
+  return {};
+}
+
+Outcome Cast::run(const CastKernels &kernels) {
+  if (tasks.empty())
+    return {};
+  if (needsAmaxPass) {
+    void *memory = nullptr;
+    TE_RT_TRY(device.scratch(Use::Multipliers,
+                             static_cast<size_t>(groups) * sizeof(float),
+                             &memory));
+    auto *chosen = static_cast<float *>(memory);
+    for (TileTask &task : tasks) {
+      // Those with a scale of their own, too, so that one pass serves all.
+      if (task.fp8MaxOfTensor > 0) {
+        task.chosen = chosen;
+        task.multipliers = chosen;
+        task.multiplierPerGroup = 1;
+      }
+      chosen += task.groups;
+    }
+  }
+  auto enqueue = [&](const char *kernel, bool finish) -> Outcome {
+    args.finishes = finish;
+    args.numTasks = static_cast<int64_t>(tasks.size());
+    if (tasks.size() == 1) {
+      args.task = tasks[0];
+      args.table = nullptr;
+    } else {
+      const void *table = nullptr;
+      TE_RT_TRY(device.table(tasks.data(), tasks.size() * sizeof(TileTask),
+                             &table));
+      args.table = static_cast<const TileTask *>(table);
+    }
+    // An empty tensor has an amax, too.
+    int64_t blocks = finish ? std::max<int64_t>(tiles, 1) : tiles;
+    Grid grid = {blocks, kTileThreads};
+    if (kernels.areStreams) {
+      // As many as keep all multiprocessors at work, with several blocks each.
+      constexpr int64_t kMost = 8, kBlocksPerSm = 12;
+      args.tiles = static_cast<uint32_t>(tiles);
+      args.tilesPerBlock = static_cast<uint32_t>(std::clamp<int64_t>(
+          tiles / (device.numSms() * kBlocksPerSm), 1, kMost));
+      grid.blocks = ceilDiv(blocks, args.tilesPerBlock);
+      grid.shared =
+          static_cast<int>(kTile * kTile * elementSize(inputType));
+    }
+    std::string name = (args.table ? "multi_" : "") + std::string(kernel);
+    return device.launch(name.c_str(), grid, args);
+  };
+  if (needsAmaxPass) {
+    TE_RT_TRY(enqueue(kernels.amax, true));
+    for (TileTask &task : tasks) {
+      task.accumulators = nullptr;
+      task.chosen = nullptr;
+      task.source.gradProbs = nullptr; // the first pass has made them
+    }
+    return enqueue(kernels.cast, false);
+  }
+  return enqueue(kernels.cast, finishes);
+}

@@ -1,0 +1,97 @@
+//===- cast.h - work over tiles, as kernels want it --------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_RUNTIME_CUDA_CAST_H
+#define TE_RUNTIME_CUDA_CAST_H
+
+#include "common/check.h"
+#include "cuda/backend.h"
+#include "cuda/device.h"
+#include "cuda/kernels/params.h"
+
+namespace te_rt {
+namespace cuda {
+
+inline CudaDevice &deviceOf(te_rt_context *context) {
+  return static_cast<CudaDevice &>(*context->device);
+}
+template <typename T> T *data(const te_rt_tensor *tensor) {
+  return tensor ? static_cast<T *>(tensor->data) : nullptr;
+}
+
+/// Bytes of one element of a type whose elements are whole bytes.
+inline int64_t elementSize(te_rt_dtype dtype) { return bytesOf(dtype, 1); }
+
+/// Offsets in device memory, uploaded where they lie on the host; nullptr for
+/// none.
+Outcome deviceOffsets(CudaDevice &device, const te_rt_tensor *offsets,
+                      const int32_t **memory, Use use = Use::Offsets);
+
+/// Arguments of quantize for one tensor; those absent are nullptr.
+struct CastArguments {
+  const te_rt_tensor *scale, *amax, *offsets;
+  const te_rt_tensor *values, *scales, *valuesT, *scalesT, *amaxOut;
+  int64_t member = -1;
+};
+
+/// Fills in how a matrix of this shape is divided: packed, ragged or plain.
+Outcome describeMatrix(CudaDevice &device, const te_rt_tensor &matrix,
+                       const te_rt_tensor *offsets, int64_t member,
+                       TileTask &task);
+/// Tiles that cover the matrix, whatever its offsets say.
+int64_t numTiles(const TileTask &task);
+
+/// Scales of a matrix of rows x cols (of one member) as strides in its own
+/// orientation. `transposed`: the data they belong to is stored transposed.
+struct ScaleStrides {
+  int32_t kind, scalePerGroup;
+  int64_t strideRow, strideCol, member;
+};
+Outcome describeScales(const te_rt_tensor &scales, int64_t rows, int64_t cols,
+                       bool ragged, bool transposed, ScaleStrides &strides);
+
+/// The names of the kernels of one source: `cast` casts, `amax` finds amaxes;
+/// with multi_ before, those that read a table of tasks.
+struct CastKernels {
+  const char *cast, *amax;
+  /// Blocks take several tiles, and want shared memory for one.
+  bool areStreams = false;
+};
+
+/// Casts of any number of matrices, described by describeMatrix and with their
+/// sources set: one launch, or two where a tensor's scale comes from its amax.
+class Cast {
+public:
+  Cast(CudaDevice &device, te_rt_dtype inputType, const float *noop,
+       bool pow2Scales, double epsilon);
+  Outcome add(TileTask task, const CastArguments &arguments);
+  Outcome run(const CastKernels &kernels);
+
+private:
+  CudaDevice &device;
+  te_rt_dtype inputType;
+  TileArgs args = {};
+  std::vector<TileTask> tasks;
+  int64_t tiles = 0, groups = 0;
+  bool needsAmaxPass = false, finishes = false;
+};
+
+/// Enqueues a kernel that stores the rows of one matrix.
+inline Outcome store(CudaDevice &device, TileArgs &args, const char *kernel) {
+  args.task.tiles = numTiles(args.task);
+  return device.launch(kernel, {args.task.tiles, kTileThreads}, args);
+}
+
+/// "cast_bf16" or "cast_f32" by type.
+inline const char *byType(te_rt_dtype dtype, const char *bf16,
+                          const char *f32) {
+  return dtype == TE_RT_BF16 ? bf16 : f32;
+}
+
+} // namespace cuda
+} // namespace te_rt
+
+#endif // TE_RUNTIME_CUDA_CAST_H

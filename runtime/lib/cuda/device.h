@@ -1,0 +1,141 @@
+//===- device.h - one GPU, one stream ----------------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_RUNTIME_CUDA_DEVICE_H
+#define TE_RUNTIME_CUDA_DEVICE_H
+
+#include "common/device.h"
+#include "cuda/driver.h"
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+/// Returns from the function what `call`, an Outcome, tells of a failure.
+#define TE_RT_TRY(call)                                                        \
+  if (::te_rt::Outcome outcome = (call); outcome.status != TE_RT_OK)           \
+  return outcome
+
+namespace te_rt {
+namespace cuda {
+
+/// Scratch memory on the device, by use. Each grows when it must, never while a
+/// graph is captured, and is kept.
+enum class Use {
+  Multipliers, // [groups] F32: scales chosen by a first pass
+  Rows,        // I32: which token a row holds
+  Partials,    // F32: sums of parts of rows
+  Offsets,     // I32: offsets that came from the host
+  MoreOffsets, // of a function that takes two
+  Operands,    // operands of a product in a type that it takes
+  Workspace,   // of cuBLASLt
+  Count
+};
+
+/// Threads and blocks of a launch.
+struct Grid {
+  int64_t blocks;
+  int threads;
+  int shared = 0; // bytes of dynamic shared memory
+  bool cooperative = false;
+};
+
+class Blas;
+
+class CudaDevice final : public Device {
+public:
+  static Outcome open(int32_t rank, std::unique_ptr<Device> &device);
+  ~CudaDevice() override;
+
+  bool isHost() const override { return false; }
+  void *allocate(size_t bytes) override;
+  void release(void *memory) override;
+  Outcome copy(void *to, const void *from, size_t bytes) override;
+  Outcome fill(void *memory, int byte, size_t bytes) override;
+  Outcome synchronize() override;
+  void *stream() override { return work; }
+  bool takeOverflow() override;
+  void beginPreparing() override { preparing = true; }
+  Outcome endPreparing() override;
+  Outcome beginCapture() override;
+  Outcome endCapture(void **graph) override;
+  Outcome launchGraph(void *graph) override;
+  void destroyGraph(void *graph) override;
+  Outcome mark(size_t index) override;
+  double nanosecondsBetween(size_t first, size_t second) override;
+
+  //===--------------------------------------------------------------------===//
+  // What functions use
+  //===--------------------------------------------------------------------===//
+
+  /// Enqueues the kernel `name` with one argument, a struct of params.h.
+  template <typename Params>
+  Outcome launch(const char *name, const Grid &grid, const Params &params) {
+    return launchRaw(name, grid, &params);
+  }
+  /// At least `bytes` of device memory. The same use of a later call may get the
+  /// same memory: work is in order.
+  Outcome scratch(Use use, size_t bytes, void **memory);
+  /// A copy of `bytes` at `host` in device memory, kept for the life of the
+  /// device; the same bytes have the same copy, so that a call that is repeated
+  /// uploads nothing.
+  Outcome table(const void *host, size_t bytes, const void **memory);
+  /// Copies without waiting: `from` is device memory, or host memory that is
+  /// read before the call returns.
+  Outcome copyAsync(void *to, const void *from, size_t bytes);
+  Outcome fillAsync(void *memory, int byte, size_t bytes);
+
+  bool isPreparing() const { return preparing; }
+  bool isCapturing() const;
+  int numSms() const { return smCount; }
+
+  /// Words that every kernel leaves at zero: amaxes of groups, and counters of
+  /// blocks that have finished.
+  uint32_t *accumulators() const { return counters + kTickets; }
+  uint32_t *tickets() const { return counters; }
+  int32_t *overflowFlag() const { return overflow; }
+  static constexpr int64_t kTickets = 1 << 16, kAccumulators = 1 << 18;
+
+  Outcome outcomeOf(const char *what, Result result) const;
+  /// Makes the GPU's context the calling thread's.
+  void enter() const;
+  /// Opened at the first product.
+  Outcome blas(Blas **library);
+
+private:
+  explicit CudaDevice(int gpu);
+  Outcome start();
+  Outcome index(Handle module);
+  Outcome launchRaw(const char *name, const Grid &grid, const void *params);
+
+  const Driver &cu = driver();
+  int gpu;
+  int smCount = 0;
+  std::string gpuName;
+  Handle context = nullptr, work = nullptr;
+  std::vector<Handle> modules; // one for each file of kernels
+  uint32_t *counters = nullptr;
+  int32_t *overflow = nullptr;
+  bool preparing = false;
+  struct Block {
+    void *memory = nullptr;
+    size_t bytes = 0;
+  };
+  Block scratches[static_cast<size_t>(Use::Count)];
+  std::unordered_map<std::string, void *> tables;
+  struct Function {
+    Handle module = nullptr, handle = nullptr; // handle: once it is launched
+    int shared = 0;
+  };
+  std::unordered_map<std::string, Function> functions;
+  std::vector<Handle> events;
+  std::unique_ptr<Blas> blasLibrary;
+};
+
+} // namespace cuda
+} // namespace te_rt
+
+#endif // TE_RUNTIME_CUDA_DEVICE_H

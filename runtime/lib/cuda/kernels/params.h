@@ -1,0 +1,275 @@
+//===- params.h - arguments of kernels --------------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Read by the host's compiler and by nvcc. A kernel takes one of these structs
+// by value.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_RUNTIME_CUDA_KERNELS_PARAMS_H
+#define TE_RUNTIME_CUDA_KERNELS_PARAMS_H
+
+#include <cstdint>
+
+namespace te_rt {
+namespace cuda {
+
+/// Rows and columns of the part of a matrix that a block of threads takes: also
+/// the largest block of scales.
+constexpr int kTile = 128;
+constexpr int kTileThreads = 256;
+
+/// Which elements share a scale, in the orientation of the input.
+enum BlockKind : int32_t {
+  kNoOutput,     // this direction is absent
+  kWholeTensor,  // one scale for each group
+  kRowBlocks,    // 1 x 128
+  kColumnBlocks, // 128 x 1
+  kSquareBlocks  // 128 x 128
+};
+
+/// One of the two outputs of a cast.
+struct CastOutput {
+  uint8_t *values;
+  float *scales;
+  int64_t stride;               // between rows of values as stored
+  int64_t memberScales;         // between scales of packed members
+  int64_t strideRow, strideCol; // of scales, between neighbouring blocks
+  int32_t kind;                 // BlockKind
+  int32_t transposed;
+  int32_t e5m2;
+  int32_t scalePerGroup; // kWholeTensor: scales has one for each group
+};
+
+/// Tokens that a row gathers, or where rows come from otherwise.
+struct RowSource {
+  const void *input;
+  const int32_t *tokens; // gather: of each row, -1 for zeros
+  // dequantize: scales of the codes in `input`
+  const float *scales;
+  int64_t strideRow, strideCol, memberScales;
+  int32_t kind, scalePerGroup, e5m2;
+  // activations
+  const void *grad;
+  const float *probs;
+  float *gradProbs;
+  float *partials;   // [tiles across, rows]
+  uint32_t *tickets; // for each row of tiles; at zero between launches
+  int64_t width;     // columns of the activation
+};
+
+/// A matrix, or `groups` of them: packed, or ragged with offsets.
+struct TileTask {
+  RowSource source;
+  int64_t rows, cols;     // packed: of one member; ragged: the capacity
+  int64_t tilesAcross;    // of kTile columns
+  int64_t tilesPerMember; // packed
+  int64_t firstTile;      // among the tiles of all tasks
+  int64_t tiles;          // of this one
+  const int32_t *offsets; // ragged; nullptr otherwise
+  int64_t begin, end;     // ragged without offsets: the rows of `member`
+  int32_t groups;         // members, or groups; 1 for a plain matrix
+  int32_t member;         // -1 for all
+  // outputs
+  CastOutput out[2];
+  void *output; // where rows are stored as they are
+  int64_t outputStride;
+  const float *multipliers; // kWholeTensor
+  int32_t multiplierPerGroup;
+  // amaxes: one accumulator for each group, at zero between launches
+  uint32_t *accumulators;
+  const float *amax;
+  float *amaxOut;
+  int32_t amaxPerGroup; // amax and amaxOut have one for each group
+  // of the pass that chooses the multipliers of kWholeTensor
+  float *chosen;         // [groups]
+  float fp8MaxOfTensor;  // of the direction that chooses
+  int32_t choosesLargest; // one scale for all groups
+};
+
+struct TileArgs {
+  TileTask task; // where there is no table
+  const TileTask *table;
+  int64_t numTasks;
+  const float *noop;
+  uint32_t *ticket; // counts blocks that are done; at zero between launches
+  float epsilon, overflow; // overflow: of scales of blocks
+  int32_t pow2;
+  uint32_t tiles, tilesPerBlock; // of kernels whose blocks take several
+  int32_t finishes; // the last block writes amaxes and scales of tensors
+};
+
+//===----------------------------------------------------------------------===//
+// Moves
+//===----------------------------------------------------------------------===//
+
+/// Scales of rows as a matrix with strides, in elements of `size` bytes.
+struct RowScales {
+  const void *from;
+  void *to;
+  int64_t fromRow, fromCol, toRow, toCol, cols;
+  int32_t size;
+};
+
+/// permute, unpermute, and dispatch and combine on one rank.
+struct PermuteArgs {
+  const void *input;
+  void *output;
+  int64_t rowBytes, cols, tokens, slots, capacity;
+  const int32_t *rowMap; // [tokens, slots]
+  const float *probs;
+  float *outProbs;
+  RowScales scales;       // from == nullptr: none
+  const int32_t *counts;  // nullptr: no padding
+  const int32_t *offsets;
+  int32_t groups;
+  int32_t padBlocks; // for each group
+};
+
+/// permute_quantize to rows in blocks of 1 x 128: `rows` has no output, scales or
+/// padding blocks of its own to fill in.
+struct ScatterCastArgs {
+  PermuteArgs rows;
+  uint8_t *values;
+  float *scales;
+  int64_t strideRow, strideCol; // of scales
+  float epsilon, overflow;
+  int32_t pow2, e5m2;
+};
+
+/// Fills tokens (of rows) from a row map, for gathers.
+struct InvertArgs {
+  const int32_t *rowMap;
+  int32_t *tokens;
+  int64_t pairs, slots, capacity;
+  // the rest of permute_quantize that is no cast
+  const float *probs;
+  float *outProbs;
+  const int32_t *counts, *offsets;
+  int32_t groups;
+};
+
+struct MoveGroupsArgs {
+  const void *input;
+  void *output;
+  int64_t rowBytes, inputRows, outputRows;
+  const float *probs;
+  float *outProbs;
+  const int32_t *from, *to;
+  int32_t groups;
+};
+
+struct RoutingArgs {
+  const int32_t *indices;
+  int32_t *rowMap, *counts, *offsets;
+  int64_t pairs, alignment, capacity, pairsPerBlock;
+  int32_t experts, warps;
+  int32_t *blockCounts; // [blocks, experts]
+  uint32_t *tickets;    // two words
+  int32_t *overflow;
+};
+
+struct OffsetsArgs {
+  const int32_t *counts;
+  int32_t *offsets;
+  int64_t experts, alignment;
+};
+
+struct DispatchMapArgs {
+  const int32_t *indices;
+  int32_t *handle, *received;
+  int64_t tokens, slots, experts;
+};
+
+struct CopyItem {
+  const void *from;
+  void *to;
+  int64_t bytes, firstBlock;
+};
+struct CopyArgs {
+  CopyItem item; // where there is no table
+  const CopyItem *table;
+  int64_t numItems;
+};
+
+struct FillArgs {
+  void *output;
+  int64_t elements;
+  uint64_t bits;
+  int32_t size;
+};
+
+/// to[i * toRow + j * toCol] = from[i * fromRow + j * fromCol], or, swizzled,
+/// places in tiles of 128 x 4.
+struct StridedArgs {
+  const void *from;
+  void *to;
+  int64_t rows, cols, members;
+  int64_t fromRow, fromCol, toRow, toCol, fromMember, toMember;
+  int32_t size;
+  int32_t fromSwizzled, toSwizzled; // 1: as it is; 2: operand is transposed
+  int64_t fromTiles, toTiles;       // tiles in a row of tiles
+};
+
+struct UpdateItem {
+  const float *amax, *history, *scale;
+  float *historyOut, *scaleOut;
+  int64_t length, firstSlot;
+};
+struct UpdateArgs {
+  UpdateItem item;
+  const UpdateItem *table;
+  int64_t numItems;
+  float target; // fp8_max * 2^-margin
+  int32_t mostRecent;
+};
+
+struct ScaleArgs {
+  const float *amax;
+  float *scale;
+  int64_t elements;
+  float fp8Max, epsilon;
+  int32_t pow2;
+};
+
+struct RngArgs {
+  const int64_t *from;
+  int64_t *to;
+  int64_t elements, by;
+};
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+enum GemmType : int32_t { kGemmF32, kGemmBf16, kGemmE4M3, kGemmE5M2 };
+
+/// An operand as outer x inner (reduction) elements.
+struct GemmOperand {
+  const void *data;
+  int64_t strideOuter, strideInner;
+  const float *scales;
+  int64_t scaleOuter, scaleInner; // between neighbouring blocks
+  int32_t blockOuter, blockInner; // 0: one scale for each tensor or group
+  int32_t raggedOuter, raggedInner;
+  int32_t type, scalePerGroup;
+};
+
+/// One group of a product; begin and end of its rows or of its reduction.
+struct GemmArgs {
+  GemmOperand lhs, rhs;
+  int64_t m, n, k;
+  const int32_t *offsets; // begin and end, where the host does not know them
+  int64_t begin, end, group;
+  const void *bias;
+  void *result;
+  int32_t ragged, biasType, resultType, accumulate;
+};
+
+} // namespace cuda
+} // namespace te_rt
+
+#endif // TE_RUNTIME_CUDA_KERNELS_PARAMS_H

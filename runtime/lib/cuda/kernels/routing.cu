@@ -1,0 +1,210 @@
+//===- routing.cu - which token goes where --------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// routing_map, compute_offsets, dispatch_map.
+//
+//   work      routing_map: one block for each part of the pairs; each counts its
+//             pairs by expert, waits for all, and ranks them in order
+//   moves     8 B for each pair; blocks x experts counters
+//   bound     latency: two passes over a part and one meeting of all blocks
+//   measured  docs/Benchmarks.md, row routing_map
+//
+//===----------------------------------------------------------------------===//
+
+#include "cuda/kernels/params.h"
+
+#include <cstdint>
+
+using namespace te_rt::cuda;
+
+namespace {
+constexpr int kRoutingThreads = 1024;
+
+__device__ int64_t roundUp(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
+
+/// All blocks are there before any goes on: the launch is cooperative. The
+/// counters are left at zero.
+__device__ void meetAll(uint32_t *tickets) {
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    __threadfence();
+    atomicAdd(&tickets[0], 1u);
+    while (atomicAdd(&tickets[0], 0u) < gridDim.x)
+      __nanosleep(20);
+    __threadfence();
+    if (atomicAdd(&tickets[1], 1u) == gridDim.x - 1) {
+      tickets[0] = 0;
+      tickets[1] = 0;
+    }
+  }
+  __syncthreads();
+}
+} // namespace
+
+extern "C" __global__ void __launch_bounds__(kRoutingThreads)
+    routing_map(const __grid_constant__ RoutingArgs args) {
+  // [warps, experts] counts of each warp's pairs, then its next rank; then for
+  // each expert the sum over the blocks before, and the first row.
+  extern __shared__ int32_t shared[];
+  int experts = args.experts, warps = args.warps;
+  int32_t *own = shared, *before = own + warps * experts;
+  int32_t *total = before + experts, *start = total + experts;
+  int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  int64_t begin = blockIdx.x * args.pairsPerBlock;
+  int64_t end = min(begin + args.pairsPerBlock, args.pairs);
+  // Each warp takes a run of pairs, so that ranks follow the pairs' order.
+  int64_t run = roundUp((end - begin + warps - 1) / warps, 32);
+  int64_t first = begin + warp * run, last = min(first + run, end);
+
+  for (int i = threadIdx.x; i < warps * experts; i += blockDim.x)
+    own[i] = 0;
+  __syncthreads();
+  auto expertOf = [&](int64_t pair) {
+    int expert = pair < last ? args.indices[pair] : -1;
+    return expert >= 0 && expert < experts ? expert : -1;
+  };
+  if (warp < warps)
+    for (int64_t at = first; at < last; at += 32) {
+      int expert = expertOf(at + lane);
+      if (expert >= 0)
+        atomicAdd(&own[warp * experts + expert], 1);
+    }
+  __syncthreads();
+  for (int e = threadIdx.x; e < experts; e += blockDim.x) {
+    int32_t sum = 0;
+    for (int w = 0; w < warps; ++w) {
+      int32_t count = own[w * experts + e];
+      own[w * experts + e] = sum;
+      sum += count;
+    }
+    args.blockCounts[blockIdx.x * int64_t(experts) + e] = sum;
+  }
+  meetAll(args.tickets);
+  for (int e = threadIdx.x; e < experts; e += blockDim.x) {
+    int32_t sum = 0, earlier = 0;
+#pragma unroll 8
+    for (int b = 0; b < static_cast<int>(gridDim.x); ++b) {
+      int32_t count = __ldcg(args.blockCounts + b * int64_t(experts) + e);
+      earlier += b < static_cast<int>(blockIdx.x) ? count : 0;
+      sum += count;
+    }
+    before[e] = earlier;
+    total[e] = sum;
+  }
+  __syncthreads();
+  // The first row of each expert: a scan of rounded counts, no further than the
+  // capacity. One warp, 32 experts at a time.
+  if (warp == 0) {
+    int64_t carry = 0;
+    for (int base = 0; base < experts; base += 32) {
+      int e = base + lane;
+      int64_t size = e < experts ? roundUp(total[e], args.alignment) : 0;
+      int64_t sum = size;
+      for (int step = 1; step < 32; step *= 2) {
+        int64_t other = __shfl_up_sync(~0u, sum, step);
+        sum += lane >= step ? other : 0;
+      }
+      int64_t at = min(carry + sum - size, args.capacity);
+      if (e < experts)
+        start[e] = static_cast<int32_t>(at);
+      carry += __shfl_sync(~0u, sum, 31);
+    }
+    if (blockIdx.x == 0 && lane == 0 && args.offsets)
+      args.offsets[experts] =
+          static_cast<int32_t>(min(carry, args.capacity));
+  }
+  __syncthreads();
+  if (blockIdx.x == 0)
+    for (int e = threadIdx.x; e < experts; e += blockDim.x) {
+      if (args.offsets)
+        args.offsets[e] = start[e];
+      args.counts[e] = static_cast<int32_t>(
+          min(int64_t(total[e]), args.capacity - start[e]));
+    }
+  if (warp >= warps)
+    return;
+  for (int64_t at = first; at < last; at += 32) {
+    int64_t pair = at + lane;
+    int expert = expertOf(pair);
+    unsigned alike = __match_any_sync(~0u, expert);
+    int32_t rank = __popc(alike & ((1u << lane) - 1));
+    int32_t next = expert >= 0 ? own[warp * experts + expert] : 0;
+    __syncwarp();
+    if (expert >= 0 && rank == 0)
+      own[warp * experts + expert] = next + __popc(alike);
+    __syncwarp();
+    if (pair >= last)
+      continue;
+    int64_t row = -1;
+    if (expert >= 0) {
+      row = int64_t(start[expert]) + before[expert] + next + rank;
+      if (row >= args.capacity) {
+        row = -1;
+        *args.overflow = 1;
+      }
+    }
+    args.rowMap[pair] = static_cast<int32_t>(row);
+  }
+}
+
+extern "C" __global__ void __launch_bounds__(32)
+    compute_offsets(const __grid_constant__ OffsetsArgs args) {
+  int lane = threadIdx.x;
+  int64_t carry = 0;
+  for (int64_t base = 0; base < args.experts; base += 32) {
+    int64_t e = base + lane;
+    int64_t sum = e < args.experts
+                      ? roundUp(max(args.counts[e], 0), args.alignment)
+                      : 0;
+    for (int step = 1; step < 32; step *= 2) {
+      int64_t other = __shfl_up_sync(~0u, sum, step);
+      sum += lane >= step ? other : 0;
+    }
+    if (e < args.experts)
+      args.offsets[e + 1] = static_cast<int32_t>(carry + sum);
+    carry += __shfl_sync(~0u, sum, 31);
+  }
+  if (lane == 0)
+    args.offsets[0] = 0;
+}
+
+/// One rank: a token with an expert is sent to the next row.
+extern "C" __global__ void __launch_bounds__(kRoutingThreads)
+    dispatch_map(const __grid_constant__ DispatchMapArgs args) {
+  __shared__ int32_t warps[32];
+  __shared__ int32_t carry;
+  int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  if (threadIdx.x == 0)
+    carry = 0;
+  for (int64_t i = threadIdx.x; i < args.tokens * args.slots; i += blockDim.x)
+    args.received[i] = -1;
+  __syncthreads();
+  for (int64_t base = 0; base < args.tokens; base += blockDim.x) {
+    int64_t token = base + threadIdx.x;
+    bool goes = false;
+    for (int64_t s = 0; token < args.tokens && s < args.slots; ++s)
+      goes |= args.indices[token * args.slots + s] >= 0;
+    unsigned ballot = __ballot_sync(~0u, goes);
+    if (lane == 0)
+      warps[warp] = __popc(ballot);
+    __syncthreads();
+    int32_t row = carry + __popc(ballot & ((1u << lane) - 1));
+    for (int w = 0; w < warp; ++w)
+      row += warps[w];
+    if (token < args.tokens)
+      args.handle[token] = goes ? row : -1;
+    for (int64_t s = 0; goes && s < args.slots; ++s) {
+      int32_t expert = args.indices[token * args.slots + s];
+      if (expert >= 0 && expert < args.experts)
+        args.received[row * args.slots + s] = expert;
+    }
+    __syncthreads();
+    if (threadIdx.x == 0)
+      for (int w = 0; w < 32; ++w)
+        carry += warps[w];
+    __syncthreads();
+  }
+}

@@ -1,0 +1,401 @@
+//===- routing.cpp - which token goes where, and the moves of tokens ------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "common/numeric.h"
+#include "cuda/cast.h"
+
+#include <algorithm>
+
+using namespace te_rt;
+using namespace te_rt::cuda;
+
+namespace {
+constexpr int kThreads = 256;
+
+/// Scales of 8 bits (MXFP8, NVFP4) have padding that must be zero.
+Outcome needsNoByteScales(std::initializer_list<const te_rt_tensor *> tensors) {
+  for (const te_rt_tensor *tensor : tensors)
+    if (tensor && tensor->layout != TE_RT_NOT_SCALES &&
+        tensor->dtype != TE_RT_F32)
+      return {TE_RT_UNSUPPORTED, std::string("scales: found ") +
+                                     dtypeName(tensor->dtype) +
+                                     ", wanted F32 on cuda"};
+  return {};
+}
+} // namespace
+
+te_rt_status cuda::routing_map(te_rt_context *context,
+                               const te_rt_tensor *indices,
+                               const te_rt_tensor *row_map,
+                               const te_rt_tensor *counts,
+                               const te_rt_tensor *offsets, int64_t alignment,
+                               int64_t capacity) {
+  CudaDevice &device = deviceOf(context);
+  auto run = [&]() -> Outcome {
+    RoutingArgs args = {};
+    args.indices = data<int32_t>(indices);
+    args.rowMap = data<int32_t>(row_map);
+    args.counts = data<int32_t>(counts);
+    args.offsets = data<int32_t>(offsets);
+    args.pairs = numElements(*indices);
+    args.alignment = alignment;
+    args.capacity = capacity;
+    args.experts = static_cast<int32_t>(counts->shape[0]);
+    // Counters of as many warps as fit in shared memory.
+    constexpr int64_t kWords = 96 * 1024 / 4;
+    int64_t warps = std::min<int64_t>(
+        32, kWords / std::max<int64_t>(args.experts, 1) - 3);
+    if (warps < 1)
+      return {TE_RT_UNSUPPORTED, "counts: found " +
+                                     std::to_string(args.experts) +
+                                     " experts, wanted at most " +
+                                     std::to_string(kWords / 4) + " on cuda"};
+    args.warps = static_cast<int32_t>(warps);
+    // All blocks must be on the device at once; more than one pass over a
+    // thousand pairs each gains nothing.
+    int64_t blocks = std::clamp<int64_t>(ceilDiv(args.pairs, 1024), 1,
+                                         device.numSms());
+    args.pairsPerBlock = ceilDiv(args.pairs, blocks);
+    void *blockCounts = nullptr;
+    TE_RT_TRY(device.scratch(
+        Use::Rows,
+        static_cast<size_t>(blocks) * args.experts * sizeof(int32_t),
+        &blockCounts));
+    args.blockCounts = static_cast<int32_t *>(blockCounts);
+    args.tickets = device.tickets() + 1;
+    args.overflow = device.overflowFlag();
+    Grid grid = {blocks, 1024};
+    grid.shared = static_cast<int>((warps + 3) * args.experts *
+                                   static_cast<int64_t>(sizeof(int32_t)));
+    grid.cooperative = true;
+    return device.launch("routing_map", grid, args);
+  };
+  return context->finish(run());
+}
+
+te_rt_status cuda::compute_offsets(te_rt_context *context,
+                                   const te_rt_tensor *counts,
+                                   const te_rt_tensor *offsets,
+                                   int64_t alignment) {
+  OffsetsArgs args = {data<int32_t>(counts), data<int32_t>(offsets),
+                      counts->shape[0], alignment};
+  return context->finish(
+      deviceOf(context).launch("compute_offsets", {1, 32}, args));
+}
+
+te_rt_status cuda::to_host(te_rt_context *context, const te_rt_tensor *offsets,
+                           const te_rt_tensor *output) {
+  CudaDevice &device = deviceOf(context);
+  auto run = [&]() -> Outcome {
+    if (device.isPreparing())
+      return {};
+    if (device.isCapturing())
+      return {TE_RT_UNSUPPORTED, "graph: found a host synchronization, wanted "
+                                 "a program that has none"};
+    return device.copy(output->data, offsets->data,
+                       static_cast<size_t>(numElements(*offsets)) *
+                           sizeof(int32_t));
+  };
+  return context->finish(run());
+}
+
+namespace {
+/// Scales of rows as a matrix with strides. The contract has excluded others
+/// than blocks one row high.
+Outcome describeRowScales(const te_rt_tensor *from, int64_t fromRows,
+                          const te_rt_tensor *to, int64_t toRows, int64_t cols,
+                          RowScales &scales) {
+  if (!from)
+    return {};
+  ScaleGrid fromGrid(*from, fromRows, cols, Ragged::No);
+  ScaleGrid toGrid(*to, toRows, cols, Ragged::No);
+  if (fromGrid.swizzled || toGrid.swizzled)
+    return {TE_RT_UNSUPPORTED,
+            "scales: found layout SWIZZLED, wanted COMPACT or GEMM_READY on "
+            "cuda"};
+  scales = {from->data,          to->data,          fromGrid.strideRow,
+            fromGrid.strideCol,  toGrid.strideRow,  toGrid.strideCol,
+            fromGrid.gridCols,   static_cast<int32_t>(elementSize(from->dtype))};
+  return {};
+}
+} // namespace
+
+te_rt_status
+cuda::permute(te_rt_context *context, const te_rt_tensor *input,
+              const te_rt_tensor *scales, const te_rt_tensor *probs,
+              const te_rt_tensor *row_map, const te_rt_tensor *counts,
+              const te_rt_tensor *offsets, const te_rt_tensor *output,
+              const te_rt_tensor *out_scales, const te_rt_tensor *out_probs) {
+  CudaDevice &device = deviceOf(context);
+  auto run = [&]() -> Outcome {
+    TE_RT_TRY(needsNoByteScales({scales, out_scales}));
+    PermuteArgs args = {};
+    args.input = input->data;
+    args.output = output->data;
+    args.cols = input->shape[1];
+    args.rowBytes = bytesOf(input->dtype, args.cols);
+    args.tokens = input->shape[0];
+    args.slots = row_map->shape[1];
+    args.capacity = output->shape[0];
+    args.rowMap = data<int32_t>(row_map);
+    args.probs = data<float>(probs);
+    args.outProbs = data<float>(out_probs);
+    TE_RT_TRY(describeRowScales(scales, args.tokens, out_scales, args.capacity,
+                                args.cols, args.scales));
+    args.padBlocks = 16;
+    if (counts) {
+      TE_RT_TRY(deviceOffsets(device, offsets, &args.offsets));
+      args.counts = data<int32_t>(counts);
+      args.groups = static_cast<int32_t>(counts->shape[0]);
+    }
+    return device.launch(
+        "permute_rows",
+        {args.tokens + int64_t(args.groups) * args.padBlocks, kThreads}, args);
+  };
+  return context->finish(run());
+}
+
+namespace {
+/// permute_quantize where all it makes is rows in blocks of 1 x 128: each token
+/// is read once. `fits` is false, and nothing is enqueued, for anything else.
+Outcome scatterCast(CudaDevice &device, const te_rt_tensor &input,
+                    const te_rt_tensor &values, const te_rt_tensor &scales,
+                    const PermuteArgs &rows, bool pow2, double epsilon,
+                    bool &fits) {
+  ScaleStrides strides;
+  TE_RT_TRY(describeScales(scales, values.shape[0], values.shape[1],
+                           /*ragged=*/false, /*transposed=*/false, strides));
+  auto misaligned = reinterpret_cast<uintptr_t>(input.data) |
+                    reinterpret_cast<uintptr_t>(values.data) |
+                    static_cast<uintptr_t>(rows.cols);
+  fits = strides.kind == kRowBlocks && input.dtype == TE_RT_BF16 &&
+         misaligned % 16 == 0;
+  if (!fits)
+    return {};
+  ScatterCastArgs args = {};
+  args.rows = rows;
+  args.values = data<uint8_t>(&values);
+  args.scales = data<float>(&scales);
+  args.strideRow = strides.strideRow;
+  args.strideCol = strides.strideCol;
+  args.epsilon = static_cast<float>(epsilon);
+  args.overflow = largestValue(input.dtype);
+  args.pow2 = pow2;
+  args.e5m2 = values.dtype == TE_RT_F8E5M2;
+  int64_t pads = rows.counts ? int64_t(rows.groups) * rows.padBlocks : 0;
+  return device.launch("scatter_cast_bf16", {rows.tokens + pads, kThreads},
+                       args);
+}
+} // namespace
+
+te_rt_status cuda::permute_quantize(
+    te_rt_context *context, const te_rt_tensor *input,
+    const te_rt_tensor *probs, const te_rt_tensor *row_map,
+    const te_rt_tensor *scale, const te_rt_tensor *amax,
+    const te_rt_tensor *offsets, const te_rt_tensor *counts,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    const te_rt_tensor *amax_out, const te_rt_tensor *out_probs,
+    int64_t pow2_scales, double epsilon) {
+  CudaDevice &device = deviceOf(context);
+  auto run = [&]() -> Outcome {
+    te_rt_tensor rows = *input;
+    rows.shape[0] = rowsOfCast(values, values_t, scales_t);
+    TileTask task = {};
+    TE_RT_TRY(describeMatrix(device, rows, offsets, -1, task));
+    if (values && !values_t && !amax_out && !scale) {
+      PermuteArgs scatter = {};
+      scatter.input = input->data;
+      scatter.cols = input->shape[1];
+      scatter.tokens = input->shape[0];
+      scatter.slots = row_map->shape[1];
+      scatter.capacity = rows.shape[0];
+      scatter.rowMap = data<int32_t>(row_map);
+      scatter.probs = data<float>(probs);
+      scatter.outProbs = data<float>(out_probs);
+      scatter.counts = data<int32_t>(counts);
+      scatter.offsets = task.offsets;
+      scatter.groups = task.groups;
+      scatter.padBlocks = 16;
+      bool fits = false;
+      TE_RT_TRY(scatterCast(device, *input, *values, *scales, scatter,
+                            pow2_scales != 0, epsilon, fits));
+      if (fits)
+        return {};
+    }
+    void *tokens = nullptr;
+    size_t bytes = static_cast<size_t>(rows.shape[0]) * sizeof(int32_t);
+    TE_RT_TRY(device.scratch(Use::Rows, bytes, &tokens));
+    TE_RT_TRY(device.fillAsync(tokens, 0xff, bytes));
+    InvertArgs map = {};
+    map.rowMap = data<int32_t>(row_map);
+    map.tokens = static_cast<int32_t *>(tokens);
+    map.pairs = numElements(*row_map);
+    map.slots = row_map->shape[1];
+    map.capacity = rows.shape[0];
+    map.probs = data<float>(probs);
+    map.outProbs = data<float>(out_probs);
+    map.counts = data<int32_t>(counts);
+    map.offsets = task.offsets;
+    map.groups = task.groups;
+    int64_t blocks = ceilDiv(map.pairs, kThreads) +
+                     (counts ? ceilDiv(int64_t(map.groups) * 32, kThreads) : 0);
+    TE_RT_TRY(device.launch("invert_map", {blocks, kThreads}, map));
+    task.source.input = input->data;
+    task.source.tokens = map.tokens;
+    Cast cast(device, input->dtype, nullptr, pow2_scales, epsilon);
+    TE_RT_TRY(cast.add(task, {scale, amax, offsets, values, scales, values_t,
+                              scales_t, amax_out}));
+    return cast.run(
+        {byType(input->dtype, "gather_cast_bf16", "gather_cast_f32"),
+         byType(input->dtype, "gather_amax_bf16", "gather_amax_f32")});
+  };
+  return context->finish(run());
+}
+
+namespace {
+/// Sums of the rows that a map gives each token.
+Outcome gatherSums(CudaDevice &device, const te_rt_tensor &input,
+                   const te_rt_tensor *probs, const te_rt_tensor &map,
+                   const te_rt_tensor &output, const te_rt_tensor *outProbs) {
+  PermuteArgs args = {};
+  args.input = input.data;
+  args.output = output.data;
+  args.tokens = map.shape[0];
+  args.slots = map.shape[1];
+  args.capacity = input.shape[0];
+  args.cols = args.tokens ? numElements(output) / args.tokens : 0;
+  args.rowMap = data<int32_t>(&map);
+  args.probs = data<float>(probs);
+  args.outProbs = data<float>(outProbs);
+  Grid grid = {args.tokens, kThreads};
+  // The kernel reads the sorted half by fours.
+  int64_t shared = 2 * roundUp(args.slots, 4) *
+                   static_cast<int64_t>(sizeof(int32_t));
+  if (shared > 96 * 1024)
+    return {TE_RT_UNSUPPORTED, "row_map: found " + std::to_string(args.slots) +
+                                   " slots, wanted at most 12288 on cuda"};
+  grid.shared = static_cast<int>(shared);
+  return device.launch(byType(input.dtype, "unpermute_bf16", "unpermute_f32"),
+                       grid, args);
+}
+} // namespace
+
+te_rt_status cuda::unpermute(te_rt_context *context, const te_rt_tensor *input,
+                             const te_rt_tensor *probs,
+                             const te_rt_tensor *row_map,
+                             const te_rt_tensor *output,
+                             const te_rt_tensor *out_probs) {
+  return context->finish(gatherSums(deviceOf(context), *input, probs, *row_map,
+                                    *output, out_probs));
+}
+
+namespace {
+te_rt_status moveGroups(te_rt_context *context, const te_rt_tensor *input,
+                        const te_rt_tensor *probs, const te_rt_tensor *from,
+                        const te_rt_tensor *to, const te_rt_tensor *output,
+                        const te_rt_tensor *out_probs) {
+  CudaDevice &device = deviceOf(context);
+  auto run = [&]() -> Outcome {
+    TE_RT_TRY(needsNoByteScales({input, output}));
+    MoveGroupsArgs args = {};
+    args.input = input->data;
+    args.output = output->data;
+    args.rowBytes = bytesOf(input->dtype, input->shape[1]);
+    args.inputRows = input->shape[0];
+    args.outputRows = output->shape[0];
+    args.probs = data<float>(probs);
+    args.outProbs = data<float>(out_probs);
+    TE_RT_TRY(deviceOffsets(device, from, &args.from));
+    TE_RT_TRY(deviceOffsets(device, to, &args.to, Use::MoreOffsets));
+    args.groups = static_cast<int32_t>(from->shape[0] - 1);
+    return device.launch("move_groups", {args.outputRows, kThreads}, args);
+  };
+  return context->finish(run());
+}
+} // namespace
+
+te_rt_status cuda::pad(te_rt_context *context, const te_rt_tensor *input,
+                       const te_rt_tensor *probs, const te_rt_tensor *from,
+                       const te_rt_tensor *to, const te_rt_tensor *output,
+                       const te_rt_tensor *out_probs) {
+  return moveGroups(context, input, probs, from, to, output, out_probs);
+}
+
+te_rt_status cuda::unpad(te_rt_context *context, const te_rt_tensor *input,
+                         const te_rt_tensor *probs, const te_rt_tensor *from,
+                         const te_rt_tensor *to, const te_rt_tensor *output,
+                         const te_rt_tensor *out_probs) {
+  return moveGroups(context, input, probs, from, to, output, out_probs);
+}
+
+//===----------------------------------------------------------------------===//
+// Communication, on one rank
+//===----------------------------------------------------------------------===//
+
+namespace {
+Outcome needsOneRank(const te_rt_context *context) {
+  if (!context->communicator)
+    return {};
+  return {TE_RT_UNSUPPORTED,
+          "communicator: found ranks that are threads, wanted one rank on cuda"};
+}
+} // namespace
+
+te_rt_status cuda::dispatch_map(te_rt_context *context,
+                                const te_rt_tensor *indices,
+                                const te_rt_tensor *handle,
+                                const te_rt_tensor *recv_indices, int64_t,
+                                int64_t num_experts) {
+  auto run = [&]() -> Outcome {
+    TE_RT_TRY(needsOneRank(context));
+    DispatchMapArgs args = {data<int32_t>(indices), data<int32_t>(handle),
+                            data<int32_t>(recv_indices), indices->shape[0],
+                            indices->shape[1], num_experts};
+    return deviceOf(context).launch("dispatch_map", {1, 1024}, args);
+  };
+  return context->finish(run());
+}
+
+te_rt_status cuda::dispatch(te_rt_context *context, const te_rt_tensor *handle,
+                            te_rt_tensor_list inputs,
+                            te_rt_tensor_list outputs) {
+  auto run = [&]() -> Outcome {
+    TE_RT_TRY(needsOneRank(context));
+    for (int64_t i = 0; i < inputs.count; ++i) {
+      const te_rt_tensor &input = inputs.items[i];
+      TE_RT_TRY(needsNoByteScales({&input}));
+      PermuteArgs args = {};
+      args.input = input.data;
+      args.output = outputs.items[i].data;
+      args.tokens = handle->shape[0];
+      args.slots = 1;
+      args.capacity = outputs.items[i].shape[0];
+      args.rowMap = data<int32_t>(handle);
+      args.rowBytes = args.tokens ? bytesOf(input.dtype,
+                                               numElements(input) / args.tokens)
+                                  : 0;
+      args.padBlocks = 1;
+      TE_RT_TRY(deviceOf(context).launch("permute_rows",
+                                         {args.tokens, kThreads}, args));
+    }
+    return {};
+  };
+  return context->finish(run());
+}
+
+te_rt_status cuda::combine(te_rt_context *context, const te_rt_tensor *handle,
+                           te_rt_tensor_list inputs,
+                           te_rt_tensor_list outputs) {
+  auto run = [&]() -> Outcome {
+    TE_RT_TRY(needsOneRank(context));
+    for (int64_t i = 0; i < inputs.count; ++i)
+      TE_RT_TRY(gatherSums(deviceOf(context), inputs.items[i], nullptr, *handle,
+                           outputs.items[i], nullptr));
+    return {};
+  };
+  return context->finish(run());
+}

@@ -1,0 +1,230 @@
+//===- Twin.h - one call on ref and on cuda ----------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A call gets the same bytes on both backends, in its outputs too, so that what
+// it must leave alone is compared as well. On the device each argument has a
+// guard band on either side. Everything is compared bit for bit, but that a NaN
+// of F32 is a NaN.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_TEST_RUNTIME_TWIN_H
+#define TE_TEST_RUNTIME_TWIN_H
+
+#include "Support.h"
+#include "te_runtime/device.h"
+
+#include <cmath>
+#include <cstring>
+#include <functional>
+
+namespace te_test {
+
+/// TE_CONFORMANCE=reduced: fewer and smaller shapes, for slow tools.
+inline bool isReduced() {
+  const char *value = std::getenv("TE_CONFORMANCE");
+  return value && std::string(value) == "reduced";
+}
+
+/// A context of the GPU, made once; null, and why, where there is none.
+/// TE_CONFORMANCE=self holds ref to itself, which tests the tests.
+struct Gpu {
+  te_rt_context *context = nullptr;
+  char why[512] = "";
+  Gpu() {
+    const char *value = std::getenv("TE_CONFORMANCE");
+    bool self = value && std::string(value) == "self";
+    te_rt_context_create(self ? TE_RT_REF : TE_RT_CUDA, 0, nullptr, 0, &context,
+                         why, sizeof why);
+  }
+  ~Gpu() { te_rt_context_destroy(context); }
+  static Gpu &get() {
+    static Gpu gpu;
+    return gpu;
+  }
+};
+
+using Tensors = std::vector<const te_rt_tensor *>;
+using Bytes = std::vector<unsigned char>;
+/// Calls a function with tensors in the order of the arguments below; nullptr
+/// for those that are absent.
+using Call = std::function<te_rt_status(te_rt_context *, const Tensors &)>;
+
+/// The arguments of a call: absent ones have no dtype.
+struct Arguments {
+  std::vector<std::unique_ptr<Tensor>> items;
+  int add(const Tensor &tensor) {
+    items.push_back(std::make_unique<Tensor>(tensor));
+    return static_cast<int>(items.size()) - 1;
+  }
+  int none() {
+    items.push_back(nullptr);
+    return static_cast<int>(items.size()) - 1;
+  }
+};
+
+/// What all arguments hold after the call on ref.
+inline std::vector<Bytes> runOnRef(const Arguments &arguments,
+                                   const Call &call) {
+  static Context context = makeContext(0);
+  std::vector<std::unique_ptr<Tensor>> copies;
+  Tensors tensors;
+  for (const auto &item : arguments.items) {
+    copies.push_back(item ? std::make_unique<Tensor>(*item) : nullptr);
+    tensors.push_back(item ? &copies.back()->t : nullptr);
+  }
+  EXPECT_EQ(call(context.get(), tensors), TE_RT_OK)
+      << "on ref: " << te_rt_last_error(context.get());
+  std::vector<Bytes> results;
+  for (auto &copy : copies)
+    results.push_back(copy ? copy->bytes : Bytes());
+  return results;
+}
+
+/// The same on the GPU. Guard bands are checked here.
+inline std::vector<Bytes> runOnCuda(const Arguments &arguments,
+                                    const Call &call, int times = 1) {
+  constexpr size_t guard = 256;
+  te_rt_context *context = Gpu::get().context;
+  std::vector<te_rt_tensor> descriptors(arguments.items.size());
+  std::vector<Bytes> results(arguments.items.size());
+  std::vector<char *> memory(arguments.items.size());
+  std::vector<std::unique_ptr<Tensor>> hosts(arguments.items.size());
+  Tensors tensors;
+  for (size_t i = 0; i < arguments.items.size(); ++i) {
+    if (!arguments.items[i]) {
+      tensors.push_back(nullptr);
+      continue;
+    }
+    const Tensor &item = *arguments.items[i];
+    descriptors[i] = item.t;
+    tensors.push_back(&descriptors[i]);
+    if (item.t.on_host) {
+      hosts[i] = std::make_unique<Tensor>(item);
+      descriptors[i].data = hosts[i]->bytes.data();
+      continue;
+    }
+    Bytes image(item.bytes.size() + 2 * guard, 0xA5);
+    std::copy(item.bytes.begin(), item.bytes.end(), image.begin() + guard);
+    void *data = nullptr;
+    EXPECT_EQ(te_rt_allocate(context, image.size(), &data), TE_RT_OK);
+    EXPECT_EQ(te_rt_copy_memory(context, data, image.data(), image.size()),
+              TE_RT_OK);
+    memory[i] = static_cast<char *>(data);
+    descriptors[i].data = memory[i] + guard;
+  }
+  for (int time = 0; time < times; ++time)
+    EXPECT_EQ(call(context, tensors), TE_RT_OK)
+        << "on cuda: " << te_rt_last_error(context);
+  EXPECT_EQ(te_rt_synchronize(context), TE_RT_OK) << te_rt_last_error(context);
+  for (size_t i = 0; i < memory.size(); ++i) {
+    if (hosts[i])
+      results[i] = hosts[i]->bytes;
+    if (!memory[i])
+      continue;
+    Bytes image(arguments.items[i]->bytes.size() + 2 * guard);
+    EXPECT_EQ(te_rt_copy_memory(context, image.data(), memory[i], image.size()),
+              TE_RT_OK);
+    for (size_t at = 0; at < guard; ++at)
+      if (image[at] != 0xA5 || image[image.size() - 1 - at] != 0xA5) {
+        ADD_FAILURE() << "argument " << i << " is written beyond its memory";
+        break;
+      }
+    results[i].assign(image.begin() + guard, image.end() - guard);
+    te_rt_release(context, memory[i]);
+  }
+  return results;
+}
+
+/// Each argument the same; those in `close` to within `relative` of the other
+/// value, or of `absolute`.
+inline void expectSame(const Arguments &arguments,
+                       const std::vector<Bytes> &wanted,
+                       const std::vector<Bytes> &found,
+                       const std::vector<int> &close = {},
+                       float relative = 0, float absolute = 0) {
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    if (!arguments.items[i] || wanted[i] == found[i])
+      continue;
+    bool isClose = std::count(close.begin(), close.end(), static_cast<int>(i));
+    Tensor a = *arguments.items[i], b = *arguments.items[i];
+    a.bytes = wanted[i], b.bytes = found[i];
+    a.t.data = a.bytes.data(), b.t.data = b.bytes.data();
+    int64_t width = te_rt::bytesOf(a.t.dtype, 1), misses = 0;
+    for (int64_t at = 0; at < a.size(); ++at) {
+      if (!std::memcmp(&a.bytes[at * width], &b.bytes[at * width], width))
+        continue;
+      bool isFloat = a.t.dtype == TE_RT_F32 || a.t.dtype == TE_RT_BF16;
+      float x = isFloat ? a.get(at) : 0, y = isFloat ? b.get(at) : 0;
+      if (a.t.dtype == TE_RT_F32 && std::isnan(x) && std::isnan(y))
+        continue;
+      if (isClose && (x == y || std::fabs(x - y) <= relative * std::fabs(x) + absolute ||
+                      (std::isnan(x) && std::isnan(y))))
+        continue;
+      if (misses++ < 3)
+        ADD_FAILURE() << "argument " << i << ", element " << at << " of "
+                      << a.size() << ": ref "
+                      << (isFloat ? x : float(a.bytes[at * width])) << ", cuda "
+                      << (isFloat ? y : float(b.bytes[at * width]));
+    }
+    if (misses > 3)
+      ADD_FAILURE() << "argument " << i << ": " << misses << " of " << a.size()
+                    << " elements differ";
+  }
+}
+
+/// Runs twice on cuda with fresh memory: work that must leave its counters at
+/// zero is seen by the second run.
+inline void expectTwins(const Arguments &arguments, const Call &call) {
+  std::vector<Bytes> wanted = runOnRef(arguments, call);
+  for (int run = 0; run < 2 && !::testing::Test::HasFailure(); ++run)
+    expectSame(arguments, wanted, runOnCuda(arguments, call));
+}
+
+/// Normal data; `special`: NaN, infinities, denormals, zeros and extremes in it.
+inline Tensor values(te_rt_dtype dtype, std::vector<int64_t> shape,
+                     unsigned seed, bool special = false) {
+  Tensor tensor(dtype, shape);
+  uint64_t state = seed * 0x9e3779b97f4a7c15ull + 1;
+  auto next = [&state] {
+    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+    return state;
+  };
+  static const float specials[] = {
+      NAN,     -NAN,       INFINITY, -INFINITY, 0.0f,    -0.0f,
+      0x1p-133f, -0x1p-127f, 0x1p-126f, 0x1.fep127f, 448.0f, -57344.0f, 0x1p-60f};
+  for (int64_t i = 0; i < tensor.size(); ++i) {
+    uint64_t bits = next();
+    float value = 0;
+    for (int part = 0; part < 4; ++part)
+      value += static_cast<float>(bits >> (16 * part) & 0xffff) - 32767.5f;
+    value *= 1.0f / 37837.0f;
+    if (special && next() % 64 == 0)
+      value = specials[next() % (i / 4096 % 3 ? 13 : 4 + 9) % 13];
+    if (special && i / 1024 % 7 == 3)
+      value = 0.0f;
+    tensor.set(i, value);
+  }
+  return tensor;
+}
+
+/// Random bytes of any type, for moves.
+inline Tensor noise(te_rt_dtype dtype, std::vector<int64_t> shape,
+                    unsigned seed) {
+  Tensor tensor(dtype, shape);
+  std::mt19937 random(seed);
+  for (unsigned char &byte : tensor.bytes)
+    byte = static_cast<unsigned char>(random());
+  return tensor;
+}
+
+#define NEEDS_GPU()                                                            \
+  if (!Gpu::get().context)                                                     \
+  GTEST_SKIP() << Gpu::get().why
+
+} // namespace te_test
+
+#endif // TE_TEST_RUNTIME_TWIN_H
