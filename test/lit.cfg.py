@@ -4,13 +4,17 @@
 #                             installed (tools/scripts/requirements.txt)
 #                %te_source  the root of the tree
 #                %te_plugin  what mlir-opt loads
-# Features       gpus-N       at least N NVIDIA GPUs, N up to 8
+#                %te_build   the root of the build
+#                %cmake, %cc, %cxx  those of the build
+# Features       pkg-config  there is one
+#                gpus-N       at least N NVIDIA GPUs, N up to 8
 #                ml_dtypes    %python can import it
 #                sanitize     built with TE_SANITIZE
 #
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 import os
+import shutil
 import subprocess
 
 import lit.formats
@@ -59,6 +63,12 @@ config.substitutions.append(("%te_source", config.te_source_dir))
 config.substitutions.append(
     ("%te_plugin", os.path.join(config.te_binary_dir, "lib", "te-plugin.so"))
 )
+config.substitutions.append(("%te_build", config.te_binary_dir))
+config.substitutions.append(("%cmake", config.cmake))
+config.substitutions.append(("%cxx", config.cxx_compiler))
+config.substitutions.append(("%cc", config.c_compiler))
+if shutil.which("pkg-config"):
+    config.available_features.add("pkg-config")
 
 if output_of([python, "-c", "import numpy, ml_dtypes; print(ml_dtypes.__version__)"]):
     config.available_features.add("ml_dtypes")
