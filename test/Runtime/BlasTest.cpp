@@ -39,9 +39,8 @@ TEST_F(BlasProductTest, ModesOfScales) {
     for (ScaleMode rhs : all) {
       bool isTensor = lhs == kModeTensor || rhs == kModeTensor;
       bool isNone = lhs == kModeNone || rhs == kModeNone;
-      bool wanted = isTensor || isNone
-                        ? lhs == rhs
-                        : lhs == kModeRows || rhs == kModeRows;
+      bool wanted = isTensor || isNone ? lhs == rhs
+                                       : lhs == kModeRows || rhs == kModeRows;
       EXPECT_EQ(fp8(lhs, rhs).isLegal(), wanted) << lhs << ' ' << rhs;
     }
 }

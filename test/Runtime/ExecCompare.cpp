@@ -90,9 +90,9 @@ TEST(Compare, ACoarserTypeOnTheWayWidensTheBound) {
   // A type as coarse as the result's adds nothing.
   EXPECT_FALSE(std::isfinite(compare(wanted, found, false).normBound));
   int32_t ids[] = {1}, others[] = {2};
-  EXPECT_TRUE(compareArrays({TE_RT_I32, {1}}, ids, others,
-                            Tolerance::through(dtypes))
-                  .isMiss());
+  EXPECT_TRUE(
+      compareArrays({TE_RT_I32, {1}}, ids, others, Tolerance::through(dtypes))
+          .isMiss());
 }
 
 class Check : public testing::Test {
@@ -120,7 +120,8 @@ TEST_F(Check, MembersMeetByNameAndShareARow) {
 TEST_F(Check, SwappedMembersAreAMiss) {
   CheckReport report;
   report.add({{"dw.0", result("dw.0", a)}, {"dw.1", result("dw.1", b)}},
-             {{"dw.0", result("dw", b)}, {"dw.1", result("dw", a)}}, Tolerance::exactly(), "");
+             {{"dw.0", result("dw", b)}, {"dw.1", result("dw", a)}},
+             Tolerance::exactly(), "");
   EXPECT_FALSE(report.passed());
   EXPECT_NE(report.str().find("MISS: dw.0[1]"), std::string::npos)
       << report.str();
@@ -133,8 +134,8 @@ TEST_F(Check, MissingAndMistypedAreMisses) {
   EXPECT_NE(left.str().find("x is missing in the program"), std::string::npos);
   right.add({}, {{"x", result("x", a)}}, Tolerance::exactly(), "");
   EXPECT_FALSE(right.passed());
-  mistyped.add({{"x", result("x", a)}}, {{"x", result("x", a, {1, 2})}}, Tolerance::exactly(),
-               "");
+  mistyped.add({{"x", result("x", a)}}, {{"x", result("x", a, {1, 2})}},
+               Tolerance::exactly(), "");
   EXPECT_FALSE(mistyped.passed());
   EXPECT_NE(mistyped.str().find("x is f32[1, 2], naive f32[2]"),
             std::string::npos);
@@ -149,8 +150,10 @@ TEST_F(Check, EmptyResultsAreEqual) {
 
 TEST_F(Check, MergingKeepsTheWorst) {
   CheckReport good, bad;
-  good.add({{"x", result("x", a)}}, {{"x", result("x", a)}}, Tolerance::exactly(), ", rank 0");
-  bad.add({{"x", result("x", a)}}, {{"x", result("x", b)}}, Tolerance::exactly(), ", rank 1");
+  good.add({{"x", result("x", a)}}, {{"x", result("x", a)}},
+           Tolerance::exactly(), ", rank 0");
+  bad.add({{"x", result("x", a)}}, {{"x", result("x", b)}},
+          Tolerance::exactly(), ", rank 1");
   CheckReport merged;
   merged.merge(bad);
   merged.merge(good);

@@ -69,14 +69,14 @@ Library openLibrary() {
     if ((opened = dlopen(name, RTLD_NOW | RTLD_LOCAL)))
       break;
   if (!opened) {
-    library.why = "cuBLASLt: found neither libcublasLt.so.13 nor .so.12, wanted "
-                  "one of them in the search path of libraries "
-                  "(LD_LIBRARY_PATH)";
+    library.why =
+        "cuBLASLt: found neither libcublasLt.so.13 nor .so.12, wanted "
+        "one of them in the search path of libraries "
+        "(LD_LIBRARY_PATH)";
     return library;
   }
 #define TE_RT_LOAD(name, symbol, parameters)                                   \
-  library.name =                                                               \
-      reinterpret_cast<int(*) parameters>(dlsym(opened, #symbol));             \
+  library.name = reinterpret_cast<int(*) parameters>(dlsym(opened, #symbol));  \
   if (!library.name)                                                           \
     library.why = "cuBLASLt: found a library without " #symbol;
   TE_RT_BLAS_FUNCTIONS(TE_RT_LOAD)
@@ -159,10 +159,10 @@ bool BlasProduct::isLegal() const {
     return false;
   if (lhs.mode == kModeRows && m % 4)
     return false;
-  for (const void *pointer : {lhs.data, rhs.data,
-                              static_cast<const void *>(lhs.scales),
-                              static_cast<const void *>(rhs.scales),
-                              static_cast<const void *>(result)})
+  for (const void *pointer :
+       {lhs.data, rhs.data, static_cast<const void *>(lhs.scales),
+        static_cast<const void *>(rhs.scales),
+        static_cast<const void *>(result)})
     if (alignmentOf(pointer) < 16)
       return false;
   return true;
@@ -270,8 +270,8 @@ Outcome Blas::multiply(const BlasProduct &p, void *workspace, size_t bytes,
                            p.k,
                            p.lhs.ld,
                            p.rhs.ld,
-                           p.lhs.dtype | p.rhs.dtype << 8 |
-                               p.resultType << 16 | p.biasType << 24,
+                           p.lhs.dtype | p.rhs.dtype << 8 | p.resultType << 16 |
+                               p.biasType << 24,
                            p.lhs.mode,
                            p.rhs.mode,
                            p.lhs.transposed | p.rhs.transposed << 1 |
@@ -291,11 +291,12 @@ Outcome Blas::multiply(const BlasProduct &p, void *workspace, size_t bytes,
     return {};
   TE_RT_TRY(setPointers(plan->desc, p));
   float alpha = 1.0f, beta = p.accumulate ? 1.0f : 0.0f;
-  int status = lt().matmul(handle, plan->desc, &alpha, p.rhs.data, plan->a,
-                           p.lhs.data, plan->b, &beta, p.result, plan->d,
-                           p.result, plan->d, &plan->algorithm, workspace,
-                           bytes, stream);
-  // An algorithm that the library offers and then refuses: nothing was enqueued.
+  int status =
+      lt().matmul(handle, plan->desc, &alpha, p.rhs.data, plan->a, p.lhs.data,
+                  plan->b, &beta, p.result, plan->d, p.result, plan->d,
+                  &plan->algorithm, workspace, bytes, stream);
+  // An algorithm that the library offers and then refuses: nothing was
+  // enqueued.
   ran = status != kNotSupported;
   return ran ? check("cublasLtMatmul", status) : Outcome();
 }

@@ -15,7 +15,6 @@
 using namespace te_rt;
 using namespace te_rt::cuda;
 
-
 Outcome CudaDevice::outcomeOf(const char *what, Result result) const {
   if (result == 0)
     return {};
@@ -65,8 +64,8 @@ Outcome CudaDevice::start() {
   cu.deviceAttribute(&minor, kAttributeMinor, gpu);
   cu.deviceAttribute(&smCount, kAttributeSmCount, gpu);
   gpuName = name;
-  TE_RT_TRY(outcomeOf("cuDevicePrimaryCtxRetain",
-                      cu.retainContext(&context, gpu)));
+  TE_RT_TRY(
+      outcomeOf("cuDevicePrimaryCtxRetain", cu.retainContext(&context, gpu)));
   enter();
   for (const void *const *image = kernelImages(); *image; ++image) {
     Handle module = nullptr;
@@ -78,8 +77,8 @@ Outcome CudaDevice::start() {
     modules.push_back(module);
     TE_RT_TRY(index(module));
   }
-  TE_RT_TRY(outcomeOf("cuStreamCreate",
-                      cu.streamCreate(&work, kStreamNonBlocking)));
+  TE_RT_TRY(
+      outcomeOf("cuStreamCreate", cu.streamCreate(&work, kStreamNonBlocking)));
   size_t words = kTickets + kAccumulators + 64;
   counters = static_cast<uint32_t *>(allocate(words * sizeof(uint32_t)));
   if (!counters)
@@ -92,8 +91,8 @@ Outcome CudaDevice::start() {
 /// Notes which kernels a module has.
 Outcome CudaDevice::index(Handle module) {
   unsigned count = 0;
-  TE_RT_TRY(outcomeOf("cuModuleGetFunctionCount",
-                      cu.functionCount(&count, module)));
+  TE_RT_TRY(
+      outcomeOf("cuModuleGetFunctionCount", cu.functionCount(&count, module)));
   std::vector<Handle> listed(count);
   TE_RT_TRY(outcomeOf("cuModuleEnumerateFunctions",
                       cu.listFunctions(listed.data(), count, module)));
@@ -201,17 +200,16 @@ Outcome CudaDevice::scratch(Use use, size_t bytes, void **memory) {
     size_t rounded = (bytes + 255) / 256 * 256;
     block.memory = allocate(rounded);
     if (!block.memory)
-      return {TE_RT_OUT_OF_MEMORY,
-              "scratch: could not allocate " + std::to_string(rounded) +
-                  " bytes on '" + gpuName + "'"};
+      return {TE_RT_OUT_OF_MEMORY, "scratch: could not allocate " +
+                                       std::to_string(rounded) + " bytes on '" +
+                                       gpuName + "'"};
     block.bytes = rounded;
   }
   *memory = block.memory;
   return {};
 }
 
-Outcome CudaDevice::table(const void *host, size_t bytes,
-                          const void **memory) {
+Outcome CudaDevice::table(const void *host, size_t bytes, const void **memory) {
   std::string key(static_cast<const char *>(host), bytes);
   auto found = tables.find(key);
   if (found == tables.end()) {
@@ -221,8 +219,8 @@ Outcome CudaDevice::table(const void *host, size_t bytes,
               "has run outside of a graph before"};
     void *fresh = allocate(bytes);
     if (!fresh)
-      return {TE_RT_OUT_OF_MEMORY, "table: could not allocate " +
-                                       std::to_string(bytes) + " bytes"};
+      return {TE_RT_OUT_OF_MEMORY,
+              "table: could not allocate " + std::to_string(bytes) + " bytes"};
     bool deferred = preparing;
     preparing = false;
     Outcome outcome = copy(fresh, host, bytes);
@@ -267,13 +265,12 @@ Outcome CudaDevice::launchRaw(const char *name, const Grid &grid,
   auto blocks = static_cast<unsigned>(grid.blocks);
   auto threads = static_cast<unsigned>(grid.threads);
   auto shared = static_cast<unsigned>(grid.shared);
-  return outcomeOf(name,
-                   grid.cooperative
-                       ? cu.launchCooperative(function.handle, blocks, 1, 1,
-                                              threads, 1, 1, shared, work,
-                                              arguments)
-                       : cu.launch(function.handle, blocks, 1, 1, threads, 1, 1,
-                                   shared, work, arguments, nullptr));
+  return outcomeOf(
+      name, grid.cooperative
+                ? cu.launchCooperative(function.handle, blocks, 1, 1, threads,
+                                       1, 1, shared, work, arguments)
+                : cu.launch(function.handle, blocks, 1, 1, threads, 1, 1,
+                            shared, work, arguments, nullptr));
 }
 
 Outcome CudaDevice::endPreparing() {

@@ -161,8 +161,8 @@ Outcome Gemm::multiplyAny(const Product &p, const int32_t *offsets) {
 
 size_t Gemm::scratchBytes(const Product &p) const {
   int64_t blocks = roundUp(ceilDiv(p.lhs.inner(), kTile) + 1, 4);
-  int64_t scales = blocks * (roundUp(p.lhs.outer(), 4) +
-                             roundUp(p.rhs.outer(), 4) + 128);
+  int64_t scales =
+      blocks * (roundUp(p.lhs.outer(), 4) + roundUp(p.rhs.outer(), 4) + 128);
   return static_cast<size_t>(scales) * sizeof(float);
 }
 
@@ -175,7 +175,8 @@ Outcome Gemm::reserve(const Product &p) {
                       : Outcome();
 }
 
-/// The number, along a dimension with blocks of `block`, of a group's first one.
+/// The number, along a dimension with blocks of `block`, of a group's first
+/// one.
 int64_t firstBlock(int64_t block, int64_t begin, int64_t group) {
   return block == 1 ? begin : begin / block + group;
 }
@@ -204,9 +205,9 @@ Outcome Gemm::alignScales(const Product &p, const ScaleMove &move,
   operand.scales = static_cast<const float *>(args.to);
   int64_t size = std::max(move.rows * move.toRow, move.cols * move.toCol);
   used += static_cast<size_t>(roundUp(size, 64)) * sizeof(float);
-  return device.launch(
-      "move_strided",
-      {ceilDiv(move.rows, 64) * ceilDiv(move.cols, 64), 256}, args);
+  return device.launch("move_strided",
+                       {ceilDiv(move.rows, 64) * ceilDiv(move.cols, 64), 256},
+                       args);
 }
 
 Outcome Gemm::describe(const Product &p, const Side &side, bool isLhs,
@@ -222,8 +223,8 @@ Outcome Gemm::describe(const Product &p, const Side &side, bool isLhs,
     skipped = side.transposed ? p.begin * side.ld() : p.begin;
   else if (raggedOuter)
     skipped = side.transposed ? p.begin : p.begin * side.ld();
-  operand.data = data<char>(&side.values) +
-                 skipped * elementSize(side.values.dtype);
+  operand.data =
+      data<char>(&side.values) + skipped * elementSize(side.values.dtype);
   if (!side.scales)
     return {};
   operand.scales = data<float>(side.scales);
@@ -240,24 +241,21 @@ Outcome Gemm::describe(const Product &p, const Side &side, bool isLhs,
   int64_t outer = raggedOuter ? p.end - p.begin : side.outer();
   int64_t blocks = ceilDiv(p.reduction(), kTile);
   if (raggedOuter)
-    operand.scales +=
-        grid.strideRow * firstBlock(down, p.begin, p.group);
+    operand.scales += grid.strideRow * firstBlock(down, p.begin, p.group);
   if (raggedInner)
-    operand.scales +=
-        grid.strideCol * firstBlock(across, p.begin, p.group);
+    operand.scales += grid.strideCol * firstBlock(across, p.begin, p.group);
   // [blocks, rows] for rows, [rows / 128, blocks padded to 4] for squares.
   int64_t rows = down == 1 ? outer : ceilDiv(outer, kTile);
   int64_t wantedRow = down == 1 ? 1 : roundUp(blocks, 4);
   int64_t wantedCol = down == 1 ? rows : 1;
-  return alignScales(p,
-                     {rows, blocks, grid.strideRow, grid.strideCol, wantedRow,
-                      wantedCol},
-                     operand, used);
+  return alignScales(
+      p, {rows, blocks, grid.strideRow, grid.strideCol, wantedRow, wantedCol},
+      operand, used);
 }
 
 Outcome Gemm::multiply(const Product &p) {
-  bool nothingToAdd = p.ragged == TE_RT_RAGGED_REDUCTION && p.accumulate &&
-                      p.reduction() == 0;
+  bool nothingToAdd =
+      p.ragged == TE_RT_RAGGED_REDUCTION && p.accumulate && p.reduction() == 0;
   if (p.rows() == 0 || p.rhs.outer() == 0 || nothingToAdd)
     return {};
   BlasProduct product = {};
@@ -332,9 +330,8 @@ Outcome runGroups(CudaDevice &device, const te_rt_tensor *offsets,
   if (!onlyDeviceKnows) {
     Product first = makeProduct(firstGroup);
     TE_RT_TRY(readOffsets(device, *offsets,
-                          first.ragged == TE_RT_RAGGED_ROWS
-                              ? first.lhs.outer()
-                              : first.lhs.inner(),
+                          first.ragged == TE_RT_RAGGED_ROWS ? first.lhs.outer()
+                                                            : first.lhs.inner(),
                           host));
   }
   for (int64_t g = firstGroup; g < lastGroup; ++g) {
@@ -356,9 +353,8 @@ te_rt_status cuda::gemm(te_rt_context *context, const te_rt_tensor *lhs,
                         const te_rt_tensor *lhs_scales, const te_rt_tensor *,
                         const te_rt_tensor *rhs, const te_rt_tensor *rhs_scales,
                         const te_rt_tensor *, const te_rt_tensor *bias,
-                        const te_rt_tensor *offsets,
-                        const te_rt_tensor *result, int64_t ragged,
-                        int64_t member, int64_t transpose_lhs,
+                        const te_rt_tensor *offsets, const te_rt_tensor *result,
+                        int64_t ragged, int64_t member, int64_t transpose_lhs,
                         int64_t transpose_rhs, int64_t accumulate) {
   if (te_rt_status status =
           context->finish(needsFloatScales({lhs_scales, rhs_scales})))
@@ -379,18 +375,16 @@ te_rt_status cuda::gemm(te_rt_context *context, const te_rt_tensor *lhs,
     p.accumulate = accumulate != 0;
     return p;
   };
-  return context->finish(runGroups(deviceOf(context), offsets, member,
-                                   member + 1, makeProduct));
+  return context->finish(
+      runGroups(deviceOf(context), offsets, member, member + 1, makeProduct));
 }
 
-te_rt_status
-cuda::grouped_gemm(te_rt_context *context, const te_rt_tensor *lhs,
-                   const te_rt_tensor *lhs_scales, const te_rt_tensor *,
-                   te_rt_tensor_list rhs, te_rt_tensor_list rhs_scales,
-                   te_rt_tensor_list, te_rt_tensor_list bias,
-                   const te_rt_tensor *offsets, te_rt_tensor_list results,
-                   int64_t ragged, int64_t transpose_lhs, int64_t transpose_rhs,
-                   int64_t accumulate) {
+te_rt_status cuda::grouped_gemm(
+    te_rt_context *context, const te_rt_tensor *lhs,
+    const te_rt_tensor *lhs_scales, const te_rt_tensor *, te_rt_tensor_list rhs,
+    te_rt_tensor_list rhs_scales, te_rt_tensor_list, te_rt_tensor_list bias,
+    const te_rt_tensor *offsets, te_rt_tensor_list results, int64_t ragged,
+    int64_t transpose_lhs, int64_t transpose_rhs, int64_t accumulate) {
   if (te_rt_status status = context->finish(needsFloatScales(
           {lhs_scales, rhs_scales.count ? rhs_scales.items : nullptr})))
     return status;
@@ -417,8 +411,8 @@ cuda::grouped_gemm(te_rt_context *context, const te_rt_tensor *lhs,
       p.bias = added.data;
       p.biasType = added.dtype;
     }
-    te_rt_tensor result = rows ? results.items[0]
-                               : memberOf(entry(results), 2, g);
+    te_rt_tensor result =
+        rows ? results.items[0] : memberOf(entry(results), 2, g);
     p.result = result.data;
     p.resultType = result.dtype;
     p.ragged = ragged;

@@ -46,8 +46,8 @@ te_rt_status cuda::routing_map(te_rt_context *context,
     args.experts = static_cast<int32_t>(counts->shape[0]);
     // Counters of as many warps as fit in shared memory.
     constexpr int64_t kWords = 96 * 1024 / 4;
-    int64_t warps = std::min<int64_t>(
-        32, kWords / std::max<int64_t>(args.experts, 1) - 3);
+    int64_t warps =
+        std::min<int64_t>(32, kWords / std::max<int64_t>(args.experts, 1) - 3);
     if (warps < 1)
       return {TE_RT_UNSUPPORTED, "counts: found " +
                                      std::to_string(args.experts) +
@@ -56,13 +56,12 @@ te_rt_status cuda::routing_map(te_rt_context *context,
     args.warps = static_cast<int32_t>(warps);
     // All blocks must be on the device at once; more than one pass over a
     // thousand pairs each gains nothing.
-    int64_t blocks = std::clamp<int64_t>(ceilDiv(args.pairs, 1024), 1,
-                                         device.numSms());
+    int64_t blocks =
+        std::clamp<int64_t>(ceilDiv(args.pairs, 1024), 1, device.numSms());
     args.pairsPerBlock = ceilDiv(args.pairs, blocks);
     void *blockCounts = nullptr;
     TE_RT_TRY(device.scratch(
-        Use::Rows,
-        static_cast<size_t>(blocks) * args.experts * sizeof(int32_t),
+        Use::Rows, static_cast<size_t>(blocks) * args.experts * sizeof(int32_t),
         &blockCounts));
     args.blockCounts = static_cast<int32_t *>(blockCounts);
     args.tickets = device.tickets() + 1;
@@ -116,9 +115,10 @@ Outcome describeRowScales(const te_rt_tensor *from, int64_t fromRows,
     return {TE_RT_UNSUPPORTED,
             "scales: found layout SWIZZLED, wanted COMPACT or GEMM_READY on "
             "cuda"};
-  scales = {from->data,          to->data,          fromGrid.strideRow,
-            fromGrid.strideCol,  toGrid.strideRow,  toGrid.strideCol,
-            fromGrid.gridCols,   static_cast<int32_t>(elementSize(from->dtype))};
+  scales = {from->data,         to->data,
+            fromGrid.strideRow, fromGrid.strideCol,
+            toGrid.strideRow,   toGrid.strideCol,
+            fromGrid.gridCols,  static_cast<int32_t>(elementSize(from->dtype))};
   return {};
 }
 } // namespace
@@ -273,8 +273,8 @@ Outcome gatherSums(CudaDevice &device, const te_rt_tensor &input,
   args.outProbs = data<float>(outProbs);
   Grid grid = {args.tokens, kThreads};
   // The kernel reads the sorted half by fours.
-  int64_t shared = 2 * roundUp(args.slots, 4) *
-                   static_cast<int64_t>(sizeof(int32_t));
+  int64_t shared =
+      2 * roundUp(args.slots, 4) * static_cast<int64_t>(sizeof(int32_t));
   if (shared > 96 * 1024)
     return {TE_RT_UNSUPPORTED, "row_map: found " + std::to_string(args.slots) +
                                    " slots, wanted at most 12288 on cuda"};
@@ -340,8 +340,9 @@ namespace {
 Outcome needsOneRank(const te_rt_context *context) {
   if (!context->communicator)
     return {};
-  return {TE_RT_UNSUPPORTED,
-          "communicator: found ranks that are threads, wanted one rank on cuda"};
+  return {
+      TE_RT_UNSUPPORTED,
+      "communicator: found ranks that are threads, wanted one rank on cuda"};
 }
 } // namespace
 
@@ -352,9 +353,9 @@ te_rt_status cuda::dispatch_map(te_rt_context *context,
                                 int64_t num_experts) {
   auto run = [&]() -> Outcome {
     TE_RT_TRY(needsOneRank(context));
-    DispatchMapArgs args = {data<int32_t>(indices), data<int32_t>(handle),
+    DispatchMapArgs args = {data<int32_t>(indices),      data<int32_t>(handle),
                             data<int32_t>(recv_indices), indices->shape[0],
-                            indices->shape[1], num_experts};
+                            indices->shape[1],           num_experts};
     return deviceOf(context).launch("dispatch_map", {1, 1024}, args);
   };
   return context->finish(run());
@@ -375,9 +376,9 @@ te_rt_status cuda::dispatch(te_rt_context *context, const te_rt_tensor *handle,
       args.slots = 1;
       args.capacity = outputs.items[i].shape[0];
       args.rowMap = data<int32_t>(handle);
-      args.rowBytes = args.tokens ? bytesOf(input.dtype,
-                                               numElements(input) / args.tokens)
-                                  : 0;
+      args.rowBytes =
+          args.tokens ? bytesOf(input.dtype, numElements(input) / args.tokens)
+                      : 0;
       args.padBlocks = 1;
       TE_RT_TRY(deviceOf(context).launch("permute_rows",
                                          {args.tokens, kThreads}, args));

@@ -40,9 +40,8 @@ Tolerance Tolerance::through(uint32_t dtypes) {
   Tolerance tolerance = {false, 0};
   for (int dtype = 0; dtypes >> dtype; ++dtype)
     if (dtypes >> dtype & 1)
-      tolerance.coarsest =
-          std::max(tolerance.coarsest,
-                   relativeBound(static_cast<te_rt_dtype>(dtype)));
+      tolerance.coarsest = std::max(
+          tolerance.coarsest, relativeBound(static_cast<te_rt_dtype>(dtype)));
   return tolerance;
 }
 
@@ -157,8 +156,8 @@ void CheckReport::add(const Results &wanted, const Results &found,
       missing(row, name + " is " + result.type.str() + ", naive " +
                        other->second.type.str());
     } else {
-      Difference difference =
-          compareArrays(result.type, other->second.data, result.data, tolerance);
+      Difference difference = compareArrays(result.type, other->second.data,
+                                            result.data, tolerance);
       note(row, difference,
            name + positionString(difference.position, result.type.shape) +
                where);

@@ -222,10 +222,9 @@ void Driver::runRank(int rank) {
         wanted->finish();
     }
     if (!found) {
-      found = std::make_unique<Execution>(plan, options.backend, threadsPerRank,
-                                          *planWorlds, rank, constants, data,
-                                          naive ? options.poison : -1,
-                                          options.graph);
+      found = std::make_unique<Execution>(
+          plan, options.backend, threadsPerRank, *planWorlds, rank, constants,
+          data, naive ? options.poison : -1, options.graph);
       observe(*found, plan, rank, step, runBegan);
     }
     runBegan = now() - began;
