@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "te/Dialect/TE/Transforms/Passes.h"
 #include "te/Pipelines/Pipelines.h"
 
 #include "mlir/Pass/PassManager.h"
@@ -23,11 +24,25 @@ void te::buildCompilePipeline(OpPassManager &pm,
   buildLowerPipeline(pm);
 }
 
+/// Padding first moves into te.permute, which then takes the cast along.
+static void buildFusePermutePadQuantize(OpPassManager &pm) {
+  OpPassManager &functions = pm.nest<func::FuncOp>();
+  functions.addPass(te::createShareOffsetsPass());
+  functions.addPass(te::createFusePermutePadPass());
+  functions.addPass(te::createGroupGemmsPass());
+  functions.addPass(te::createFusePermuteQuantizePass());
+}
+
 void te::registerTEPipelines() {
   registerTEPipelinesPasses();
   PassPipelineRegistration<OptimizeOptions>(
       "te-optimize", "The rewrites of expert layers, in their order",
       buildOptimizePipeline);
+  PassPipelineRegistration<>(
+      "te-fuse-permute-pad-quantize",
+      "te-fuse-permute-pad and te-fuse-permute-quantize, with what they need "
+      "in front",
+      buildFusePermutePadQuantize);
   PassPipelineRegistration<>(
       "te-lower",
       "From the te dialect to calls of the runtime, with "

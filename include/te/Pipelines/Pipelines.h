@@ -49,7 +49,8 @@ void buildLowerPipeline(OpPassManager &pm);
 void buildCompilePipeline(OpPassManager &pm,
                           const OptimizeOptions &options = {});
 
-/// Registers the three by these names, and the passes on pipelines.
+/// Registers the three by these names, te-fuse-permute-pad-quantize, and the
+/// passes on pipelines.
 void registerTEPipelines();
 
 #define GEN_PASS_DECL
