@@ -5,15 +5,13 @@ Each rank has tokens and a routing of its own; the oracle sees all of them.
 SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """
 
-import os
-import subprocess
 import sys
 
 import numpy as np
 
 from byte_scales import mxfp8
 from oracle import Comparison, f32, quantize_blocks
-from te_program import BF16, E4M3, E8M0, round_up
+from te_program import BF16, E4M3, E8M0, round_up, run_ranks
 
 TOKENS, TOP_K, WIDTH, EXPERTS = 70, 3, 160, 4  # experts on each rank
 
@@ -59,30 +57,6 @@ func.func @step({arguments}) -> ({results}) attributes {{te.ranks = {ranks} : i6
 
 DTYPES = {"x": BF16, "y": BF16, "rows": BF16, "q": E4M3, "m": E4M3, "e": E8M0,
           "combined": BF16}  # fmt: skip
-
-
-def run(folder, ranks, seed, optimize):
-    """Returns the results of each rank."""
-    os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, "program.mlir")
-    with open(path, "w") as file:
-        file.write(program(ranks))
-    command = [
-        "te-run", path, f"--ranks={ranks}", f"--seed={seed}", "--routing=zipf:1.2",
-        f"--optimize={str(optimize).lower()}", f"--output-dir={folder}/out",
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}: {done.stderr[:2000]}")
-    found = []
-    for rank in range(ranks):
-        where = f"{folder}/out/rank{rank}" if ranks > 1 else f"{folder}/out"
-        arrays = {}
-        for name in os.listdir(where):
-            key, array = name[: -len(".npy")], np.load(f"{where}/{name}")
-            arrays[key] = array.view(DTYPES.get(key, array.dtype))
-        found.append(arrays)
-    return found
 
 
 def handles(indices, ranks):
@@ -137,7 +111,13 @@ def main(folder):
         for seed in range(2):
             for optimize in (False, True):
                 name = f"{ranks}-{seed}-{optimize}"
-                check(compare, name, run(f"{folder}/{name}", ranks, seed, optimize))
+                options = [
+                    f"--seed={seed}", "--routing=zipf:1.2",
+                    f"--optimize={str(optimize).lower()}",
+                ]  # fmt: skip
+                where = f"{folder}/{name}"
+                found = run_ranks(where, program(ranks), ranks, DTYPES, options)
+                check(compare, name, found)
     compare.finish()
 
 

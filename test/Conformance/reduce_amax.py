@@ -3,14 +3,12 @@
 SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """
 
-import os
-import subprocess
 import sys
 
 import numpy as np
 
 from oracle import Comparison, amax_of, cast, f32, fp8_max, scale_from_amax
-from te_program import BF16, E4M3, E5M2
+from te_program import BF16, E4M3, E5M2, run_ranks
 from update_scales import update
 
 GROUPS, ROWS, COLS, SLOTS = 4, 37, 48, 400
@@ -73,33 +71,6 @@ func.func @step(%x: {x} {{te.name = "in.x", {normal}}},
 """
 
 
-def run(folder, ranks, seed, optimize, inputs):
-    """Returns the results of each rank."""
-    os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, "program.mlir")
-    with open(path, "w") as file:
-        file.write(program(ranks))
-    command = [
-        "te-run", path, f"--ranks={ranks}", f"--seed={seed}", "--data=special",
-        f"--optimize={str(optimize).lower()}", f"--output-dir={folder}/out",
-    ]  # fmt: skip
-    for name, array in inputs.items():
-        np.save(os.path.join(folder, name + ".npy"), array)
-        command.append(f"--input={name}={folder}/{name}.npy")
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}: {done.stderr[:2000]}")
-    found = []
-    for rank in range(ranks):
-        where = f"{folder}/out/rank{rank}" if ranks > 1 else f"{folder}/out"
-        arrays = {}
-        for name, dtype in RESULTS.items():
-            array = np.load(f"{where}/{name}.npy")
-            arrays[name] = array if array.dtype == dtype else array.view(dtype)
-        found.append(arrays)
-    return found
-
-
 def reduce(values):
     """The maximum over the ranks, and what each rank keeps of its own."""
     largest = np.fmax.reduce(values)
@@ -158,7 +129,12 @@ def main(folder):
         for seed in range(3):
             for optimize in (False, True):
                 name = f"{ranks}-{seed}-{optimize}"
-                found = run(f"{folder}/{name}", ranks, seed, optimize, given)
+                options = [
+                    f"--seed={seed}", "--data=special",
+                    f"--optimize={str(optimize).lower()}",
+                ]  # fmt: skip
+                where = f"{folder}/{name}"
+                found = run_ranks(where, program(ranks), ranks, RESULTS, options, given)
                 check(compare, name, found, inputs)
                 differ += ranks > 1 and any(
                     not np.array_equal(rank["amax"], found[0]["amax"])

@@ -14,6 +14,7 @@ SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 
 import ml_dtypes
@@ -350,3 +351,31 @@ def functional(program, text, operands, *types):
     sources = ", ".join(str(value.type) for value in operands)
     targets = ", ".join(map(str, types))
     return program.op(f"{text} : ({sources}) -> ({targets})", *types)
+
+
+def run_ranks(folder, text, ranks, dtypes, options, inputs=None):
+    """The results of each rank, by name: the program `text` run by te-run with
+    `options` and `inputs` (arrays by name). What .npy cannot name is read as the
+    type that `dtypes` gives."""
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, "program.mlir")
+    with open(path, "w") as file:
+        file.write(text)
+    command = ["te-run", path, f"--ranks={ranks}", f"--output-dir={folder}/out"]
+    command += options
+    for name, array in (inputs or {}).items():
+        np.save(os.path.join(folder, name + ".npy"), array)
+        command.append(f"--input={name}={folder}/{name}.npy")
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}: {done.stderr[:2000]}")
+    found = []
+    for rank in range(ranks):
+        where = f"{folder}/out/rank{rank}" if ranks > 1 else f"{folder}/out"
+        arrays = {}
+        for file in os.listdir(where):
+            name, array = file[: -len(".npy")], np.load(f"{where}/{file}")
+            dtype = dtypes.get(name, array.dtype)
+            arrays[name] = array if array.dtype == dtype else array.view(dtype)
+        found.append(arrays)
+    return found
