@@ -99,7 +99,7 @@ def main():
     options = parser.parse_args()
     wrong = []
     before = None
-    count = 0
+    count = pairs = 0
     for command, text in programs(options.seeds):
         count += 1
         name = " ".join(command)
@@ -115,13 +115,14 @@ def main():
         if before and before[1] == here[1]:
             first = functions(optimize(join([before, here])))
             second = functions(optimize(join([here, before])))
+            pairs += 1
             if first != second or len(first) < 2:
                 wrong.append(f"{name}: the order of functions matters")
         before = rename(text, "_a")
     for line in wrong:
         print(line)
-    print(f"{count} programs, {len(wrong)} findings")
-    sys.exit(bool(wrong))
+    print(f"{count} programs, {pairs} pairs, {len(wrong)} findings")
+    sys.exit(bool(wrong) or pairs == 0)
 
 
 if __name__ == "__main__":
