@@ -152,6 +152,22 @@ struct TrimUsagesPass : te::impl::TrimUsagesPassBase<TrimUsagesPass> {
         numTrimmed += name != "amax_out";
       }
     });
+    // What is read of a direction, be it scales alone, keeps all of it.
+    getOperation()->walk([&](QuantizeOp op) {
+      auto readerOf = [](Value values, Value scales) -> Operation * {
+        for (Value value : {values, scales})
+          if (value && !value.use_empty())
+            return *value.user_begin();
+        return nullptr;
+      };
+      Operation *rowwise = readerOf(op.getValues(), op.getScales());
+      Operation *columnwise = readerOf(op.getValuesT(), op.getScalesT());
+      if (rowwise && columnwise)
+        remarks.missed(op, "{0} reads it rowwise, and {1} columnwise",
+                       describe(rowwise), describe(columnwise));
+      else if (!rowwise && !columnwise && op.getAmaxOut())
+        remarks.missed(op, "its amax_out is read, and it must have a direction");
+    });
   }
 };
 } // namespace

@@ -96,6 +96,7 @@ func.func @unread(%w: tensor<256x128xbf16>) {
 // Both are read: nothing changes.
 // CHECK-LABEL: func @keep_both(
 // CHECK:         te.quantize {{.*}} -> {{.*}} columnwise
+// REMARK-DAG: [[#@LINE+2]]:{{.*}}[Missed] TrimUsages{{.*}}Reason="func.return {{.*}} reads it rowwise, and func.return {{.*}} columnwise"
 func.func @keep_both(%w: tensor<256x128xbf16>) -> (tensor<256x128xf8E4M3FN>, tensor<1x4xf32, #block>) {
   %q, %s, %t, %st = te.quantize %w : tensor<256x128xbf16> -> tensor<256x128xf8E4M3FN>, tensor<2x4xf32, #block>
     columnwise tensor<128x256xf8E4M3FN>, tensor<1x4xf32, #block>
