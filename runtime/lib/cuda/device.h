@@ -91,6 +91,8 @@ public:
   bool isPreparing() const { return preparing; }
   bool isCapturing() const;
   int numSms() const { return smCount; }
+  /// Of the compute capability: 9 on Hopper.
+  int major() const { return majorVersion; }
 
   /// Words that every kernel leaves at zero: amaxes of groups, and counters of
   /// blocks that have finished.
@@ -113,7 +115,7 @@ private:
 
   const Driver &cu = driver();
   int gpu;
-  int smCount = 0;
+  int smCount = 0, majorVersion = 0;
   std::string gpuName;
   Handle context = nullptr, work = nullptr;
   std::vector<Handle> modules; // one for each file of kernels
