@@ -247,6 +247,7 @@ Outcome Link::make(te_rt_communicator &world, int32_t rank, CudaDevice &device,
   bool direct = false;
   if (outcome.status == TE_RT_OK)
     outcome = wantsDirect(direct);
+  direct |= ranks == 1;
   for (int32_t r = 0; r < ranks; ++r)
     for (int32_t s = 0; s < r; ++s)
       direct |= events[r]->gpu == events[s]->gpu;
