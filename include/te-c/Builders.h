@@ -63,13 +63,13 @@ typedef struct TeLayerOptions {
 /// Fills in te-gen's defaults: the dimensions of `model` ("tiny",
 /// "deepseek-v3", ...), all of its experts on one rank, forward, bf16. Fails,
 /// and leaves `options` as they are, where there is no such model.
-MLIR_CAPI_EXPORTED MlirLogicalResult teLayerOptionsInit(MlirStringRef model,
-                                                        TeLayerOptions *options);
+MLIR_CAPI_EXPORTED MlirLogicalResult
+teLayerOptionsInit(MlirStringRef model, TeLayerOptions *options);
 
-/// A module with the naive form of a step of the layer, as te-gen prints it: the
-/// function @step. The caller owns it. Null, with a diagnostic that tells the
-/// option, the value found and the value wanted, where the options do not fit.
-/// Loads the dialects that it needs.
+/// A module with the naive form of a step of the layer, as te-gen prints it:
+/// the function @step. The caller owns it. Null, with a diagnostic that tells
+/// the option, the value found and the value wanted, where the options do not
+/// fit. Loads the dialects that it needs.
 MLIR_CAPI_EXPORTED MlirModule teLayerBuild(MlirContext context,
                                            const TeLayerOptions *options);
 

@@ -26,7 +26,7 @@ typedef struct TeCostReport {
   MlirStringRef target; ///< "sm_90"; lives as long as the context
   TeCost total;
   TeCost classes[TeNumCostClasses]; ///< in te-cost-report's order
-  int64_t peakBytes; ///< of the arena; -1 before te-lower
+  int64_t peakBytes;                ///< of the arena; -1 before te-lower
 } TeCostReport;
 
 /// Counts one run of all functions of `module`: the body of a loop as often as

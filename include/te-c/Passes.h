@@ -1,4 +1,4 @@
-/*===- te-c/Passes.h - passes, pipelines and what they say, from C -*- C -*-===*\
+/*===- te-c/Passes.h - passes and what they say, from C ----------*- C -*-===*\
 |*                                                                            *|
 |* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception                    *|
 |*                                                                            *|
@@ -19,9 +19,9 @@ MLIR_CAPI_EXPORTED void teRegisterAllPasses(void);
 
 /// Runs passes and pipelines on `module`, in the syntax that stands within
 /// builtin.module(...) in te-opt's --pass-pipeline: "te-optimize", "te-lower",
-/// "te-compile{memory-budget=1000000}", "cse,te-optimize,my-pass". Fails, with a
-/// diagnostic, where the text is wrong or a pass fails; the module may then be
-/// half rewritten. Needs teRegisterAllPasses.
+/// "te-compile{memory-budget=1000000}", "cse,te-optimize,my-pass". Fails, with
+/// a diagnostic, where the text is wrong or a pass fails; the module may then
+/// be half rewritten. Needs teRegisterAllPasses.
 MLIR_CAPI_EXPORTED MlirLogicalResult teRunPipeline(MlirModule module,
                                                    MlirStringRef pipeline);
 
@@ -61,11 +61,12 @@ typedef void (*TeRemarkHandler)(const TeRemark *remark, void *userData);
 /// outlive it. A context says the same missed rewrite once.
 ///
 /// MLIR's engine of remarks serves one thread, so this ends multithreading in
-/// the context; mlirContextEnableMultithreading turns it on again, which needs a
-/// null handler. Fails, with a diagnostic, where `passes` is no such expression.
-MLIR_CAPI_EXPORTED MlirLogicalResult teContextSetRemarkHandler(
-    MlirContext context, MlirStringRef passes, TeRemarkHandler handler,
-    void *userData);
+/// the context; mlirContextEnableMultithreading turns it on again, which needs
+/// a null handler. Fails, with a diagnostic, where `passes` is no such
+/// expression.
+MLIR_CAPI_EXPORTED MlirLogicalResult
+teContextSetRemarkHandler(MlirContext context, MlirStringRef passes,
+                          TeRemarkHandler handler, void *userData);
 
 #ifdef __cplusplus
 }

@@ -13,10 +13,10 @@
 extern "C" {
 #endif
 
-/// Makes a plan of a module that te-lower (or te-compile) has lowered, and gives
-/// its bytes to `callback`, in one call; they live as long as that. What runs
-/// them is te_rt_plan_load of te_runtime/plan.h. Fails, with a diagnostic, at
-/// what is not lowered.
+/// Makes a plan of a module that te-lower (or te-compile) has lowered, and
+/// gives its bytes to `callback`, in one call; they live as long as that. What
+/// runs them is te_rt_plan_load of te_runtime/plan.h. Fails, with a diagnostic,
+/// at what is not lowered.
 MLIR_CAPI_EXPORTED MlirLogicalResult teModuleWritePlan(
     MlirModule module, MlirStringCallback callback, void *userData);
 

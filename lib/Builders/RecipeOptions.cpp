@@ -41,8 +41,7 @@ llvm::Error parseChoice(StringRef name, StringRef value,
 llvm::Error parseFlag(StringRef name, StringRef value,
                       llvm::function_ref<void(bool)> set) {
   size_t position = 0;
-  if (llvm::Error error =
-          parseChoice(name, value, {"false", "true"}, position))
+  if (llvm::Error error = parseChoice(name, value, {"false", "true"}, position))
     return error;
   set(position != 0);
   return llvm::Error::success();
@@ -50,15 +49,14 @@ llvm::Error parseFlag(StringRef name, StringRef value,
 
 llvm::Error parseNumber(StringRef name, StringRef value, int64_t &number) {
   if (value.getAsInteger(10, number))
-    return makeError(formatv("{0} must be a whole number, but got '{1}'", name,
-                             value));
+    return makeError(
+        formatv("{0} must be a whole number, but got '{1}'", name, value));
   return llvm::Error::success();
 }
 
 llvm::Error parseFormat(StringRef name, StringRef value, CastScheme &cast) {
   size_t position = 0;
-  if (llvm::Error error =
-          parseChoice(name, value, {"e4m3", "e5m2"}, position))
+  if (llvm::Error error = parseChoice(name, value, {"e4m3", "e5m2"}, position))
     return error;
   cast.format = CastScheme::Format(position);
   return llvm::Error::success();
@@ -104,9 +102,8 @@ const RecipeOption kOptions[] = {
     {"amax-epsilon", scalesFromData, setEpsilon},
     {"square-weight-blocks", hasByteScales,
      [](Recipe &recipe, StringRef name, StringRef value) {
-       return parseFlag(name, value, [&](bool flag) {
-         recipe.weight->squareBlocks = flag;
-       });
+       return parseFlag(name, value,
+                        [&](bool flag) { recipe.weight->squareBlocks = flag; });
      }},
     {"hadamard", isFP4,
      [](Recipe &recipe, StringRef name, StringRef value) {
@@ -150,14 +147,12 @@ llvm::Error te::setRecipeOption(Recipe &recipe, StringRef name,
   const auto *option = llvm::find_if(
       kOptions, [&](const RecipeOption &each) { return each.name == name; });
   if (option == std::end(kOptions))
-    return makeError(formatv("{0} is no option of a recipe; wanted one of {1}",
-                             name,
-                             llvm::join(llvm::map_range(
-                                            kOptions,
-                                            [](const RecipeOption &each) {
-                                              return each.name;
-                                            }),
-                                        ", ")));
+    return makeError(formatv(
+        "{0} is no option of a recipe; wanted one of {1}", name,
+        llvm::join(
+            llvm::map_range(kOptions,
+                            [](const RecipeOption &each) { return each.name; }),
+            ", ")));
   if (option->concerns(recipe))
     return option->set(recipe, name, value);
   SmallVector<StringRef> wanted;

@@ -29,10 +29,10 @@ static llvm::Expected<LayerConfig> toConfig(const TeLayerOptions &options) {
   if (!recipe)
     return llvm::createStringError(llvm::formatv(
         "recipe must be one of {0}, but got '{1}'",
-        llvm::join(llvm::map_range(getRecipes(), [](const Recipe &each) {
-                     return each.name;
-                   }),
-                   ", "),
+        llvm::join(
+            llvm::map_range(getRecipes(),
+                            [](const Recipe &each) { return each.name; }),
+            ", "),
         unwrap(options.recipe)));
   if (llvm::Error error = checkEnum("direction", options.direction, 2))
     return error;

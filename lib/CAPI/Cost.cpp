@@ -16,8 +16,8 @@ static_assert(unsigned(TeNumCostClasses) == te::kNumCostClasses,
               "a cost class without a row");
 
 static TeCost toC(StringRef name, const te::CostTotal &cost) {
-  return {wrap(name),     cost.launches,  cost.bytes,
-          cost.flops,     cost.hostSyncs, cost.us};
+  return {wrap(name), cost.launches,  cost.bytes,
+          cost.flops, cost.hostSyncs, cost.us};
 }
 
 MlirLogicalResult teModuleGetCost(MlirModule module, TeCostReport *report) {

@@ -18,11 +18,16 @@ struct Element {
 
 /// The element type of DLPack that is a te_rt_dtype.
 constexpr Element kElements[] = {
-    {"float32", dl::Float, 32},          {"bfloat16", dl::BFloat, 16},
-    {"float16", dl::Float, 16},          {"float8_e4m3fn", dl::Float8E4M3FN, 8},
-    {"float8_e5m2", dl::Float8E5M2, 8},  {"float8_e8m0fnu", dl::Float8E8M0FNU, 8},
-    {"int32", dl::Int, 32},              {"int64", dl::Int, 64},
-    {"uint8", dl::UInt, 8},              {"float4_e2m1fn", dl::Float4E2M1FN, 4},
+    {"float32", dl::Float, 32},
+    {"bfloat16", dl::BFloat, 16},
+    {"float16", dl::Float, 16},
+    {"float8_e4m3fn", dl::Float8E4M3FN, 8},
+    {"float8_e5m2", dl::Float8E5M2, 8},
+    {"float8_e8m0fnu", dl::Float8E8M0FNU, 8},
+    {"int32", dl::Int, 32},
+    {"int64", dl::Int, 64},
+    {"uint8", dl::UInt, 8},
+    {"float4_e2m1fn", dl::Float4E2M1FN, 4},
 };
 
 std::string toString(const int64_t *shape, int32_t rank) {
@@ -49,11 +54,11 @@ std::string describeDevice(int32_t type, int32_t id) {
 
 std::string findDevice(const dl::Tensor &tensor, bool onHost,
                        const dl::Place &place) {
-  bool fits = onHost ? tensor.deviceType == dl::Cpu ||
-                           tensor.deviceType == dl::CudaHost
-                     : (tensor.deviceType == dl::Cuda &&
-                        tensor.deviceId == place.gpu) ||
-                           tensor.deviceType == dl::CudaManaged;
+  bool fits =
+      onHost
+          ? tensor.deviceType == dl::Cpu || tensor.deviceType == dl::CudaHost
+          : (tensor.deviceType == dl::Cuda && tensor.deviceId == place.gpu) ||
+                tensor.deviceType == dl::CudaManaged;
   if (fits)
     return {};
   return say("device is ", describeDevice(tensor.deviceType, tensor.deviceId),
@@ -90,12 +95,12 @@ std::string dl::findMismatch(const Tensor &tensor, uint64_t flags,
   // Two elements of FP4 may come as a pair, which is then what shapes count.
   int64_t perLane = wanted.dtype == TE_RT_F4E2M1 ? tensor.lanes : 1;
   if (tensor.code != element.code || tensor.bits != element.bits ||
-      (tensor.lanes != 1 && !(wanted.dtype == TE_RT_F4E2M1 &&
-                              tensor.lanes == 2)))
+      (tensor.lanes != 1 &&
+       !(wanted.dtype == TE_RT_F4E2M1 && tensor.lanes == 2)))
     return say("element type has code ", int(tensor.code), ", ",
-               int(tensor.bits), " bits and ", tensor.lanes,
-               " lanes, wanted ", element.name, ": code ", int(element.code),
-               ", ", int(element.bits), " bits and 1 lane");
+               int(tensor.bits), " bits and ", tensor.lanes, " lanes, wanted ",
+               element.name, ": code ", int(element.code), ", ",
+               int(element.bits), " bits and 1 lane");
   if (wanted.dtype == TE_RT_F4E2M1 && (flags & SubbytePadded))
     return "elements are padded to a byte each, wanted two in a byte";
 

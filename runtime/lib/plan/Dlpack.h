@@ -2,8 +2,8 @@
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The part of DLPack's binary interface that the runtime reads, declared here as
-// its specification (1.0, and the element types of 1.1) lays it out.
+// The part of DLPack's binary interface that the runtime reads, declared here
+// as its specification (1.0, and the element types of 1.1) lays it out.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TE_RT_PLAN_DLPACK_H
@@ -51,7 +51,8 @@ struct Place {
   int32_t gpu; // its ordinal
 };
 
-/// What keeps `tensor` from being the argument, in place: "device is ..., wanted
+/// What keeps `tensor` from being the argument, in place: "device is ...,
+/// wanted
 /// ..."; or empty.
 std::string findMismatch(const Tensor &tensor, uint64_t flags,
                          const te_rt_argument_info &argument,

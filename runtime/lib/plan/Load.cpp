@@ -111,11 +111,9 @@ te_rt_status te_rt_plan_load(const void *bytes, int64_t size, te_rt_plan **plan,
 }
 
 static std::string readFile(const char *path) {
-  std::unique_ptr<std::FILE, int (*)(std::FILE *)> file(
-      std::fopen(path, "rb"), std::fclose);
-  auto fail = [&] {
-    throw FileError(say(path, ": ", std::strerror(errno)));
-  };
+  std::unique_ptr<std::FILE, int (*)(std::FILE *)> file(std::fopen(path, "rb"),
+                                                        std::fclose);
+  auto fail = [&] { throw FileError(say(path, ": ", std::strerror(errno))); };
   if (!file)
     fail();
   std::string bytes;
@@ -131,7 +129,8 @@ te_rt_status te_rt_plan_load_file(const char *path, te_rt_plan **plan,
                                   char *message, int64_t capacity) {
   return guarded("plan_load_file", plan, message, capacity, [&] {
     if (!path)
-      throw std::invalid_argument("path: found NULL, wanted the name of a file");
+      throw std::invalid_argument(
+          "path: found NULL, wanted the name of a file");
     std::string bytes = readFile(path);
     return load(bytes.data(), bytes.size());
   });

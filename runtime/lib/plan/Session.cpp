@@ -138,8 +138,8 @@ uint8_t *Session::address(const Tensor &tensor) const {
     base = bindings[tensor.index].data;
     break;
   case plan::Space::Arena:
-    base = tensor.descriptor.on_host && hostArena ? hostArena.get()
-                                                  : arena.get();
+    base =
+        tensor.descriptor.on_host && hostArena ? hostArena.get() : arena.get();
     break;
   case plan::Space::Workspace:
     base = workspaces[tensor.index].get();
@@ -414,8 +414,7 @@ void Session::tell(const Call &call, int64_t begin, int64_t end) {
 
 void Session::tellTimes() {
   for (size_t i = 0; i < timed.size(); ++i)
-    tell(*timed[i],
-         int64_t(context->device->nanosecondsBetween(0, 2 * i)),
+    tell(*timed[i], int64_t(context->device->nanosecondsBetween(0, 2 * i)),
          int64_t(context->device->nanosecondsBetween(0, 2 * i + 1)));
 }
 

@@ -62,8 +62,8 @@ te_rt_status te_rt_session_bind(te_rt_session *session, int32_t argument,
                  [&] { return session->bind(argument, data, bytes); });
 }
 
-/// Binds a managed tensor, which the session then owns. `wrong` tells what is not
-/// right of the tensor as a whole, or is empty.
+/// Binds a managed tensor, which the session then owns. `wrong` tells what is
+/// not right of the tensor as a whole, or is empty.
 template <typename Managed>
 static te_rt_status bindManaged(te_rt_session *session, int32_t argument,
                                 Managed *managed, uint64_t flags,
