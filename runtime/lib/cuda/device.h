@@ -32,6 +32,10 @@ enum class Use {
   MoreOffsets, // of a function that takes two
   Operands,    // operands of a product in a type that it takes
   Workspace,   // of cuBLASLt
+  Gathered,    // what other ranks have sent
+  Packed,      // rows to be sent back
+  Returned,    // rows that came back
+  Amaxes,      // F32: of all tensors of a reduction
   Count
 };
 
@@ -44,6 +48,7 @@ struct Grid {
 };
 
 class Blas;
+class Link;
 
 class CudaDevice final : public Device {
 public:
@@ -57,6 +62,8 @@ public:
   Outcome fill(void *memory, int byte, size_t bytes) override;
   Outcome synchronize() override;
   void *stream() override { return work; }
+  Outcome useStream(void *stream) override;
+  int32_t ordinal() const override { return number; }
   bool takeOverflow() override;
   void beginPreparing() override { preparing = true; }
   Outcome endPreparing() override;
@@ -106,18 +113,25 @@ public:
   void enter() const;
   /// Opened at the first product.
   Outcome blas(Blas **library);
+  /// Made at the first call of all ranks, by all of them.
+  Outcome link(te_rt_communicator &world, int32_t rank, Link **made);
+
+  const Driver &cuda() const { return cu; }
+  int gpuHandle() const { return gpu; }
 
 private:
-  explicit CudaDevice(int gpu);
+  explicit CudaDevice(int number);
   Outcome start();
   Outcome index(Handle module);
   Outcome launchRaw(const char *name, const Grid &grid, const void *params);
 
   const Driver &cu = driver();
-  int gpu;
+  const int number; // of the GPU, in CUDA's order
+  int gpu = 0;      // its CUdevice
   int smCount = 0, majorVersion = 0;
   std::string gpuName;
-  Handle context = nullptr, work = nullptr;
+  Handle context = nullptr;
+  Handle own = nullptr, work = nullptr; // work: own, or the caller's stream
   std::vector<Handle> modules; // one for each file of kernels
   uint32_t *counters = nullptr;
   int32_t *overflow = nullptr;
@@ -135,6 +149,7 @@ private:
   std::unordered_map<std::string, Function> functions;
   std::vector<Handle> events;
   std::unique_ptr<Blas> blasLibrary;
+  std::unique_ptr<Link> linkToOthers;
 };
 
 } // namespace cuda

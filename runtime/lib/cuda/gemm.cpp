@@ -6,7 +6,7 @@
 //
 // Which way a product goes is told by its arguments alone, never by what the
 // device holds: on sm_90 to the kernel for all groups (grouped.cpp says what that
-// takes), what it does not take to the library, group by group (library.cpp).
+// takes), what it does not take to the library, group by group (gemm_library.cpp).
 //
 //===----------------------------------------------------------------------===//
 
