@@ -196,6 +196,12 @@ Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
     args.lhsScaleInner = lhs.strideCol;
     args.rhsScaleOuter = rhs.strideRow;
     args.rhsScaleInner = rhs.strideCol;
+    auto inRows = [](const ScaleGrid &grid, const float *scales) {
+      return grid.strideRow == 1 && grid.strideCol % 4 == 0 &&
+             isAligned(scales, 16);
+    };
+    args.lhsScalesInRows = inRows(lhs, args.lhsScales);
+    args.rhsScalesInRows = inRows(rhs, data<float>(&first.rhs.scales));
     args.rhsBlocks = static_cast<int32_t>(rhs.gridRows);
   }
   TE_RT_TRY(checkOffsets(device, call.offsets, call.firstGroup, call.lastGroup,

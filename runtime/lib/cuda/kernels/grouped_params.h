@@ -82,6 +82,8 @@ struct GroupedArgs {
   int32_t rhsMaps;   // GroupedMaps
   int32_t rhsBlocks; // blocks of 128 columns that rhs has scales of
   int32_t lhsScalePerGroup;
+  // Scales of neighbouring rows lie side by side, at multiples of 16 bytes.
+  int32_t lhsScalesInRows, rhsScalesInRows;
   int32_t biasF32, resultF32, accumulate;
 };
 

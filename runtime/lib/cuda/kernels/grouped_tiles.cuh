@@ -50,6 +50,11 @@ struct Cursor {
       parity ^= 1;
     }
   }
+  __device__ void advance(uint32_t size, uint32_t times) {
+    index += times;
+    parity ^= index / size & 1;
+    index %= size;
+  }
 };
 
 /// Where tile `local` of a group with `pairs` pairs of blocks of rows, an odd

@@ -40,14 +40,17 @@ __device__ inline void arrive(uint32_t barrier) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier)
                : "memory");
 }
-/// On the same barrier of block `rank` of the cluster.
-__device__ inline void arriveAt(uint32_t barrier, uint32_t rank) {
-  asm volatile("{\n"
-               ".reg .b32 there;\n"
-               "mapa.shared::cluster.u32 there, %0, %1;\n"
-               "mbarrier.arrive.shared::cluster.b64 _, [there];\n"
-               "}" ::"r"(barrier),
-               "r"(rank)
+/// The same address in block `rank` of the cluster.
+__device__ inline uint32_t addressIn(uint32_t address, uint32_t rank) {
+  uint32_t there;
+  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;"
+               : "=r"(there)
+               : "r"(address), "r"(rank));
+  return there;
+}
+/// On a barrier that addressIn told.
+__device__ inline void arriveThere(uint32_t barrier) {
+  asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(barrier)
                : "memory");
 }
 __device__ inline void wait(uint32_t barrier, uint32_t parity) {
@@ -60,11 +63,13 @@ __device__ inline void wait(uint32_t barrier, uint32_t parity) {
                "r"(parity)
                : "memory");
 }
-/// Arrives once the asynchronous copies of this thread so far are done.
-__device__ inline void arriveAfterCopies(uint32_t barrier) {
-  asm volatile(
-      "cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(barrier)
-      : "memory");
+/// Counts bytes as the copy engine does, for what threads have copied.
+__device__ inline void completeBytes(uint32_t barrier, uint32_t bytes) {
+  asm volatile("fence.acq_rel.cta;\n"
+               "mbarrier.complete_tx.relaxed.cta.shared::cta.b64 [%0], %1;" ::"r"(
+                   barrier),
+               "r"(bytes)
+               : "memory");
 }
 __device__ inline void syncNamed(int barrier, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
@@ -135,10 +140,12 @@ __device__ inline void waitStoresRead() {
 __device__ inline void waitStores() {
   asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
 }
-/// Four bytes, or zeros if not `valid`.
-__device__ inline void copyWord(uint32_t to, const void *from, bool valid) {
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(to),
-               "l"(from), "r"(valid ? 4 : 0)
+/// `bytes` in a row; addresses and length are multiples of 16.
+__device__ inline void loadRow(uint32_t to, const void *from, uint32_t bytes,
+                               uint32_t barrier) {
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::"
+               "bytes [%0], [%1], %2, [%3];" ::"r"(to),
+               "l"(from), "r"(bytes), "r"(barrier)
                : "memory");
 }
 __device__ inline void storeMatrices(uint32_t to, uint32_t a, uint32_t b,
@@ -178,6 +185,13 @@ __device__ inline void commitProducts() {
 }
 template <int Pending> __device__ inline void waitProducts() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Pending) : "memory");
+}
+/// Keeps the compiler from computing a value again where it is used.
+template <typename T> __device__ inline void keep(T &value) {
+  if constexpr (sizeof(T) == 8)
+    asm volatile("" : "+l"(value));
+  else
+    asm volatile("" : "+r"(value));
 }
 /// Keeps the compiler from moving uses of accumulators across.
 template <int N> __device__ inline void pin(float (&sums)[N]) {
