@@ -4,9 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The kernels for all groups, and in turns with them the loop over cuBLASLt, which
-// has the counts of rows on the host. Burst: 2 ms of work after a pause. Sustained:
-// windows of 100 ms and more, of which the first third does not count.
+// The kernels for all groups, and in turns with them the loop over cuBLASLt,
+// which has the counts of rows on the host. Burst: 2 ms of work after a pause.
+// Sustained: windows of 100 ms and more, of which the first third does not
+// count.
 //
 //===----------------------------------------------------------------------===//
 
@@ -125,7 +126,10 @@ void product(Bench &bench, const Layer &layer, int64_t m, Kind kind, bool wgrad,
   const char *kinds[] = {"1x128", "tensor", "bf16"};
   std::string name = std::string(wgrad ? "wgrad " : "rows ") +
                      kinds[int(kind)] + " " + layer.name + " m~" +
-                     std::to_string(m) + (!wgrad ? "" : accumulate ? " +=" : " =");
+                     std::to_string(m) +
+                     (!wgrad       ? ""
+                      : accumulate ? " +="
+                                   : " =");
   if (!bench.wants("product " + name))
     return;
   std::vector<int32_t> offsets = offsetsOf(layer, m);

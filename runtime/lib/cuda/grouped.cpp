@@ -132,6 +132,7 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
     // One of each group: rank 1 that product() did not take apart.
     if (scale == GroupedScale::Tensor && p.rhs.scales.rank)
       scales += g;
+    args.rhsScalesInRows &= isAligned(scales, 16);
     items.push_back({scales, p.result, p.bias});
   }
   std::string bytes(reinterpret_cast<const char *>(maps.data()),
@@ -209,8 +210,8 @@ Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
   TE_RT_TRY(deviceOffsets(device, call.offsets, &args.offsets));
   TE_RT_TRY(upload(device, call, first, scale, args));
   int64_t clusters = device.numSms() / kGroupedCluster;
-  return device.launch(kernel.c_str(),
-                       {clusters * kGroupedCluster, kGroupedThreads,
-                        groupedSharedBytes(scale)},
-                       args);
+  return device.launch(
+      kernel.c_str(),
+      {clusters * kGroupedCluster, kGroupedThreads, groupedSharedBytes(scale)},
+      args);
 }

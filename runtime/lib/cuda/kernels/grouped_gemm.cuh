@@ -3,6 +3,27 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+//
+//   work      a block of three warpgroups on each multiprocessor, two blocks to
+//   a
+//             cluster; tiles of 128 x 192 (BF16: 256), K in blocks of 128 bytes
+//             in four buffers. The first warpgroup finds tiles and starts
+//             copies, the others multiply 64 rows each
+//   flops     2 m n k; BF16 and FP8 tensor cores
+//   moves     operands from the L2 once for each tile, what two blocks share
+//   once
+//             for both; the result once
+//   bound     tensor cores, and the power they take: 1585 TFLOP/s of FP8 with
+//             scales of 128 x 128 on an H200, about 1100 with 1 x 128 on both
+//             sides; memory where a group has few rows, or is the reduction
+//   measured  docs/Benchmarks.md, Products on an H200
+//   not here  operands that the copy engine cannot read at all (gemm.cu)
+//
+// The sum of an element is of its own K in ascending order: the same bits in
+// any tile, at any time, whatever other groups hold.
+//
+//===----------------------------------------------------------------------===//
+
 #ifndef TE_RUNTIME_CUDA_KERNELS_GROUPED_GEMM_CUH
 #define TE_RUNTIME_CUDA_KERNELS_GROUPED_GEMM_CUH
 
@@ -48,8 +69,8 @@ class Product {
 public:
   __device__ Product(const GroupedArgs &args, uint8_t *memory)
       : args(args), rank(clusterRank()),
-        shared(*reinterpret_cast<Shared *>(
-            memory + (-sharedAddress(memory) & 1023u))),
+        shared(*reinterpret_cast<Shared *>(memory +
+                                           (-sharedAddress(memory) & 1023u))),
         base(sharedAddress(&shared)) {
     keep(base);
   }
@@ -137,8 +158,8 @@ private:
   // Loads
   //===--------------------------------------------------------------------===//
 
-  /// What the copy engine cannot read, since it lies in the middle of 16 bytes or
-  /// not in a row, and how many bytes it is.
+  /// What the copy engine cannot read, since it lies in the middle of 16 bytes
+  /// or not in a row, and how many bytes it is.
   struct ByHand {
     bool lhs, rhs, lhsScales, rhsScales;
     __device__ bool any() const { return lhs || rhs || lhsScales || rhsScales; }
@@ -146,10 +167,10 @@ private:
   __device__ ByHand byHand(const Tile &tile) const {
     auto isAligned = [](int first, int size) { return first * size % 16 == 0; };
     ByHand hand = {};
-    hand.lhs = !isAligned(
-        kLhsMajor == Major::Reduction ? tile.begin : tile.row, kElementBytes);
-    hand.rhs = kRhsMajor == Major::Reduction &&
-               !isAligned(tile.begin, kElementBytes);
+    hand.lhs = !isAligned(kLhsMajor == Major::Reduction ? tile.begin : tile.row,
+                          kElementBytes);
+    hand.rhs =
+        kRhsMajor == Major::Reduction && !isAligned(tile.begin, kElementBytes);
     if constexpr (kByBlock)
       hand.lhsScales = !args.lhsScalesInRows || !isAligned(tile.row, 4);
     if constexpr (kScale == GroupedScale::RowRow)
@@ -203,146 +224,23 @@ private:
     } else {
 #pragma unroll
       for (int i = 0; i < kCols / 128; ++i)
-        toBoth ? loadBoxToBoth(to + i * 8192, map, barrier, col + i * 64, depth,
-                               member)
-               : loadBox(to + i * 8192, map, barrier, col + i * 64, depth,
-                         member);
+        toBoth
+            ? loadBoxToBoth(to + i * 8192, map, barrier, col + i * 64, depth,
+                            member)
+            : loadBox(to + i * 8192, map, barrier, col + i * 64, depth, member);
     }
   }
 
   /// One thread, which starts the copy engine.
-  __device__ void loadTiles() {
-    prefetchMap(args.lhs);
-    prefetchMap(args.rhs);
-    if (args.result)
-      prefetchMap(args.result);
-    Cursor slot, stage;
-    Tile tile;
-    while (nextTile<false>(slot, tile)) {
-      const TensorMap *map =
-          args.rhs + (args.rhsMaps == kGroupedEach ? tile.group : 0);
-      int member = args.rhsMaps == kGroupedPacked ? tile.group : 0;
-      uint32_t halves = halvesOf(tile);
-      uint32_t bytes = halves * kHalfRow + kRhsBytes;
-      const float *lhsScales = nullptr, *rhsScales = nullptr;
-      uint32_t lhsScaleSize = 0, rhsScaleSize = 0;
-      if constexpr (kByBlock) {
-        lhsScales = lhsScalesOf(tile);
-        bytes += lhsScaleSize = lhsScaleBytes(tile);
-      }
-      if constexpr (kScale == GroupedScale::RowRow) {
-        rhsScales = rhsScalesOf(tile) + tile.col * args.rhsScaleOuter;
-        bytes += rhsScaleSize = rhsScaleBytes(tile);
-      }
-      ByHand hand = byHand(tile);
-#pragma unroll 1
-      for (int depth = tile.begin; depth < tile.end; depth += kDepth) {
-        wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
-        uint32_t barrier = at(&shared.full[stage.index]);
-        expectBytes(barrier, bytes);
-        // Of what both blocks read, each loads a half.
-        if (!hand.lhs) {
-          if (tile.sharesRhs) {
-            loadLhs(stage.index, 0, depth, tile.row, false);
-            if (halves == 2)
-              loadLhs(stage.index, 1, depth, tile.row, false);
-          } else if (rank < halves) {
-            loadLhs(stage.index, rank, depth, tile.row, true);
-          }
-        }
-        if (!hand.rhs) {
-          if (tile.sharesRhs) {
-            loadRhs(stage.index, rank, map, member, depth, tile.col, true);
-          } else {
-            loadRhs(stage.index, 0, map, member, depth, tile.col, false);
-            loadRhs(stage.index, 1, map, member, depth, tile.col, false);
-          }
-        }
-        if constexpr (kByBlock) {
-          if (!hand.lhsScales)
-            loadRow(at(shared.lhsScales[stage.index]), lhsScales, lhsScaleSize,
-                    barrier);
-          lhsScales += args.lhsScaleInner;
-        }
-        if constexpr (kScale == GroupedScale::RowRow) {
-          if (!hand.rhsScales && rhsScaleSize)
-            loadRow(at(shared.rhsScales[stage.index]), rhsScales, rhsScaleSize,
-                    barrier);
-          rhsScales += args.rhsScaleInner;
-        }
-        stage.advance(kStages);
-      }
-    }
-  }
-
-  /// Elements [0, outerEnd) x [0, depthEnd) of an operand, zeros behind them, to
-  /// where a box would put them.
+  __device__ void loadTiles();
+  /// Elements [0, outerEnd) x [0, depthEnd) of an operand, zeros behind them,
+  /// to where a box would put them.
   template <Major major>
   static __device__ void copyOperand(uint8_t *to, const void *values,
                                      int64_t stride, int outer, int outerEnd,
-                                     int outers, int depth, int depthEnd) {
-    using Code = std::conditional_t<kElementBytes == 1, uint8_t, uint16_t>;
-    constexpr bool flat = major == Major::Reduction;
-    const Code *from = static_cast<const Code *>(values) +
-                       (flat ? outer * stride + depth : depth * stride + outer);
-#pragma unroll 4
-    for (int i = threadIdx.x % 32; i < outers * kDepth; i += 32) {
-      int o = flat ? i / kDepth : i / (64 * kDepth) * 64 + i % 64;
-      int d = flat ? i % kDepth : i / 64 % kDepth;
-      int row = flat ? o : d, byte = (flat ? d : o % 64) * kElementBytes;
-      Code code = 0;
-      if (o < outerEnd && d < depthEnd)
-        code = from[flat ? o * stride + d : d * stride + o];
-      *reinterpret_cast<Code *>(to + (flat ? 0 : o / 64 * 8192) + row * 128 +
-                                (byte / 16 ^ row % 8) * 16 + byte % 16) = code;
-    }
-  }
-
+                                     int outers, int depth, int depthEnd);
   /// A warp that copies what the copy engine cannot.
-  __device__ void loadTilesByHand() {
-    Cursor slot, stage;
-    Tile tile;
-    while (nextTile(slot, tile)) {
-      ByHand hand = byHand(tile);
-      if (!hand.any()) {
-        stage.advance(kStages, numBlocks(tile));
-        continue;
-      }
-      uint32_t bytes = (hand.lhs ? halvesOf(tile) * kHalfRow : 0) +
-                       (hand.rhs ? kRhsBytes : 0) +
-                       (hand.lhsScales ? lhsScaleBytes(tile) : 0) +
-                       (hand.rhsScales ? rhsScaleBytes(tile) : 0);
-      int block = 0;
-#pragma unroll 1
-      for (int depth = tile.begin; depth < tile.end; depth += kDepth, ++block) {
-        wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
-        if (hand.lhs)
-          copyOperand<kLhsMajor>(shared.lhs[stage.index], args.lhsValues,
-                                 args.lhsStride, tile.row, tile.rows,
-                                 kGroupedRows, depth, tile.end - depth);
-        if (hand.rhs)
-          copyOperand<kRhsMajor>(shared.rhs[stage.index], args.rhsValues,
-                                 args.rhsStride, tile.col, args.n - tile.col,
-                                 kCols, depth, tile.end - depth);
-        int lane = threadIdx.x % 32;
-        if (hand.lhsScales)
-          for (int i = lane; i < tile.rows; i += 32)
-            shared.lhsScales[stage.index][i] =
-                lhsScalesOf(tile)[block * args.lhsScaleInner +
-                                  i * args.lhsScaleOuter];
-        if (hand.rhsScales)
-          for (int i = lane; i < min(kCols, args.n - tile.col); i += 32)
-            shared.rhsScales[stage.index][i] =
-                rhsScalesOf(tile)[block * args.rhsScaleInner +
-                                  (tile.col + i) * args.rhsScaleOuter];
-        fenceProxy();
-        __syncwarp();
-        if (lane == 0)
-          completeBytes(at(&shared.full[stage.index]), bytes);
-        stage.advance(kStages);
-      }
-    }
-  }
+  __device__ void loadTilesByHand();
 
   //===--------------------------------------------------------------------===//
   // Products
@@ -375,7 +273,7 @@ private:
 
   /// Descriptors of the operands of stage 0.
   struct Operands {
-    uint64_t lhs, rhs;
+    uint32_t lhs, rhs;
   };
   __device__ Operands operandsOf(int half) const {
     return {describe<kLhsMajor>(at(shared.lhs[0]) + half * kHalfRow),
@@ -383,8 +281,8 @@ private:
   }
 
   static __device__ Operands operandsAt(const Operands &first, int stage) {
-    Operands operands = {first.lhs + uint32_t(stage * (kLhsBytes / 16)),
-                         first.rhs + uint32_t(stage * (kRhsBytes / 16))};
+    Operands operands = {first.lhs + stage * (kLhsBytes / 16),
+                         first.rhs + stage * (kRhsBytes / 16)};
     keep(operands.lhs);
     keep(operands.rhs);
     return operands;
@@ -397,8 +295,8 @@ private:
     fenceRegisters();
 #pragma unroll
     for (int step = 0; step < 4; ++step) {
-      uint64_t a = operands.lhs + step * kNextStep<kLhsMajor>;
-      uint64_t b = operands.rhs + step * kNextStep<kRhsMajor>;
+      uint32_t a = operands.lhs + step * kNextStep<kLhsMajor>;
+      uint32_t b = operands.rhs + step * kNextStep<kRhsMajor>;
       if constexpr (kScale == GroupedScale::None)
         multiply<kLhsMajor, kRhsMajor>(sums, a, b, accumulates || step);
       else
@@ -408,21 +306,62 @@ private:
     pin(sums);
   }
 
-  /// Lanes 0 and 1 tell the two blocks of the cluster; `empty` is the barrier of
-  /// stage 0 in theirs.
+  /// Lanes 0 and 1 tell the two blocks of the cluster; `empty` is the barrier
+  /// of stage 0 in theirs.
   static __device__ void release(uint32_t empty, int stage) {
     if (threadIdx.x % 32 < kGroupedCluster)
       arriveThere(empty + stage * 8);
     __syncwarp();
   }
 
-  /// FP8: the sums of a block of K leave the tensor cores to be scaled and added
-  /// in F32. The warpgroups take turns: one multiplies while the other adds.
+  /// Has sums lie in pairs of registers, the second one first: an element is
+  /// then in another bank than the part that multiplyScaled adds to it.
+  static __device__ void pairUp(float (&sums)[kCols / 2]) {
+#pragma unroll
+    for (int i = 0; i < kCols / 2; i += 2) {
+      uint64_t pair;
+      asm("mov.b64 %0, {%1, %2};"
+          : "=l"(pair)
+          : "f"(sums[i + 1]), "f"(sums[i]));
+      keep(pair);
+      asm("mov.b64 {%0, %1}, %2;"
+          : "=f"(sums[i + 1]), "=f"(sums[i])
+          : "l"(pair));
+    }
+  }
+
+  /// A warpgroup whose rows are not there keeps step with the other one.
+  __device__ void skipBlocks(const Tile &tile, int half, uint32_t empty,
+                             Cursor &stage) {
+#pragma unroll 1
+    for (int depth = tile.begin; depth < tile.end; depth += kDepth) {
+      wait(at(&shared.full[stage.index]), stage.parity);
+      if (depth == tailOf(tile))
+        clearTail(stage.index, tile.end - depth);
+      if constexpr (kScale != GroupedScale::None) {
+        syncNamed(kTurn + half, 256);
+        arriveNamed(kTurn + 1 - half, 256);
+      }
+      release(empty, stage.index);
+      stage.advance(kStages);
+    }
+  }
+
+  /// Where the block begins behind whose end another group's elements are.
+  __device__ int tailOf(const Tile &tile) const {
+    int rest = (tile.end - tile.begin) % kDepth;
+    return args.reduction && rest ? tile.end - rest : -1;
+  }
+
+  /// FP8: the sums of a block of K leave the tensor cores to be scaled and
+  /// added in F32. The warpgroups take turns: one multiplies while the other
+  /// adds. What needs no product is done while a warpgroup waits for its own.
   __device__ void multiplyScaled(const Tile &tile, int half, uint32_t empty,
                                  Cursor &stage, float (&sums)[kCols / 2]) {
     int row = half * 64 + threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4;
-    bool takesPart = tile.rows > half * 64 && !tile.dead;
-    Operands first = operandsOf(half);
+    Operands first = operandsOf(half),
+             operands = operandsAt(first, stage.index);
+    int tail = tailOf(tile);
     // Of 192 columns in blocks of 128: the first 64, the last 64, and those
     // between, which belong to either.
     const float *low = nullptr, *high = nullptr;
@@ -436,82 +375,84 @@ private:
       if (tile.begin < tile.end)
         lowScale = __ldg(low), highScale = __ldg(high);
     }
+    bool isFull = false;
 #pragma unroll 1
     for (int depth = tile.begin; depth < tile.end; depth += kDepth) {
-      float part[kCols / 2], rhs[2] = {lowScale, highScale};
+      float part[kCols / 2];
+      if (!isFull)
+        wait(at(&shared.full[stage.index]), stage.parity);
+      if (depth == tail)
+        clearTail(stage.index, tile.end - depth);
+      syncNamed(kTurn + half, 256);
+      multiplyBlock(operands, part, false);
+      arriveNamed(kTurn + 1 - half, 256);
+
+      int current = stage.index;
+      stage.advance(kStages);
+      operands = operandsAt(first, stage.index);
+      float lhs[2], scales[3][2];
+      if constexpr (kByBlock) {
+        lhs[0] = shared.lhsScales[current][row];
+        lhs[1] = shared.lhsScales[current][row + 8];
+      }
       if constexpr (kScale == GroupedScale::RowSquare) {
+        float middle = middleIsLow ? lowScale : highScale;
+#pragma unroll
+        for (int i = 0; i < 2; ++i) {
+          scales[0][i] = lhs[i] * lowScale;
+          scales[1][i] = lhs[i] * middle;
+          scales[2][i] = lhs[i] * highScale;
+          keep(scales[0][i]), keep(scales[1][i]), keep(scales[2][i]);
+        }
         if (depth + kDepth < tile.end) {
           low += args.rhsScaleInner;
           high += args.rhsScaleInner;
+          lowScale = __ldg(low);
+          highScale = __ldg(high);
         }
-        lowScale = __ldg(low);
-        highScale = __ldg(high);
       }
-      wait(at(&shared.full[stage.index]), stage.parity);
-      if (args.reduction && tile.end - depth < kDepth)
-        clearTail(stage.index, tile.end - depth);
-      float lhs[2];
-      if constexpr (kByBlock) {
-        lhs[0] = shared.lhsScales[stage.index][row];
-        lhs[1] = shared.lhsScales[stage.index][row + 8];
-      }
-      Operands operands = operandsAt(first, stage.index);
-      syncNamed(kTurn + half, 256);
-      if (takesPart)
-        multiplyBlock(operands, part, false);
-      arriveNamed(kTurn + 1 - half, 256);
+      isFull = depth + kDepth < tile.end &&
+               isDone(at(&shared.full[stage.index]), stage.parity);
       waitProducts<0>();
       pin(part);
-      if constexpr (kScale != GroupedScale::RowRow)
-        release(empty, stage.index);
-      if (takesPart) {
-        if constexpr (kScale == GroupedScale::RowSquare) {
+      if constexpr (kScale == GroupedScale::RowRow) {
+        const float2 *cols =
+            reinterpret_cast<const float2 *>(shared.rhsScales[current]) +
+            threadIdx.x % 4;
 #pragma unroll
-          for (int i = 0; i < 3; ++i) {
-            float col = i == 0 || (i == 1 && middleIsLow) ? rhs[0] : rhs[1];
-            float scale[2] = {lhs[0] * col, lhs[1] * col};
+        for (int j = 0; j < kCols / 8; ++j) {
+          float2 col = cols[j * 4];
 #pragma unroll
-            for (int j = i * 32; j < i * 32 + 32; ++j)
-              sums[j] = __fmaf_rn(part[j], scale[j / 2 % 2], sums[j]);
-          }
-        } else if constexpr (kScale == GroupedScale::RowRow) {
-          const float2 *cols = reinterpret_cast<const float2 *>(
-                                   shared.rhsScales[stage.index]) +
-                               threadIdx.x % 4;
-#pragma unroll
-          for (int j = 0; j < kCols / 8; ++j) {
-            float2 col = cols[j * 4];
-#pragma unroll
-            for (int i = 0; i < 4; ++i)
-              sums[4 * j + i] =
-                  __fmaf_rn(part[4 * j + i] * (i % 2 ? col.y : col.x),
-                            lhs[i / 2], sums[4 * j + i]);
-          }
-        } else {
-#pragma unroll
-          for (int j = 0; j < kCols / 2; ++j)
-            sums[j] += part[j];
+          for (int i = 0; i < 4; ++i)
+            sums[4 * j + i] =
+                __fmaf_rn(part[4 * j + i] * (i % 2 ? col.y : col.x), lhs[i / 2],
+                          sums[4 * j + i]);
         }
+        release(empty, current);
+      } else {
+        release(empty, current);
+#pragma unroll
+        for (int j = 0; j < kCols / 2; ++j)
+          sums[j] = kScale == GroupedScale::RowSquare
+                        ? __fmaf_rn(part[j], scales[j / 32][j / 2 % 2], sums[j])
+                        : sums[j] + part[j];
       }
-      if constexpr (kScale == GroupedScale::RowRow)
-        release(empty, stage.index);
-      stage.advance(kStages);
     }
+    pairUp(sums);
   }
 
   /// BF16: the tensor cores add all of K.
   __device__ void multiplyPlain(const Tile &tile, int half, uint32_t empty,
                                 Cursor &stage, float (&sums)[kCols / 2]) {
-    bool takesPart = tile.rows > half * 64 && !tile.dead;
     Operands first = operandsOf(half);
-    int previous = -1;
+    int previous = -1, tail = tailOf(tile);
 #pragma unroll 1
     for (int depth = tile.begin; depth < tile.end; depth += kDepth) {
+      Operands operands = operandsAt(first, stage.index);
       wait(at(&shared.full[stage.index]), stage.parity);
-      if (args.reduction && tile.end - depth < kDepth)
+      if (depth == tail)
         clearTail(stage.index, tile.end - depth);
-      if (takesPart)
-        multiplyBlock(operandsAt(first, stage.index), sums, true);
+      multiplyBlock(operands, sums, true);
       waitProducts<1>();
       if (previous >= 0)
         release(empty, previous);
@@ -528,33 +469,37 @@ private:
     constexpr bool takesTurns = kScale != GroupedScale::None;
     if (takesTurns && half == 1)
       arriveNamed(kTurn, 256);
-    uint32_t empty = addressIn(at(&shared.empty[0]),
-                               threadIdx.x % 32 % kGroupedCluster);
+    uint32_t empty =
+        addressIn(at(&shared.empty[0]), threadIdx.x % 32 % kGroupedCluster);
     Cursor slot, stage;
     Tile tile;
     Store<kCols, kStoreCols> store(args, shared.store[half], half,
                                    kStore + half);
     while (nextTile(slot, tile)) {
-      float factors[2] = {1.0f, 1.0f};
-      const GroupedItem &item = args.items[tile.group];
-      if constexpr (kScale == GroupedScale::Tensor) {
-        factors[0] = args.lhsScales[args.lhsScalePerGroup ? tile.group : 0];
-        factors[1] = *item.rhsScales;
+      if (tile.rows <= half * 64 || tile.dead) {
+        skipBlocks(tile, half, empty, stage);
+        continue;
       }
+      const GroupedItem &item = args.items[tile.group];
       float sums[kCols / 2];
 #pragma unroll
       for (float &sum : sums)
         sum = 0.0f;
-      if constexpr (takesTurns)
+      if constexpr (takesTurns) {
+        float factors[2] = {1.0f, 1.0f};
+        if constexpr (kScale == GroupedScale::Tensor) {
+          factors[0] = args.lhsScales[args.lhsScalePerGroup ? tile.group : 0];
+          factors[1] = *item.rhsScales;
+        }
         multiplyScaled(tile, half, empty, stage, sums);
-      else
-        multiplyPlain(tile, half, empty, stage, sums);
-      if constexpr (kScale == GroupedScale::Tensor)
+        if constexpr (kScale == GroupedScale::Tensor)
 #pragma unroll
-        for (float &sum : sums)
-          sum = sum * factors[0] * factors[1];
-      if (tile.rows > half * 64 && !tile.dead)
-        store.run(tile, item, sums);
+          for (float &sum : sums)
+            sum = sum * factors[0] * factors[1];
+      } else {
+        multiplyPlain(tile, half, empty, stage, sums);
+      }
+      store.run(tile, item, sums);
     }
     if (takesTurns && half == 0)
       syncNamed(kTurn, 256); // the other's last word
@@ -570,6 +515,8 @@ private:
 } // namespace grouped
 } // namespace cuda
 } // namespace te_rt
+
+#include "cuda/kernels/grouped_load.cuh"
 
 /// Defines the kernel `name`; nothing where there is no sm_90a.
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)

@@ -67,16 +67,16 @@ enum GroupedMaps : int32_t {
 };
 
 struct GroupedArgs {
-  const TensorMap *lhs, *rhs, *result; // result: of BF16, or nullptr
-  const GroupedItem *items;            // of group 0, 1, ...
-  const int32_t *offsets;              // nullptr: dense
+  const TensorMap *lhs, *rhs, *result;  // result: of BF16, or nullptr
+  const GroupedItem *items;             // of group 0, 1, ...
+  const int32_t *offsets;               // nullptr: dense
   int64_t lhsScaleOuter, lhsScaleInner; // between rows, between blocks of K
   int64_t rhsScaleOuter, rhsScaleInner;
   const float *lhsScales;
   // For what the copy engine cannot read: columns from the middle of 16 bytes.
   const void *lhsValues, *rhsValues;
   int64_t lhsStride, rhsStride; // in elements
-  int32_t m, n, k; // m or k of a ragged product: the capacity
+  int32_t m, n, k;              // m or k of a ragged product: the capacity
   int32_t firstGroup, lastGroup;
   int32_t reduction; // groups divide K, not rows
   int32_t rhsMaps;   // GroupedMaps

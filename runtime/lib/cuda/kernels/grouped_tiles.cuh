@@ -4,13 +4,13 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// One warp of each block finds out, from offsets on the device, which tile comes
-// next, and hands it to the other warps through a ring in shared memory.
+// One warp of each block finds out, from offsets on the device, which tile
+// comes next, and hands it to the other warps through a ring in shared memory.
 //
-// The two blocks of a cluster take neighbouring tiles that share an operand: two
-// blocks of rows of the same columns, or, of an odd last block of rows, two
-// blocks of columns. Within a group they go over panels of rows that stay in the
-// L2, and in a panel over all columns.
+// The two blocks of a cluster take neighbouring tiles that share an operand:
+// two blocks of rows of the same columns, or, of an odd last block of rows, two
+// blocks of columns. Within a group they go over panels of rows that stay in
+// the L2, and in a panel over all columns.
 //
 //===----------------------------------------------------------------------===//
 
@@ -29,8 +29,8 @@ constexpr int kRingSlots = 4;
 constexpr int kPanelPairs = 8;
 
 struct alignas(16) Tile {
-  int32_t group;      // -1: there are no more
-  int32_t row, rows;  // first one, and how many are within the group (<= 128)
+  int32_t group;     // -1: there are no more
+  int32_t row, rows; // first one, and how many are within the group (<= 128)
   int32_t col;
   int32_t begin, end; // of the reduction
   int32_t sharesRhs;  // else lhs

@@ -14,6 +14,8 @@
 
 #include "cuda/kernels/grouped_params.h"
 
+#include <type_traits>
+
 namespace te_rt {
 namespace cuda {
 namespace hopper {
@@ -62,6 +64,19 @@ __device__ inline void wait(uint32_t barrier, uint32_t parity) {
                "}" ::"r"(barrier),
                "r"(parity)
                : "memory");
+}
+/// Whether the wait for this parity is over.
+__device__ inline bool isDone(uint32_t barrier, uint32_t parity) {
+  uint32_t done;
+  asm volatile("{\n"
+               ".reg .pred done;\n"
+               "mbarrier.test_wait.parity.shared::cta.b64 done, [%1], %2;\n"
+               "selp.b32 %0, 1, 0, done;\n"
+               "}"
+               : "=r"(done)
+               : "r"(barrier), "r"(parity)
+               : "memory");
+  return done;
 }
 /// Counts bytes as the copy engine does, for what threads have copied.
 __device__ inline void completeBytes(uint32_t barrier, uint32_t bytes) {
@@ -165,17 +180,16 @@ enum class Element { E4M3, E5M2, BF16 };
 /// Which dimension of an operand is contiguous: its reduction, or the other.
 enum class Major { Reduction, Outer };
 
-/// An operand in shared memory, in 128-byte rows, swizzled by 128 bytes. Reduction:
-/// a row for each outer index. Outer: boxes of 64 rows of 64 outer indices.
-template <Major major> __device__ inline uint64_t describe(uint32_t address) {
-  constexpr uint64_t layout =
-      (uint64_t(1) << 62) | (uint64_t(64) << 32) |
-      (uint64_t(major == Major::Reduction ? 1 : 512) << 16);
-  return layout | (address >> 4 & 0x3fff);
+/// The low half of the descriptor of an operand in shared memory, in 128-byte rows,
+/// swizzled by 128 bytes. Reduction: a row for each outer index. Outer: boxes of 64
+/// rows of 64 outer indices. Addresses count in 16 bytes.
+template <Major major> __device__ inline uint32_t describe(uint32_t address) {
+  // Above 18 bits, the address tells the block of the cluster.
+  return (major == Major::Reduction ? 1 : 512) << 16 | (address >> 4 & 0x3fff);
 }
 /// What to add to a descriptor to go to the next 32 bytes of the reduction.
 template <Major major>
-constexpr uint64_t kNextStep = major == Major::Reduction ? 2 : 128;
+constexpr uint32_t kNextStep = major == Major::Reduction ? 2 : 128;
 
 __device__ inline void fenceRegisters() {
   asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
@@ -188,7 +202,9 @@ template <int Pending> __device__ inline void waitProducts() {
 }
 /// Keeps the compiler from computing a value again where it is used.
 template <typename T> __device__ inline void keep(T &value) {
-  if constexpr (sizeof(T) == 8)
+  if constexpr (std::is_floating_point_v<T>)
+    asm volatile("" : "+f"(value));
+  else if constexpr (sizeof(T) == 8)
     asm volatile("" : "+l"(value));
   else
     asm volatile("" : "+r"(value));
@@ -230,16 +246,20 @@ template <int N> __device__ inline void pin(float (&sums)[N]) {
   TE_OUT8(64), TE_OUT8(72), TE_OUT8(80), TE_OUT8(88), \
   TE_OUT8(96), TE_OUT8(104), TE_OUT8(112), TE_OUT8(120)
 #define TE_WGMMA(cols, a, b, add, shape, immediates)                           \
-  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" add ", 0;\n"               \
+  asm volatile("{\n.reg .pred p;\n.reg .b64 a, b;\n"                           \
+               "setp.ne.b32 p, %" add ", 0;\n"                                 \
+               /* Groups of eight rows are 1024 bytes apart. */                \
+               "mov.b64 a, {%" a ", 0x40000040};\n"                            \
+               "mov.b64 b, {%" b ", 0x40000040};\n"                            \
                "wgmma.mma_async.sync.aligned." shape " {" TE_REGISTERS_##cols    \
-               "}, %" a ", %" b ", p, " immediates ";\n}"                       \
+               "}, a, b, p, " immediates ";\n}"                                \
                : TE_OUT_##cols                                                 \
-               : "l"(lhs), "l"(rhs), "r"(accumulates))
+               : "r"(lhs), "r"(rhs), "r"(accumulates))
 // clang-format on
 
 /// d (+)= lhs * rhs over 32 bytes of reduction: 64 rows, 192 columns of FP8.
 template <Element lhsType, Element rhsType>
-__device__ inline void multiply(float (&d)[96], uint64_t lhs, uint64_t rhs,
+__device__ inline void multiply(float (&d)[96], uint32_t lhs, uint32_t rhs,
                                 int accumulates) {
   if constexpr (lhsType == Element::E5M2)
     TE_WGMMA(192, "96", "97", "98", "m64n192k32.f32.e5m2.e4m3", "1, 1");
@@ -250,7 +270,7 @@ __device__ inline void multiply(float (&d)[96], uint64_t lhs, uint64_t rhs,
 }
 /// 256 columns of BF16.
 template <Major lhsMajor, Major rhsMajor>
-__device__ inline void multiply(float (&d)[128], uint64_t lhs, uint64_t rhs,
+__device__ inline void multiply(float (&d)[128], uint32_t lhs, uint32_t rhs,
                                 int accumulates) {
   if constexpr (lhsMajor == Major::Reduction && rhsMajor == Major::Reduction)
     TE_WGMMA(256, "128", "129", "130", "m64n256k16.f32.bf16.bf16", "1, 1, 0, 0");
