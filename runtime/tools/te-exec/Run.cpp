@@ -101,7 +101,8 @@ Driver::Driver(const Options &options, std::string_view planBytes,
   checkOutputs();
   reports.resize(static_cast<size_t>(ranks));
   timelines.assign(static_cast<size_t>(ranks),
-                   Timeline(!options.trace.empty()));
+                   Timeline(!options.trace.empty(),
+                            options.backend == TE_RT_CUDA));
 }
 
 /// Says what is missing before any data is made.
