@@ -170,9 +170,8 @@ void te_rt_session_observe(te_rt_session *session, te_rt_observer observer,
 void te_rt_session_poison(te_rt_session *session, int32_t byte);
 
 /* Checks each call of the program and allocates what it needs, and does nothing else:
- * runs on the present bindings then allocate nothing (on ref: but for communication;
- * on cuda: of memory of the device) and may be captured in a graph of the caller's
- * stream. Every argument must be bound. A run that finds bindings which have changed
+ * runs on the present bindings then allocate nothing (on cuda: no memory of the device)
+ * and may be captured in a graph of the caller's stream. Every argument must be bound. A run that finds bindings which have changed
  * does this first. */
 te_rt_status te_rt_session_prepare(te_rt_session *session);
 

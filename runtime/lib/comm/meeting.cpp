@@ -23,7 +23,7 @@ static std::string describe(const Meeting &meeting) {
 }
 
 te_rt_status te_rt::checkAlike(te_rt_context *context, const Meeting &mine,
-                               const std::vector<const Meeting *> &all) {
+                               const TempVector<const Meeting *> &all) {
   for (size_t r = 0; r < all.size(); ++r)
     if (describe(*all[r]) != describe(mine))
       return context->fail(TE_RT_INVALID_ARGUMENT, "rank ", r, ": found ",

@@ -101,8 +101,7 @@ Driver::Driver(const Options &options, std::string_view planBytes,
   checkOutputs();
   reports.resize(static_cast<size_t>(ranks));
   timelines.assign(static_cast<size_t>(ranks),
-                   Timeline(!options.trace.empty(),
-                            options.backend == TE_RT_CUDA));
+                   Timeline(!options.trace.empty()));
 }
 
 /// Says what is missing before any data is made.

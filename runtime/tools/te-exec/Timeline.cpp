@@ -28,7 +28,6 @@ void CallSite::add(const CallSite &other) {
   bytes += other.bytes;
   flops += other.flops;
   nanoseconds += other.nanoseconds;
-  limit += other.limit;
 }
 
 void Timeline::add(const te_rt_call_info &call, int64_t runBegan) {
@@ -43,8 +42,6 @@ void Timeline::add(const te_rt_call_info &call, int64_t runBegan) {
   site.bytes += call.bytes;
   site.flops += call.flops;
   site.nanoseconds += call.end_ns - call.begin_ns;
-  if (onTarget)
-    site.limit += call.limit_ns;
   if (keepEvents)
     events.push_back(
         {call.step, runBegan + call.begin_ns, runBegan + call.end_ns});
@@ -63,7 +60,7 @@ static std::vector<std::string> profileRow(const CallSite &site,
           formatNumber("%.2f", static_cast<double>(site.bytes) / ns),
           formatNumber("%.3f", static_cast<double>(site.flops) / ns / 1e3),
           formatNumber("%.1f%%", 100 * ns / all),
-          site.limit > 0 ? formatNumber("%.1f%%", 100 * site.limit / ns) : "-",
+          "-", // ref states no limit of the machine
           site.location};
 }
 

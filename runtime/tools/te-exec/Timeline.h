@@ -20,7 +20,6 @@ struct CallSite {
   std::string function, costClass, location;
   uint64_t calls = 0, launches = 0, bytes = 0, flops = 0;
   int64_t nanoseconds = 0;
-  double limit = 0; ///< nanoseconds on the plan's target; 0 where it has none
 
   void add(const CallSite &other);
 };
@@ -29,9 +28,7 @@ struct CallSite {
 class Timeline {
 public:
   /// `keepEvents`: for a trace; a profile needs the sums alone.
-  /// `onTarget`: what runs is a device, which has the limits of the target.
-  Timeline(bool keepEvents, bool onTarget)
-      : keepEvents(keepEvents), onTarget(onTarget) {}
+  explicit Timeline(bool keepEvents) : keepEvents(keepEvents) {}
   /// `runBegan`: when the run began, in nanoseconds since the first one.
   void add(const te_rt_call_info &call, int64_t runBegan);
 
@@ -42,7 +39,7 @@ public:
   std::vector<Event> events;
 
 private:
-  bool keepEvents, onTarget;
+  bool keepEvents;
 };
 
 /// A table with a row for each function, class and location, the longest first,
