@@ -47,6 +47,10 @@ def rows_1x128(x, q, s):
     )
 
 
+@triton.autotune(
+    [triton.Config({}, num_warps=warps) for warps in (4, 8, 16)],
+    key=["rows", "cols"],
+)
 @triton.jit
 def _both(x, q, s, qt, st, rows, cols, rows_stride, BM: tl.constexpr):
     i, j = tl.program_id(1), tl.program_id(0)
@@ -67,7 +71,7 @@ def rows_and_columns(x, q, s, qt, st):
     """Also columns: qt [K, M], st [M/128, K]. Rows are a multiple of 128."""
     rows, cols = x.shape
     _both[(cols // 128, rows // 128)](
-        x, q, s, qt, st, rows, cols, s.shape[1], BM=128, num_warps=8
+        x, q, s, qt, st, rows, cols, s.shape[1], BM=128
     )
 
 
