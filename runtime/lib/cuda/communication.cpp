@@ -5,10 +5,10 @@
 //===----------------------------------------------------------------------===//
 //
 // Nothing depends on how many rows go where, which only the devices know: a link
-// brings each rank what it may have to read of the others, or tells where that
-// is, and kernels pick the rows out of it. What travels as messages is therefore
-// all tokens for each rank; ranks that read each other's memory move no more than
-// the rows that are routed.
+// tells each rank where the memory of the others is, or brings what it may have to
+// read of it, and kernels pick the rows out of that. What travels as messages is
+// therefore all tokens for each rank; ranks that read each other's memory move no
+// more than the rows that are routed.
 //
 //===----------------------------------------------------------------------===//
 
@@ -62,7 +62,9 @@ template <typename Run>
 te_rt_status together(te_rt_context *context, const World &world,
                       const Post &mine, Run run) {
   Link *link = world.link;
+  bool enqueues = false;
   auto runAll = [&](const Posts &posts) -> Outcome {
+    enqueues = true;
     Pieces pieces;
     if (!link) {
       for (const Parcel &parcel : mine.parcels)
@@ -89,7 +91,8 @@ te_rt_status together(te_rt_context *context, const World &world,
   });
   if (status == TE_RT_OK)
     return context->finish(link->leave());
-  link->giveUp();
+  if (enqueues)
+    link->giveUp();
   return status;
 }
 

@@ -268,7 +268,7 @@ te_rt_status Session::prepare() {
   dropGraph(); // it holds addresses
   if (te_rt_status status = verifyBindings())
     return status;
-  te_rt_status status = prepareDevice();
+  te_rt_status status = prepareDevice(/*forGraph=*/false);
   bindingsVerified = status == TE_RT_OK;
   return status;
 }
@@ -301,10 +301,10 @@ te_rt_status Session::runAll() {
   return runSteps(steps, 0);
 }
 
-te_rt_status Session::prepareDevice() {
+te_rt_status Session::prepareDevice(bool forGraph) {
   if (context->device->isHost())
     return TE_RT_OK;
-  context->device->beginPreparing();
+  context->device->beginPreparing(forGraph);
   isPreparing = true;
   te_rt_status status = runAll();
   // Tables of the first pass may hold addresses of scratch that has grown since.
@@ -322,6 +322,9 @@ void Session::useGraph(bool enable) {
 }
 
 te_rt_status Session::capture() {
+  // What a graph holds may go other ways, which want other memory.
+  if (te_rt_status status = prepareDevice(/*forGraph=*/true))
+    return status;
   if (te_rt_status status = context->finish(context->device->beginCapture()))
     return status;
   te_rt_observer told = observer;
@@ -401,6 +404,13 @@ te_rt_status Session::runCall(const ReadyCall &ready) {
   return TE_RT_OK;
 }
 
+te_rt_dtype Session::dtypeOf(const Call &call) const {
+  for (const std::vector<uint32_t> &slot : call.slots)
+    if (!slot.empty())
+      return program.tensors[slot.front()].descriptor.dtype;
+  return TE_RT_F32;
+}
+
 void Session::tell(const Call &call, int64_t begin, int64_t end) {
   te_rt_call_info info = {call.function->name,
                           call.costClass,
@@ -410,6 +420,7 @@ void Session::tell(const Call &call, int64_t begin, int64_t end) {
                           call.cost.bytes(),
                           call.cost.flops(),
                           call.cost.host_syncs(),
+                          dtypeOf(call),
                           begin,
                           end};
   observer(observerUser, &info);

@@ -91,13 +91,14 @@ private:
   /// Gives shared memory back, once no work uses it.
   void release(Binding &binding);
   /// Lets a device make what the calls will need.
-  te_rt_status prepareDevice();
+  te_rt_status prepareDevice(bool forGraph);
   te_rt_status runAll();
   te_rt_status capture();
   void dropGraph();
   /// Tells the observer of calls whose times a device has taken.
   void tellTimes();
   void tell(const Call &call, int64_t begin, int64_t end);
+  te_rt_dtype dtypeOf(const Call &call) const;
   te_rt_status runSteps(const std::vector<ReadyStep> &steps, size_t depth);
   te_rt_status runCall(const ReadyCall &ready);
   te_rt_status describeFailure(const Call &call, te_rt_status status);
