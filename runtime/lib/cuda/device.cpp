@@ -58,15 +58,14 @@ Outcome CudaDevice::open(int32_t rank, std::unique_ptr<Device> &device) {
 CudaDevice::CudaDevice(int number) : number(number) {}
 
 Outcome CudaDevice::start() {
-  int major = 0, minor = 0;
+  int minor = 0;
   char name[256] = "";
   TE_RT_TRY(outcomeOf("cuDeviceGet", cu.deviceGet(&gpu, number)));
   cu.deviceName(name, sizeof(name), gpu);
-  cu.deviceAttribute(&major, kAttributeMajor, gpu);
+  cu.deviceAttribute(&majorVersion, kAttributeMajor, gpu);
   cu.deviceAttribute(&minor, kAttributeMinor, gpu);
   cu.deviceAttribute(&smCount, kAttributeSmCount, gpu);
   gpuName = name;
-  capability = 10 * major + minor;
   TE_RT_TRY(
       outcomeOf("cuDevicePrimaryCtxRetain", cu.retainContext(&context, gpu)));
   enter();
@@ -75,7 +74,7 @@ Outcome CudaDevice::start() {
     if (Result result = cu.moduleLoad(&module, *image))
       return {TE_RT_UNAVAILABLE,
               "the kernels of this library do not load on '" + gpuName +
-                  "' (sm_" + std::to_string(major) + std::to_string(minor) +
+                  "' (sm_" + std::to_string(majorVersion) + std::to_string(minor) +
                   "): " + cu.describe(result)};
     modules.push_back(module);
     TE_RT_TRY(index(module));
@@ -382,7 +381,7 @@ Outcome CudaDevice::measureLimits(te_rt_limits &limits) {
   limits.copy = 2 * static_cast<double>(bytes) / times[times.size() / 2] * 1e9;
   // Measured on an H200 of 132 SMs (docs/Benchmarks.md): wgmma with nothing to
   // load; FP8 with sums promoted every 128.
-  if (capability == 90) {
+  if (majorVersion == 9) {
     limits.fp8 = 1585e12 / 132 * smCount;
     limits.bf16 = 690e12 / 132 * smCount;
   }
