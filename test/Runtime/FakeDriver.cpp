@@ -4,9 +4,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// libcuda's functions as far as the runtime calls them, for tests of what it says
-// where a library is missing: memory is the host's, and modules have no kernels.
-// FAKE_GPUS tells how many GPUs there are, 1 by default. What is not
+// libcuda's functions as far as the runtime calls them, for tests of what it
+// says where a library is missing: memory is the host's, and modules have no
+// kernels. FAKE_GPUS tells how many GPUs there are, 1 by default. What is not
 // here is in FakeDriverRest.cpp, and does nothing.
 //
 //===----------------------------------------------------------------------===//

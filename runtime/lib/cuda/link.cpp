@@ -77,8 +77,9 @@ private:
   Outcome wait(Handle event) {
     if (device.isPreparing())
       return {};
-    return device.outcomeOf("cuStreamWaitEvent",
-                            device.cuda().streamWait(device.stream(), event, 0));
+    return device.outcomeOf(
+        "cuStreamWaitEvent",
+        device.cuda().streamWait(device.stream(), event, 0));
   }
 
   std::vector<std::shared_ptr<Events>> events; // of all ranks
@@ -323,8 +324,8 @@ Outcome Links::get(bool forGraph, Link **link) {
   if (wantsNccl && !nccl)
     TE_RT_TRY(joinNccl());
   if (!wantsNccl && !direct)
-    direct = std::make_unique<DirectLink>(device, world.ranks(), rank,
-                                          all.events);
+    direct =
+        std::make_unique<DirectLink>(device, world.ranks(), rank, all.events);
   *link = wantsNccl ? nccl.get() : direct.get();
   return {};
 }

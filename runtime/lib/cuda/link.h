@@ -5,9 +5,10 @@
 //===----------------------------------------------------------------------===//
 //
 // Ranks are threads of one process, each with a GPU or a part of one. They read
-// each other's memory, which moves no more than the rows that are routed; events
-// order that. NCCL, whose work is a part of the stream, carries what a graph holds,
-// and all where GPUs cannot see each other; it wants a GPU for each rank.
+// each other's memory, which moves no more than the rows that are routed;
+// events order that. NCCL, whose work is a part of the stream, carries what a
+// graph holds, and all where GPUs cannot see each other; it wants a GPU for
+// each rank.
 //
 //===----------------------------------------------------------------------===//
 
@@ -36,8 +37,8 @@ struct Post {
 };
 using Posts = std::vector<const Post *>;
 
-/// In a call of all ranks: arrive; between the two barriers of the meeting gather,
-/// exchange and depart; then leave.
+/// In a call of all ranks: arrive; between the two barriers of the meeting
+/// gather, exchange and depart; then leave.
 class Link {
 public:
   virtual ~Link() = default;
@@ -46,8 +47,8 @@ public:
   virtual bool isDirect() const = 0;
 
   virtual Outcome arrive() { return {}; }
-  /// pieces[p][r]: where work that is enqueued from now on finds the p-th parcel
-  /// of rank r.
+  /// pieces[p][r]: where work that is enqueued from now on finds the p-th
+  /// parcel of rank r.
   virtual Outcome gather(const Posts &posts,
                          std::vector<std::vector<const void *>> &pieces) = 0;
   /// Sends part r of `from`, `bytes` long, to rank r, and receives as much from
@@ -71,14 +72,15 @@ protected:
 
 struct Neighbours;
 
-/// The links of one rank, each made when it is first wanted, by all ranks together.
+/// The links of one rank, each made when it is first wanted, by all ranks
+/// together.
 class Links {
 public:
   Links(te_rt_communicator &world, int32_t rank, CudaDevice &device);
   ~Links();
 
-  /// `forGraph`: one whose work a graph may hold. TE_RT_UNAVAILABLE where NCCL is
-  /// wanted and not there, TE_RT_UNSUPPORTED where it wants more GPUs.
+  /// `forGraph`: one whose work a graph may hold. TE_RT_UNAVAILABLE where NCCL
+  /// is wanted and not there, TE_RT_UNSUPPORTED where it wants more GPUs.
   Outcome get(bool forGraph, Link **link);
   /// Whether all ranks are there still.
   Outcome check();

@@ -68,8 +68,7 @@ void Driver::checkBackend() {
                            sizeof message) != TE_RT_OK)
     fail("--backend=cuda: ", message);
   std::string why;
-  if (options.profile &&
-      te_rt_measure_limits(context, &limits) != TE_RT_OK)
+  if (options.profile && te_rt_measure_limits(context, &limits) != TE_RT_OK)
     why = te_rt_last_error(context);
   te_rt_context_destroy(context);
   if (!why.empty())

@@ -99,7 +99,8 @@ int te::exec::runAgainst(const Options &options, std::string_view plan,
     auto add = [&](const std::string &name, const CallSite &was,
                    const CallSite &is) {
       auto launches = [&](const CallSite &site) {
-        return formatNumber("%.0f", perStep(static_cast<double>(site.launches)));
+        return formatNumber("%.0f",
+                            perStep(static_cast<double>(site.launches)));
       };
       auto us = [&](const CallSite &site) {
         return perStep(static_cast<double>(site.nanoseconds)) / 1e3;
