@@ -157,6 +157,7 @@ typedef struct te_rt_call_info {
   const char *location;
   int64_t step;           /* position of the call in the plan, loops counted once */
   uint64_t launches, bytes, flops, host_syncs; /* as the compiler foresaw */
+  te_rt_dtype dtype; /* of the call's first tensor: of a product, its lhs */
   int64_t begin_ns, end_ns;                    /* since the run began */
   double limit_ns; /* the least that the rates of the plan's target allow; 0 where
                       the plan does not say, as in version 1 */
