@@ -120,8 +120,8 @@ void te_rt_session_destroy(te_rt_session *session);
 
 /* The session reads or writes argument `argument` at `data` from now on: `bytes`
  * (as in the argument's info) of memory of the context's backend (of the host for
- * one that is on_host), 64-byte aligned. The caller keeps it alive. Arguments of which one is written must lie
- * apart; a run tells where they do not. */
+ * one that is on_host), 64-byte aligned. The caller keeps it alive. Arguments of which
+ * one is written must lie apart; a run tells where they do not. */
 te_rt_status te_rt_session_bind(te_rt_session *session, int32_t argument,
                                 void *data, int64_t bytes);
 
