@@ -70,9 +70,11 @@ def TE_ScalesAttr : TE_Attr<"Scales", "scales", [
       (2,0) (2,1)
     ```
   }];
-  let parameters = (ins "int64_t":$rows, "int64_t":$cols,
-                        EnumParameter<TE_ScaleLayout>:$layout,
-                        "int64_t":$groups);
+  let parameters = (ins
+    AttrParameter<"int64_t", "rows of a block; 0 with `tensor`">:$rows,
+    AttrParameter<"int64_t", "columns of a block; 0 with `tensor`">:$cols,
+    EnumParameter<TE_ScaleLayout>:$layout,
+    AttrParameter<"int64_t", "groups of ragged data; 0 where it is none">:$groups);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{

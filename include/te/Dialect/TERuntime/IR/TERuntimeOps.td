@@ -27,6 +27,11 @@ def TERuntime_Dialect : Dialect {
     Buffers lie in arguments, in the one arena of an execution (`te_rt.alloc`, whose
     offsets `te-plan-memory` assigns), in workspaces that persist, or in constants of
     the plan. `te_rt.member` is a view of a part of any of them.
+
+    | attribute           | on       | says                                         |
+    | ------------------- | -------- | -------------------------------------------- |
+    | `te_rt.direction`   | argument | `"in"` or `"out"`: whether the program writes it |
+    | `te_rt.arena_bytes` | function | the bytes of its arena, once memory is planned |
   }];
   let dependentDialects = ["::mlir::te::TEDialect"];
   let useDefaultAttributePrinterParser = 1;
@@ -53,7 +58,8 @@ def TERT_BufferType : TypeDef<TERuntime_Dialect, "Buffer"> {
     `!te_rt.buffer<4096x56xf32, #te.scales<1 x 128, compact>>`. In memory of the
     device, or with `#te.host` of the host. The shape is static.
   }];
-  let parameters = (ins "::mlir::RankedTensorType":$tensor);
+  let parameters = (ins
+    TypeParameter<"::mlir::RankedTensorType", "shape, element type and encoding">:$tensor);
   let builders = [TypeBuilderWithInferredContext<
       (ins "::mlir::RankedTensorType":$tensor), [{
     return $_get(tensor.getContext(), tensor);
@@ -76,9 +82,13 @@ def TERT_CostAttr : AttrDef<TERuntime_Dialect, "Cost"> {
     before and after lowering: `#te_rt.cost<gemm, launches = 1, bytes = 4096,
     flops = 8192, product = bf16>`. What is 0 is left out.
   }];
-  let parameters = (ins "::mlir::te::CostClass":$costClass, "int64_t":$launches,
-                        "int64_t":$bytes, "int64_t":$flops, "int64_t":$hostSyncs,
-                        "::mlir::Type":$product);
+  let parameters = (ins
+    AttrParameter<"::mlir::te::CostClass", "row of the report">:$costClass,
+    AttrParameter<"int64_t", "kernels and memsets">:$launches,
+    AttrParameter<"int64_t", "bytes read and written in device memory">:$bytes,
+    AttrParameter<"int64_t", "multiplications and additions of products">:$flops,
+    AttrParameter<"int64_t", "times the host waits for the device">:$hostSyncs,
+    AttrParameter<"::mlir::Type", "what a product multiplies; null without flops">:$product);
   let builders = [AttrBuilder<(ins "const ::mlir::te::OpCost &":$cost), [{
     return $_get($_ctxt, cost.costClass, cost.launches, cost.bytes, cost.flops,
                  cost.hostSyncs, cost.product);
