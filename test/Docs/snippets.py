@@ -8,7 +8,8 @@ A fence tells how it is checked, and one that does not is an error:
     mlir                   a program: te-opt reads and verifies it
     mlir save=FILE [with=TOOL]
                            likewise, by TOOL if it is not for te-opt; FILE then has it
-    LANGUAGE file=FILE     these lines stand in a file that commands above have made
+    LANGUAGE file=FILE     these lines stand in a file that commands above have made, but
+                           may be broken where it has a blank
     LANGUAGE from=FILE     these lines stand in a file of the tree
     sh by=FILE             commands that are not run here; programs and options are
                            those of this file of the tree, which is
@@ -71,12 +72,16 @@ def read_fences(text):
     return fences
 
 
-def pattern_of(lines, inline):
-    """A pattern for these lines, whatever indentation they share."""
+ELISIONS = ("...", "// ...", "# ...")
+
+
+def lines_pattern(lines, inline=False):
+    """A pattern for these lines, whatever indentation they share; `inline`: `...` may
+    stand for a part of one."""
     indents = [len(line) - len(line.lstrip()) for line in lines if line.strip()]
     shared, pattern, first = min(indents, default=0), "", True
     for line in lines:
-        if line.strip() in ("...", "// ...", "# ..."):
+        if line.strip() in ELISIONS:
             pattern += r"(?:.*\n)*?"
             continue
         line = re.escape(line[shared:].rstrip())
@@ -89,11 +94,23 @@ def pattern_of(lines, inline):
     return pattern
 
 
-def find_lines(body, text, where, inline):
-    """Checks that the lines of a block stand in `text`."""
-    if not any(line.strip() not in ("", "...") for line in body):
+def words_pattern(lines):
+    """A pattern for these words, blank or line break between them."""
+    pattern = r"[ \t]*"
+    for line in lines:
+        if line.strip() in ELISIONS:
+            pattern += r"(?:.*\n)*?[ \t]*"
+            continue
+        words = re.escape(line.strip()).replace(re.escape("..."), ".*")
+        pattern += words.replace(re.escape(" "), r"\s+") + r"\s+"
+    return pattern.removesuffix(r"\s+") + r"\s*$"
+
+
+def find_lines(body, pattern, text, where):
+    """Checks that what a block has stands in `text`."""
+    if not any(line.strip() not in ("", *ELISIONS) for line in body):
         raise Wrong("found no line, wanted some")
-    if not re.search("^" + pattern_of(body, inline), text, re.M):
+    if not re.search("^" + pattern, text, re.M):
         raise Wrong(f"found lines that do not stand in {where}, wanted:\n{shorten(text)}")
 
 
@@ -112,6 +129,7 @@ class Checker:
         self.scratch = options.scratch.resolve()
         self.environment = dict(
             os.environ,
+            PATH=f"{options.build.resolve()}/bin:{os.environ['PATH']}",
             TE=str(self.source),
             BUILD=str(options.build.resolve()),
             CC=options.cc,
@@ -154,7 +172,7 @@ class Checker:
                 raise Wrong(
                     f"{command}: found status {status}, wanted {wanted}:\n{shorten(printed)}"
                 )
-            if not re.fullmatch(pattern_of(output, True), printed):
+            if not re.fullmatch(lines_pattern(output, inline=True), printed):
                 raise Wrong(f"{command}: found another output:\n{shorten(printed)}")
 
     def program(self, fence, folder):
@@ -192,10 +210,10 @@ class Checker:
             self.program(fence, folder)
         elif how == {"file"}:
             text = (folder / options["file"]).read_text()
-            find_lines(fence.body, text, options["file"], True)
+            find_lines(fence.body, words_pattern(fence.body), text, options["file"])
         elif how == {"from"}:
             text = (self.source / options["from"]).read_text()
-            find_lines(fence.body, text, options["from"], False)
+            find_lines(fence.body, lines_pattern(fence.body), text, options["from"])
         else:
             raise Wrong(f"found options {sorted(how)}: no way to check a '{language}'")
         self.counts[language] = self.counts.get(language, 0) + 1
