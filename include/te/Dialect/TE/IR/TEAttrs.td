@@ -32,7 +32,8 @@ def TE_ScalesAttr : TE_Attr<"Scales", "scales", [
     DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
   let summary = "the block that shares one scale, and where its scale lies";
   let description = [{
-    The encoding of a tensor of scales, for data of M x K (rounded up):
+    `#te.scales<block, layout>` is the encoding of a tensor of scales, for data of
+    M x K (rounded up):
 
     | encoding                   | scales                           | read by           |
     | -------------------------- | -------------------------------- | ----------------- |
