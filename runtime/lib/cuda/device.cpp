@@ -53,12 +53,12 @@ Outcome CudaDevice::open(int32_t rank, std::unique_ptr<Device> &device) {
   return {};
 }
 
-CudaDevice::CudaDevice(int gpu) : gpu(gpu) {}
+CudaDevice::CudaDevice(int number) : number(number) {}
 
 Outcome CudaDevice::start() {
-  int ordinal = gpu, major = 0, minor = 0;
+  int major = 0, minor = 0;
   char name[256] = "";
-  TE_RT_TRY(outcomeOf("cuDeviceGet", cu.deviceGet(&gpu, ordinal)));
+  TE_RT_TRY(outcomeOf("cuDeviceGet", cu.deviceGet(&gpu, number)));
   cu.deviceName(name, sizeof(name), gpu);
   cu.deviceAttribute(&major, kAttributeMajor, gpu);
   cu.deviceAttribute(&minor, kAttributeMinor, gpu);
@@ -78,7 +78,8 @@ Outcome CudaDevice::start() {
     TE_RT_TRY(index(module));
   }
   TE_RT_TRY(
-      outcomeOf("cuStreamCreate", cu.streamCreate(&work, kStreamNonBlocking)));
+      outcomeOf("cuStreamCreate", cu.streamCreate(&own, kStreamNonBlocking)));
+  work = own;
   size_t words = kTickets + kAccumulators + 64;
   counters = static_cast<uint32_t *>(allocate(words * sizeof(uint32_t)));
   if (!counters)
@@ -120,8 +121,8 @@ CudaDevice::~CudaDevice() {
     cu.memFree(reinterpret_cast<Address>(memory));
   if (counters)
     cu.memFree(reinterpret_cast<Address>(counters));
-  if (work)
-    cu.streamDestroy(work);
+  if (own)
+    cu.streamDestroy(own);
   for (Handle module : modules)
     cu.moduleUnload(module);
   cu.releaseContext(gpu);
@@ -177,6 +178,13 @@ Outcome CudaDevice::fill(void *memory, int byte, size_t bytes) {
 Outcome CudaDevice::synchronize() {
   enter();
   return outcomeOf("cuStreamSynchronize", cu.streamSynchronize(work));
+}
+
+Outcome CudaDevice::useStream(void *stream) {
+  // Scratch memory that work on the old stream uses is used by the new one.
+  TE_RT_TRY(synchronize());
+  work = stream ? stream : own;
+  return {};
 }
 
 bool CudaDevice::takeOverflow() {

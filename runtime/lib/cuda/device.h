@@ -57,6 +57,8 @@ public:
   Outcome fill(void *memory, int byte, size_t bytes) override;
   Outcome synchronize() override;
   void *stream() override { return work; }
+  Outcome useStream(void *stream) override;
+  int32_t ordinal() const override { return number; }
   bool takeOverflow() override;
   void beginPreparing() override { preparing = true; }
   Outcome endPreparing() override;
@@ -106,16 +108,18 @@ public:
   Outcome blas(Blas **library);
 
 private:
-  explicit CudaDevice(int gpu);
+  explicit CudaDevice(int number);
   Outcome start();
   Outcome index(Handle module);
   Outcome launchRaw(const char *name, const Grid &grid, const void *params);
 
   const Driver &cu = driver();
-  int gpu;
+  const int number; // of the GPU, in CUDA's order
+  int gpu = 0;      // its CUdevice
   int smCount = 0;
   std::string gpuName;
-  Handle context = nullptr, work = nullptr;
+  Handle context = nullptr;
+  Handle own = nullptr, work = nullptr; // work: own, or the caller's stream
   std::vector<Handle> modules; // one for each file of kernels
   uint32_t *counters = nullptr;
   int32_t *overflow = nullptr;
