@@ -2,9 +2,9 @@
 
 A fence tells how it is checked, and one that does not is an error:
 
-    console [exit=N]       what follows `$ ` is run (a line that ends in `\\` goes on), and
-                           prints what stands below it, standard error too; N is the
-                           status of the last command
+    console [exit=N]       what follows `$ ` is run, goes on behind `\\` and in lines that
+                           begin with `> `, and prints what stands below, on standard
+                           error too; N is the status of the last command
     mlir                   a program: te-opt reads and verifies it
     mlir save=FILE [with=TOOL]
                            likewise, by TOOL if it is not for te-opt; FILE then has it
@@ -129,7 +129,13 @@ class Checker:
         self.scratch = options.scratch.resolve()
         self.environment = dict(
             os.environ,
-            PATH=f"{options.build.resolve()}/bin:{os.environ['PATH']}",
+            PATH=os.pathsep.join(
+                [
+                    f"{options.build.resolve()}/bin",
+                    os.path.dirname(sys.executable),  # which has NumPy
+                    os.environ["PATH"],
+                ]
+            ),
             TE=str(self.source),
             BUILD=str(options.build.resolve()),
             CC=options.cc,
@@ -157,6 +163,8 @@ class Checker:
         for line in fence.body:
             if commands and commands[-1][0].endswith("\\"):
                 commands[-1][0] += "\n" + line
+            elif commands and not commands[-1][1] and line.startswith("> "):
+                commands[-1][0] += "\n" + line[2:]
             elif line.startswith("$ "):
                 commands.append([line[2:], []])
             elif commands:
