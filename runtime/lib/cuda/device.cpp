@@ -8,6 +8,7 @@
 #include "cuda/backend.h"
 #include "cuda/blas.h"
 #include "cuda/kernels.h"
+#include "cuda/link.h"
 
 #include <algorithm>
 #include <cstring>
@@ -111,6 +112,8 @@ CudaDevice::~CudaDevice() {
   enter();
   if (work)
     cu.streamSynchronize(work);
+  linkToOthers.reset();
+  enter();
   blasLibrary.reset();
   for (Handle event : events)
     cu.eventDestroy(event);
@@ -177,7 +180,8 @@ Outcome CudaDevice::fill(void *memory, int byte, size_t bytes) {
 
 Outcome CudaDevice::synchronize() {
   enter();
-  return outcomeOf("cuStreamSynchronize", cu.streamSynchronize(work));
+  TE_RT_TRY(outcomeOf("cuStreamSynchronize", cu.streamSynchronize(work)));
+  return linkToOthers ? linkToOthers->check() : Outcome();
 }
 
 Outcome CudaDevice::useStream(void *stream) {
@@ -310,6 +314,8 @@ Outcome CudaDevice::endCapture(void **graph) {
 
 Outcome CudaDevice::launchGraph(void *graph) {
   enter();
+  if (linkToOthers)
+    TE_RT_TRY(linkToOthers->check());
   return outcomeOf("cuGraphLaunch", cu.graphLaunch(graph, work));
 }
 
@@ -344,5 +350,13 @@ Outcome CudaDevice::blas(Blas **library) {
     blasLibrary = std::move(fresh);
   }
   *library = blasLibrary.get();
+  return {};
+}
+
+Outcome CudaDevice::link(te_rt_communicator &world, int32_t rank,
+                         Link **made) {
+  if (!linkToOthers)
+    TE_RT_TRY(Link::make(world, rank, *this, linkToOthers));
+  *made = linkToOthers.get();
   return {};
 }

@@ -32,6 +32,10 @@ enum class Use {
   MoreOffsets, // of a function that takes two
   Operands,    // operands of a product in a type that it takes
   Workspace,   // of cuBLASLt
+  Gathered,    // what other ranks have sent
+  Packed,      // rows to be sent back
+  Returned,    // rows that came back
+  Amaxes,      // F32: of all tensors of a reduction
   Count
 };
 
@@ -44,6 +48,7 @@ struct Grid {
 };
 
 class Blas;
+class Link;
 
 class CudaDevice final : public Device {
 public:
@@ -106,6 +111,11 @@ public:
   void enter() const;
   /// Opened at the first product.
   Outcome blas(Blas **library);
+  /// Made at the first call of all ranks, by all of them.
+  Outcome link(te_rt_communicator &world, int32_t rank, Link **made);
+
+  const Driver &cuda() const { return cu; }
+  int gpuHandle() const { return gpu; }
 
 private:
   explicit CudaDevice(int number);
@@ -137,6 +147,7 @@ private:
   std::unordered_map<std::string, Function> functions;
   std::vector<Handle> events;
   std::unique_ptr<Blas> blasLibrary;
+  std::unique_ptr<Link> linkToOthers;
 };
 
 } // namespace cuda

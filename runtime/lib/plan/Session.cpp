@@ -307,6 +307,9 @@ te_rt_status Session::prepareDevice() {
   context->device->beginPreparing();
   isPreparing = true;
   te_rt_status status = runAll();
+  // Tables of the first pass may hold addresses of scratch that has grown since.
+  if (status == TE_RT_OK)
+    status = runAll();
   isPreparing = false;
   Outcome outcome = context->device->endPreparing();
   return status == TE_RT_OK ? context->finish(outcome) : status;
