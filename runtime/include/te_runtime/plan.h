@@ -167,10 +167,11 @@ void te_rt_session_observe(te_rt_session *session, te_rt_observer observer,
  * of something not written shows; -1 leaves it as it is, the default. */
 void te_rt_session_poison(te_rt_session *session, int32_t byte);
 
-/* Allocates what a run on the present bindings needs, and does nothing else: a run
- * then allocates nothing, neither on the host nor on a device, and may be captured
- * in a graph of the caller's stream. Every argument must be bound. A run that finds
- * bindings which have changed does this first. */
+/* Checks each call of the program and allocates what it needs, and does nothing else:
+ * runs on the present bindings then allocate nothing (on ref: but for communication;
+ * on cuda: of memory of the device) and may be captured in a graph of the caller's
+ * stream. Every argument must be bound. A run that finds bindings which have changed
+ * does this first. */
 te_rt_status te_rt_session_prepare(te_rt_session *session);
 
 /* Runs the program once. Every argument must be bound. A failing call ends the

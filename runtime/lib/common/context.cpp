@@ -31,6 +31,23 @@ void *Scratch::get(size_t bytes) {
 
 void Scratch::Free::operator()(void *memory) const { std::free(memory); }
 
+void te_rt_context::reserve(int64_t elements, int64_t extents,
+                            int64_t tensors) {
+  // Copies of a tensor are of at most 4 bytes an element.
+  for (int use = 0; use < kNumScratches; ++use)
+    scratches[use].get(use == kScratchTiles
+                           ? size_t(pool.size() * kLargestTile) * 4
+                           : size_t(elements) * 4);
+  // Lists of groups and of parts of them, marks of rows, and for each thread a
+  // few rows: measured in what they grow with, and generous, as what is not
+  // touched takes no memory.
+  constexpr int64_t least = 1 << 20, forEachTensor = 1 << 12;
+  pool.temporaries(0).reserve(
+      size_t(least + tensors * forEachTensor + extents * 64));
+  for (int32_t thread = 1; thread < pool.size(); ++thread)
+    pool.temporaries(thread).reserve(size_t(least + extents * 16));
+}
+
 namespace {
 constexpr int32_t kMaxThreads = 1024;
 
