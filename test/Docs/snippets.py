@@ -9,14 +9,13 @@ A fence tells how it is checked, and one that does not is an error:
     mlir save=FILE [with=TOOL]
                            likewise, by TOOL if it is not for te-opt; FILE then has it
     LANGUAGE file=FILE     these lines stand in a file that commands above have made, but
-                           may be broken where it has a blank
+                           may be broken where it has a blank, and MLIR has comments
     LANGUAGE from=FILE     these lines stand in a file of the tree
     sh by=FILE             commands that are not run here; programs and options are
                            those of this file of the tree, which is
 
-`...` stands for any number of lines or, not in `from`, for any part of one. The blocks
-of a page are run in order, in a folder of its own: $TE is the root of the tree, $BUILD
-its build. A page with `<!-- after: PAGE -->` goes on in the folder of that page.
+`...` stands for any number of lines, or for any part of one. The blocks of a page are run
+in order, in a folder of its own: $TE is the root of the tree, $BUILD its build. A page with `<!-- after: PAGE -->` goes on in the folder of that page.
 
 Paths of the tree in `code`, and relative links, must exist.
 
@@ -31,6 +30,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 
 LANGUAGES = {
     "console", "sh", "mlir", "c", "c++", "cmake", "cuda", "diff", "json", "tablegen",
@@ -75,42 +75,70 @@ def read_fences(text):
 ELISIONS = ("...", "// ...", "# ...")
 
 
-def lines_pattern(lines, inline=False):
-    """A pattern for these lines, whatever indentation they share; `inline`: `...` may
-    stand for a part of one."""
-    indents = [len(line) - len(line.lstrip()) for line in lines if line.strip()]
-    shared, pattern, first = min(indents, default=0), "", True
-    for line in lines:
+def dedent(lines):
+    """Without trailing blanks, and without the indentation that all lines share."""
+    return textwrap.dedent("\n".join(lines)).splitlines() if lines else []
+
+
+def matches(wanted, found):
+    """Whether two pieces are the same, where `...` stands for any part."""
+    pieces = map(re.escape, wanted.split("..."))
+    return re.fullmatch(".*".join(pieces), found) is not None
+
+
+def ends_of_lines(wanted, lines, start):
+    """Where in `lines` the wanted lines may end that begin at `start`."""
+    places = {start}
+    for line in wanted:
         if line.strip() in ELISIONS:
-            pattern += r"(?:.*\n)*?"
-            continue
-        line = re.escape(line[shared:].rstrip())
-        if inline:
-            line = line.replace(re.escape("..."), ".*")
-        if line:
-            line = (r"(?P<indent>[ \t]*)" if first else r"(?P=indent)") + line
-            first = False
-        pattern += line + r"[ \t]*\n"
-    return pattern
+            places = set(range(min(places), len(lines) + 1))
+        else:
+            places = {at + 1 for at in places if at < len(lines) and matches(line.rstrip(), lines[at])}
+        if not places:
+            break
+    return places
 
 
-def words_pattern(lines):
-    """A pattern for these words, blank or line break between them."""
-    pattern = r"[ \t]*"
-    for line in lines:
+def has_words(wanted, text):
+    """Whether the words of the wanted lines stand in `text`, from the beginning of
+    a line to the end of one. A line of the text may be broken in what is wanted."""
+    words, begins, end_of = [], [], []
+    for line in text.splitlines():
+        begins.append(len(words))
+        words += line.split()
+        end_of += [len(words)] * len(line.split())
+    begins.append(len(words))
+    end_of.append(len(words))
+    places = set(begins)
+    for line in wanted:
         if line.strip() in ELISIONS:
-            pattern += r"(?:.*\n)*?[ \t]*"
+            first = min(places & set(begins), default=len(words) + 1)
+            places = {at for at in begins if at >= first}
             continue
-        words = re.escape(line.strip()).replace(re.escape("..."), ".*")
-        pattern += words.replace(re.escape(" "), r"\s+") + r"\s+"
-    return pattern.removesuffix(r"\s+") + r"\s*$"
+        for word in line.split():
+            if word == "...":
+                places = {to for at in places for to in range(at, end_of[at] + 1)}
+            else:
+                places = {at + 1 for at in places if at < len(words) and matches(word, words[at])}
+    return bool(places & set(begins))
 
 
-def find_lines(body, pattern, text, where):
+def has_lines(wanted, text):
+    """Whether the wanted lines stand in `text`, at whatever indentation."""
+    lines = [line.rstrip() for line in text.splitlines()]
+    for start, line in enumerate(lines):
+        indent = line[: len(line) - len(line.lstrip())]
+        rest = [line.removeprefix(indent) for line in lines[start:]]
+        if matches(wanted[0], rest[0]) and ends_of_lines(wanted, rest, 0):
+            return True
+    return False
+
+
+def find(wanted, has, text, where):
     """Checks that what a block has stands in `text`."""
-    if not any(line.strip() not in ("", *ELISIONS) for line in body):
+    if not any(line.strip() not in ("", *ELISIONS) for line in wanted):
         raise Wrong("found no line, wanted some")
-    if not re.search("^" + pattern, text, re.M):
+    if not has(dedent(wanted), text):
         raise Wrong(f"found lines that do not stand in {where}, wanted:\n{shorten(text)}")
 
 
@@ -180,7 +208,8 @@ class Checker:
                 raise Wrong(
                     f"{command}: found status {status}, wanted {wanted}:\n{shorten(printed)}"
                 )
-            if not re.fullmatch(lines_pattern(output, inline=True), printed):
+            lines = [line.rstrip() for line in printed.splitlines()]
+            if len(lines) not in ends_of_lines(output, lines, 0):
                 raise Wrong(f"{command}: found another output:\n{shorten(printed)}")
 
     def program(self, fence, folder):
@@ -195,12 +224,14 @@ class Checker:
         file = self.source / fence.options["by"]
         text = file.read_text()
         for line in "\n".join(fence.body).replace("\\\n", "").splitlines():
-            for command in re.split(r"\|\|?|&&|;", line):
-                words = shlex.split(command, comments=True)
+            for command in re.split(r"\|\|?|&&|;", re.sub(r"(^|\s)#.*", "", line)):
+                words = shlex.split(command)
                 while words and re.match(r"\w+=", words[0]):
                     words.pop(0)
                 for word in words[:1] + [w for w in words[1:] if w.startswith("-")]:
-                    word = word.split("=")[0].lstrip("./")
+                    word = word.split("=")[0]
+                    if word.startswith("/"):
+                        word = os.path.basename(word)
                     if word not in ("-", "--") and word not in text:
                         raise Wrong(f"found '{word}', which {file.name} has not")
 
@@ -218,10 +249,13 @@ class Checker:
             self.program(fence, folder)
         elif how == {"file"}:
             text = (folder / options["file"]).read_text()
-            find_lines(fence.body, words_pattern(fence.body), text, options["file"])
+            body = fence.body
+            if language == "mlir":
+                body = [re.sub(r"(?<=\S)\s*// .*", "", line) for line in body]
+            find(body, has_words, text, options["file"])
         elif how == {"from"}:
             text = (self.source / options["from"]).read_text()
-            find_lines(fence.body, lines_pattern(fence.body), text, options["from"])
+            find(fence.body, has_lines, text, options["from"])
         else:
             raise Wrong(f"found options {sorted(how)}: no way to check a '{language}'")
         self.counts[language] = self.counts.get(language, 0) + 1
