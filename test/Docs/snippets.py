@@ -126,8 +126,9 @@ def has_words(wanted, text):
 def has_lines(wanted, text):
     """Whether the wanted lines stand in `text`, at whatever indentation."""
     lines = [line.rstrip() for line in text.splitlines()]
+    own = len(wanted[0]) - len(wanted[0].lstrip())
     for start, line in enumerate(lines):
-        indent = line[: len(line) - len(line.lstrip())]
+        indent = line[: max(len(line) - len(line.lstrip()) - own, 0)]
         rest = [line.removeprefix(indent) for line in lines[start:]]
         if matches(wanted[0], rest[0]) and ends_of_lines(wanted, rest, 0):
             return True

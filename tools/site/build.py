@@ -62,8 +62,12 @@ def stage_docs(staged):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build" / "site")
-    parser.add_argument("--tblgen", default="/usr/lib/llvm-22/bin/mlir-tblgen")
-    parser.add_argument("--mlir-include", default="/usr/lib/llvm-22/include")
+    parser.add_argument(
+        "--mlir-include",
+        type=pathlib.Path,
+        default="/usr/lib/llvm-22/include",
+        help="MLIR's headers; mlir-tblgen lies in ../bin",
+    )
     options = parser.parse_args()
 
     out = options.out.resolve()
@@ -72,9 +76,8 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
     staged = work / "source"
     stage_docs(staged)
-    names = reference.generate(
-        options.tblgen, ROOT / "include", options.mlir_include, staged
-    )
+    tblgen = options.mlir_include.parent / "bin" / "mlir-tblgen"
+    names = reference.generate(tblgen, ROOT / "include", options.mlir_include, staged)
     # A pass is written with dashes too.
     links = {}
     for name, page in names.items():

@@ -140,9 +140,10 @@ def TE_InitAttr : TE_Attr<"Init", "init"> {
     `#te.init<probs>`, `#te.init<zero>`, `#te.init<one>`, and `#te.init<rng>`: random
     seeds, each with an offset of 0.
   }];
-  let parameters = (ins EnumParameter<TE_InitKind>:$kind,
-                        OptionalParameter<"::mlir::FloatAttr">:$deviation,
-                        DefaultValuedParameter<"int64_t", "0">:$experts);
+  let parameters = (ins
+    EnumParameter<TE_InitKind>:$kind,
+    OptionalParameter<"::mlir::FloatAttr", "with `normal`: 1 where absent">:$deviation,
+    DefaultValuedParameter<"int64_t", "0", "with `routing`: how many there are">:$experts);
   let assemblyFormat = "`<` $kind (`,` struct($deviation, $experts)^)? `>`";
 }
 

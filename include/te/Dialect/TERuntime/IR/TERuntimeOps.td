@@ -130,6 +130,7 @@ def TERT_WorkspaceOp : TERT_Op<"workspace", [
     The memory of an `ml_program.global` of the tensor type that the buffer wraps.
 
     ```mlir
+    ml_program.global private mutable @w1.values : tensor<8x512x256xf8E4M3FN>
     %b = te_rt.workspace @w1.values : !te_rt.buffer<8x512x256xf8E4M3FN>
     ```
   }];
@@ -161,7 +162,9 @@ def TERT_MemberOp : TERT_Op<"member", [
 
     ```mlir
     %w3 = te_rt.member %w[3] : !te_rt.buffer<8x512x256xbf16>
-    %x = te_rt.member %tokens[%i] : !te_rt.buffer<4x96x256xbf16>
+    scf.for %i = %c0 to %c4 step %c1 {
+      %x = te_rt.member %tokens[%i] : !te_rt.buffer<4x96x256xbf16>
+    }
     ```
   }];
   let arguments = (ins TERT_BufferType:$packed, Optional<Index>:$dynamic_index,
@@ -194,9 +197,9 @@ def TERT_CallOp : TERT_Op<"call", [
     runtime checks each call of a plan against the function's contract.
 
     ```mlir
-    te_rt.call @gemm(in(%x), in(%xs), in(%w), in(%ws), in(), in(%offsets), out(%y))
-      scalars(1, 3, 0, 0, 0) cost(#te_rt.cost<gemm, launches = 1>)
-      : !te_rt.buffer<..>, ...
+    te_rt.call @swiglu(in(%h), in(%probs), in(), out(%y)) scalars()
+      cost(#te_rt.cost<activation, launches = 1, bytes = 147456>)
+      : !te_rt.buffer<96x512xbf16>, !te_rt.buffer<96xf32>, !te_rt.buffer<96x256xbf16>
     ```
   }];
   let arguments = (ins StrAttr:$function, Variadic<TERT_BufferType>:$buffers,
