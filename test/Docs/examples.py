@@ -30,16 +30,24 @@ def undefined(statement):
     results, separator, rest = statement.partition(" = ")
     if not separator or not results.startswith("%"):
         results, rest = "", statement
-    defined = set(re.findall(r"(%\w+) = ", statement)) | set(re.findall(r"%\w+", results))
-    return [value for value in dict.fromkeys(re.findall(r"%\w+", rest)) if value not in defined]
+    defined = set(re.findall(r"(%\w+) = ", statement)) | set(
+        re.findall(r"%\w+", results)
+    )
+    return [
+        value
+        for value in dict.fromkeys(re.findall(r"%\w+", rest))
+        if value not in defined
+    ]
 
 
 def program(module, statement, types):
     """A function of it, with what it uses in front."""
     definitions = "".join(
-        f"  {value} = arith.constant {value[2:]} : index\n"
-        if re.fullmatch(r"%c\d+", value)
-        else f'  {value} = "test.value"() : () -> {type_of}\n'
+        (
+            f"  {value} = arith.constant {value[2:]} : index\n"
+            if re.fullmatch(r"%c\d+", value)
+            else f'  {value} = "test.value"() : () -> {type_of}\n'
+        )
         for value, type_of in types.items()
     )
     return f"{module}func.func @example() {{\n{definitions}{statement}\n  return\n}}\n"

@@ -93,7 +93,11 @@ def ends_of_lines(wanted, lines, start):
         if line.strip() in ELISIONS:
             places = set(range(min(places), len(lines) + 1))
         else:
-            places = {at + 1 for at in places if at < len(lines) and matches(line.rstrip(), lines[at])}
+            places = {
+                at + 1
+                for at in places
+                if at < len(lines) and matches(line.rstrip(), lines[at])
+            }
         if not places:
             break
     return places
@@ -119,7 +123,11 @@ def has_words(wanted, text):
             if word == "...":
                 places = {to for at in places for to in range(at, end_of[at] + 1)}
             else:
-                places = {at + 1 for at in places if at < len(words) and matches(word, words[at])}
+                places = {
+                    at + 1
+                    for at in places
+                    if at < len(words) and matches(word, words[at])
+                }
     return bool(places & set(begins))
 
 
@@ -140,7 +148,9 @@ def find(wanted, has, text, where):
     if not any(line.strip() not in ("", *ELISIONS) for line in wanted):
         raise Wrong("found no line, wanted some")
     if not has(dedent(wanted), text):
-        raise Wrong(f"found lines that do not stand in {where}, wanted:\n{shorten(text)}")
+        raise Wrong(
+            f"found lines that do not stand in {where}, wanted:\n{shorten(text)}"
+        )
 
 
 def shorten(text):
@@ -203,7 +213,9 @@ class Checker:
         if not commands:
             raise Wrong("found no command, wanted '$ COMMAND'")
         for command, output in commands:
-            wanted = int(fence.options.get("exit", 0)) if command is commands[-1][0] else 0
+            wanted = (
+                int(fence.options.get("exit", 0)) if command is commands[-1][0] else 0
+            )
             status, printed = self.run(command, folder)
             if status != wanted:
                 raise Wrong(
@@ -240,7 +252,9 @@ class Checker:
         """Checks one block."""
         language, options = fence.language, fence.options
         if language not in LANGUAGES:
-            raise Wrong(f"found language '{language}', wanted one of {sorted(LANGUAGES)}")
+            raise Wrong(
+                f"found language '{language}', wanted one of {sorted(LANGUAGES)}"
+            )
         how = set(options)
         if language == "console" and how <= {"exit"}:
             self.console(fence, folder)
@@ -295,7 +309,9 @@ def expand_braces(path):
     if not match:
         return [path]
     return [
-        name for part in match[2].split(",") for name in expand_braces(match[1] + part + match[3])
+        name
+        for part in match[2].split(",")
+        for name in expand_braces(match[1] + part + match[3])
     ]
 
 
@@ -321,17 +337,28 @@ def main():
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     parser.add_argument("--cc", default="cc")
     parser.add_argument("--cxx", default="c++")
-    parser.add_argument("pages", nargs="*", help="instead of README.md and docs/**/*.md")
+    parser.add_argument(
+        "pages", nargs="*", help="instead of README.md and docs/**/*.md"
+    )
     options = parser.parse_args()
     checker = Checker(options)
     pages = [pathlib.Path(page).resolve() for page in options.pages]
     if not pages:
-        pages = [checker.source / "README.md", *sorted((checker.source / "docs").rglob("*.md"))]
+        pages = [
+            checker.source / "README.md",
+            *sorted((checker.source / "docs").rglob("*.md")),
+        ]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        errors = [error for found in pool.map(checker.pages, chains_of(pages)) for error in found]
+        errors = [
+            error
+            for found in pool.map(checker.pages, chains_of(pages))
+            for error in found
+        ]
     for error in errors:
         print(f"error: {error}")
-    found = ", ".join(f"{count} {name}" for name, count in sorted(checker.counts.items()))
+    found = ", ".join(
+        f"{count} {name}" for name, count in sorted(checker.counts.items())
+    )
     print(f"{len(pages)} pages, blocks: {found or 'none'}")
     return 1 if errors or not checker.counts else 0
 

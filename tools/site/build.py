@@ -22,8 +22,8 @@ import reference
 SITE = pathlib.Path(__file__).resolve().parent
 ROOT = SITE.parent.parent
 
-# The navigation: what stands at the head of a group, and its pages. Sphinx warns of
-# a page of docs/ that is in none.
+# The navigation: what stands at the head of a group, and its pages. Pages of docs/
+# itself that none names are in the last; Sphinx warns of any other.
 NAVIGATION = [
     ("Start", ["Tour", "tutorials/FirstLayer"]),
     ("Embed", ["tutorials/EmbedInCpp", "tutorials/DeployFromC"]),
@@ -32,7 +32,7 @@ NAVIGATION = [
         ["tutorials/AddAnOp", "tutorials/AddARewrite", "tutorials/AddAKernel"],
     ),
     ("Reference", ["reference/index"]),
-    ("Project", ["Rationale", "Testing", "Benchmarks"]),
+    ("Project", []),
 ]
 
 
@@ -83,10 +83,22 @@ def main():
     for name, page in names.items():
         links[name] = links[f"--{name}"] = (page, name)
     (staged / "names.json").write_text(json.dumps(links))
+    named = {"index"}.union(*(pages for _, pages in NAVIGATION))
+    rest = sorted({page.stem for page in staged.glob("*.md")} - named)
     with (staged / "index.md").open("a", encoding="utf-8") as index:
         for caption, pages in NAVIGATION:
-            index.write("\n" + reference.toctree(pages, caption))
-    arguments = ["-q", "-W", "--keep-going", "-b", "html", "-c", SITE, "-d", work / "trees"]
+            index.write("\n" + reference.toctree(pages or rest, caption))
+    arguments = [
+        "-q",
+        "-W",
+        "--keep-going",
+        "-b",
+        "html",
+        "-c",
+        SITE,
+        "-d",
+        work / "trees",
+    ]
     if sphinx([str(argument) for argument in [*arguments, staged, out]]):
         return 1
     shutil.rmtree(work)

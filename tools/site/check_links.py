@@ -38,7 +38,8 @@ def dead_links(root):
             where = f"{path.relative_to(root)}: {link}"
             if parts.scheme or parts.netloc:
                 if parts.scheme != "data" and not (
-                    parts.scheme == "https" and re.fullmatch(r"[\w.-]+\.\w+", parts.netloc)
+                    parts.scheme == "https"
+                    and re.fullmatch(r"[\w.-]+\.\w+", parts.netloc)
                 ):
                     yield f"{where}: wanted https://HOST/..."
                 continue

@@ -65,7 +65,6 @@ def columns(block, pattern):
     return rows
 
 
-
 class Reference:
     """The pages, by their path without `.md`."""
 
@@ -87,7 +86,9 @@ class Reference:
                 "wanted the files that it lists"
             )
         for dialect, file in DIALECTS:
-            self.add_dialect(dialect, self.run(file, "dialect-doc", f"-dialect={dialect}"))
+            self.add_dialect(
+                dialect, self.run(file, "dialect-doc", f"-dialect={dialect}")
+            )
         self.add_interfaces(self.run(INTERFACES, "op-interface-docs"))
         for page, title, file in PASSES:
             self.add_passes(page, title, self.run(file, "pass-doc"))
@@ -98,7 +99,9 @@ class Reference:
         command = [self.tblgen, f"-gen-{generator}", *options]
         command += ["-I", self.include, "-I", self.mlir_include]
         command.append(self.include / "te" / file)
-        return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
+        return subprocess.run(
+            command, check=True, text=True, stdout=subprocess.PIPE
+        ).stdout
 
     def heading(self, name, page):
         """The heading of `name`, which is explained on `page`."""
@@ -116,8 +119,11 @@ class Reference:
         page = f"# Dialect `{dialect}`\n\n{description.strip()}\n\n"
         operations, level = parts.pop("Operations"), 4
         _, families = sections(operations, 3)
-        if families[0][0].startswith("`"):  # ops at once, no families
+        alone = [title for title, _ in families if title.startswith("`")]
+        if len(alone) == len(families):
             families, level = [(f"Ops of `{dialect}`", operations)], 3
+        elif alone:
+            raise SystemExit(f"error: {alone[0]}: found no opDocGroup, wanted a family")
         children = [self.add_family(dialect, level, *family) for family in families]
         for path, title, front, rows in children:
             page += f"## [{title}](/{path}.md)\n\n{front}\n\n"
@@ -144,7 +150,9 @@ class Reference:
         for heading, body in sorted(ops):
             name, cpp = re.fullmatch(r"`(\S+)` \((\S+)\)", heading).groups()
             rows.append([f"`{name}`", summary_of(body)])
-            page += self.heading(name, path) + self.op(name, cpp, *sections(body, level + 1))
+            page += self.heading(name, path) + self.op(
+                name, cpp, *sections(body, level + 1)
+            )
         self.pages[path] = page
         return path, title, front, rows
 
@@ -159,7 +167,10 @@ class Reference:
             traits = interfaces[1].split(", ")
             # Upstream's two for an op without effects are one word.
             if "`ConditionallySpeculatable`" in traits:
-                pure = {"`ConditionallySpeculatable`", "`NoMemoryEffect (MemoryEffectOpInterface)`"}
+                pure = {
+                    "`ConditionallySpeculatable`",
+                    "`NoMemoryEffect (MemoryEffectOpInterface)`",
+                }
                 traits = [part for part in traits if part not in pure] + ["`Pure`"]
         for trait in traits:
             self.implemented_by.setdefault(trait.strip("`"), []).append(name)
@@ -205,7 +216,9 @@ class Reference:
                     "Each op has to implement it.",
                 )
                 page += f"### {method}\n\n{what.strip()}\n\n"
-            rows.append([f"`{name}`", front.strip().split(".")[0].replace("\n", " ") + "."])
+            rows.append(
+                [f"`{name}`", front.strip().split(".")[0].replace("\n", " ") + "."]
+            )
         self.pages["reference/interfaces"] = (
             "# Interfaces\n\nHow an op takes part in passes: none of them knows an op "
             "by name, so one of another dialect is as good as one of `te`.\n\n"
@@ -219,14 +232,18 @@ class Reference:
         for heading, body in sections(text, 3)[1]:
             name = heading.strip("`-")
             exactness = re.search(r"Exactness: \*\*(.+?)\*\*", body)
-            rows.append([f"`{name}`", summary_of(body), exactness[1] if exactness else ""])
+            rows.append(
+                [f"`{name}`", summary_of(body), exactness[1] if exactness else ""]
+            )
             body, tables = sections(body, 4)
             details += self.heading(name, f"reference/{page}") + body.strip() + "\n\n"
             for what, block in tables:
                 block = block.replace("```", "").strip("\n")
                 pattern = r"-(\S+)\s+: (.*)" if what == "Options" else r"(\S+)\s+: (.*)"
                 details += f"**{what}:**\n\n"
-                details += table([what.lower().rstrip("s"), "what it is"], columns(block, pattern))
+                details += table(
+                    [what.lower().rstrip("s"), "what it is"], columns(block, pattern)
+                )
         self.pages[f"reference/{page}"] = (
             f"# {title}\n\n"
             + table(["pass", "what it does", "exactness"], rows)
@@ -250,7 +267,10 @@ class Reference:
 
 def html_table(block):
     """mlir-tblgen's HTML table of attributes as one of Markdown."""
-    cells = [re.findall(r"<t[hd]>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>.*?</tr>", block)]
+    cells = [
+        re.findall(r"<t[hd]>(.*?)</t[hd]>", row)
+        for row in re.findall(r"<tr>.*?</tr>", block)
+    ]
     if not cells:
         return block
     rows = [[re.sub(r"</?code>", "`", cell) for cell in row] for row in cells]
