@@ -173,7 +173,16 @@ void testErrors(const te_rt_plan *plan, const char *path) {
          message);
   check(other == NULL, "no plan");
 
-  te_rt_context *context = createContext(1);
+  te_rt_context *context = NULL;
+  printf("%d %s\n",
+         te_rt_context_create_on_gpu(-1, &context, message, sizeof message),
+         message);
+  /* No machine has as many. */
+  check(te_rt_context_create_on_gpu(4096, &context, message, sizeof message) !=
+                TE_RT_OK &&
+            context == NULL && message[0],
+        "no such GPU");
+  context = createContext(1);
   te_rt_session *session;
   printf("%d %s\n", te_rt_session_create(context, plan, 5, &session),
          te_rt_last_error(context));

@@ -94,20 +94,40 @@ te_rt_status createContext(te_rt_backend backend, int32_t threads,
   *context = made.release();
   return TE_RT_OK;
 }
-} // namespace
+te_rt_status createOnGpu(int32_t gpu, te_rt_context **context,
+                         std::string &message) {
+  if (gpu < 0) {
+    message = "gpu: found " + std::to_string(gpu) + ", wanted 0 or more";
+    return TE_RT_INVALID_ARGUMENT;
+  }
+  auto made = std::make_unique<te_rt_context>(1);
+  Outcome outcome = cuda::open(gpu, made->device);
+  if (outcome.status != TE_RT_OK) {
+    message = outcome.message;
+    return outcome.status;
+  }
+  // A rank beyond the last GPU begins anew with the first.
+  if (made->device->ordinal() != gpu) {
+    message = "gpu: found " + std::to_string(gpu) +
+              ", wanted one of the GPUs that there are";
+    return TE_RT_INVALID_ARGUMENT;
+  }
+  made->backend = &cuda::table();
+  *context = made.release();
+  return TE_RT_OK;
+}
 
-extern "C" te_rt_status
-te_rt_context_create(te_rt_backend backend, int32_t threads,
-                     te_rt_communicator *communicator, int32_t rank,
-                     te_rt_context **context, char *message, int64_t capacity) {
+/// Makes *context by `create`, which is given it and where a reason goes.
+template <typename Create>
+te_rt_status guarded(te_rt_context **context, char *message, int64_t capacity,
+                     Create create) {
   if (!context)
     return TE_RT_INVALID_ARGUMENT;
   *context = nullptr;
   te_rt_status status;
   try {
     std::string reason;
-    status =
-        createContext(backend, threads, communicator, rank, context, reason);
+    status = create(context, reason);
     if (message && capacity > 0)
       std::snprintf(message, static_cast<size_t>(capacity), "%s",
                     reason.c_str());
@@ -118,6 +138,28 @@ te_rt_context_create(te_rt_backend backend, int32_t threads,
                     "out of memory for a context");
   }
   return status;
+}
+} // namespace
+
+extern "C" te_rt_status
+te_rt_context_create(te_rt_backend backend, int32_t threads,
+                     te_rt_communicator *communicator, int32_t rank,
+                     te_rt_context **context, char *message, int64_t capacity) {
+  return guarded(context, message, capacity,
+                 [&](te_rt_context **made, std::string &reason) {
+                   return createContext(backend, threads, communicator, rank,
+                                        made, reason);
+                 });
+}
+
+extern "C" te_rt_status te_rt_context_create_on_gpu(int32_t gpu,
+                                                    te_rt_context **context,
+                                                    char *message,
+                                                    int64_t capacity) {
+  return guarded(context, message, capacity,
+                 [&](te_rt_context **made, std::string &reason) {
+                   return createOnGpu(gpu, made, reason);
+                 });
 }
 
 extern "C" void te_rt_context_destroy(te_rt_context *context) {

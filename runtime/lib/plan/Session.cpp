@@ -486,12 +486,13 @@ void Session::tell(const Call &call, int64_t begin, int64_t end) {
                           call.costClass,
                           call.location,
                           call.position,
-                          call.cost.launches(),
-                          call.cost.bytes(),
-                          call.cost.flops(),
-                          call.cost.host_syncs(),
+                          call.cost.launches,
+                          call.cost.bytes,
+                          call.cost.flops,
+                          call.cost.hostSyncs,
                           begin,
-                          end};
+                          end,
+                          call.cost.limitNs};
   observer(observerUser, &info);
 }
 
