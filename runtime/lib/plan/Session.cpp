@@ -268,7 +268,7 @@ te_rt_status Session::prepare() {
   dropGraph(); // it holds addresses
   if (te_rt_status status = verifyBindings())
     return status;
-  te_rt_status status = prepareDevice(/*forGraph=*/false);
+  te_rt_status status = prepareDevice();
   bindingsVerified = status == TE_RT_OK;
   return status;
 }
@@ -301,10 +301,10 @@ te_rt_status Session::runAll() {
   return runSteps(steps, 0);
 }
 
-te_rt_status Session::prepareDevice(bool forGraph) {
+te_rt_status Session::prepareDevice() {
   if (context->device->isHost())
     return TE_RT_OK;
-  context->device->beginPreparing(forGraph);
+  context->device->beginPreparing();
   isPreparing = true;
   te_rt_status status = runAll();
   // Tables of the first pass may hold addresses of scratch that has grown since.
@@ -322,9 +322,6 @@ void Session::useGraph(bool enable) {
 }
 
 te_rt_status Session::capture() {
-  // What a graph holds may go other ways, which want other memory.
-  if (te_rt_status status = prepareDevice(/*forGraph=*/true))
-    return status;
   if (te_rt_status status = context->finish(context->device->beginCapture()))
     return status;
   te_rt_observer told = observer;

@@ -91,7 +91,7 @@ private:
   /// Gives shared memory back, once no work uses it.
   void release(Binding &binding);
   /// Lets a device make what the calls will need.
-  te_rt_status prepareDevice(bool forGraph);
+  te_rt_status prepareDevice();
   te_rt_status runAll();
   te_rt_status capture();
   void dropGraph();
