@@ -49,7 +49,6 @@ struct Grid {
 
 class Blas;
 class Link;
-class Links;
 
 class CudaDevice final : public Device {
 public:
@@ -66,10 +65,7 @@ public:
   Outcome useStream(void *stream) override;
   int32_t ordinal() const override { return number; }
   bool takeOverflow() override;
-  void beginPreparing(bool forGraph) override {
-    preparing = true;
-    preparesGraph = forGraph;
-  }
+  void beginPreparing() override { preparing = true; }
   Outcome endPreparing() override;
   Outcome beginCapture() override;
   Outcome endCapture(void **graph) override;
@@ -118,8 +114,7 @@ public:
   void enter() const;
   /// Opened at the first product.
   Outcome blas(Blas **library);
-  /// Made at the first call of all ranks, by all of them: for the work that is
-  /// enqueued, captured or prepared now.
+  /// Made at the first call of all ranks, by all of them.
   Outcome link(te_rt_communicator &world, int32_t rank, Link **made);
 
   const Driver &cuda() const { return cu; }
@@ -141,7 +136,7 @@ private:
   std::vector<Handle> modules; // one for each file of kernels
   uint32_t *counters = nullptr;
   int32_t *overflow = nullptr;
-  bool preparing = false, preparesGraph = false;
+  bool preparing = false;
   struct Block {
     void *memory = nullptr;
     size_t bytes = 0;
@@ -155,7 +150,7 @@ private:
   std::unordered_map<std::string, Function> functions;
   std::vector<Handle> events;
   std::unique_ptr<Blas> blasLibrary;
-  std::unique_ptr<Links> links;
+  std::unique_ptr<Link> linkToOthers;
 };
 
 } // namespace cuda
