@@ -107,7 +107,9 @@ public:
   uint32_t *accumulators() const { return counters + kTickets; }
   uint32_t *tickets() const { return counters; }
   int32_t *overflowFlag() const { return overflow; }
-  static constexpr int64_t kTickets = 1 << 16, kAccumulators = 1 << 18;
+  static constexpr int64_t kTickets = 1 << 19, kAccumulators = 1 << 18;
+  /// From here on tickets are for parts of the rows of a matrix.
+  static constexpr int64_t kRowTickets = 16;
 
   Outcome outcomeOf(const char *what, Result result) const;
   /// Makes the GPU's context the calling thread's.
