@@ -10,6 +10,8 @@ import json
 import os
 import sys
 
+from peers.picture import OURS
+
 
 def peers_table(rows):
     lines = [
@@ -17,7 +19,7 @@ def peers_table(rows):
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:
-        ours = row["form"] == "te"
+        ours = row["form"] == OURS
         tflops = f"{row['tflops']:.0f}" if row["tflops"] else ""
         lines.append(
             f"| {row['step'] if ours else ''} | {row['form']} | {row['us']:.2f} | "
