@@ -54,8 +54,8 @@ def main():
     if peers:
         print("\n## Beside its peers\n")
         print(
-            "Median of replays in turns. The ratio of a peer is its time by that of "
-            "`te`, the one of `te` the best peer's time by its own.\n"
+            "Median of replays in turns. The ratio of a peer is its time by ours, "
+            "our ratio the best peer's time by ours.\n"
         )
         if os.path.exists(os.path.join(folder, "share.svg")):
             print("![share of the limit](share.svg)\n")
