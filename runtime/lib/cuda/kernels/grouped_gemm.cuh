@@ -51,6 +51,8 @@ class Product {
   static constexpr int kDepth = kGroupedBytes / kElementBytes;
   static constexpr bool kByBlock =
       kScale == GroupedScale::RowSquare || kScale == GroupedScale::RowRow;
+  /// Whether the two warpgroups multiply one after the other.
+  static constexpr bool kTakesTurns = kScale != GroupedScale::None;
   static constexpr int kHalfRow = kLhsBytes / 2, kHalfCol = kRhsBytes / 2;
 
   struct Shared {
@@ -247,29 +249,7 @@ private:
   //===--------------------------------------------------------------------===//
 
   /// Zeros behind the end of a group's reduction, where another's begins.
-  __device__ void clearTail(int stage, int valid) {
-    int thread = threadIdx.x - 128;
-    auto clear = [&](uint8_t *operand, int outer, bool flat) {
-      if (flat) {
-        int bytes = valid * kElementBytes;
-        for (int i = thread; i < outer * 8; i += 256) {
-          int row = i / 8, chunk = i % 8;
-          uint8_t *to = operand + row * 128 + (chunk ^ row % 8) * 16;
-          for (int at = max(0, bytes - chunk * 16); at < 16; ++at)
-            to[at] = 0;
-        }
-      } else { // boxes of 64 rows, one for each element of the reduction
-        for (int i = thread; i < outer * 8; i += 256)
-          if (i / 8 % 64 >= valid)
-            *reinterpret_cast<uint4 *>(operand + i * 16) =
-                make_uint4(0, 0, 0, 0);
-      }
-    };
-    clear(shared.lhs[stage], kGroupedRows, kLhsMajor == Major::Reduction);
-    clear(shared.rhs[stage], kCols, kRhsMajor == Major::Reduction);
-    fenceProxy();
-    syncNamed(kTail, 256);
-  }
+  __device__ void clearTail(int stage, int valid);
 
   /// Descriptors of the operands of stage 0.
   struct Operands {
@@ -330,144 +310,28 @@ private:
     }
   }
 
-  /// A warpgroup whose rows are not there keeps step with the other one.
-  __device__ void skipBlocks(const Tile &tile, int half, uint32_t empty,
-                             Cursor &stage) {
-#pragma unroll 1
-    for (int depth = tile.begin; depth < tile.end; depth += kDepth) {
-      wait(at(&shared.full[stage.index]), stage.parity);
-      if (depth == tailOf(tile))
-        clearTail(stage.index, tile.end - depth);
-      if constexpr (kScale != GroupedScale::None) {
-        syncNamed(kTurn + half, 256);
-        arriveNamed(kTurn + 1 - half, 256);
-      }
-      release(empty, stage.index);
-      stage.advance(kStages);
-    }
-  }
-
   /// Where the block begins behind whose end another group's elements are.
   __device__ int tailOf(const Tile &tile) const {
     int rest = (tile.end - tile.begin) % kDepth;
     return args.reduction && rest ? tile.end - rest : -1;
   }
 
-  /// FP8: the sums of a block of K leave the tensor cores to be scaled and
-  /// added in F32. The warpgroups take turns: one multiplies while the other
-  /// adds. What needs no product is done while a warpgroup waits for its own.
+  /// A warpgroup whose rows are not there keeps step with the other one.
+  __device__ void skipBlocks(const Tile &tile, int half, uint32_t empty,
+                             Cursor &stage);
+  /// FP8 with one scale for 128 columns or for all: the sums of a block of K
+  /// leave the tensor cores to be scaled and added in F32.
   __device__ void multiplyScaled(const Tile &tile, int half, uint32_t empty,
-                                 Cursor &stage, float (&sums)[kCols / 2]) {
-    int row = half * 64 + threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4;
-    Operands first = operandsOf(half),
-             operands = operandsAt(first, stage.index);
-    int tail = tailOf(tile);
-    // Of 192 columns in blocks of 128: the first 64, the last 64, and those
-    // between, which belong to either.
-    const float *low = nullptr, *high = nullptr;
-    float lowScale = 0, highScale = 0;
-    bool middleIsLow = tile.col % 128 == 0;
-    if constexpr (kScale == GroupedScale::RowSquare) {
-      static_assert(kCols == 192);
-      int square = min(tile.col / 128, args.rhsBlocks - 1);
-      low = rhsScalesOf(tile) + square * args.rhsScaleOuter;
-      high = low + (square + 1 < args.rhsBlocks ? args.rhsScaleOuter : 0);
-      if (tile.begin < tile.end)
-        lowScale = __ldg(low), highScale = __ldg(high);
-    }
-    bool isFull = false;
-#pragma unroll 1
-    for (int depth = tile.begin; depth < tile.end; depth += kDepth) {
-      float part[kCols / 2];
-      if (!isFull)
-        wait(at(&shared.full[stage.index]), stage.parity);
-      if (depth == tail)
-        clearTail(stage.index, tile.end - depth);
-      syncNamed(kTurn + half, 256);
-      multiplyBlock(operands, part, false);
-      arriveNamed(kTurn + 1 - half, 256);
-
-      int current = stage.index;
-      stage.advance(kStages);
-      operands = operandsAt(first, stage.index);
-      float lhs[2], scales[3][2];
-      if constexpr (kByBlock) {
-        lhs[0] = shared.lhsScales[current][row];
-        lhs[1] = shared.lhsScales[current][row + 8];
-      }
-      if constexpr (kScale == GroupedScale::RowSquare) {
-        float middle = middleIsLow ? lowScale : highScale;
-#pragma unroll
-        for (int i = 0; i < 2; ++i) {
-          scales[0][i] = lhs[i] * lowScale;
-          scales[1][i] = lhs[i] * middle;
-          scales[2][i] = lhs[i] * highScale;
-          keep(scales[0][i]), keep(scales[1][i]), keep(scales[2][i]);
-        }
-        if (depth + kDepth < tile.end) {
-          low += args.rhsScaleInner;
-          high += args.rhsScaleInner;
-          lowScale = __ldg(low);
-          highScale = __ldg(high);
-        }
-      }
-      isFull = depth + kDepth < tile.end &&
-               isDone(at(&shared.full[stage.index]), stage.parity);
-      waitProducts<0>();
-      pin(part);
-      if constexpr (kScale == GroupedScale::RowRow) {
-        const float2 *cols =
-            reinterpret_cast<const float2 *>(shared.rhsScales[current]) +
-            threadIdx.x % 4;
-#pragma unroll
-        for (int j = 0; j < kCols / 8; ++j) {
-          float2 col = cols[j * 4];
-#pragma unroll
-          for (int i = 0; i < 4; ++i)
-            sums[4 * j + i] =
-                __fmaf_rn(part[4 * j + i] * (i % 2 ? col.y : col.x), lhs[i / 2],
-                          sums[4 * j + i]);
-        }
-        release(empty, current);
-      } else {
-        release(empty, current);
-#pragma unroll
-        for (int j = 0; j < kCols / 2; ++j)
-          sums[j] = kScale == GroupedScale::RowSquare
-                        ? __fmaf_rn(part[j], scales[j / 32][j / 2 % 2], sums[j])
-                        : sums[j] + part[j];
-      }
-    }
-    pairUp(sums);
-  }
-
+                                 Cursor &stage, float (&sums)[kCols / 2]);
+  /// FP8 with a scale for each column, likewise.
+  __device__ void multiplyRowRow(const Tile &tile, int half, uint32_t empty,
+                                 Cursor &stage, float (&sums)[kCols / 2]);
   /// BF16: the tensor cores add all of K.
   __device__ void multiplyPlain(const Tile &tile, int half, uint32_t empty,
-                                Cursor &stage, float (&sums)[kCols / 2]) {
-    Operands first = operandsOf(half);
-    int previous = -1, tail = tailOf(tile);
-#pragma unroll 1
-    for (int depth = tile.begin; depth < tile.end; depth += kDepth) {
-      Operands operands = operandsAt(first, stage.index);
-      wait(at(&shared.full[stage.index]), stage.parity);
-      if (depth == tail)
-        clearTail(stage.index, tile.end - depth);
-      multiplyBlock(operands, sums, true);
-      waitProducts<1>();
-      if (previous >= 0)
-        release(empty, previous);
-      previous = stage.index;
-      stage.advance(kStages);
-    }
-    waitProducts<0>();
-    pin(sums);
-    if (previous >= 0)
-      release(empty, previous);
-  }
+                                Cursor &stage, float (&sums)[kCols / 2]);
 
   __device__ void multiplyTiles(int half) {
-    constexpr bool takesTurns = kScale != GroupedScale::None;
-    if (takesTurns && half == 1)
+    if (kTakesTurns && half == 1)
       arriveNamed(kTurn, 256);
     uint32_t empty =
         addressIn(at(&shared.empty[0]), threadIdx.x % 32 % kGroupedCluster);
@@ -485,23 +349,23 @@ private:
 #pragma unroll
       for (float &sum : sums)
         sum = 0.0f;
-      if constexpr (takesTurns) {
-        float factors[2] = {1.0f, 1.0f};
-        if constexpr (kScale == GroupedScale::Tensor) {
-          factors[0] = args.lhsScales[args.lhsScalePerGroup ? tile.group : 0];
-          factors[1] = *item.rhsScales;
-        }
-        multiplyScaled(tile, half, empty, stage, sums);
-        if constexpr (kScale == GroupedScale::Tensor)
-#pragma unroll
-          for (float &sum : sums)
-            sum = sum * factors[0] * factors[1];
-      } else {
+      if constexpr (kScale == GroupedScale::None) {
         multiplyPlain(tile, half, empty, stage, sums);
+      } else if constexpr (kScale == GroupedScale::RowRow) {
+        multiplyRowRow(tile, half, empty, stage, sums);
+      } else if constexpr (kScale == GroupedScale::RowSquare) {
+        multiplyScaled(tile, half, empty, stage, sums);
+      } else {
+        float lhs = args.lhsScales[args.lhsScalePerGroup ? tile.group : 0];
+        float rhs = *item.rhsScales;
+        multiplyScaled(tile, half, empty, stage, sums);
+#pragma unroll
+        for (float &sum : sums)
+          sum = sum * lhs * rhs;
       }
       store.run(tile, item, sums);
     }
-    if (takesTurns && half == 0)
+    if (kTakesTurns && half == 0)
       syncNamed(kTurn, 256); // the other's last word
     store.finish();
   }
@@ -517,6 +381,8 @@ private:
 } // namespace te_rt
 
 #include "cuda/kernels/grouped_load.cuh"
+#include "cuda/kernels/grouped_multiply.cuh"
+#include "cuda/kernels/grouped_rowrow.cuh"
 
 /// Defines the kernel `name`; nothing where there is no sm_90a.
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
