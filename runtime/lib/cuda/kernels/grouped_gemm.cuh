@@ -52,7 +52,7 @@ class Product {
   static constexpr bool kByBlock =
       kScale == GroupedScale::RowSquare || kScale == GroupedScale::RowRow;
   /// Whether the two warpgroups multiply one after the other.
-  static constexpr bool kTakesTurns = kScale != GroupedScale::None;
+  static constexpr bool kTakesTurns = kScale == GroupedScale::RowRow;
   static constexpr int kHalfRow = kLhsBytes / 2, kHalfCol = kRhsBytes / 2;
 
   struct Shared {
