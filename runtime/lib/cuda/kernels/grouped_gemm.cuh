@@ -51,6 +51,8 @@ class Product {
   static constexpr int kDepth = kGroupedBytes / kElementBytes;
   static constexpr bool kByBlock =
       kScale == GroupedScale::RowSquare || kScale == GroupedScale::RowRow;
+  /// A warp that fetches the scales of blocks of columns.
+  static constexpr bool kHasScaleWarp = kScale == GroupedScale::RowSquare;
   /// Whether the two warpgroups multiply one after the other.
   static constexpr bool kTakesTurns = kScale == GroupedScale::RowRow;
   static constexpr int kHalfRow = kLhsBytes / 2, kHalfCol = kRhsBytes / 2;
@@ -82,12 +84,13 @@ public:
     int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
     if (threadIdx.x == 0) {
       for (int i = 0; i < kStages; ++i) {
-        initBarrier(at(&shared.full[i]), 1);
+        initBarrier(at(&shared.full[i]), 1 + kHasScaleWarp);
         initBarrier(at(&shared.empty[i]), kGroupedCluster * 8);
       }
       for (int i = 0; i < kRingSlots; ++i) {
         initBarrier(at(&shared.tileFull[i]), 1);
-        initBarrier(at(&shared.tileEmpty[i]), 2 + 8); // warps that read tiles
+        // Warps that read tiles.
+        initBarrier(at(&shared.tileEmpty[i]), 2 + kHasScaleWarp + 8);
       }
       asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
@@ -100,6 +103,8 @@ public:
         loadTilesByHand();
       else if (warp == 2)
         findTiles();
+      else if (kHasScaleWarp && warp == 3)
+        loadSquareScales();
     } else {
       takeRegisters<224>();
       multiplyTiles(warp / 4 - 1);
@@ -145,7 +150,7 @@ private:
     wait(at(&shared.tileFull[slot.index]), slot.parity);
     tile = shared.ring.tiles[slot.index];
     if constexpr (wholeWarp)
-      __syncwarp();
+      tile = uniform(tile);
     if (!wholeWarp || threadIdx.x % 32 == 0)
       arrive(at(&shared.tileEmpty[slot.index]));
     slot.advance(kRingSlots);
@@ -243,6 +248,9 @@ private:
                                      int outers, int depth, int depthEnd);
   /// A warp that copies what the copy engine cannot.
   __device__ void loadTilesByHand();
+  /// A warp that brings the scales of blocks of 128 x 128: of a tile's first 64
+  /// columns, of those between, and of the last 64.
+  __device__ void loadSquareScales();
 
   //===--------------------------------------------------------------------===//
   // Products

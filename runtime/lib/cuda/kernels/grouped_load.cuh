@@ -151,6 +151,44 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTilesByHand() {
   }
 }
 
+template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
+          Major kRhsMajor>
+__device__ void
+Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadSquareScales() {
+  static_assert(kScale != GroupedScale::RowSquare || kCols == 192);
+  Cursor slot, stage;
+  Tile tile;
+  int lane = threadIdx.x % 32;
+  while (nextTile(slot, tile)) {
+    int square = min(tile.col / 128, args.rhsBlocks - 1);
+    const float *low = rhsScalesOf(tile) + square * args.rhsScaleOuter;
+    const float *high =
+        low + (square + 1 < args.rhsBlocks ? args.rhsScaleOuter : 0);
+    bool middleIsLow = tile.col % 128 == 0;
+    int blocks = numBlocks(tile);
+#pragma unroll 1
+    for (int first = 0; first < blocks; first += 32) {
+      int count = min(blocks - first, 32);
+      float4 scales = {};
+      if (lane < count) {
+        scales.x = low[(first + lane) * args.rhsScaleInner];
+        scales.z = high[(first + lane) * args.rhsScaleInner];
+        scales.y = middleIsLow ? scales.x : scales.z;
+      }
+#pragma unroll 1
+      for (int i = 0; i < count; ++i) {
+        wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
+        if (lane == i) {
+          *reinterpret_cast<float4 *>(shared.rhsScales[stage.index]) = scales;
+          arrive(at(&shared.full[stage.index]));
+        }
+        __syncwarp();
+        stage.advance(kStages);
+      }
+    }
+  }
+}
+
 } // namespace grouped
 } // namespace cuda
 } // namespace te_rt

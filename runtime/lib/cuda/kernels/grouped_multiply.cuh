@@ -69,57 +69,46 @@ __device__ void
 Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyScaled(
     const Tile &tile, int half, uint32_t empty, Cursor &stage,
     float (&sums)[kCols / 2]) {
-  int row = half * 64 + threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4;
   Operands first = operandsOf(half);
   int tail = tailOf(tile);
-  // Of 192 columns in blocks of 128: the first 64, the last 64, and those
-  // between, which belong to either.
-  const float *low = nullptr, *high = nullptr;
-  bool middleIsLow = tile.col % 128 == 0;
-  if constexpr (kScale == GroupedScale::RowSquare) {
-    static_assert(kCols == 192);
-    int square = min(tile.col / 128, args.rhsBlocks - 1);
-    low = rhsScalesOf(tile) + square * args.rhsScaleOuter;
-    high = low + (square + 1 < args.rhsBlocks ? args.rhsScaleOuter : 0);
-  }
-  float lhsScales[2], lowScale, highScale;
-  auto prepare = [&](int depth) {
+  int row = half * 64 + threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4;
+  uint32_t rowScales = at(&shared.lhsScales[0][0]) + row * 4;
+  keep(rowScales);
+  float lhsScales[2];
+  float4 rhsScales; // of the first 64 columns, those between, and the last
+  auto prepare = [&] {
     wait(at(&shared.full[stage.index]), stage.parity);
-    if (depth == tail)
-      clearTail(stage.index, tile.end - depth);
     if constexpr (kScale == GroupedScale::RowSquare) {
-      lhsScales[0] = shared.lhsScales[stage.index][row];
-      lhsScales[1] = shared.lhsScales[stage.index][row + 8];
-      lowScale = __ldg(low);
-      highScale = __ldg(high);
-      low += args.rhsScaleInner;
-      high += args.rhsScaleInner;
+      uint32_t from = rowScales + stage.index * sizeof(shared.lhsScales[0]);
+      lhsScales[0] = readShared(from);
+      lhsScales[1] = readShared(from + 8 * sizeof(float));
+      rhsScales = readSharedFour(at(&shared.rhsScales[stage.index]));
     }
   };
   Operands operands = operandsAt(first, stage.index);
   if (tile.begin < tile.end)
-    prepare(tile.begin);
+    prepare();
 #pragma unroll 1
   for (int depth = tile.begin; depth < tile.end; depth += kDepth) {
     float part[kCols / 2];
+    if (depth == tail)
+      clearTail(stage.index, tile.end - depth);
     multiplyBlock(operands, part, false);
     int current = stage.index;
     stage.advance(kStages);
     operands = operandsAt(first, stage.index);
     float scales[3][2];
     if constexpr (kScale == GroupedScale::RowSquare) {
-      keep(lhsScales[0]), keep(lhsScales[1]), keep(lowScale), keep(highScale);
-      float middle = middleIsLow ? lowScale : highScale;
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
-        scales[0][i] = lhsScales[i] * lowScale;
-        scales[1][i] = lhsScales[i] * middle;
-        scales[2][i] = lhsScales[i] * highScale;
+        scales[0][i] = lhsScales[i] * rhsScales.x;
+        scales[1][i] = lhsScales[i] * rhsScales.y;
+        scales[2][i] = lhsScales[i] * rhsScales.z;
         keep(scales[0][i]), keep(scales[1][i]), keep(scales[2][i]);
       }
     }
     if (depth + kDepth < tile.end)
-      prepare(depth + kDepth);
+      prepare();
     waitProducts<0>();
     pin(part);
 #pragma unroll

@@ -102,6 +102,20 @@ __device__ inline void syncCluster() {
                "barrier.cluster.wait.acquire.aligned;" ::
                    : "memory");
 }
+/// F32 in shared memory, after the wait for it.
+__device__ inline float readShared(uint32_t from) {
+  float value;
+  asm volatile("ld.shared.f32 %0, [%1];" : "=f"(value) : "r"(from) : "memory");
+  return value;
+}
+__device__ inline float4 readSharedFour(uint32_t from) {
+  float4 v;
+  asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
+               : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
+               : "r"(from)
+               : "memory");
+  return v;
+}
 /// What this thread wrote to shared memory, to the copy engine and tensor cores.
 __device__ inline void fenceProxy() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
