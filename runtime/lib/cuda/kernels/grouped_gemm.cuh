@@ -150,7 +150,7 @@ private:
     wait(at(&shared.tileFull[slot.index]), slot.parity);
     tile = shared.ring.tiles[slot.index];
     if constexpr (wholeWarp)
-      tile = uniform(tile);
+      __syncwarp();
     if (!wholeWarp || threadIdx.x % 32 == 0)
       arrive(at(&shared.tileEmpty[slot.index]));
     slot.advance(kRingSlots);
@@ -269,11 +269,8 @@ private:
   }
 
   static __device__ Operands operandsAt(const Operands &first, int stage) {
-    Operands operands = {first.lhs + stage * (kLhsBytes / 16),
-                         first.rhs + stage * (kRhsBytes / 16)};
-    keep(operands.lhs);
-    keep(operands.rhs);
-    return operands;
+    return {first.lhs + stage * (kLhsBytes / 16),
+            first.rhs + stage * (kRhsBytes / 16)};
   }
 
   static __device__ void multiplyBlock(const Operands &operands,
@@ -347,7 +344,8 @@ private:
     Tile tile;
     Store<kCols, kStoreCols> store(args, shared.store[half], half,
                                    kStore + half);
-    while (nextTile(slot, tile)) {
+    while (__any_sync(~0u, nextTile(slot, tile))) {
+      tile = uniform(tile);
       if (tile.rows <= half * 64 || tile.dead) {
         skipBlocks(tile, half, empty, stage);
         continue;

@@ -38,7 +38,8 @@ struct alignas(16) Tile {
 };
 
 /// What all lanes of a warp have, told to the compiler: it then keeps it, and
-/// what comes of it, in registers of the warp.
+/// what comes of it, in registers of the warp. Loops must end by such, or by
+/// votes.
 __device__ inline int uniform(int value) {
   return __shfl_sync(~0u, value, 0);
 }
