@@ -22,6 +22,8 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTiles() {
   prefetchMap(args.rhs);
   if (args.result)
     prefetchMap(args.result);
+  // Rows of lhs are read again for the next columns, soon.
+  Policy lhsPolicy = dropLast(), rhsPolicy = dropFirst();
   Cursor slot, stage;
   Tile tile;
   while (nextTile<false>(slot, tile)) {
@@ -49,19 +51,22 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTiles() {
       // Of what both blocks read, each loads a half.
       if (!hand.lhs) {
         if (tile.sharesRhs) {
-          loadLhs(stage.index, 0, depth, tile.row, false);
+          loadLhs(stage.index, 0, depth, tile.row, false, lhsPolicy);
           if (halves == 2)
-            loadLhs(stage.index, 1, depth, tile.row, false);
+            loadLhs(stage.index, 1, depth, tile.row, false, lhsPolicy);
         } else if (rank < halves) {
-          loadLhs(stage.index, rank, depth, tile.row, true);
+          loadLhs(stage.index, rank, depth, tile.row, true, lhsPolicy);
         }
       }
       if (!hand.rhs) {
         if (tile.sharesRhs) {
-          loadRhs(stage.index, rank, map, member, depth, tile.col, true);
+          loadRhs(stage.index, rank, map, member, depth, tile.col, true,
+                  rhsPolicy);
         } else {
-          loadRhs(stage.index, 0, map, member, depth, tile.col, false);
-          loadRhs(stage.index, 1, map, member, depth, tile.col, false);
+          loadRhs(stage.index, 0, map, member, depth, tile.col, false,
+                  rhsPolicy);
+          loadRhs(stage.index, 1, map, member, depth, tile.col, false,
+                  rhsPolicy);
         }
       }
       if constexpr (kByBlock) {
