@@ -51,6 +51,8 @@ constexpr int groupedStages(GroupedScale) { return 4; }
 constexpr int groupedStoreCols(GroupedScale scale) {
   return scale == GroupedScale::None ? 128 : 192;
 }
+/// Rows that the copy engine stores at a time: those of a warp or a warpgroup.
+constexpr int groupedStoreRows(bool staged) { return staged ? 16 : 64; }
 constexpr int groupedSharedBytes(GroupedScale scale) {
   int cols = groupedCols(scale);
   int operands = (kGroupedRows + cols) * kGroupedBytes;

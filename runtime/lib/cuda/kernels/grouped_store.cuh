@@ -43,13 +43,6 @@ public:
       direct<BF16>(item, row, rows, tile.col, sums);
   }
 
-  /// The same for BF16 that is only written.
-  __device__ void runStaged(const Tile &tile, const GroupedItem &item,
-                            float (&sums)[kCols / 2]) {
-    stage(item, tile.row + half * 64, min(tile.rows - half * 64, 64), tile.col,
-          sums);
-  }
-
   /// Shared memory must not go before the copy engine has read it.
   __device__ void finish() {
     if (threadIdx.x % 128 == 0)
