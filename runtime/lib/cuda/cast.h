@@ -11,6 +11,7 @@
 #include "cuda/backend.h"
 #include "cuda/device.h"
 #include "cuda/kernels/params.h"
+#include "cuda/microscaling.h"
 
 namespace te_rt {
 namespace cuda {
@@ -35,6 +36,11 @@ struct CastArguments {
   const te_rt_tensor *scale, *amax, *offsets;
   const te_rt_tensor *values, *scales, *valuesT, *scalesT, *amaxOut;
   int64_t member = -1;
+  // of scales of 8 bits alone
+  const te_rt_tensor *tensorAmax = nullptr, *tensorAmaxT = nullptr;
+  bool squareBlocks = false, hadamard = false;
+  const te_rt_tensor *rng = nullptr;
+  int64_t rngStream = 0;
 };
 
 /// Fills in how a matrix of this shape is divided: packed, ragged or plain.
@@ -52,6 +58,13 @@ struct ScaleStrides {
 };
 Outcome describeScales(const te_rt_tensor &scales, int64_t rows, int64_t cols,
                        bool ragged, bool transposed, ScaleStrides &strides);
+/// Scales that describeScales takes.
+inline bool isTileScale(const te_rt_tensor &scales) {
+  return scales.layout == TE_RT_TENSOR ||
+         (scales.dtype == TE_RT_F32 &&
+          (scales.block_rows == kTile || scales.block_cols == kTile) &&
+          scales.block_rows <= kTile && scales.block_cols <= kTile);
+}
 
 /// The names of the kernels of one source: `cast` casts, `amax` finds amaxes;
 /// with multi_ before, those that read a table of tasks.
@@ -67,12 +80,13 @@ class Cast {
 public:
   Cast(CudaDevice &device, te_rt_dtype inputType, const float *noop,
        bool pow2Scales, double epsilon);
-  Outcome add(TileTask task, const CastArguments &arguments);
+  Outcome add(TileTask task, CastArguments arguments);
   Outcome run(const CastKernels &kernels);
 
 private:
   CudaDevice &device;
   te_rt_dtype inputType;
+  MicroCast micro;
   TileArgs args = {};
   std::vector<TileTask> tasks;
   int64_t tiles = 0, groups = 0;

@@ -17,6 +17,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "cuda/kernels/micro_sink.cuh"
 #include "cuda/kernels/sinks.cuh"
 #include "cuda/kernels/sources.cuh"
 
@@ -234,7 +235,9 @@ private:
   TE_RT_TILE_KERNEL(name##_cast_bf16, Source<BF16>, CastSink, blocksPerSm)     \
   TE_RT_TILE_KERNEL(name##_cast_f32, Source<float>, CastSink, 1)               \
   TE_RT_TILE_KERNEL(name##_amax_bf16, Source<BF16>, AmaxSink, blocksPerSm)     \
-  TE_RT_TILE_KERNEL(name##_amax_f32, Source<float>, AmaxSink, 1)
+  TE_RT_TILE_KERNEL(name##_amax_f32, Source<float>, AmaxSink, 1)               \
+  TE_RT_MICRO_KERNEL(mx_##name##_cast_bf16, Source<BF16>, Mxfp8, blocksPerSm)  \
+  TE_RT_MICRO_KERNEL(mx_##name##_cast_f32, Source<float>, Mxfp8, 1)
 
 TE_RT_ACTIVATION(swiglu, SwigluSource, 3)
 TE_RT_ACTIVATION(swiglu_backward, SwigluBackwardSource, 2)

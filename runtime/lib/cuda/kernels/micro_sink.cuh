@@ -1,0 +1,596 @@
+//===- micro_sink.cuh - tiles as MXFP8 or NVFP4 ------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Tiles and sources are those of tile.cuh. A tile of 128 x 128 has whole blocks,
+// since blocks and tiles both begin where their group does, and in SWIZZLED
+// scales it has whole tiles of 128 x 4, so that these are written at once, with
+// the padding that they hold.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_RUNTIME_CUDA_KERNELS_MICRO_SINK_CUH
+#define TE_RUNTIME_CUDA_KERNELS_MICRO_SINK_CUH
+
+#include "cuda/kernels/micro_params.h"
+#include "cuda/kernels/micro_scales.cuh"
+#include "cuda/kernels/microscaling.cuh"
+#include "cuda/kernels/sinks.cuh"
+
+namespace te_rt {
+namespace cuda {
+
+// 64 bytes of FP4 for each column, and 8 more to meet all banks.
+constexpr int kStagePitch = 72;
+
+struct MicroShared {
+  union {
+    uint8_t stage[kTile * kStagePitch]; // FP4, columnwise
+    float columns[kWarps][kTile];       // MXFP8: amaxes over a warp's 16 rows
+  };
+  float squares[kWarps][4];
+  uint8_t codes[2][8][kTile]; // scales: direction, block, line
+  float warps[kWarps];
+};
+
+template <typename T> __device__ inline float pieceAmax(const Piece<T> &piece) {
+  float amax = 0.0f;
+#pragma unroll
+  for (int i = 0; i < 8; ++i)
+    amax = fmaxf(amax, rowAmax(piece, i));
+  return amax;
+}
+__device__ inline float maxWith(float amax, int lanes) {
+  return fmaxf(amax, __shfl_xor_sync(~0u, amax, lanes));
+}
+
+//===----------------------------------------------------------------------===//
+// MXFP8
+//===----------------------------------------------------------------------===//
+
+/// FP8 of a piece, in rows; multiplier(i, j) is that of an element.
+template <bool E5M2, typename T, typename Multiplier>
+__device__ inline void storeFp8(const MicroTask &task, const Place &place,
+                                const MicroOutput &out, const Piece<T> &piece,
+                                Multiplier multiplier) {
+  uint8_t *base = out.values +
+                  (place.member * task.rows + place.row0) * out.stride +
+                  place.col0;
+  bool vector = (reinterpret_cast<uintptr_t>(base) | out.stride) % 8 == 0;
+  int row0 = place.threadRow(), col0 = place.threadCol();
+  int cols = min(place.cols - col0, 8);
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    uint32_t words[2];
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      auto scaled = [&](int j) {
+        return __fmul_rn(piece.get(i, j), multiplier(i, j));
+      };
+      words[h] = encodePair<E5M2>(scaled(4 * h), scaled(4 * h + 1)) |
+                 encodePair<E5M2>(scaled(4 * h + 2), scaled(4 * h + 3)) << 16;
+    }
+    if (row0 + i >= place.rows)
+      continue;
+    uint8_t *to = base + (row0 + i) * out.stride + col0;
+    if (vector && cols == 8) {
+      *reinterpret_cast<uint2 *>(to) = make_uint2(words[0], words[1]);
+    } else {
+#pragma unroll
+      for (int j = 0; j < 8; ++j)
+        if (j < cols)
+          to[j] = static_cast<uint8_t>(words[j / 4] >> (j % 4 * 8));
+    }
+  }
+}
+template <typename T, typename Multiplier>
+__device__ inline void storeFp8(const MicroTask &task, const Place &place,
+                                const MicroOutput &out, const Piece<T> &piece,
+                                Multiplier multiplier) {
+  if (out.e5m2)
+    storeFp8<true>(task, place, out, piece, multiplier);
+  else
+    storeFp8<false>(task, place, out, piece, multiplier);
+}
+
+struct Mxfp8 {
+  static constexpr int kBlock = 32;
+
+  template <typename T>
+  __device__ static void run(const MicroArgs &args, const MicroTask &task,
+                             const Place &place, const Piece<T> &piece,
+                             MicroShared &shared) {
+    const MicroOutput &rows = task.micro[0], &columns = task.micro[1];
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    int quarter = lane % 16 / 4; // which 32 columns
+    __syncthreads(); // the last user of `shared`
+    if (task.accumulators) {
+      float amax = warpMax(pieceAmax(piece));
+      if (lane == 0)
+        shared.warps[warp] = amax;
+    }
+    float amax[8];
+    if (args.square) {
+      float own = pieceAmax(piece);
+      own = maxWith(maxWith(maxWith(own, 1), 2), 16);
+      if (lane < 16 && lane % 4 == 0)
+        shared.squares[warp][quarter] = own;
+    } else {
+      if (columns.values) {
+        columnAmax(piece, amax);
+#pragma unroll
+        for (int j = 0; j < 8; ++j)
+          amax[j] = maxWith(amax[j], 16);
+        if (lane < 16) {
+          float *to = shared.columns[warp] + place.threadCol();
+#pragma unroll
+          for (int j = 0; j < 8; j += 4)
+            *reinterpret_cast<float4 *>(to + j) =
+                make_float4(amax[j], amax[j + 1], amax[j + 2], amax[j + 3]);
+        }
+      }
+#pragma unroll
+      for (int i = 0; i < 8; ++i)
+        amax[i] = maxWith(maxWith(rowAmax(piece, i), 1), 2);
+    }
+    __syncthreads();
+    if (task.accumulators && threadIdx.x == 0)
+      addAmax(task.accumulators + place.group, shared.warps);
+    if (args.square)
+#pragma unroll
+      for (int i = 0; i < 8; ++i)
+        amax[i] = fmaxf(shared.squares[warp & ~1][quarter],
+                        shared.squares[warp | 1][quarter]);
+    uint32_t code[8];
+    if (rows.values) {
+      uint32_t words[2] = {0, 0};
+#pragma unroll
+      for (int i = 0; i < 8; ++i) {
+        code[i] = chooseE8M0(amax[i], rows.e5m2);
+        words[i / 4] |= code[i] << (i % 4 * 8);
+      }
+      if (lane % 4 == 0)
+        *reinterpret_cast<uint2 *>(shared.codes[0][quarter] +
+                                   place.threadRow()) =
+            make_uint2(words[0], words[1]);
+    }
+    if (columns.values) {
+      int block = threadIdx.x / 64, col = threadIdx.x % 64 * 2;
+      uint32_t both = 0;
+#pragma unroll
+      for (int c = 0; c < 2; ++c) {
+        float largest =
+            args.square ? fmaxf(shared.squares[2 * block][col / 32],
+                                shared.squares[2 * block + 1][col / 32])
+                        : fmaxf(shared.columns[2 * block][col + c],
+                                shared.columns[2 * block + 1][col + c]);
+        // All of a column may be NaN.
+        both |= chooseE8M0(fmaxf(largest, 0.0f), columns.e5m2) << (8 * c);
+      }
+      *reinterpret_cast<uint16_t *>(shared.codes[1][block] + col) =
+          static_cast<uint16_t>(both);
+    }
+    __syncthreads();
+    if (rows.values) {
+      storeScales<kBlock, false>(task, place, rows.scales, shared.codes[0]);
+      storeFp8(task, place, rows, piece,
+               [&](int i, int) { return multiplierOf(code[i]); });
+    }
+    if (columns.values) {
+      storeScales<kBlock, true>(task, place, columns.scales, shared.codes[1]);
+      uint2 own = *reinterpret_cast<const uint2 *>(
+          shared.codes[1][warp / 2] + place.threadCol());
+      float multiplier[8];
+#pragma unroll
+      for (int j = 0; j < 8; ++j)
+        multiplier[j] =
+            multiplierOf((j < 4 ? own.x : own.y) >> (j % 4 * 8) & 0xff);
+      storeFp8(task, place, columns, piece,
+               [&](int, int j) { return multiplier[j]; });
+    }
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// NVFP4
+//===----------------------------------------------------------------------===//
+
+/// The 16 rows of a warp: lanes 0 to 15 give their last four columns for the
+/// first four of lanes 16 to 31.
+template <typename T>
+__device__ inline void exchange(const Piece<T> &piece, Columns<T> &columns);
+template <>
+__device__ inline void exchange(const Piece<BF16> &piece,
+                                Columns<BF16> &columns) {
+  bool upper = threadIdx.x & 16;
+#pragma unroll
+  for (int i = 0; i < 8; ++i)
+#pragma unroll
+    for (int p = 0; p < 2; ++p) {
+      uint32_t sent = upper ? piece.pairs[i][p] : piece.pairs[i][2 + p];
+      uint32_t kept = upper ? piece.pairs[i][2 + p] : piece.pairs[i][p];
+      uint32_t got = __shfl_xor_sync(~0u, sent, 16);
+      columns.pairs[i][p] = upper ? got : kept;
+      columns.pairs[8 + i][p] = upper ? kept : got;
+    }
+}
+template <>
+__device__ inline void exchange(const Piece<float> &piece,
+                                Columns<float> &columns) {
+  bool upper = threadIdx.x & 16;
+#pragma unroll
+  for (int i = 0; i < 8; ++i)
+#pragma unroll
+    for (int c = 0; c < 4; ++c) {
+      float sent = upper ? piece.values[i][c] : piece.values[i][4 + c];
+      float kept = upper ? piece.values[i][4 + c] : piece.values[i][c];
+      float got = __shfl_xor_sync(~0u, sent, 16);
+      columns.values[i][c] = upper ? got : kept;
+      columns.values[8 + i][c] = upper ? kept : got;
+    }
+}
+__device__ inline void transformRows(Columns<BF16> &columns,
+                                     const Place &place) {
+  transform(columns, place.rows - static_cast<int>(threadIdx.x) / 32 * 16);
+}
+__device__ inline void transformRows(Columns<float> &, const Place &) {}
+
+/// The random words of `Count` neighbours from element `index` on.
+template <int Count>
+__device__ inline void randomWords(const MicroArgs &args, bool columnwise,
+                                   int64_t index, uint32_t (&words)[Count]) {
+  Philox philox = {static_cast<uint64_t>(args.rng[0]),
+                   static_cast<uint64_t>(args.rng[1]) +
+                       static_cast<uint64_t>(args.rngStream),
+                   columnwise ? uint64_t(1) << 62 : 0};
+  philox.words<Count>(index, words);
+}
+
+/// `Count` codes, four bits each, of scaled(i).
+template <int Count, typename Scaled>
+__device__ inline void encodeAll(const MicroArgs &args, bool columnwise,
+                                 int64_t index, Scaled scaled,
+                                 uint32_t (&words)[Count / 8]) {
+#pragma unroll
+  for (int w = 0; w < Count / 8; ++w)
+    words[w] = 0;
+  if (args.rng) {
+    uint32_t random[Count];
+    randomWords<Count>(args, columnwise, index, random);
+#pragma unroll
+    for (int i = 0; i < Count; ++i)
+      words[i / 8] |= encodeFp4(scaled(i), random[i]) << (i % 8 * 4);
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < Count; ++i)
+    words[i / 8] |= encodeFp4(scaled(i)) << (i % 8 * 4);
+}
+
+/// Sets one of the two codes of a byte that others set the other one of.
+__device__ inline void setNibble(uint8_t *values, int64_t element,
+                                 uint32_t code) {
+  auto address = reinterpret_cast<uintptr_t>(values + element / 2);
+  auto *word = reinterpret_cast<uint32_t *>(address & ~uintptr_t(3));
+  int shift = static_cast<int>(address & 3) * 8 + static_cast<int>(element & 1) * 4;
+  uint32_t found = *word, wanted;
+  do {
+    wanted = found;
+    found = atomicCAS(word, wanted,
+                      (wanted & ~(15u << shift)) | code << shift);
+  } while (found != wanted);
+}
+
+struct Nvfp4 {
+  static constexpr int kBlock = 16;
+
+  template <typename T>
+  __device__ static void run(const MicroArgs &args, const MicroTask &task,
+                             const Place &place, const Piece<T> &piece,
+                             MicroShared &shared) {
+    __syncthreads(); // the last user of `shared`
+    const MicroOutput &rows = task.micro[0], &columns = task.micro[1];
+    float square = 0.0f;
+    if (args.square)
+      square = maxWith(maxWith(pieceAmax(piece), 1), 16);
+    if (rows.values)
+      castRows(args, task, place, piece, rows, square, shared.codes[0]);
+    if (columns.values)
+      castColumns(args, task, place, piece, columns, square, shared);
+    __syncthreads();
+    if (rows.values)
+      storeScales<kBlock, false>(task, place, rows.scales, shared.codes[0]);
+    if (columns.values) {
+      storeScales<kBlock, true>(task, place, columns.scales, shared.codes[1]);
+      storeColumns(task, place, columns, shared.stage);
+    }
+  }
+
+private:
+  struct Tensor {
+    float sixth, inverse;
+    __device__ Tensor(const MicroOutput &out, const Place &place) {
+      float s = tensorMultiplier(
+          out.tensorAmax[out.amaxPerGroup ? place.group : 0]);
+      sixth = __fmul_rn(s, 1.0f / 6.0f);
+      inverse = __frcp_rn(s);
+    }
+    __device__ BlockScale choose(float amax) const {
+      return chooseE4M3(amax, sixth, inverse);
+    }
+  };
+
+  /// Two neighbours have a block of each row; each chooses the scales of four.
+  template <typename T>
+  __device__ static void
+  castRows(const MicroArgs &args, const MicroTask &task, const Place &place,
+           const Piece<T> &piece, const MicroOutput &out, float square,
+           uint8_t (*codes)[kTile]) {
+    Tensor tensor(out, place);
+    bool odd = threadIdx.x & 1;
+    float amax[8], own[4], multiplier[8];
+#pragma unroll
+    for (int i = 0; i < 8; ++i)
+      amax[i] = rowAmax(piece, i);
+    uint32_t word = 0;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      float sent = odd ? amax[i] : amax[4 + i];
+      float kept = odd ? amax[4 + i] : amax[i];
+      float largest = fmaxf(kept, __shfl_xor_sync(~0u, sent, 1));
+      BlockScale scale = tensor.choose(args.square ? square : largest);
+      word |= scale.code << (8 * i);
+      own[i] = scale.multiplier;
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      float other = __shfl_xor_sync(~0u, own[i], 1);
+      multiplier[i] = odd ? other : own[i];
+      multiplier[4 + i] = odd ? own[i] : other;
+    }
+    int row0 = place.threadRow(), col0 = place.threadCol();
+    *reinterpret_cast<uint32_t *>(codes[threadIdx.x % 16 / 2] + row0 +
+                                  (odd ? 4 : 0)) = word;
+    int cols = min(place.cols - col0, 8);
+    int64_t first =
+        (place.member * task.rows + place.row0 + row0) * task.cols +
+        place.col0 + col0;
+    bool vector =
+        cols == 8 &&
+        (reinterpret_cast<uintptr_t>(out.values) * 2 + first | task.cols) % 8 ==
+            0;
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+      if (row0 + i >= place.rows || cols <= 0)
+        continue;
+      int64_t at = first + i * task.cols;
+      uint32_t words[1];
+      encodeAll<8>(
+          args, false, at,
+          [&](int j) { return __fmul_rn(piece.get(i, j), multiplier[i]); },
+          words);
+      uint8_t *to = out.values + at / 2; // the number of columns is even
+      if (vector)
+        *reinterpret_cast<uint32_t *>(to) = words[0];
+      else
+#pragma unroll
+        for (int j = 0; j < 8; j += 2)
+          if (j < cols)
+            to[j / 2] = static_cast<uint8_t>(words[0] >> (4 * j));
+    }
+  }
+
+  template <typename T>
+  __device__ static void
+  castColumns(const MicroArgs &args, const MicroTask &task, const Place &place,
+              const Piece<T> &piece, const MicroOutput &out, float square,
+              MicroShared &shared) {
+    Tensor tensor(out, place);
+    Columns<T> columns;
+    exchange(piece, columns);
+    if (args.hadamard)
+      transformRows(columns, place);
+    int warp = threadIdx.x / 32;
+    int col0 = place.threadCol() + (threadIdx.x & 16 ? 4 : 0);
+    float amax[4];
+    columns.amaxes(amax);
+    if (args.square && args.hadamard) {
+      square = fmaxf(fmaxf(amax[0], amax[1]), fmaxf(amax[2], amax[3]));
+      square = maxWith(maxWith(square, 1), 16);
+    }
+    uint32_t word = 0;
+#pragma unroll
+    for (int c = 0; c < 4; ++c) {
+      BlockScale scale = tensor.choose(args.square ? square : amax[c]);
+      word |= scale.code << (8 * c);
+      uint32_t words[2];
+      encodeAll<16>(
+          args, true,
+          (place.member * task.cols + place.col0 + col0 + c) * out.stride +
+              place.row0 + warp * 16,
+          [&](int i) {
+            return __fmul_rn(columns.get(i, c), scale.multiplier);
+          },
+          words);
+      *reinterpret_cast<uint2 *>(shared.stage +
+                                 stagePosition(col0 + c) * kStagePitch +
+                                 warp * 8) = make_uint2(words[0], words[1]);
+    }
+    *reinterpret_cast<uint32_t *>(shared.codes[1][warp] + col0) = word;
+  }
+
+  /// Where column `col` of the tile has its rows in the stage.
+  __device__ static int stagePosition(int col) {
+    return col % 8 * 16 + col / 8;
+  }
+
+  /// Four threads of 16 bytes write a column of the tile.
+  __device__ static void storeColumns(const MicroTask &task, const Place &place,
+                                      const MicroOutput &out,
+                                      const uint8_t *stage) {
+#pragma unroll
+    for (int round = 0; round < kTile * 4 / kTileThreads; ++round) {
+      int unit = round * kTileThreads + threadIdx.x;
+      int position = unit / 4, part = unit % 4;
+      int col = position % 16 * 8 + position / 16;
+      int rows = min(place.rows - part * 32, 32);
+      if (col >= place.cols || rows <= 0)
+        continue;
+      const uint8_t *from = stage + position * kStagePitch + part * 16;
+      int64_t first = (place.member * task.cols + place.col0 + col) * out.stride +
+                      place.row0 + part * 32;
+      uint8_t *to = out.values + first / 2;
+      bool vector = rows == 32 && first % 2 == 0 &&
+                    reinterpret_cast<uintptr_t>(to) % 16 == 0;
+      if (vector) {
+        uint2 low = *reinterpret_cast<const uint2 *>(from);
+        uint2 high = *reinterpret_cast<const uint2 *>(from + 8);
+        *reinterpret_cast<uint4 *>(to) = make_uint4(low.x, low.y, high.x, high.y);
+      } else {
+        storeNibbles(out.values, first, rows, from);
+      }
+    }
+  }
+  /// Neighbours may have the other half of the first byte and of the last one.
+  __device__ static void storeNibbles(uint8_t *values, int64_t first, int rows,
+                                      const uint8_t *from) {
+    auto code = [&](int i) { return from[i / 2] >> (i % 2 * 4) & 15u; };
+    int i = 0;
+    if (first % 2)
+      setNibble(values, first, code(i++));
+    for (; i + 1 < rows; i += 2)
+      values[(first + i) / 2] = static_cast<uint8_t>(code(i) | code(i + 1) << 4);
+    if (i < rows)
+      setNibble(values, first + i, code(i));
+  }
+};
+
+/// The first of the two passes of NVFP4: amaxes alone.
+struct Nvfp4Amax {
+  static constexpr int kBlock = 16;
+
+  template <typename T>
+  __device__ static void run(const MicroArgs &args, const MicroTask &task,
+                             const Place &place, const Piece<T> &piece,
+                             MicroShared &shared) {
+    add(task.accumulators, place, pieceAmax(piece), shared);
+    if (!task.transformed)
+      return;
+    Columns<T> columns;
+    exchange(piece, columns);
+    transformRows(columns, place);
+    float amax[4];
+    columns.amaxes(amax);
+    add(task.transformed, place,
+        fmaxf(fmaxf(amax[0], amax[1]), fmaxf(amax[2], amax[3])), shared);
+  }
+
+private:
+  __device__ static void add(uint32_t *accumulators, const Place &place,
+                             float amax, MicroShared &shared) {
+    __syncthreads();
+    amax = warpMax(amax);
+    if (threadIdx.x % 32 == 0)
+      shared.warps[threadIdx.x / 32] = amax;
+    __syncthreads();
+    if (threadIdx.x == 0)
+      addAmax(accumulators + place.group, shared.warps);
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Kernels
+//===----------------------------------------------------------------------===//
+
+/// The last block to arrive writes the amaxes of all groups, and leaves
+/// accumulators and ticket at zero.
+__device__ inline void finishAmaxes(const MicroTask &task, int thread,
+                                    int step) {
+  int first = task.member >= 0 ? task.member : 0;
+  int last = task.member >= 0 ? task.member + 1 : task.groups;
+  for (int g = first + thread; task.accumulators && g < last; g += step) {
+    float own = __uint_as_float(__ldcg(task.accumulators + g));
+    float transformed = task.transformed
+                            ? __uint_as_float(__ldcg(task.transformed + g))
+                            : own;
+    for (int d = 0; d < 2; ++d)
+      if (const MicroOutput &out = task.micro[d]; out.tensorAmax)
+        out.tensorAmax[out.amaxPerGroup ? g : 0] = d ? transformed : own;
+    if (task.amaxOut) {
+      int at = task.amaxPerGroup ? g : 0;
+      task.amaxOut[at] = fmaxf(task.amax ? task.amax[at] : 0.0f, own);
+    }
+    task.accumulators[g] = 0;
+    if (task.transformed)
+      task.transformed[g] = 0;
+  }
+}
+
+/// A block takes one tile.
+template <typename Source, typename Format>
+__device__ inline void runMicro(const MicroArgs &args) {
+  __shared__ MicroShared shared;
+  if (args.noop && *args.noop == 1.0f)
+    return;
+  const MicroTask *task = &args.task;
+  uint32_t tile = blockIdx.x;
+  if (args.table) {
+    int index = countUpTo(args.numTasks, tile, [&](int64_t i) {
+      return args.table[i].firstTile;
+    });
+    task = args.table + index - 1;
+    tile -= static_cast<uint32_t>(task->firstTile);
+  }
+  if (task->tilesPerMember == 0)
+    for (const MicroOutput &out : task->micro)
+      if (out.values && !(out.scales.swizzled && out.scales.restarts))
+        clearPadding(out.scales);
+  Place place;
+  if (tile < task->tiles && locate(*task, tile, place)) {
+    Piece<typename Source::Element> pieces[Source::kParts];
+    Source::load(*task, place, pieces);
+#pragma unroll
+    for (int part = 0; part < Source::kParts; ++part) {
+      Place target = place;
+      if (part) {
+        target.col0 += part * task->source.width;
+        target.cols = static_cast<int>(
+            min(static_cast<long long>(task->cols - target.col0),
+                static_cast<long long>(kTile)));
+      }
+      Format::run(args, *task, target, pieces[part], shared);
+    }
+  }
+  if (!args.finishes)
+    return;
+  __shared__ bool isLast;
+  if (threadIdx.x == 0) {
+    __threadfence();
+    isLast = atomicAdd(args.ticket, 1u) == gridDim.x - 1;
+  }
+  __syncthreads();
+  if (!isLast)
+    return;
+  __threadfence();
+  if (!args.table)
+    finishAmaxes(args.task, threadIdx.x, kTileThreads);
+  for (int64_t i = threadIdx.x; args.table && i < args.numTasks;
+       i += kTileThreads)
+    finishAmaxes(args.table[i], 0, 1);
+  if (threadIdx.x == 0)
+    *args.ticket = 0;
+}
+
+#define TE_RT_MICRO_KERNEL(name, source, format, blocksPerSm)                  \
+  extern "C" __global__ void __launch_bounds__(te_rt::cuda::kTileThreads,      \
+                                               blocksPerSm)                    \
+      name(const __grid_constant__ te_rt::cuda::MicroArgs args) {              \
+    te_rt::cuda::runMicro<source, te_rt::cuda::format>(args);                  \
+  }
+
+} // namespace cuda
+} // namespace te_rt
+
+#endif // TE_RUNTIME_CUDA_KERNELS_MICRO_SINK_CUH

@@ -1,0 +1,338 @@
+//===- scales.cu - scales of 8 bits in their layouts, and codes under them ===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// convert_scales of MXFP8 and NVFP4 (any number of members in one launch), their
+// scales in permute, pad and unpad, and dequantize of any codes and scales.
+//
+//   work      swizzle_bytes: one block for 128 lines x 128 blocks, 16 KiB through
+//             shared memory; permute_scales: a word, four scales, for each thread;
+//             decode_rows: tiles of 128 x 128, eight elements for each thread
+//   moves     each scale once each way; decode_rows 1 B (FP4 1/2 B) of codes and
+//             2 or 4 B of the output
+//   bound     memory, and below a few MB the launch
+//   measured  docs/Benchmarks.md, Microscaling on an H200
+//
+//===----------------------------------------------------------------------===//
+
+#include "cuda/kernels/micro_scales.cuh"
+#include "cuda/kernels/microscaling.cuh"
+#include "te_runtime/types.h"
+
+using namespace te_rt::cuda;
+
+namespace {
+constexpr int kThreads = 256, kLines = 128, kQuads = 32;
+
+/// Four scales of each of 128 lines, in 32 groups; an odd pitch meets all banks.
+using Words = uint32_t[kLines][kQuads + 1];
+
+/// The places of 4 x 4 bytes swapped.
+__device__ void transposeBytes(uint32_t (&w)[4]) {
+  uint32_t a = __byte_perm(w[0], w[1], 0x5140), b = __byte_perm(w[2], w[3], 0x5140);
+  uint32_t c = __byte_perm(w[0], w[1], 0x7362), d = __byte_perm(w[2], w[3], 0x7362);
+  w[0] = __byte_perm(a, b, 0x5410), w[1] = __byte_perm(a, b, 0x7632);
+  w[2] = __byte_perm(c, d, 0x5410), w[3] = __byte_perm(c, d, 0x7632);
+}
+/// Which line group and which quad a unit of 4 x 4 scales is: eight lanes have
+/// neighbouring lines, four of them neighbouring quads.
+__device__ void locateUnit(int unit, int &line, int &quad) {
+  line = (unit % 8 + unit / 256 * 8) * 4;
+  quad = unit / 8 % 32;
+}
+
+struct Part {
+  int64_t line0, quad0; // first of the member's
+  int quads;            // of the part that exist
+};
+
+/// Loads the words of a part. Beyond the data they are zero.
+__device__ void loadWords(const SwizzleArgs &args, const uint8_t *from,
+                          const Part &part, Words &words) {
+  auto masked = [&](uint32_t word, int line, int quad) {
+    int64_t left = args.blocks - (part.quad0 + quad) * 4;
+    if (part.line0 + line >= args.outer || left <= 0)
+      return 0u;
+    return left >= 4 ? word : word & ((1u << (8 * left)) - 1);
+  };
+  if (args.fromSwizzled) {
+    int lane = threadIdx.x % 32;
+    for (int quad = threadIdx.x / 32; quad < part.quads; quad += kThreads / 32) {
+      int64_t tile =
+          part.line0 / kLines * (args.paddedBlocks / 4) + part.quad0 + quad;
+      uint4 held = *reinterpret_cast<const uint4 *>(from + tile * 512 + lane * 16);
+      words[lane][quad] = masked(held.x, lane, quad);
+      words[lane + 32][quad] = masked(held.y, lane + 32, quad);
+      words[lane + 64][quad] = masked(held.z, lane + 64, quad);
+      words[lane + 96][quad] = masked(held.w, lane + 96, quad);
+    }
+  } else if (args.outerDense) {
+#pragma unroll
+    for (int round = 0; round < kLines * kQuads / 4 / kThreads; ++round) {
+      int line, quad;
+      locateUnit(round * kThreads + threadIdx.x, line, quad);
+      if (quad >= part.quads)
+        continue;
+      uint32_t held[4];
+#pragma unroll
+      for (int b = 0; b < 4; ++b)
+        held[b] = *reinterpret_cast<const uint32_t *>(
+            from + ((part.quad0 + quad) * 4 + b) * args.paddedOuter +
+            part.line0 + line);
+      transposeBytes(held);
+#pragma unroll
+      for (int i = 0; i < 4; ++i)
+        words[line + i][quad] = masked(held[i], line + i, quad);
+    }
+  } else {
+#pragma unroll 8
+    for (int round = 0; round < kLines * kQuads / kThreads; ++round) {
+      int line = round * (kThreads / kQuads) + threadIdx.x / kQuads;
+      int quad = threadIdx.x % kQuads;
+      if (quad < part.quads)
+        words[line][quad] =
+            masked(*reinterpret_cast<const uint32_t *>(
+                       from + (part.line0 + line) * args.paddedBlocks +
+                       (part.quad0 + quad) * 4),
+                   line, quad);
+    }
+  }
+}
+
+__device__ void storeWords(const SwizzleArgs &args, uint8_t *to,
+                           const Part &part, const Words &words) {
+  if (args.toSwizzled) {
+    int lane = threadIdx.x % 32;
+    for (int quad = threadIdx.x / 32; quad < part.quads; quad += kThreads / 32) {
+      int64_t tile =
+          part.line0 / kLines * (args.paddedBlocks / 4) + part.quad0 + quad;
+      *reinterpret_cast<uint4 *>(to + tile * 512 + lane * 16) =
+          make_uint4(words[lane][quad], words[lane + 32][quad],
+                     words[lane + 64][quad], words[lane + 96][quad]);
+    }
+  } else if (args.outerDense) {
+#pragma unroll
+    for (int round = 0; round < kLines * kQuads / 4 / kThreads; ++round) {
+      int line, quad;
+      locateUnit(round * kThreads + threadIdx.x, line, quad);
+      if (quad >= part.quads)
+        continue;
+      uint32_t held[4];
+#pragma unroll
+      for (int i = 0; i < 4; ++i)
+        held[i] = words[line + i][quad];
+      transposeBytes(held);
+#pragma unroll
+      for (int b = 0; b < 4; ++b)
+        *reinterpret_cast<uint32_t *>(
+            to + ((part.quad0 + quad) * 4 + b) * args.paddedOuter + part.line0 +
+            line) = held[b];
+    }
+  } else {
+#pragma unroll 8
+    for (int round = 0; round < kLines * kQuads / kThreads; ++round) {
+      int line = round * (kThreads / kQuads) + threadIdx.x / kQuads;
+      int quad = threadIdx.x % kQuads;
+      if (quad < part.quads)
+        *reinterpret_cast<uint32_t *>(
+            to + (part.line0 + line) * args.paddedBlocks +
+            (part.quad0 + quad) * 4) = words[line][quad];
+    }
+  }
+}
+} // namespace
+
+extern "C" __global__ void __launch_bounds__(kThreads)
+    swizzle_bytes(const __grid_constant__ SwizzleArgs args) {
+  __shared__ Words words;
+  int64_t quads = args.paddedBlocks / 4;
+  uint32_t across = static_cast<uint32_t>((quads + kQuads - 1) / kQuads);
+  uint32_t down = static_cast<uint32_t>(args.paddedOuter / kLines);
+  uint32_t row = blockIdx.x / across, member = row / down;
+  Part part;
+  part.quad0 = int64_t(blockIdx.x - row * across) * kQuads;
+  part.line0 = int64_t(row - member * down) * kLines;
+  part.quads = static_cast<int>(
+      quads - part.quad0 < kQuads ? quads - part.quad0 : kQuads);
+  loadWords(args, args.from + member * args.memberBytes, part, words);
+  __syncthreads();
+  storeWords(args, args.to + member * args.memberBytes, part, words);
+}
+
+//===----------------------------------------------------------------------===//
+// Moves of rows
+//===----------------------------------------------------------------------===//
+
+namespace {
+constexpr int kPadBlocks = 4; // for each group
+}
+
+extern "C" __global__ void __launch_bounds__(kThreads)
+    permute_scales(const __grid_constant__ PermuteScalesArgs args) {
+  clearPadding(args.to);
+  int64_t quads = args.to.paddedBlocks / 4;
+  auto *from = reinterpret_cast<const uint32_t *>(args.from.scales);
+  auto *to = reinterpret_cast<uint32_t *>(args.to.scales);
+  int64_t padBlock = int64_t(gridDim.x) - int64_t(args.groups) * kPadBlocks;
+  if (blockIdx.x >= padBlock) {
+    int64_t slot = blockIdx.x - padBlock, group = slot / kPadBlocks;
+    int64_t begin = args.offsets[group] + int64_t(args.counts[group]);
+    int64_t end = args.offsets[group + 1];
+    if (begin < 0 || end > args.capacity)
+      return;
+    for (int64_t i = slot % kPadBlocks * kThreads + threadIdx.x;
+         i < (end - begin) * quads; i += kPadBlocks * kThreads)
+      to[placeOf(args.to, begin + i / quads, i % quads * 4) / 4] = 0;
+    return;
+  }
+  int64_t index = int64_t(blockIdx.x) * kThreads + threadIdx.x;
+  if (index >= args.pairs * quads)
+    return;
+  int64_t pair = index / quads, quad = index - pair * quads;
+  int64_t row = args.rowMap[pair];
+  if (row < 0 || row >= args.capacity)
+    return;
+  uint32_t word = from[placeOf(args.from, pair / args.slots, quad * 4) / 4];
+  int64_t left = args.to.blocks - quad * 4;
+  if (left < 4)
+    word &= (1u << (8 * left)) - 1;
+  to[placeOf(args.to, row, quad * 4) / 4] = word;
+}
+
+extern "C" __global__ void __launch_bounds__(kThreads)
+    clear_rows(const __grid_constant__ ClearRowsArgs args) {
+  int64_t first = args.offsets[0], last = args.offsets[args.groups];
+  int64_t step = int64_t(gridDim.x) * kThreads;
+  for (int64_t i = int64_t(blockIdx.x) * kThreads + threadIdx.x;
+       i < args.numRows * args.rowBytes; i += step) {
+    int64_t row = i / args.rowBytes;
+    if (row < first || row >= last)
+      args.rows[i] = 0;
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Values of codes
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Where the scale of an element of a tile lies.
+class ScaleOf {
+public:
+  __device__ ScaleOf(const DecodeArgs &args, const Place &place) : args(args) {
+    base = place.member * args.member;
+    tilesAcross = args.tilesAcross;
+    rowBegin = firstBlock = 0;
+    if (!args.restarts)
+      return;
+    rowBegin = groupBegin(args.task, place);
+    int64_t rows = groupEnd(args.task, place) - rowBegin;
+    int64_t perTile = int64_t(args.blockRows) * 4;
+    if (args.swizzled) {
+      base += args.paddedOuter * (rowBegin / perTile * 4);
+      tilesAcross = (rows + perTile - 1) / perTile;
+    } else {
+      firstBlock = rowBegin / args.blockRows + place.group;
+    }
+  }
+  __device__ float at(int64_t row, int64_t col) const {
+    int64_t down = (row - rowBegin) / args.blockRows + firstBlock;
+    int64_t across = col / args.blockCols;
+    int64_t at = base + (args.swizzled == 0
+                             ? down * args.strideRow + across * args.strideCol
+                         : args.swizzled == 1
+                             ? swizzledPlace(down, across, tilesAcross)
+                             : swizzledPlace(across, down, tilesAcross));
+    if (args.scaleType == TE_RT_F32)
+      return static_cast<const float *>(args.scales)[at];
+    uint32_t code = static_cast<const uint8_t *>(args.scales)[at];
+    return args.scaleType == TE_RT_F8E8M0 ? valueOfE8M0(code)
+                                          : valueOfE4M3(code);
+  }
+
+private:
+  const DecodeArgs &args;
+  int64_t base, rowBegin, firstBlock, tilesAcross;
+};
+
+__device__ float valueOfCode(const DecodeArgs &args, int64_t element) {
+  auto *codes = static_cast<const uint8_t *>(args.task.source.input);
+  if (args.valueType == TE_RT_F4E2M1)
+    return valueOfFp4(codes[element / 2] >> (element % 2 * 4) & 15);
+  return decodePair(codes[element], args.valueType == TE_RT_F8E5M2).x;
+}
+
+/// Eight neighbours of a row.
+template <typename T>
+__device__ void decodeEight(const DecodeArgs &args, const Place &place,
+                            const ScaleOf &scales, int64_t row, int64_t col,
+                            float factor) {
+  int64_t first = (place.member * args.task.rows + row) * args.task.cols + col;
+  int64_t left = args.task.cols - col;
+  int count = left < 8 ? static_cast<int>(left) : 8;
+  float values[8];
+  bool perTensor = args.blockRows == 0;
+  auto scaleAt = [&](int64_t j) {
+    return perTensor ? static_cast<const float *>(
+                           args.scales)[args.perGroup ? place.group : 0]
+                     : scales.at(row, col + j);
+  };
+  bool shared = perTensor || args.blockCols % 8 == 0;
+  float scale = scaleAt(0);
+#pragma unroll
+  for (int j = 0; j < 8; ++j) {
+    if (j >= count)
+      break;
+    if (!shared && j)
+      scale = scaleAt(j);
+    values[j] = __fmul_rn(
+        __fmul_rn(valueOfCode(args, first + j), scale), factor);
+  }
+  T *to = static_cast<T *>(args.task.output) + first;
+  if (count == 8 && reinterpret_cast<uintptr_t>(to) % 16 == 0) {
+    if constexpr (sizeof(T) == 2) {
+      *reinterpret_cast<uint4 *>(to) = make_uint4(
+          packBf16(values[0], values[1]), packBf16(values[2], values[3]),
+          packBf16(values[4], values[5]), packBf16(values[6], values[7]));
+    } else {
+      auto *words = reinterpret_cast<float4 *>(to);
+      words[0] = make_float4(values[0], values[1], values[2], values[3]);
+      words[1] = make_float4(values[4], values[5], values[6], values[7]);
+    }
+    return;
+  }
+#pragma unroll
+  for (int j = 0; j < 8; ++j)
+    if (j < count)
+      to[j] = fromFloat<T>(values[j]);
+}
+
+template <typename T> __device__ void decodeTile(const DecodeArgs &args) {
+  Place place;
+  if (blockIdx.x >= args.task.tiles || !locate(args.task, blockIdx.x, place))
+    return;
+  float factor = 1.0f; // exact where there is none
+  if (args.tensorAmax)
+    factor = __fdiv_rn(args.tensorAmax[args.amaxPerGroup ? place.group : 0],
+                       2688.0f);
+  ScaleOf scales(args, place);
+  int col = threadIdx.x % 16 * 8;
+  if (col >= place.cols)
+    return;
+#pragma unroll 2
+  for (int row = threadIdx.x / 16; row < place.rows; row += kThreads / 16)
+    decodeEight<T>(args, place, scales, place.row0 + row, place.col0 + col,
+                   factor);
+}
+} // namespace
+
+extern "C" __global__ void __launch_bounds__(kThreads)
+    decode_rows_bf16(const __grid_constant__ DecodeArgs args) {
+  decodeTile<BF16>(args);
+}
+extern "C" __global__ void __launch_bounds__(kThreads)
+    decode_rows_f32(const __grid_constant__ DecodeArgs args) {
+  decodeTile<float>(args);
+}
