@@ -6,6 +6,8 @@
 
 #include "Bench.h"
 
+#include "te_runtime/gemm.h"
+
 #include <memory>
 
 using namespace te_bench;
@@ -181,6 +183,49 @@ void swiglu(Bench &bench, int64_t rows) {
               };
             });
 }
+/// Products of a layer's first weights, eight experts: rows, or the reduction of
+/// their gradients, are 32768 tokens.
+void product(Bench &bench, bool fp4, bool ofGradients) {
+  constexpr int64_t experts = 8, tokens = 32768, width = 4096;
+  int64_t perByte = fp4 ? 2 : 1;
+  int64_t bytes = tokens * kHidden / perByte +
+                  (ofGradients ? tokens * width / perByte +
+                                     experts * width * kHidden * 4
+                               : experts * width * kHidden / perByte +
+                                     tokens * width * 2);
+  bench.row(std::string("grouped_gemm ") + (fp4 ? "NVFP4" : "MXFP8") +
+                (ofGradients ? " wgrad" : " fprop") + " 1.92 TFLOP",
+            bytes, [&]() -> Bench::Call {
+              std::vector<int32_t> offsets;
+              for (int64_t e = 0; e <= experts; ++e)
+                offsets.push_back(static_cast<int32_t>(e * tokens / experts));
+              te_rt_tensor begins = bench.integers({experts + 1}, offsets);
+              // Codes and scales of any bytes would hold NaN, which cost no more.
+              Output x(bench, fp4, tokens, kHidden, ofGradients, TE_RT_SWIZZLED,
+                       0, experts);
+              Output w = ofGradients
+                             ? Output(bench, fp4, tokens, width, true,
+                                      TE_RT_SWIZZLED, 0, experts)
+                             : Output(bench, fp4, width, kHidden, false,
+                                      TE_RT_SWIZZLED, experts);
+              te_rt_tensor y =
+                  ofGradients
+                      ? bench.tensor(TE_RT_F32, {experts, width, kHidden})
+                      : bench.tensor(TE_RT_BF16, {tokens, width});
+              return [=, &bench] {
+                const Output &lhs = ofGradients ? w : x;
+                const Output &rhs = ofGradients ? x : w;
+                bool turned = ofGradients && !fp4;
+                return te_rt_grouped_gemm(
+                    bench.context(), &lhs.values, &lhs.scales,
+                    fp4 ? &lhs.amax : nullptr, {&rhs.values, 1},
+                    {&rhs.scales, 1}, {fp4 ? &rhs.amax : nullptr, fp4}, {},
+                    &begins, {&y, 1},
+                    ofGradients ? TE_RT_RAGGED_REDUCTION : TE_RT_RAGGED_ROWS,
+                    turned, turned, 0);
+              };
+            });
+}
 } // namespace
 
 void te_bench::runMicroscaling(Bench &bench) {
@@ -194,6 +239,9 @@ void te_bench::runMicroscaling(Bench &bench) {
   for (bool fp4 : {false, true})
     weights(bench, fp4);
   swiglu(bench, 32768);
+  for (bool fp4 : {false, true})
+    for (bool ofGradients : {false, true})
+      product(bench, fp4, ofGradients);
   for (bool fp4 : {false, true})
     dequantize(bench, fp4, 32768);
   for (int64_t members : {1, 8}) {

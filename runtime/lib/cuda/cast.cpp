@@ -103,7 +103,7 @@ Outcome cuda::describeScales(const te_rt_tensor &scales, int64_t rows,
 
 Cast::Cast(CudaDevice &device, te_rt_dtype inputType, const float *noop,
            bool pow2Scales, double epsilon)
-    : device(device), inputType(inputType), micro(device, noop) {
+    : device(device), inputType(inputType), micro(device, inputType, noop) {
   args.noop = noop;
   args.ticket = device.tickets();
   args.epsilon = static_cast<float>(epsilon);
@@ -178,7 +178,7 @@ Outcome Cast::add(TileTask task, CastArguments arguments) {
 }
 
 Outcome Cast::run(const CastKernels &kernels) {
-  TE_RT_TRY(micro.run(kernels.cast, kernels.amax));
+  TE_RT_TRY(micro.run(kernels));
   if (tasks.empty())
     return {};
   if (needsAmaxPass) {

@@ -14,6 +14,7 @@
 #include "common/numeric.h"
 #include "cuda/blas.h"
 #include "cuda/cast.h"
+#include "cuda/emulated_gemm.h"
 
 #include <algorithm>
 
@@ -56,16 +57,6 @@ struct Product {
     return ragged == TE_RT_RAGGED_REDUCTION ? end - begin : lhs.inner();
   }
 };
-
-/// Scales of 8 bits (MXFP8, NVFP4) are not for this backend yet.
-Outcome needsFloatScales(std::initializer_list<const te_rt_tensor *> all) {
-  for (const te_rt_tensor *scales : all)
-    if (scales && scales->dtype != TE_RT_F32)
-      return {TE_RT_UNSUPPORTED, std::string("scales: found ") +
-                                     dtypeName(scales->dtype) +
-                                     ", wanted F32 on cuda"};
-  return {};
-}
 
 /// Member `index` of a packed tensor, or the tensor itself.
 te_rt_tensor memberOf(const te_rt_tensor &packed, int32_t rank, int64_t index) {
@@ -350,15 +341,23 @@ Outcome runGroups(CudaDevice &device, const te_rt_tensor *offsets,
 } // namespace
 
 te_rt_status cuda::gemm(te_rt_context *context, const te_rt_tensor *lhs,
-                        const te_rt_tensor *lhs_scales, const te_rt_tensor *,
-                        const te_rt_tensor *rhs, const te_rt_tensor *rhs_scales,
-                        const te_rt_tensor *, const te_rt_tensor *bias,
+                        const te_rt_tensor *lhs_scales,
+                        const te_rt_tensor *lhs_amax, const te_rt_tensor *rhs,
+                        const te_rt_tensor *rhs_scales,
+                        const te_rt_tensor *rhs_amax, const te_rt_tensor *bias,
                         const te_rt_tensor *offsets, const te_rt_tensor *result,
                         int64_t ragged, int64_t member, int64_t transpose_lhs,
                         int64_t transpose_rhs, int64_t accumulate) {
-  if (te_rt_status status =
-          context->finish(needsFloatScales({lhs_scales, rhs_scales})))
-    return status;
+  if (hasByteScales(lhs_scales)) {
+    auto list = [](const te_rt_tensor *tensor) {
+      return te_rt_tensor_list{tensor, tensor ? 1 : 0};
+    };
+    return context->finish(multiplyEmulated(
+        deviceOf(context),
+        {lhs, lhs_scales, lhs_amax, list(rhs), list(rhs_scales), list(rhs_amax),
+         list(bias), offsets, list(result), ragged, offsets ? member : -1,
+         transpose_lhs != 0, transpose_rhs != 0, accumulate != 0}));
+  }
   auto makeProduct = [&](int64_t) {
     Product p = {};
     p.lhs = {*lhs, lhs_scales, transpose_lhs != 0,
@@ -381,13 +380,17 @@ te_rt_status cuda::gemm(te_rt_context *context, const te_rt_tensor *lhs,
 
 te_rt_status cuda::grouped_gemm(
     te_rt_context *context, const te_rt_tensor *lhs,
-    const te_rt_tensor *lhs_scales, const te_rt_tensor *, te_rt_tensor_list rhs,
-    te_rt_tensor_list rhs_scales, te_rt_tensor_list, te_rt_tensor_list bias,
+    const te_rt_tensor *lhs_scales, const te_rt_tensor *lhs_amax,
+    te_rt_tensor_list rhs, te_rt_tensor_list rhs_scales,
+    te_rt_tensor_list rhs_amax, te_rt_tensor_list bias,
     const te_rt_tensor *offsets, te_rt_tensor_list results, int64_t ragged,
     int64_t transpose_lhs, int64_t transpose_rhs, int64_t accumulate) {
-  if (te_rt_status status = context->finish(needsFloatScales(
-          {lhs_scales, rhs_scales.count ? rhs_scales.items : nullptr})))
-    return status;
+  if (hasByteScales(lhs_scales))
+    return context->finish(multiplyEmulated(
+        deviceOf(context),
+        {lhs, lhs_scales, lhs_amax, rhs, rhs_scales, rhs_amax, bias, offsets,
+         results, ragged, /*member=*/-1, transpose_lhs != 0, transpose_rhs != 0,
+         accumulate != 0}));
   bool rows = ragged == TE_RT_RAGGED_ROWS;
   te_rt_tensor scalesOfRhs; // of the group at hand
   auto makeProduct = [&](int64_t g) {

@@ -152,29 +152,51 @@ Outcome MicroCast::launch(Batch &batch, const std::string &kernel,
                            batch.tasks.size() * sizeof(MicroTask), &table));
     args.table = static_cast<const MicroTask *>(table);
   }
+  args.tiles = batch.tiles;
   // An empty tensor has an amax, and padding.
-  return device.launch(kernel.c_str(),
-                       {std::max<int64_t>(batch.tiles, 1), kTileThreads}, args);
+  Grid grid = {std::max<int64_t>(batch.tiles, 1), kTileThreads};
+  if (isStream) {
+    // Blocks that take tiles in turn, as many as fit on the device at once.
+    constexpr int64_t kBlocksPerSm = 3;
+    grid.blocks = std::min<int64_t>(grid.blocks, device.numSms() * kBlocksPerSm);
+    grid.shared = static_cast<int>(kTile * kTile * elementSize(inputType));
+  }
+  return device.launch((args.table ? "multi_" + kernel : kernel).c_str(), grid,
+                       args);
 }
 
-Outcome MicroCast::run(const char *cast, const char *amax) {
+Outcome MicroCast::run(const CastKernels &kernels) {
+  isStream = kernels.areStreams;
   if (!mxfp8.tasks.empty())
-    TE_RT_TRY(launch(mxfp8, std::string("mx_") + cast, mxfp8.finishes));
+    TE_RT_TRY(launch(mxfp8, std::string("mx_") + kernels.cast, mxfp8.finishes));
   if (nvfp4.tasks.empty())
     return {};
-  TE_RT_TRY(launch(nvfp4, std::string("nv_") + amax, true));
+  TE_RT_TRY(launch(nvfp4, std::string("nv_") + kernels.amax, true));
   for (MicroTask &task : nvfp4.tasks)
     task.accumulators = task.transformed = nullptr;
-  return launch(nvfp4, std::string("nv_") + cast, false);
+  return launch(nvfp4, std::string("nv_") + kernels.cast, false);
 }
 
 //===----------------------------------------------------------------------===//
 // Scales of 8 bits, and codes under any scales
 //===----------------------------------------------------------------------===//
 
+namespace {
+/// Kernels move four scales at a time.
+Outcome needsAlignment(std::initializer_list<const te_rt_tensor *> all) {
+  for (const te_rt_tensor *scales : all)
+    if (auto at = reinterpret_cast<uintptr_t>(scales->data); at % 4 != 0)
+      return {TE_RT_INVALID_ARGUMENT,
+              "scales: found memory " + std::to_string(at % 4) +
+                  " bytes behind a multiple of 4, wanted a multiple"};
+  return {};
+}
+} // namespace
+
 Outcome cuda::convertByteScales(CudaDevice &device, const te_rt_tensor &scales,
                                 const te_rt_tensor &output, int64_t rows,
                                 int64_t cols) {
+  TE_RT_TRY(needsAlignment({&scales, &output}));
   Ragged ragged = raggedOf(scales);
   ScalePlaces from = describePlaces(scales, rows, cols, ragged);
   ScalePlaces to = describePlaces(output, rows, cols, ragged);
@@ -198,6 +220,7 @@ Outcome cuda::convertByteScales(CudaDevice &device, const te_rt_tensor &scales,
 Outcome cuda::permuteByteScales(CudaDevice &device, const te_rt_tensor &scales,
                                 const te_rt_tensor &output,
                                 const PermuteArgs &rows) {
+  TE_RT_TRY(needsAlignment({&scales, &output}));
   PermuteScalesArgs args = {};
   args.from = describePlaces(scales, rows.tokens, rows.cols, Ragged::No);
   args.to = describePlaces(output, rows.capacity, rows.cols, Ragged::No);

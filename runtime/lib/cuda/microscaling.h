@@ -16,6 +16,7 @@ namespace te_rt {
 namespace cuda {
 
 struct CastArguments;
+struct CastKernels;
 
 inline bool hasByteScales(const te_rt_tensor *scales) {
   return scales && scales->layout != TE_RT_NOT_SCALES &&
@@ -46,14 +47,14 @@ Outcome decodeRows(CudaDevice &device, const te_rt_tensor &values,
 /// The part of casts that is under scales of 8 bits.
 class MicroCast {
 public:
-  MicroCast(CudaDevice &device, const float *noop)
-      : device(device), noop(noop) {}
+  MicroCast(CudaDevice &device, te_rt_dtype inputType, const float *noop)
+      : device(device), inputType(inputType), noop(noop) {}
 
   /// Takes from `arguments` the directions that it casts, and the amax where no
   /// other direction is left.
   Outcome add(const TileTask &task, CastArguments &arguments);
   /// With the names of the source's kernels for other scales.
-  Outcome run(const char *cast, const char *amax);
+  Outcome run(const CastKernels &kernels);
 
 private:
   /// Those of one recipe.
@@ -69,7 +70,9 @@ private:
   Outcome launch(Batch &batch, const std::string &kernel, bool finishes);
 
   CudaDevice &device;
+  te_rt_dtype inputType;
   const float *noop;
+  bool isStream = false;
   Batch mxfp8, nvfp4;
 };
 

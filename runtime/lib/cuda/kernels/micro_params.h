@@ -48,7 +48,7 @@ struct MicroTask : TileTask {
 struct MicroArgs {
   MicroTask task; // where there is no table
   const MicroTask *table;
-  int64_t numTasks;
+  int64_t numTasks, tiles;
   const float *noop;
   uint32_t *ticket; // counts blocks that are done; at zero between launches
   const int64_t *rng; // nullptr: to the nearest
@@ -97,6 +97,38 @@ struct ClearRowsArgs {
   int64_t rowBytes, numRows;
   const int32_t *offsets;
   int32_t groups;
+};
+
+/// One operand of products of codes: outer x reduction, or, transposed, stored the
+/// other way.
+struct EmulatedSide {
+  int64_t stride;      // between rows as stored, in elements
+  int64_t outer;       // extents, of the capacity where groups divide them
+  int64_t tilesAcross; // of scales, but where groups divide the reduction
+  int64_t paddedOuter, scaleBytes;
+  const float *amax;   // FP4 lhs: [] or [groups]
+  int32_t amaxPerGroup, e5m2;
+};
+
+/// What differs between groups.
+struct EmulatedGroup {
+  const uint8_t *lhs, *lhsScales, *rhs, *rhsScales;
+  const float *rhsAmax;
+  const void *bias;
+  void *result;
+};
+
+/// Products of all groups, or of one, in tiles of 128 x 128.
+struct EmulatedArgs {
+  EmulatedSide lhs, rhs;
+  EmulatedGroup group; // where there is no table
+  const EmulatedGroup *table;
+  const int32_t *offsets; // [groups + 1]; nullptr: not ragged
+  int64_t reduction;      // of the capacity
+  int64_t tilesDown, tilesAcross;
+  int32_t groups;
+  int32_t member; // -1 for all
+  int32_t ragged, biasType, resultType, accumulate; // GemmType
 };
 
 } // namespace cuda

@@ -97,8 +97,9 @@ __device__ inline void storeScales(const TileTask &task, const Place &place,
                      (block0 + block) * places.strideBlock;
   };
   bool aligned = reinterpret_cast<uintptr_t>(scales) % 4 == 0;
-  if (aligned && (places.swizzled || places.strideBlock == 1) &&
-      block0 % 4 == 0) {
+  bool sharesQuads = places.restarts && !places.swizzled; // with other groups
+  if (aligned && !sharesQuads &&
+      (places.swizzled || places.strideBlock == 1)) {
     // Four blocks of a line are a word.
     int quads = (blocks + 3) / 4;
     for (int i = threadIdx.x; i < kTile * quads; i += kTileThreads) {
@@ -118,8 +119,7 @@ __device__ inline void storeScales(const TileTask &task, const Place &place,
     }
     return;
   }
-  // Whole quads of blocks are this tile's, but where groups share the matrix.
-  int stored = places.restarts ? blocks : (blocks + 3) / 4 * 4;
+  int stored = sharesQuads ? blocks : (blocks + 3) / 4 * 4;
   if (aligned && places.strideOuter == 1 && !places.swizzled) {
     for (int i = threadIdx.x; i < kTile / 4 * stored; i += kTileThreads) {
       int block = i / (kTile / 4), line = i % (kTile / 4) * 4;

@@ -18,6 +18,7 @@
 #include "cuda/kernels/micro_scales.cuh"
 #include "cuda/kernels/microscaling.cuh"
 #include "cuda/kernels/sinks.cuh"
+#include "cuda/kernels/sources.cuh"
 
 namespace te_rt {
 namespace cuda {
@@ -50,39 +51,44 @@ __device__ inline float maxWith(float amax, int lanes) {
 // MXFP8
 //===----------------------------------------------------------------------===//
 
-/// FP8 of a piece, in rows; multiplier(i, j) is that of an element.
+/// FP8 of row i of a piece; multiplier(i, j) is that of an element.
+template <bool E5M2, typename T, typename Multiplier>
+__device__ inline uint2 encodeRow(const Piece<T> &piece, int i,
+                                  Multiplier multiplier) {
+  auto pair = [&](int j) {
+    return encodePair<E5M2>(
+        __fmul_rn(piece.get(i, j), multiplier(i, j)),
+        __fmul_rn(piece.get(i, j + 1), multiplier(i, j + 1)));
+  };
+  return make_uint2(pair(0) | pair(2) << 16, pair(4) | pair(6) << 16);
+}
 template <bool E5M2, typename T, typename Multiplier>
 __device__ inline void storeFp8(const MicroTask &task, const Place &place,
                                 const MicroOutput &out, const Piece<T> &piece,
                                 Multiplier multiplier) {
-  uint8_t *base = out.values +
-                  (place.member * task.rows + place.row0) * out.stride +
-                  place.col0;
-  bool vector = (reinterpret_cast<uintptr_t>(base) | out.stride) % 8 == 0;
   int row0 = place.threadRow(), col0 = place.threadCol();
-  int cols = min(place.cols - col0, 8);
+  uint8_t *to = out.values +
+                (place.member * task.rows + place.row0 + row0) * out.stride +
+                place.col0 + col0;
+  bool vector = (reinterpret_cast<uintptr_t>(to) | out.stride) % 8 == 0;
+  int rows = min(place.rows - row0, 8), cols = min(place.cols - col0, 8);
+  if (vector && rows == 8 && cols == 8) {
 #pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    uint32_t words[2];
+    for (int i = 0; i < 8; ++i, to += out.stride)
+      *reinterpret_cast<uint2 *>(to) = encodeRow<E5M2>(piece, i, multiplier);
+    return;
+  }
 #pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      auto scaled = [&](int j) {
-        return __fmul_rn(piece.get(i, j), multiplier(i, j));
-      };
-      words[h] = encodePair<E5M2>(scaled(4 * h), scaled(4 * h + 1)) |
-                 encodePair<E5M2>(scaled(4 * h + 2), scaled(4 * h + 3)) << 16;
-    }
-    if (row0 + i >= place.rows)
-      continue;
-    uint8_t *to = base + (row0 + i) * out.stride + col0;
+  for (int i = 0; i < 8; ++i, to += out.stride) {
+    uint2 codes = encodeRow<E5M2>(piece, i, multiplier);
+    if (i >= rows)
+      break;
     if (vector && cols == 8) {
-      *reinterpret_cast<uint2 *>(to) = make_uint2(words[0], words[1]);
-    } else {
-#pragma unroll
-      for (int j = 0; j < 8; ++j)
-        if (j < cols)
-          to[j] = static_cast<uint8_t>(words[j / 4] >> (j % 4 * 8));
+      *reinterpret_cast<uint2 *>(to) = codes;
+      continue;
     }
+    for (int j = 0; j < cols; ++j)
+      to[j] = static_cast<uint8_t>((j < 4 ? codes.x : codes.y) >> (j % 4 * 8));
   }
 }
 template <typename T, typename Multiplier>
@@ -504,6 +510,47 @@ private:
 // Kernels
 //===----------------------------------------------------------------------===//
 
+/// 16 bytes, or as many zeros.
+__device__ inline void copyOrZero(uint4 *to, const uint4 *from, bool exists) {
+  auto address = static_cast<uint32_t>(__cvta_generic_to_shared(to));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address),
+               "l"(from), "r"(exists ? 16 : 0)
+               : "memory");
+}
+__device__ inline void keepRow(const Piece<BF16> &row, uint4 *to) {
+  *to = make_uint4(row.pairs[0][0], row.pairs[0][1], row.pairs[0][2],
+                   row.pairs[0][3]);
+}
+__device__ inline void keepRow(const Piece<float> &row, uint4 *to) {
+  const float(&v)[8] = row.values[0];
+  to[0] = make_uint4(__float_as_uint(v[0]), __float_as_uint(v[1]),
+                     __float_as_uint(v[2]), __float_as_uint(v[3]));
+  to[kTileThreads] = make_uint4(__float_as_uint(v[4]), __float_as_uint(v[5]),
+                                __float_as_uint(v[6]), __float_as_uint(v[7]));
+}
+__device__ inline void takePiece(Piece<BF16> &piece, const uint4 *from) {
+  asm volatile("cp.async.wait_all;" ::: "memory");
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    uint4 word = from[i * kTileThreads];
+    piece.pairs[i][0] = word.x, piece.pairs[i][1] = word.y;
+    piece.pairs[i][2] = word.z, piece.pairs[i][3] = word.w;
+  }
+}
+__device__ inline void takePiece(Piece<float> &piece, const uint4 *from) {
+  asm volatile("cp.async.wait_all;" ::: "memory");
+#pragma unroll
+  for (int i = 0; i < 8; ++i)
+#pragma unroll
+    for (int w = 0; w < 2; ++w) {
+      uint4 word = from[(2 * i + w) * kTileThreads];
+      piece.values[i][4 * w] = __uint_as_float(word.x);
+      piece.values[i][4 * w + 1] = __uint_as_float(word.y);
+      piece.values[i][4 * w + 2] = __uint_as_float(word.z);
+      piece.values[i][4 * w + 3] = __uint_as_float(word.w);
+    }
+}
+
 /// The last block to arrive writes the amaxes of all groups, and leaves
 /// accumulators and ticket at zero.
 __device__ inline void finishAmaxes(const MicroTask &task, int thread,
@@ -528,41 +575,8 @@ __device__ inline void finishAmaxes(const MicroTask &task, int thread,
   }
 }
 
-/// A block takes one tile.
-template <typename Source, typename Format>
-__device__ inline void runMicro(const MicroArgs &args) {
-  __shared__ MicroShared shared;
-  if (args.noop && *args.noop == 1.0f)
-    return;
-  const MicroTask *task = &args.task;
-  uint32_t tile = blockIdx.x;
-  if (args.table) {
-    int index = countUpTo(args.numTasks, tile, [&](int64_t i) {
-      return args.table[i].firstTile;
-    });
-    task = args.table + index - 1;
-    tile -= static_cast<uint32_t>(task->firstTile);
-  }
-  if (task->tilesPerMember == 0)
-    for (const MicroOutput &out : task->micro)
-      if (out.values && !(out.scales.swizzled && out.scales.restarts))
-        clearPadding(out.scales);
-  Place place;
-  if (tile < task->tiles && locate(*task, tile, place)) {
-    Piece<typename Source::Element> pieces[Source::kParts];
-    Source::load(*task, place, pieces);
-#pragma unroll
-    for (int part = 0; part < Source::kParts; ++part) {
-      Place target = place;
-      if (part) {
-        target.col0 += part * task->source.width;
-        target.cols = static_cast<int>(
-            min(static_cast<long long>(task->cols - target.col0),
-                static_cast<long long>(kTile)));
-      }
-      Format::run(args, *task, target, pieces[part], shared);
-    }
-  }
+/// Called by all threads of each block, once: the last block finishes.
+__device__ inline void finishMicro(const MicroArgs &args) {
   if (!args.finishes)
     return;
   __shared__ bool isLast;
@@ -583,11 +597,120 @@ __device__ inline void runMicro(const MicroArgs &args) {
     *args.ticket = 0;
 }
 
+/// What no tile of ragged rows has.
+__device__ inline void clearPadding(const MicroTask &task) {
+  if (task.tilesPerMember == 0)
+    for (const MicroOutput &out : task.micro)
+      if (out.values && !(out.scales.swizzled && out.scales.restarts))
+        clearPadding(out.scales);
+}
+
+/// The body of kernels over tiles whose elements are computed: one for each block.
+template <typename Source, typename Format>
+__device__ inline void runMicro(const MicroArgs &args) {
+  __shared__ MicroShared shared;
+  if (args.noop && *args.noop == 1.0f)
+    return;
+  const MicroTask &task = args.task;
+  clearPadding(task);
+  Place place;
+  if (blockIdx.x < task.tiles && locate(task, blockIdx.x, place)) {
+    Piece<typename Source::Element> pieces[Source::kParts];
+    Source::load(task, place, pieces);
+#pragma unroll
+    for (int part = 0; part < Source::kParts; ++part) {
+      Place target = place;
+      target.col0 += part * task.source.width;
+      Format::run(args, task, target, pieces[part], shared);
+    }
+  }
+  finishMicro(args);
+}
+
+/// The body of kernels over the tiles of matrices in memory: a block takes every
+/// gridDim.x-th, and the next one is on its way to shared memory meanwhile. A
+/// thread waits for nothing but what it has asked for itself.
+template <typename T, typename Format, bool FromTable>
+__device__ inline void runMicroStream(const MicroArgs &args) {
+  extern __shared__ uint4 memory[];
+  __shared__ MicroShared shared;
+  __shared__ Place places[2];
+  if (args.noop && *args.noop == 1.0f)
+    return;
+  constexpr int kWords = sizeof(T) / 2; // of 16 bytes in eight elements
+  uint4 *words = memory + threadIdx.x;
+  const MicroTask *next = FromTable ? args.table : &args.task;
+  bool works = false;
+  if (!FromTable)
+    clearPadding(args.task);
+  auto request = [&](uint32_t tile, Place &noted) {
+    if (FromTable) {
+      if (tile >= next->firstTile + next->tiles || tile < next->firstTile)
+        next = args.table + countUpTo(args.numTasks, tile, [&](int64_t i) {
+                 return args.table[i].firstTile;
+               }) - 1;
+      tile -= static_cast<uint32_t>(next->firstTile);
+    }
+    Place place;
+    works = tile < next->tiles && locate(*next, tile, place);
+    if (!works)
+      return;
+    if (threadIdx.x == 0)
+      noted = place;
+    int row0 = place.threadRow(), col0 = place.threadCol();
+    const T *from = static_cast<const T *>(next->source.input) +
+                    (place.member * next->rows + place.row0 + row0) *
+                        next->cols +
+                    place.col0 + col0;
+    int rows = place.rows - row0, cols = place.cols - col0;
+    if (isVector(from, next->cols) && cols >= 8) {
+#pragma unroll
+      for (int i = 0; i < 8; ++i, from += next->cols)
+#pragma unroll
+        for (int w = 0; w < kWords; ++w)
+          copyOrZero(words + (i * kWords + w) * kTileThreads,
+                     reinterpret_cast<const uint4 *>(from) + w, i < rows);
+      return;
+    }
+#pragma unroll 1
+    for (int i = 0; i < 8; ++i, from += next->cols) {
+      Piece<T> row;
+      loadRow(from, i < rows ? cols : 0, false, row, 0);
+      keepRow(row, words + i * kWords * kTileThreads);
+    }
+  };
+  uint32_t tiles = static_cast<uint32_t>(args.tiles);
+  int parity = 0;
+  if (blockIdx.x < tiles)
+    request(blockIdx.x, places[0]);
+  for (uint32_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+    const MicroTask &task = *next;
+    bool now = works;
+    __syncthreads(); // the place is there, and nobody reads the other one
+    Place place = places[parity];
+    Piece<T> piece;
+    if (now)
+      takePiece(piece, words);
+    parity ^= 1;
+    if (tile + gridDim.x < tiles)
+      request(tile + gridDim.x, places[parity]);
+    if (now)
+      Format::run(args, task, place, piece, shared);
+  }
+  finishMicro(args);
+}
+
 #define TE_RT_MICRO_KERNEL(name, source, format, blocksPerSm)                  \
   extern "C" __global__ void __launch_bounds__(te_rt::cuda::kTileThreads,      \
                                                blocksPerSm)                    \
       name(const __grid_constant__ te_rt::cuda::MicroArgs args) {              \
     te_rt::cuda::runMicro<source, te_rt::cuda::format>(args);                  \
+  }
+#define TE_RT_MICRO_STREAM(name, type, format, fromTable, blocksPerSm)         \
+  extern "C" __global__ void __launch_bounds__(te_rt::cuda::kTileThreads,      \
+                                               blocksPerSm)                    \
+      name(const __grid_constant__ te_rt::cuda::MicroArgs args) {              \
+    te_rt::cuda::runMicroStream<type, te_rt::cuda::format, fromTable>(args);   \
   }
 
 } // namespace cuda

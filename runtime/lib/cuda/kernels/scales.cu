@@ -36,11 +36,33 @@ __device__ void transposeBytes(uint32_t (&w)[4]) {
   w[0] = __byte_perm(a, b, 0x5410), w[1] = __byte_perm(a, b, 0x7632);
   w[2] = __byte_perm(c, d, 0x5410), w[3] = __byte_perm(c, d, 0x7632);
 }
-/// Which line group and which quad a unit of 4 x 4 scales is: eight lanes have
-/// neighbouring lines, four of them neighbouring quads.
-__device__ void locateUnit(int unit, int &line, int &quad) {
-  line = (unit % 8 + unit / 256 * 8) * 4;
-  quad = unit / 8 % 32;
+/// Which 16 lines and which quad a thread has of a part: two of the former and 16
+/// of the latter in a warp, which fill sectors of memory and meet all banks.
+struct Unit {
+  int line, quad;
+  __device__ Unit()
+      : line((threadIdx.x % 2 + threadIdx.x / 32 % 4 * 2) * 16),
+        quad(threadIdx.x / 2 % 16 + threadIdx.x / 128 * 16) {}
+};
+
+__device__ uint32_t wordOf(const uint4 &four, int w) {
+  return w == 0 ? four.x : w == 1 ? four.y : w == 2 ? four.z : four.w;
+}
+/// 16 bytes at a multiple of 16 in scales that may begin at any multiple of 4.
+__device__ uint4 loadFour(const uint8_t *from) {
+  if (reinterpret_cast<uintptr_t>(from) % 16 == 0)
+    return *reinterpret_cast<const uint4 *>(from);
+  auto *words = reinterpret_cast<const uint32_t *>(from);
+  return make_uint4(words[0], words[1], words[2], words[3]);
+}
+__device__ void storeFour(uint8_t *to, const uint4 &four) {
+  if (reinterpret_cast<uintptr_t>(to) % 16 == 0) {
+    *reinterpret_cast<uint4 *>(to) = four;
+    return;
+  }
+#pragma unroll
+  for (int w = 0; w < 4; ++w)
+    reinterpret_cast<uint32_t *>(to)[w] = wordOf(four, w);
 }
 
 struct Part {
@@ -59,32 +81,49 @@ __device__ void loadWords(const SwizzleArgs &args, const uint8_t *from,
   };
   if (args.fromSwizzled) {
     int lane = threadIdx.x % 32;
+#pragma unroll 4
     for (int quad = threadIdx.x / 32; quad < part.quads; quad += kThreads / 32) {
       int64_t tile =
           part.line0 / kLines * (args.paddedBlocks / 4) + part.quad0 + quad;
-      uint4 held = *reinterpret_cast<const uint4 *>(from + tile * 512 + lane * 16);
+      uint4 held = loadFour(from + tile * 512 + lane * 16);
       words[lane][quad] = masked(held.x, lane, quad);
       words[lane + 32][quad] = masked(held.y, lane + 32, quad);
       words[lane + 64][quad] = masked(held.z, lane + 64, quad);
       words[lane + 96][quad] = masked(held.w, lane + 96, quad);
     }
   } else if (args.outerDense) {
+    Unit unit;
+    if (unit.quad >= part.quads)
+      return;
+    uint4 held[4];
 #pragma unroll
-    for (int round = 0; round < kLines * kQuads / 4 / kThreads; ++round) {
-      int line, quad;
-      locateUnit(round * kThreads + threadIdx.x, line, quad);
-      if (quad >= part.quads)
-        continue;
-      uint32_t held[4];
+    for (int b = 0; b < 4; ++b)
+      held[b] = loadFour(from + ((part.quad0 + unit.quad) * 4 + b) *
+                                    args.paddedOuter +
+                         part.line0 + unit.line);
+#pragma unroll
+    for (int w = 0; w < 4; ++w) {
+      uint32_t four[4];
 #pragma unroll
       for (int b = 0; b < 4; ++b)
-        held[b] = *reinterpret_cast<const uint32_t *>(
-            from + ((part.quad0 + quad) * 4 + b) * args.paddedOuter +
-            part.line0 + line);
-      transposeBytes(held);
+        four[b] = wordOf(held[b], w);
+      transposeBytes(four);
 #pragma unroll
       for (int i = 0; i < 4; ++i)
-        words[line + i][quad] = masked(held[i], line + i, quad);
+        words[unit.line + 4 * w + i][unit.quad] =
+            masked(four[i], unit.line + 4 * w + i, unit.quad);
+    }
+  } else if (args.paddedBlocks % 16 == 0) {
+#pragma unroll
+    for (int round = 0; round < 4; ++round) {
+      int line = round * 32 + threadIdx.x / 8, quad = threadIdx.x % 8 * 4;
+      if (quad >= part.quads)
+        continue;
+      uint4 held = loadFour(from + (part.line0 + line) * args.paddedBlocks +
+                            (part.quad0 + quad) * 4);
+#pragma unroll
+      for (int w = 0; w < 4; ++w)
+        words[line][quad + w] = masked(wordOf(held, w), line, quad + w);
     }
   } else {
 #pragma unroll 8
@@ -105,30 +144,44 @@ __device__ void storeWords(const SwizzleArgs &args, uint8_t *to,
                            const Part &part, const Words &words) {
   if (args.toSwizzled) {
     int lane = threadIdx.x % 32;
+#pragma unroll 4
     for (int quad = threadIdx.x / 32; quad < part.quads; quad += kThreads / 32) {
       int64_t tile =
           part.line0 / kLines * (args.paddedBlocks / 4) + part.quad0 + quad;
-      *reinterpret_cast<uint4 *>(to + tile * 512 + lane * 16) =
-          make_uint4(words[lane][quad], words[lane + 32][quad],
-                     words[lane + 64][quad], words[lane + 96][quad]);
+      storeFour(to + tile * 512 + lane * 16,
+                make_uint4(words[lane][quad], words[lane + 32][quad],
+                           words[lane + 64][quad], words[lane + 96][quad]));
     }
   } else if (args.outerDense) {
+    Unit unit;
+    if (unit.quad >= part.quads)
+      return;
+    uint32_t out[4][4]; // of each block
 #pragma unroll
-    for (int round = 0; round < kLines * kQuads / 4 / kThreads; ++round) {
-      int line, quad;
-      locateUnit(round * kThreads + threadIdx.x, line, quad);
-      if (quad >= part.quads)
-        continue;
-      uint32_t held[4];
+    for (int w = 0; w < 4; ++w) {
+      uint32_t four[4];
 #pragma unroll
       for (int i = 0; i < 4; ++i)
-        held[i] = words[line + i][quad];
-      transposeBytes(held);
+        four[i] = words[unit.line + 4 * w + i][unit.quad];
+      transposeBytes(four);
 #pragma unroll
       for (int b = 0; b < 4; ++b)
-        *reinterpret_cast<uint32_t *>(
-            to + ((part.quad0 + quad) * 4 + b) * args.paddedOuter + part.line0 +
-            line) = held[b];
+        out[b][w] = four[b];
+    }
+#pragma unroll
+    for (int b = 0; b < 4; ++b)
+      storeFour(to + ((part.quad0 + unit.quad) * 4 + b) * args.paddedOuter +
+                    part.line0 + unit.line,
+                make_uint4(out[b][0], out[b][1], out[b][2], out[b][3]));
+  } else if (args.paddedBlocks % 16 == 0) {
+#pragma unroll
+    for (int round = 0; round < 4; ++round) {
+      int line = round * 32 + threadIdx.x / 8, quad = threadIdx.x % 8 * 4;
+      if (quad < part.quads)
+        storeFour(to + (part.line0 + line) * args.paddedBlocks +
+                      (part.quad0 + quad) * 4,
+                  make_uint4(words[line][quad], words[line][quad + 1],
+                             words[line][quad + 2], words[line][quad + 3]));
     }
   } else {
 #pragma unroll 8
