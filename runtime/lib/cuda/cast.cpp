@@ -103,7 +103,8 @@ Outcome cuda::describeScales(const te_rt_tensor &scales, int64_t rows,
 
 Cast::Cast(CudaDevice &device, te_rt_dtype inputType, const float *noop,
            bool pow2Scales, double epsilon)
-    : device(device), inputType(inputType), micro(device, inputType, noop) {
+    : device(device), inputType(inputType), micro(device, inputType, noop),
+      blocks(device, inputType, noop) {
   args.noop = noop;
   args.ticket = device.tickets();
   args.epsilon = static_cast<float>(epsilon);
@@ -113,8 +114,9 @@ Cast::Cast(CudaDevice &device, te_rt_dtype inputType, const float *noop,
 
 Outcome Cast::add(TileTask task, CastArguments arguments) {
   bool castsAny = arguments.values || arguments.valuesT;
+  TE_RT_TRY(blocks.add(task, arguments));
   TE_RT_TRY(micro.add(task, arguments));
-  if (castsAny && !arguments.values && !arguments.valuesT)
+  if (castsAny && !arguments.values && !arguments.valuesT && !arguments.amaxOut)
     return {};
   const te_rt_tensor *values[] = {arguments.values, arguments.valuesT};
   const te_rt_tensor *scales[] = {arguments.scales, arguments.scalesT};
@@ -179,6 +181,7 @@ Outcome Cast::add(TileTask task, CastArguments arguments) {
 
 Outcome Cast::run(const CastKernels &kernels) {
   TE_RT_TRY(micro.run(kernels));
+  TE_RT_TRY(blocks.run(kernels, args));
   if (tasks.empty())
     return {};
   if (needsAmaxPass) {

@@ -9,6 +9,7 @@
 
 #include "common/check.h"
 #include "cuda/backend.h"
+#include "cuda/blocks.h"
 #include "cuda/device.h"
 #include "cuda/kernels/params.h"
 #include "cuda/microscaling.h"
@@ -87,6 +88,7 @@ private:
   CudaDevice &device;
   te_rt_dtype inputType;
   MicroCast micro;
+  BlockCast blocks;
   TileArgs args = {};
   std::vector<TileTask> tasks;
   int64_t tiles = 0, groups = 0;

@@ -135,8 +135,12 @@ cuda::requantize(te_rt_context *context, const te_rt_tensor *input,
     Cast cast(device, dtype, nullptr, pow2_scales, epsilon);
     const CastArguments arguments = {scale,  amax,     offsets,  values,
                                      scales, values_t, scales_t, amax_out};
-    if (!isTileScale(*input_scales)) {
-      // Rows in scratch memory, where tiles cannot tell their scales.
+    auto needsRows = [](const te_rt_tensor *out) {
+      return out && !isTileScale(*out) && !hasByteScales(out);
+    };
+    if (!isTileScale(*input_scales) || needsRows(scales) ||
+        needsRows(scales_t)) {
+      // Rows in scratch memory, where tiles do not have all of a block.
       void *rows = nullptr;
       TE_RT_TRY(device.scratch(
           Use::DecodedRows,

@@ -192,7 +192,7 @@ te_rt_status cuda::permute_quantize(
     rows.shape[0] = rowsOfCast(values, values_t, scales_t);
     TileTask task = {};
     TE_RT_TRY(describeMatrix(device, rows, offsets, -1, task));
-    if (values && !values_t && !amax_out && !scale && !hasByteScales(scales)) {
+    if (values && !values_t && !amax_out && !scale && isTileScale(*scales)) {
       PermuteArgs scatter = {};
       scatter.input = input->data;
       scatter.cols = input->shape[1];
@@ -362,9 +362,8 @@ te_rt_status cuda::dispatch(te_rt_context *context, const te_rt_tensor *handle,
       args.slots = 1;
       args.capacity = outputs.items[i].shape[0];
       args.rowMap = data<int32_t>(handle);
-      args.rowBytes =
-          args.tokens ? bytesOf(input.dtype, numElements(input) / args.tokens)
-                      : 0;
+      int64_t rows = input.shape[0]; // of scales more than tokens
+      args.rowBytes = rows ? bytesOf(input.dtype, numElements(input) / rows) : 0;
       args.padBlocks = 1;
       const te_rt_tensor &output = outputs.items[i];
       int64_t padding = output.shape[0] - args.tokens; // of scales alone

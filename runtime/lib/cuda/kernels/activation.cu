@@ -242,4 +242,4 @@ private:
 TE_RT_ACTIVATION(swiglu, SwigluSource, 3)
 TE_RT_ACTIVATION(swiglu_backward, SwigluBackwardSource, 2)
 TE_RT_ACTIVATION(swiglu_backward_any, SwigluBackwardAnySource, 2)
-TE_RT_CASTS(gather, GatherSource, 3)
+TE_RT_ACTIVATION(gather, GatherSource, 3)
