@@ -50,6 +50,14 @@ TEST(Compare, BoundIsRelativeToTheLargest) {
   EXPECT_TRUE(compare({0, 0}, {0, 1}, false).isMiss());
 }
 
+TEST(Compare, TheNextValueIsWithinTheBound) {
+  // Behind 2, the next one of BF16 is 2 + 2^-6.
+  uint16_t wanted[] = {0x4000, 0}, next[] = {0x4001, 0}, other[] = {0x4002, 0};
+  ArrayType type{TE_RT_BF16, {2}};
+  EXPECT_FALSE(compareArrays(type, wanted, next, loosely).isMiss());
+  EXPECT_TRUE(compareArrays(type, wanted, other, loosely).isMiss());
+}
+
 TEST(Compare, IntegersAreExactAnywhere) {
   int32_t wanted[] = {1, 1000000}, found[] = {2, 1000000};
   ArrayType type{TE_RT_I32, {2}};

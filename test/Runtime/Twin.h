@@ -84,11 +84,11 @@ inline std::vector<Bytes> runOnRef(const Arguments &arguments,
   return results;
 }
 
-/// The same on the GPU. Guard bands are checked here.
-inline std::vector<Bytes> runOnCuda(const Arguments &arguments,
-                                    const Call &call, int times = 1) {
+/// The same on a context of the GPU. Guard bands are checked here.
+inline std::vector<Bytes> runOnDevice(te_rt_context *context,
+                                      const Arguments &arguments,
+                                      const Call &call, int times = 1) {
   constexpr size_t guard = 256;
-  te_rt_context *context = Gpu::get().context;
   std::vector<te_rt_tensor> descriptors(arguments.items.size());
   std::vector<Bytes> results(arguments.items.size());
   std::vector<char *> memory(arguments.items.size());
@@ -137,6 +137,11 @@ inline std::vector<Bytes> runOnCuda(const Arguments &arguments,
     te_rt_release(context, memory[i]);
   }
   return results;
+}
+
+inline std::vector<Bytes> runOnCuda(const Arguments &arguments,
+                                    const Call &call, int times = 1) {
+  return runOnDevice(Gpu::get().context, arguments, call, times);
 }
 
 /// Each argument the same; those in `close` to within `relative` of the other

@@ -16,8 +16,6 @@
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/raw_ostream.h"
 
-#include <cmath>
-
 using namespace mlir;
 using namespace mlir::te;
 namespace cl = llvm::cl;
@@ -187,100 +185,17 @@ template <typename Range> SmallVector<StringRef> namesOf(const Range &range) {
   return names;
 }
 
-/// Changes what the options of recipes ask for. Those that say nothing of this
-/// one are refused.
+/// Changes what the options of recipes ask for.
 llvm::Error parseRecipeOptions(Recipe &recipe) {
-  using Format = CastScheme::Format;
-  auto parseFormat = [](const TextOption &option, CastScheme &cast) {
-    return parseChoice(option, {"e4m3", "e5m2"},
-                       [&](size_t i) { cast.format = Format(i); });
-  };
-  auto isFP8 = [](const Recipe &r) { return r.isFP8(); };
-  auto scalesFromData = [](const Recipe &r) { return r.scalesFromData(); };
-  auto isTensor = [](const Recipe &r) { return r.isTensor(); };
-  auto isDelayed = [](const Recipe &r) { return r.delayed.has_value(); };
-  auto hasByteScales = [](const Recipe &r) { return r.hasByteScales(); };
-  auto isFP4 = [](const Recipe &r) { return r.isLowPrecision() && !r.isFP8(); };
-  auto parseFlag = [](const TextOption &option, ArrayRef<bool *> flags) {
-    return parseChoice(option, {"false", "true"}, [&](size_t i) {
-      for (bool *flag : flags)
-        *flag = i;
-    });
-  };
-  const struct {
-    const TextOption &option;
-    bool (*concerns)(const Recipe &);
-    std::function<llvm::Error()> parse;
-  } options[] = {
-      {forwardFormat, isFP8,
-       [&] { return parseFormat(forwardFormat, *recipe.activation); }},
-      {backwardFormat, isFP8,
-       [&] { return parseFormat(backwardFormat, *recipe.gradient); }},
-      {pow2Scales, scalesFromData,
-       [&] {
-         return parseChoice(pow2Scales, {"false", "true"}, [&](size_t i) {
-           for (CastScheme *cast : recipe.getCasts())
-             cast->pow2Scales = i;
-         });
-       }},
-      {amaxEpsilon, scalesFromData,
-       [&]() -> llvm::Error {
-         double value;
-         // Neither does a number become infinite in F32, nor zero.
-         if (StringRef(amaxEpsilon).getAsDouble(value) ||
-             !std::isfinite(float(value)) || (value != 0 && float(value) == 0))
-           return makeError(formatv("--amax-epsilon must be a number that F32 "
-                                    "holds, but got '{0}'",
-                                    amaxEpsilon.getValue()));
-         for (CastScheme *cast : recipe.getCasts())
-           cast->epsilon = float(value);
-         return llvm::Error::success();
-       }},
-      {squareWeightBlocks, hasByteScales,
-       [&] {
-         return parseFlag(squareWeightBlocks, &recipe.weight->squareBlocks);
-       }},
-      {hadamard, isFP4,
-       [&] {
-         return parseFlag(hadamard, {&recipe.activation->hadamard,
-                                     &recipe.gradient->hadamard});
-       }},
-      {stochasticRounding, isFP4,
-       [&] {
-         return parseFlag(stochasticRounding,
-                          &recipe.gradient->stochasticRounding);
-       }},
-      {amaxHistory, isDelayed,
-       [&] { return parseNumber(amaxHistory, recipe.delayed->history); }},
-      {amaxMargin, isDelayed,
-       [&] { return parseNumber(amaxMargin, recipe.delayed->margin); }},
-      {amaxAlgorithm, isDelayed,
-       [&] {
-         return parseChoice(
-             amaxAlgorithm, {"max", "most_recent"},
-             [&](size_t i) { recipe.delayed->algorithm = AmaxAlgorithm(i); });
-       }},
-      {reduceAmax, isTensor,
-       [&] {
-         return parseChoice(reduceAmax, {"false", "true"},
-                            [&](size_t i) { recipe.reduceAmax = i; });
-       }},
-  };
-  for (const auto &item : options) {
-    if (!item.option.getNumOccurrences())
+  for (const TextOption *option :
+       {&forwardFormat, &backwardFormat, &pow2Scales, &amaxEpsilon,
+        &squareWeightBlocks, &hadamard, &stochasticRounding, &amaxHistory,
+        &amaxMargin, &amaxAlgorithm, &reduceAmax}) {
+    if (!option->getNumOccurrences())
       continue;
-    if (!item.concerns(recipe)) {
-      SmallVector<StringRef> wanted;
-      for (const Recipe &other : getRecipes())
-        if (item.concerns(other))
-          wanted.push_back(other.name);
-      return makeError(
-          formatv("--{0}={1} needs --recipe to be one of {2}, but got {3}",
-                  item.option.ArgStr, item.option.getValue(),
-                  llvm::join(wanted, ", "), recipe.name));
-    }
-    if (llvm::Error error = item.parse())
-      return error;
+    if (llvm::Error error =
+            setRecipeOption(recipe, option->ArgStr, option->getValue()))
+      return makeError("--" + llvm::toString(std::move(error)));
   }
   return llvm::Error::success();
 }

@@ -8,6 +8,7 @@
 #define TE_BUILDERS_RECIPE_H
 
 #include "te/Dialect/TE/IR/TE.h"
+#include "llvm/Support/Error.h"
 
 #include <tuple>
 
@@ -106,6 +107,11 @@ struct Recipe {
 ArrayRef<Recipe> getRecipes();
 /// The recipe of this name, or null.
 const Recipe *findRecipe(StringRef name);
+
+/// Changes what the option `name` of te-gen asks for: "pow2-scales", ... An
+/// error begins with the name, and tells the value found and the values wanted;
+/// options that say nothing of this recipe are refused.
+llvm::Error setRecipeOption(Recipe &recipe, StringRef name, StringRef value);
 
 /// How tokens are cast where they travel between ranks in FP8, whatever the
 /// recipe of the products.

@@ -36,8 +36,14 @@ te_rt_status te_rt_fill_memory(te_rt_context *context, void *data,
  * functions of a device backend return when their work is enqueued. */
 te_rt_status te_rt_synchronize(te_rt_context *context);
 
-/* The stream of a cuda context (a CUstream); NULL for ref. */
+/* The stream of a cuda context (a CUstream or cudaStream_t); NULL for ref. */
 void *te_rt_stream(te_rt_context *context);
+
+/* From now on a cuda context enqueues its work on `stream`, a stream of its GPU that
+ * the caller keeps alive as long as the context uses it; NULL is a stream of the context's
+ * own, (void *)1 CUDA's default stream. Waits for the work enqueued so far, and so is
+ * not for each step. TE_RT_UNSUPPORTED on ref, which has no streams, unless NULL. */
+te_rt_status te_rt_use_stream(te_rt_context *context, void *stream);
 
 #ifdef __cplusplus
 }

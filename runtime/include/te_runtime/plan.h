@@ -11,10 +11,21 @@
 extern "C" {
 #endif
 
-/* The version of the plan's schema that this library writes about and reads. */
+/* Threads. A plan does not change once it is loaded: any number of threads may
+ * query it and make sessions of it at once, and many plans may be loaded at once.
+ * A context, with its sessions, belongs to one thread at a time; contexts share
+ * nothing, so that sessions on different contexts, of one plan or of several, run
+ * at once. Each has its own arena and workspaces.
+ *
+ * Strings and lists that a query gives live as long as the plan. A function of a
+ * plan alone returns TE_RT_INVALID_ARGUMENT where an index is out of range or a
+ * pointer NULL; all others leave a message as well (te_rt_last_error). */
+
+/* The version of plans that today's compiler writes. This library loads each
+ * version from 1 to this one (docs/Compatibility.md). */
 enum { TE_RT_PLAN_VERSION = 1 };
 
-/* A verified plan: immutable, shared by any number of threads. */
+/* A verified plan. */
 typedef struct te_rt_plan te_rt_plan;
 
 /* Copies `size` bytes and verifies all of them: the FlatBuffer's structure, the
@@ -25,8 +36,14 @@ typedef struct te_rt_plan te_rt_plan;
  * bytes from anywhere give an error, never a crash. */
 te_rt_status te_rt_plan_load(const void *bytes, int64_t size, te_rt_plan **plan,
                              char *message, int64_t capacity);
+/* The same, of a file; TE_RT_IO_ERROR if it cannot be read. */
+te_rt_status te_rt_plan_load_file(const char *path, te_rt_plan **plan,
+                                  char *message, int64_t capacity);
+/* NULL is allowed. Sessions of the plan end first. */
 void te_rt_plan_destroy(te_rt_plan *plan);
 
+/* The version that the plan was written as. */
+int32_t te_rt_plan_version(const te_rt_plan *plan);
 const char *te_rt_plan_target(const te_rt_plan *plan);
 int32_t te_rt_plan_num_programs(const te_rt_plan *plan);
 
@@ -76,6 +93,11 @@ typedef struct te_rt_argument_info {
 } te_rt_argument_info;
 te_rt_status te_rt_plan_argument(const te_rt_plan *plan, int32_t program,
                                  int32_t argument, te_rt_argument_info *info);
+/* The argument called `name` that is read (TE_RT_IN) or written (TE_RT_OUT): a state
+ * has the name of its next value. One that is both is either; of TE_RT_INOUT, the
+ * first that has the name. -1 if there is none. */
+int32_t te_rt_plan_find_argument(const te_rt_plan *plan, int32_t program,
+                                 const char *name, te_rt_direction direction);
 
 /* What the plan's programs keep from one run to the next. Member i of n of a packed
  * workspace begins at i/n of its bytes. */
@@ -90,8 +112,7 @@ te_rt_status te_rt_plan_workspace(const te_rt_plan *plan, int32_t workspace,
                                   te_rt_workspace_info *info);
 
 /* One program of a plan on one context: its arena, and the plan's workspaces. The
- * plan and the context must outlive it. Creating it, and the first run after a
- * bind, allocate all that a run needs; others allocate nothing on a device. */
+ * plan and the context must outlive it. */
 typedef struct te_rt_session te_rt_session;
 te_rt_status te_rt_session_create(te_rt_context *context, const te_rt_plan *plan,
                                   int32_t program, te_rt_session **session);
@@ -103,6 +124,24 @@ void te_rt_session_destroy(te_rt_session *session);
  * apart; a run tells where they do not. */
 te_rt_status te_rt_session_bind(te_rt_session *session, int32_t argument,
                                 void *data, int64_t bytes);
+
+/* The same for a tensor of DLPack (1.0 or later; DLManagedTensor also of earlier
+ * ones), in place. Its element type, shape and device must be the argument's, its
+ * elements compact in row-major order, at a multiple of 64 bytes; one that is marked
+ * read only is bound to no argument that is written. F4E2M1 is packed, two to a byte:
+ * of one lane with the shape in elements, or of two lanes.
+ *
+ * On TE_RT_OK the session owns the tensor, and calls its deleter once the argument is
+ * bound anew or the session destroyed, when the context's work is done. Otherwise the
+ * caller keeps it. The types are those of dlpack.h; this header needs their names
+ * alone. */
+struct DLManagedTensor;
+struct DLManagedTensorVersioned;
+te_rt_status te_rt_session_bind_dlpack(te_rt_session *session, int32_t argument,
+                                       struct DLManagedTensor *tensor);
+te_rt_status
+te_rt_session_bind_dlpack_versioned(te_rt_session *session, int32_t argument,
+                                    struct DLManagedTensorVersioned *tensor);
 
 /* Where workspace `workspace` of the plan lies, in memory of the context's backend:
  * for an optimizer or a checkpoint that reads or writes it between runs. It stays
@@ -127,6 +166,12 @@ void te_rt_session_observe(te_rt_session *session, te_rt_observer observer,
 /* Fills the arena with `byte` before each run (0xFF reads as NaN), so that a read
  * of something not written shows; -1 leaves it as it is, the default. */
 void te_rt_session_poison(te_rt_session *session, int32_t byte);
+
+/* Allocates what a run on the present bindings needs, and does nothing else: a run
+ * then allocates nothing, neither on the host nor on a device, and may be captured
+ * in a graph of the caller's stream. Every argument must be bound. A run that finds
+ * bindings which have changed does this first. */
+te_rt_status te_rt_session_prepare(te_rt_session *session);
 
 /* Runs the program once. Every argument must be bound. A failing call ends the
  * run; te_rt_last_error(context) then begins with the op's source location. On a

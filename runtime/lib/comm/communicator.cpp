@@ -13,6 +13,8 @@ bool te_rt_communicator::wait(bool mayAbort,
   uint64_t mine = generation;
   if (++arrived == ranks()) {
     arrived = 0;
+    failed = failing;
+    failing = false;
     ++generation;
     changed.notify_all();
     return true;
@@ -33,15 +35,29 @@ bool te_rt_communicator::open(int32_t rank, const void *post) {
   return wait(/*mayAbort=*/true, lock);
 }
 
-void te_rt_communicator::close() {
+bool te_rt_communicator::close(bool ok) {
   std::unique_lock<std::mutex> lock(mutex);
+  failing |= !ok;
   wait(/*mayAbort=*/false, lock);
+  // Nobody comes to the end of the next barrier before this returns.
+  return !failed;
 }
 
 void te_rt_communicator::abort() {
-  std::lock_guard<std::mutex> lock(mutex);
-  aborted = true;
-  changed.notify_all();
+  {
+    std::lock_guard<std::mutex> lock(mutex);
+    aborted = true;
+    changed.notify_all();
+  }
+  std::lock_guard<std::mutex> lock(actionsMutex);
+  for (const std::function<void()> &action : actions)
+    if (action)
+      action();
+}
+
+void te_rt_communicator::atAbort(int32_t rank, std::function<void()> action) {
+  std::lock_guard<std::mutex> lock(actionsMutex);
+  actions[static_cast<size_t>(rank)] = std::move(action);
 }
 
 extern "C" te_rt_status

@@ -10,6 +10,7 @@
 #include "te_runtime/types.h"
 
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <vector>
 
@@ -20,7 +21,8 @@
 /// others must stay.
 struct te_rt_communicator {
   explicit te_rt_communicator(int32_t ranks)
-      : posts(static_cast<size_t>(ranks)) {}
+      : posts(static_cast<size_t>(ranks)),
+        actions(static_cast<size_t>(ranks)) {}
 
   int32_t ranks() const { return static_cast<int32_t>(posts.size()); }
 
@@ -30,9 +32,14 @@ struct te_rt_communicator {
   const void *post(int32_t rank) const {
     return posts[static_cast<size_t>(rank)];
   }
-  /// Waits until every rank has finished reading.
-  void close();
+  /// Waits until every rank has finished reading. False where one of them says
+  /// that it has failed.
+  bool close(bool ok = true);
+  /// Ends meetings for all ranks, then calls what they have left with atAbort.
   void abort();
+  /// `action`, of `rank`, may be called on any thread until it is replaced; an
+  /// empty one is none.
+  void atAbort(int32_t rank, std::function<void()> action);
 
 private:
   bool wait(bool mayAbort, std::unique_lock<std::mutex> &lock);
@@ -40,7 +47,11 @@ private:
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<const void *> posts;
+  std::mutex actionsMutex;
+  std::vector<std::function<void()>> actions; // at an abort, of each rank
   int32_t arrived = 0;
+  bool failing = false; // a rank has closed this meeting with a failure
+  bool failed = false;  // the same of the last meeting
   uint64_t generation = 0;
   bool aborted = false;
 };

@@ -36,6 +36,9 @@ static Outcome needsDevice(const char *what) {
   return {TE_RT_UNSUPPORTED,
           std::string(what) + ": found the ref backend, wanted cuda"};
 }
+Outcome Device::useStream(void *stream) {
+  return stream ? needsDevice("stream") : Outcome();
+}
 Outcome Device::beginCapture() { return needsDevice("graph"); }
 Outcome Device::endCapture(void **) { return needsDevice("graph"); }
 Outcome Device::launchGraph(void *) { return needsDevice("graph"); }
@@ -105,4 +108,9 @@ te_rt_status te_rt_synchronize(te_rt_context *context) {
 
 void *te_rt_stream(te_rt_context *context) {
   return context ? context->device->stream() : nullptr;
+}
+
+te_rt_status te_rt_use_stream(te_rt_context *context, void *stream) {
+  return onDevice(context, "use_stream", 0,
+                  [&] { return context->device->useStream(stream); });
 }

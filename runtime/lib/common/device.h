@@ -35,6 +35,10 @@ public:
   virtual Outcome fill(void *memory, int byte, size_t bytes);
   virtual Outcome synchronize() { return {}; }
   virtual void *stream() { return nullptr; }
+  /// Work goes there from now on; nullptr is a stream of the device's own.
+  virtual Outcome useStream(void *stream);
+  /// The number of the GPU.
+  virtual int32_t ordinal() const { return 0; }
   /// Whether a kernel has raised the overflow flag; clears it.
   virtual bool takeOverflow() { return false; }
 

@@ -12,6 +12,7 @@
 #include "cuda/blas.h"
 #include "common/numeric.h"
 #include "cuda/device.h"
+#include "cuda/library.h"
 
 #include <algorithm>
 #include <cstring>
@@ -61,20 +62,14 @@ struct Library {
   std::string why;
 };
 
-Library openLibrary() {
+Library openBlas() {
   Library library = {};
-  void *opened = nullptr;
-  for (const char *name :
-       {"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"})
-    if ((opened = dlopen(name, RTLD_NOW | RTLD_LOCAL)))
-      break;
-  if (!opened) {
-    library.why =
-        "cuBLASLt: found neither libcublasLt.so.13 nor .so.12, wanted "
-        "one of them in the search path of libraries "
-        "(LD_LIBRARY_PATH)";
+  void *opened = openLibrary(
+      "cuBLASLt", "TE_RT_CUBLASLT",
+      {"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"},
+      library.why);
+  if (!opened)
     return library;
-  }
 #define TE_RT_LOAD(name, symbol, parameters)                                   \
   library.name = reinterpret_cast<int(*) parameters>(dlsym(opened, #symbol));  \
   if (!library.name)                                                           \
@@ -85,7 +80,7 @@ Library openLibrary() {
 }
 
 const Library &lt() {
-  static const Library library = openLibrary();
+  static const Library library = openBlas();
   return library;
 }
 

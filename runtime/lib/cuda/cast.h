@@ -27,6 +27,9 @@ template <typename T> T *data(const te_rt_tensor *tensor) {
 /// Bytes of one element of a type whose elements are whole bytes.
 inline int64_t elementSize(te_rt_dtype dtype) { return bytesOf(dtype, 1); }
 
+/// Copies in one launch, whatever their number; fills in each firstBlock.
+Outcome copyAll(CudaDevice &device, std::vector<CopyItem> &items);
+
 /// Offsets in device memory, uploaded where they lie on the host; nullptr for
 /// none.
 Outcome deviceOffsets(CudaDevice &device, const te_rt_tensor *offsets,

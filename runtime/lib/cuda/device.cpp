@@ -8,6 +8,7 @@
 #include "cuda/backend.h"
 #include "cuda/blas.h"
 #include "cuda/kernels.h"
+#include "cuda/link.h"
 
 #include <algorithm>
 #include <cstring>
@@ -53,12 +54,12 @@ Outcome CudaDevice::open(int32_t rank, std::unique_ptr<Device> &device) {
   return {};
 }
 
-CudaDevice::CudaDevice(int gpu) : gpu(gpu) {}
+CudaDevice::CudaDevice(int number) : number(number) {}
 
 Outcome CudaDevice::start() {
-  int ordinal = gpu, major = 0, minor = 0;
+  int major = 0, minor = 0;
   char name[256] = "";
-  TE_RT_TRY(outcomeOf("cuDeviceGet", cu.deviceGet(&gpu, ordinal)));
+  TE_RT_TRY(outcomeOf("cuDeviceGet", cu.deviceGet(&gpu, number)));
   cu.deviceName(name, sizeof(name), gpu);
   cu.deviceAttribute(&major, kAttributeMajor, gpu);
   cu.deviceAttribute(&minor, kAttributeMinor, gpu);
@@ -78,7 +79,8 @@ Outcome CudaDevice::start() {
     TE_RT_TRY(index(module));
   }
   TE_RT_TRY(
-      outcomeOf("cuStreamCreate", cu.streamCreate(&work, kStreamNonBlocking)));
+      outcomeOf("cuStreamCreate", cu.streamCreate(&own, kStreamNonBlocking)));
+  work = own;
   size_t words = kTickets + kAccumulators + 64;
   counters = static_cast<uint32_t *>(allocate(words * sizeof(uint32_t)));
   if (!counters)
@@ -110,6 +112,8 @@ CudaDevice::~CudaDevice() {
   enter();
   if (work)
     cu.streamSynchronize(work);
+  linkToOthers.reset();
+  enter();
   blasLibrary.reset();
   for (Handle event : events)
     cu.eventDestroy(event);
@@ -120,8 +124,8 @@ CudaDevice::~CudaDevice() {
     cu.memFree(reinterpret_cast<Address>(memory));
   if (counters)
     cu.memFree(reinterpret_cast<Address>(counters));
-  if (work)
-    cu.streamDestroy(work);
+  if (own)
+    cu.streamDestroy(own);
   for (Handle module : modules)
     cu.moduleUnload(module);
   cu.releaseContext(gpu);
@@ -176,7 +180,15 @@ Outcome CudaDevice::fill(void *memory, int byte, size_t bytes) {
 
 Outcome CudaDevice::synchronize() {
   enter();
-  return outcomeOf("cuStreamSynchronize", cu.streamSynchronize(work));
+  TE_RT_TRY(outcomeOf("cuStreamSynchronize", cu.streamSynchronize(work)));
+  return linkToOthers ? linkToOthers->check() : Outcome();
+}
+
+Outcome CudaDevice::useStream(void *stream) {
+  // Scratch memory that work on the old stream uses is used by the new one.
+  TE_RT_TRY(synchronize());
+  work = stream ? stream : own;
+  return {};
 }
 
 bool CudaDevice::takeOverflow() {
@@ -302,6 +314,8 @@ Outcome CudaDevice::endCapture(void **graph) {
 
 Outcome CudaDevice::launchGraph(void *graph) {
   enter();
+  if (linkToOthers)
+    TE_RT_TRY(linkToOthers->check());
   return outcomeOf("cuGraphLaunch", cu.graphLaunch(graph, work));
 }
 
@@ -336,5 +350,13 @@ Outcome CudaDevice::blas(Blas **library) {
     blasLibrary = std::move(fresh);
   }
   *library = blasLibrary.get();
+  return {};
+}
+
+Outcome CudaDevice::link(te_rt_communicator &world, int32_t rank,
+                         Link **made) {
+  if (!linkToOthers)
+    TE_RT_TRY(Link::make(world, rank, *this, linkToOthers));
+  *made = linkToOthers.get();
   return {};
 }

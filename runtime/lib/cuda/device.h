@@ -33,6 +33,10 @@ enum class Use {
   Operands,    // operands of a product in a type that it takes
   Workspace,   // of cuBLASLt
   DecodedRows, // rows of a cast whose source no tile can make
+  Gathered,    // what other ranks have sent
+  Packed,      // rows to be sent back
+  Returned,    // rows that came back
+  Amaxes,      // F32: of all tensors of a reduction
   Count
 };
 
@@ -45,6 +49,7 @@ struct Grid {
 };
 
 class Blas;
+class Link;
 
 class CudaDevice final : public Device {
 public:
@@ -58,6 +63,8 @@ public:
   Outcome fill(void *memory, int byte, size_t bytes) override;
   Outcome synchronize() override;
   void *stream() override { return work; }
+  Outcome useStream(void *stream) override;
+  int32_t ordinal() const override { return number; }
   bool takeOverflow() override;
   void beginPreparing() override { preparing = true; }
   Outcome endPreparing() override;
@@ -105,18 +112,25 @@ public:
   void enter() const;
   /// Opened at the first product.
   Outcome blas(Blas **library);
+  /// Made at the first call of all ranks, by all of them.
+  Outcome link(te_rt_communicator &world, int32_t rank, Link **made);
+
+  const Driver &cuda() const { return cu; }
+  int gpuHandle() const { return gpu; }
 
 private:
-  explicit CudaDevice(int gpu);
+  explicit CudaDevice(int number);
   Outcome start();
   Outcome index(Handle module);
   Outcome launchRaw(const char *name, const Grid &grid, const void *params);
 
   const Driver &cu = driver();
-  int gpu;
+  const int number; // of the GPU, in CUDA's order
+  int gpu = 0;      // its CUdevice
   int smCount = 0;
   std::string gpuName;
-  Handle context = nullptr, work = nullptr;
+  Handle context = nullptr;
+  Handle own = nullptr, work = nullptr; // work: own, or the caller's stream
   std::vector<Handle> modules; // one for each file of kernels
   uint32_t *counters = nullptr;
   int32_t *overflow = nullptr;
@@ -134,6 +148,7 @@ private:
   std::unordered_map<std::string, Function> functions;
   std::vector<Handle> events;
   std::unique_ptr<Blas> blasLibrary;
+  std::unique_ptr<Link> linkToOthers;
 };
 
 } // namespace cuda

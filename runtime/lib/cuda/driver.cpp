@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "cuda/driver.h"
+#include "cuda/library.h"
 
 #include <dlfcn.h>
 
@@ -12,20 +13,16 @@ using namespace te_rt::cuda;
 
 static Driver openDriver() {
   Driver driver = {};
-  const char *file = "libcuda.so.1";
-  void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-  if (!library) {
-    const char *error = dlerror();
-    driver.why = std::string("no CUDA driver: ") +
-                 (error ? error : "libcuda.so.1 could not be opened");
+  void *library = openLibrary("CUDA driver", "TE_RT_CUDA_DRIVER",
+                              {"libcuda.so.1"}, driver.why);
+  if (!library)
     return driver;
-  }
 #define TE_RT_LOAD(name, symbol, parameters)                                   \
   driver.name = reinterpret_cast<Result(*) parameters>(                        \
       dlsym(library, #symbol));                                                \
   if (!driver.name) {                                                          \
-    driver.why = "CUDA driver: found " + std::string(file) +                   \
-                 " without " #symbol ", wanted a driver of CUDA 12.4 or newer";  \
+    driver.why = "CUDA driver: found one without " #symbol                     \
+                 ", wanted a driver of CUDA 12.4 or newer";                    \
     return driver;                                                             \
   }
   TE_RT_DRIVER_FUNCTIONS(TE_RT_LOAD)

@@ -26,12 +26,14 @@ using Handle = void *; // CUcontext, CUstream, CUmodule, ...
 enum : int {
   kResultNotReady = 600,
   kResultOutOfMemory = 2,
+  kResultPeerEnabled = 704,
   kAttributeSmCount = 16,
   kAttributeMajor = 75,
   kAttributeMinor = 76,
   kAttributeSharedOptin = 97,
   kFunctionDynamicShared = 8,
   kStreamNonBlocking = 1,
+  kEventWithoutTime = 2,
   kCaptureRelaxed = 2,
 };
 
@@ -50,6 +52,9 @@ enum : int {
   X(streamCreate, cuStreamCreate, (Handle *, unsigned))                        \
   X(streamDestroy, cuStreamDestroy_v2, (Handle))                               \
   X(streamSynchronize, cuStreamSynchronize, (Handle))                          \
+  X(streamWait, cuStreamWaitEvent, (Handle, Handle, unsigned))                 \
+  X(canAccessPeer, cuDeviceCanAccessPeer, (int *, int, int))                   \
+  X(enablePeer, cuCtxEnablePeerAccess, (Handle, unsigned))                     \
   X(streamIsCapturing, cuStreamIsCapturing, (Handle, int *))                   \
   X(beginCapture, cuStreamBeginCapture_v2, (Handle, int))                      \
   X(endCapture, cuStreamEndCapture, (Handle, Handle *))                        \

@@ -22,8 +22,17 @@ int64_t sizeOf(const te_rt_tensor &tensor) {
   return te_rt::bytesOf(tensor.dtype, numElements(tensor));
 }
 
-/// Copies in one launch, whatever their number.
-Outcome copyAll(CudaDevice &device, std::vector<CopyItem> &items) {
+
+Outcome needsDeviceMemory(std::initializer_list<const te_rt_tensor *> tensors) {
+  for (const te_rt_tensor *tensor : tensors)
+    if (tensor->on_host)
+      return {TE_RT_UNSUPPORTED,
+              "tensor: found host memory, wanted device memory"};
+  return {};
+}
+} // namespace
+
+Outcome cuda::copyAll(CudaDevice &device, std::vector<CopyItem> &items) {
   int64_t blocks = 0;
   for (CopyItem &item : items) {
     item.firstBlock = blocks;
@@ -43,15 +52,6 @@ Outcome copyAll(CudaDevice &device, std::vector<CopyItem> &items) {
   args.table = static_cast<const CopyItem *>(table);
   return device.launch("multi_copy_bytes", {blocks, kThreads}, args);
 }
-
-Outcome needsDeviceMemory(std::initializer_list<const te_rt_tensor *> tensors) {
-  for (const te_rt_tensor *tensor : tensors)
-    if (tensor->on_host)
-      return {TE_RT_UNSUPPORTED,
-              "tensor: found host memory, wanted device memory"};
-  return {};
-}
-} // namespace
 
 te_rt_status cuda::pack(te_rt_context *context, te_rt_tensor_list inputs,
                         const te_rt_tensor *output) {
@@ -228,20 +228,4 @@ te_rt_status cuda::advance_rng(te_rt_context *context, const te_rt_tensor *rng,
                   by};
   return context->finish(deviceOf(context).launch(
       "advance_rng", {ceilDiv(args.elements, kThreads), kThreads}, args));
-}
-
-te_rt_status cuda::all_reduce(te_rt_context *context, te_rt_tensor_list inputs,
-                              te_rt_tensor_list outputs) {
-  if (context->communicator)
-    return context->fail(TE_RT_UNSUPPORTED,
-                         "communicator: found ranks that are threads, wanted "
-                         "one rank on cuda");
-  std::vector<CopyItem> items;
-  for (int64_t i = 0; i < inputs.count; ++i)
-    if (inputs.items[i].data != outputs.items[i].data)
-      items.push_back({inputs.items[i].data, outputs.items[i].data,
-                       sizeOf(inputs.items[i]), 0});
-  if (items.empty())
-    return TE_RT_OK;
-  return context->finish(copyAll(deviceOf(context), items));
 }

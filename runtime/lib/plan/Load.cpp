@@ -6,6 +6,7 @@
 
 #include "plan/Verify.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <new>
@@ -57,43 +58,89 @@ static std::unique_ptr<te_rt_plan> load(const void *bytes, uint64_t size) {
                           root.version() > TE_RT_PLAN_VERSION
                               ? "; a newer compiler wrote it"
                               : ""));
+  result->version = int32_t(root.version());
   Verification verification{root, *result, {}, {}};
   verifyPlan(verification);
   return result;
 }
 
-te_rt_status te_rt_plan_load(const void *bytes, int64_t size, te_rt_plan **plan,
-                             char *message, int64_t capacity) {
-  auto fail = [&](te_rt_status status, const char *text) {
+/// A file that cannot be read; what() is the whole message.
+struct FileError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Makes *plan of what `action` returns, or gives the reason why not.
+template <typename Action>
+static te_rt_status guarded(const char *name, te_rt_plan **plan, char *message,
+                            int64_t capacity, Action action) {
+  auto fail = [&](te_rt_status status, const std::string &text) {
     if (message && capacity > 0)
-      std::snprintf(message, size_t(capacity), "%s", text);
+      std::snprintf(message, size_t(capacity), "%s", text.c_str());
     return status;
   };
   if (!plan)
     return fail(TE_RT_INVALID_ARGUMENT,
-                "plan_load: plan: found NULL, wanted where to put the plan");
+                say(name, ": plan: found NULL, wanted where to put the plan"));
   *plan = nullptr;
-  if (size < 0 || (!bytes && size > 0))
-    return fail(TE_RT_INVALID_ARGUMENT,
-                say("plan_load: bytes: found ", bytes ? "" : "NULL and ",
-                    "size ", size, ", wanted readable memory of size 0 or more")
-                    .c_str());
   try {
-    *plan = load(bytes, uint64_t(size)).release();
+    *plan = action().release();
     return TE_RT_OK;
   } catch (const InvalidPlan &error) {
     return fail(TE_RT_INVALID_PLAN, error.what());
+  } catch (const FileError &error) {
+    return fail(TE_RT_IO_ERROR, say(name, ": ", error.what()));
+  } catch (const std::invalid_argument &error) {
+    return fail(TE_RT_INVALID_ARGUMENT, say(name, ": ", error.what()));
   } catch (const std::bad_alloc &) {
-    return fail(
-        TE_RT_OUT_OF_MEMORY,
-        say("plan_load: not enough memory to load a plan of ", size, " bytes")
-            .c_str());
+    return fail(TE_RT_OUT_OF_MEMORY,
+                say(name, ": not enough memory to load the plan"));
   } catch (const std::exception &error) {
     return fail(TE_RT_INTERNAL, error.what());
   }
 }
 
+te_rt_status te_rt_plan_load(const void *bytes, int64_t size, te_rt_plan **plan,
+                             char *message, int64_t capacity) {
+  return guarded("plan_load", plan, message, capacity, [&] {
+    if (size < 0 || (!bytes && size > 0))
+      throw std::invalid_argument(
+          say("bytes: found ", bytes ? "" : "NULL and ", "size ", size,
+              ", wanted readable memory of size 0 or more"));
+    return load(bytes, uint64_t(size));
+  });
+}
+
+static std::string readFile(const char *path) {
+  std::unique_ptr<std::FILE, int (*)(std::FILE *)> file(std::fopen(path, "rb"),
+                                                        std::fclose);
+  auto fail = [&] { throw FileError(say(path, ": ", std::strerror(errno))); };
+  if (!file)
+    fail();
+  std::string bytes;
+  char buffer[1 << 16];
+  while (size_t count = std::fread(buffer, 1, sizeof buffer, file.get()))
+    bytes.append(buffer, count);
+  if (std::ferror(file.get()))
+    fail();
+  return bytes;
+}
+
+te_rt_status te_rt_plan_load_file(const char *path, te_rt_plan **plan,
+                                  char *message, int64_t capacity) {
+  return guarded("plan_load_file", plan, message, capacity, [&] {
+    if (!path)
+      throw std::invalid_argument(
+          "path: found NULL, wanted the name of a file");
+    std::string bytes = readFile(path);
+    return load(bytes.data(), bytes.size());
+  });
+}
+
 void te_rt_plan_destroy(te_rt_plan *plan) { delete plan; }
+
+int32_t te_rt_plan_version(const te_rt_plan *plan) {
+  return plan ? plan->version : 0;
+}
 
 const char *te_rt_plan_target(const te_rt_plan *plan) {
   return plan ? plan->target : "";
@@ -152,4 +199,19 @@ te_rt_status te_rt_plan_argument(const te_rt_plan *plan, int32_t program,
     return TE_RT_INVALID_ARGUMENT;
   *info = found->arguments[argument].info;
   return TE_RT_OK;
+}
+
+int32_t te_rt_plan_find_argument(const te_rt_plan *plan, int32_t program,
+                                 const char *name, te_rt_direction direction) {
+  const Program *found = programAt(plan, program);
+  if (!found || !name)
+    return -1;
+  for (size_t i = 0; i < found->arguments.size(); ++i) {
+    const te_rt_argument_info &info = found->arguments[i].info;
+    if (!std::strcmp(info.name, name) &&
+        (info.direction == direction || info.direction == TE_RT_INOUT ||
+         direction == TE_RT_INOUT))
+      return int32_t(i);
+  }
+  return -1;
 }

@@ -82,6 +82,7 @@ struct Workspace {
 
 struct te_rt_plan {
   te_rt::interp::Memory bytes;
+  int32_t version; // as it was written
   const char *target;
   std::vector<te_rt::interp::Workspace> workspaces;
   std::vector<te_rt::interp::Constant> constants;

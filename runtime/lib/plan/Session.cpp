@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 using namespace te_rt::interp;
 
@@ -26,7 +27,11 @@ Session::Session(te_rt_context *context, const te_rt_plan &plan,
   prepare(program.steps, steps);
 }
 
-Session::~Session() { dropGraph(); }
+Session::~Session() {
+  dropGraph();
+  for (Binding &binding : bindings)
+    release(binding);
+}
 
 Session::DeviceMemory Session::take(const char *kind, const char *name,
                                     uint64_t bytes) const {
@@ -133,8 +138,8 @@ uint8_t *Session::address(const Tensor &tensor) const {
     base = bindings[tensor.index].data;
     break;
   case plan::Space::Arena:
-    base = tensor.descriptor.on_host && hostArena ? hostArena.get()
-                                                  : arena.get();
+    base =
+        tensor.descriptor.on_host && hostArena ? hostArena.get() : arena.get();
     break;
   case plan::Space::Workspace:
     base = workspaces[tensor.index].get();
@@ -160,11 +165,17 @@ te_rt_status Session::findWorkspace(int32_t workspace, void **data) const {
   return TE_RT_OK;
 }
 
-te_rt_status Session::bind(int32_t argument, void *data, int64_t bytes) {
+te_rt_status Session::verifyArgument(int32_t argument) const {
   if (argument < 0 || size_t(argument) >= bindings.size())
     return context->fail(TE_RT_INVALID_ARGUMENT, "argument: found ", argument,
                          ", wanted 0 to ", int64_t(bindings.size()) - 1,
                          " of program '", program.name, "'");
+  return TE_RT_OK;
+}
+
+te_rt_status Session::bind(int32_t argument, void *data, int64_t bytes) {
+  if (te_rt_status status = verifyArgument(argument))
+    return status;
   const te_rt_argument_info &info = program.arguments[argument].info;
   if (bytes != info.bytes)
     return context->fail(TE_RT_INVALID_ARGUMENT, "argument ", argument, " '",
@@ -178,12 +189,38 @@ te_rt_status Session::bind(int32_t argument, void *data, int64_t bytes) {
                          "of ",
                          memoryAlignment);
   Binding &binding = bindings[argument];
+  release(binding);
   binding.data = static_cast<uint8_t *>(data);
   binding.bound = true;
   bindingsVerified = false;
   for (const ReadyUse &use : binding.uses)
     descriptors[use.descriptor].data = address(*use.tensor);
   return TE_RT_OK;
+}
+
+te_rt_status Session::bindShared(int32_t argument, const dl::Tensor &tensor,
+                                 uint64_t flags,
+                                 std::function<void()> release) {
+  if (te_rt_status status = verifyArgument(argument))
+    return status;
+  const te_rt_argument_info &info = program.arguments[argument].info;
+  const Device &device = *context->device;
+  std::string mismatch = dl::findMismatch(tensor, flags, info,
+                                          {device.isHost(), device.ordinal()});
+  if (!mismatch.empty())
+    return context->fail(TE_RT_INVALID_ARGUMENT, "argument ", argument, " '",
+                         info.name, "': DLPack tensor: ", mismatch);
+  if (te_rt_status status = bind(argument, dl::dataOf(tensor), info.bytes))
+    return status;
+  bindings[argument].release = std::move(release);
+  return TE_RT_OK;
+}
+
+void Session::release(Binding &binding) {
+  if (!binding.release)
+    return;
+  context->device->synchronize();
+  std::exchange(binding.release, nullptr)();
 }
 
 te_rt_status Session::verifyBindings() {
@@ -222,20 +259,23 @@ te_rt_status Session::verifyBindings() {
     if (written && (!furthestWritten || range.end > furthestWritten->end))
       furthestWritten = &range;
   }
-  bindingsVerified = true;
   return TE_RT_OK;
 }
 
+te_rt_status Session::prepare() {
+  if (bindingsVerified)
+    return TE_RT_OK;
+  dropGraph(); // it holds addresses
+  if (te_rt_status status = verifyBindings())
+    return status;
+  te_rt_status status = prepareDevice();
+  bindingsVerified = status == TE_RT_OK;
+  return status;
+}
+
 te_rt_status Session::run() {
-  if (!bindingsVerified) {
-    dropGraph(); // it holds addresses
-    if (te_rt_status status = verifyBindings())
-      return status;
-    if (te_rt_status status = prepareDevice()) {
-      bindingsVerified = false;
-      return status;
-    }
-  }
+  if (te_rt_status status = prepare())
+    return status;
   if (poison >= 0)
     if (te_rt_status status = context->finish(
             context->device->fill(arena.get(), poison, program.arenaBytes)))
@@ -267,6 +307,9 @@ te_rt_status Session::prepareDevice() {
   context->device->beginPreparing();
   isPreparing = true;
   te_rt_status status = runAll();
+  // Tables of the first pass may hold addresses of scratch that has grown since.
+  if (status == TE_RT_OK)
+    status = runAll();
   isPreparing = false;
   Outcome outcome = context->device->endPreparing();
   return status == TE_RT_OK ? context->finish(outcome) : status;
@@ -374,8 +417,7 @@ void Session::tell(const Call &call, int64_t begin, int64_t end) {
 
 void Session::tellTimes() {
   for (size_t i = 0; i < timed.size(); ++i)
-    tell(*timed[i],
-         int64_t(context->device->nanosecondsBetween(0, 2 * i)),
+    tell(*timed[i], int64_t(context->device->nanosecondsBetween(0, 2 * i)),
          int64_t(context->device->nanosecondsBetween(0, 2 * i + 1)));
 }
 

@@ -11,9 +11,11 @@
 #define TE_RT_PLAN_SESSION_H
 
 #include "common/context.h"
+#include "plan/Dlpack.h"
 #include "plan/Plan.h"
 
 #include <chrono>
+#include <functional>
 
 namespace te_rt::interp {
 
@@ -39,6 +41,12 @@ public:
           const Program &program);
 
   te_rt_status bind(int32_t argument, void *data, int64_t bytes);
+  /// Binds a tensor of DLPack, and calls `release` once it is not used any more.
+  /// The caller keeps it where this fails.
+  te_rt_status bindShared(int32_t argument, const dl::Tensor &tensor,
+                          uint64_t flags, std::function<void()> release);
+  /// Allocates what runs on the present bindings need.
+  te_rt_status prepare();
   te_rt_status findWorkspace(int32_t workspace, void **data) const;
   te_rt_status run();
   /// From the next run on, a run is one launch of a graph.
@@ -58,7 +66,8 @@ private:
   struct Binding {
     uint8_t *data = nullptr;
     bool bound = false;
-    std::vector<ReadyUse> uses; // those that no loop moves
+    std::vector<ReadyUse> uses;    // those that no loop moves
+    std::function<void()> release; // of shared memory
   };
 
   /// Memory of the context's device.
@@ -77,7 +86,10 @@ private:
   /// Where a tensor lies at the loops' first iteration; nullptr while its
   /// argument is not bound.
   uint8_t *address(const Tensor &tensor) const;
+  te_rt_status verifyArgument(int32_t argument) const;
   te_rt_status verifyBindings();
+  /// Gives shared memory back, once no work uses it.
+  void release(Binding &binding);
   /// Lets a device make what the calls will need.
   te_rt_status prepareDevice();
   te_rt_status runAll();

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "plan/Session.h"
+#include "plan/Where.h"
 
 #include <new>
 
@@ -59,6 +60,55 @@ te_rt_status te_rt_session_bind(te_rt_session *session, int32_t argument,
     return TE_RT_INVALID_ARGUMENT;
   return guarded(session->context, "session_bind",
                  [&] { return session->bind(argument, data, bytes); });
+}
+
+/// Binds a managed tensor, which the session then owns. `wrong` tells what is
+/// not right of the tensor as a whole, or is empty.
+template <typename Managed>
+static te_rt_status bindManaged(te_rt_session *session, int32_t argument,
+                                Managed *managed, uint64_t flags,
+                                const std::string &wrong) {
+  if (!wrong.empty())
+    return session->context->fail(TE_RT_INVALID_ARGUMENT, "tensor: found ",
+                                  wrong);
+  return session->bindShared(argument, managed->tensor, flags, [managed] {
+    if (managed->deleter)
+      managed->deleter(managed);
+  });
+}
+
+te_rt_status te_rt_session_bind_dlpack(te_rt_session *session, int32_t argument,
+                                       DLManagedTensor *tensor) {
+  if (!session)
+    return TE_RT_INVALID_ARGUMENT;
+  return guarded(session->context, "session_bind_dlpack", [&] {
+    return bindManaged(session, argument, tensor, 0,
+                       tensor ? "" : "NULL, wanted a DLManagedTensor");
+  });
+}
+
+te_rt_status
+te_rt_session_bind_dlpack_versioned(te_rt_session *session, int32_t argument,
+                                    DLManagedTensorVersioned *tensor) {
+  if (!session)
+    return TE_RT_INVALID_ARGUMENT;
+  return guarded(session->context, "session_bind_dlpack_versioned", [&] {
+    std::string wrong;
+    if (!tensor)
+      wrong = "NULL, wanted a DLManagedTensorVersioned";
+    else if (tensor->version.major != 1)
+      wrong = say("version ", tensor->version.major, ".", tensor->version.minor,
+                  " of DLPack, wanted 1");
+    return bindManaged(session, argument, tensor,
+                       wrong.empty() ? tensor->flags : 0, wrong);
+  });
+}
+
+te_rt_status te_rt_session_prepare(te_rt_session *session) {
+  if (!session)
+    return TE_RT_INVALID_ARGUMENT;
+  return guarded(session->context, "session_prepare",
+                 [&] { return session->prepare(); });
 }
 
 te_rt_status te_rt_session_workspace(te_rt_session *session, int32_t workspace,

@@ -10,7 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "comm/communicator.h"
+#include "comm/meeting.h"
 #include "common/check.h"
 #include "common/numeric.h"
 #include "ref/backend.h"
@@ -31,57 +31,6 @@ int64_t bytesOfRow(const te_rt_tensor &tensor) {
 
 int64_t numRanks(const te_rt_context *context) {
   return context->communicator ? context->communicator->ranks() : 1;
-}
-
-/// Posts `mine`, then calls body(posts), posts[r] being that of rank r.
-template <typename Post, typename Body>
-te_rt_status meet(te_rt_context *context, const Post &mine, Body &&body) {
-  te_rt_communicator *world = context->communicator;
-  if (!world)
-    return body(std::vector<const Post *>{&mine});
-  std::vector<const Post *> posts(static_cast<size_t>(world->ranks()));
-  if (!world->open(context->rank, &mine))
-    return context->fail(TE_RT_INTERNAL, "communicator: found an abort by "
-                                         "another rank, wanted all ranks");
-  te_rt_status status = TE_RT_OK;
-  try {
-    for (int32_t r = 0; r < world->ranks(); ++r)
-      posts[r] = static_cast<const Post *>(world->post(r));
-    status = body(posts);
-  } catch (...) {
-    world->close();
-    throw;
-  }
-  world->close();
-  return status;
-}
-
-/// Every rank calls the same function, with tensors of the same shapes.
-struct Meeting {
-  const char *function;
-  const te_rt_tensor *map; // handle or indices; may be null
-  te_rt_tensor_list tensors;
-};
-
-te_rt_status checkAlike(te_rt_context *context, const Meeting &mine,
-                        const std::vector<const Meeting *> &all) {
-  auto describe = [](const Meeting &meeting) {
-    std::string text = std::string(meeting.function) + " of";
-    if (meeting.map)
-      text += " " + toString(shapeOf(*meeting.map)) +
-              (meeting.tensors.count ? "," : "");
-    for (int64_t i = 0; i < meeting.tensors.count; ++i)
-      text += std::string(i ? ", " : " ") +
-              dtypeName(meeting.tensors.items[i].dtype) + " " +
-              toString(shapeOf(meeting.tensors.items[i]));
-    return text;
-  };
-  for (size_t r = 0; r < all.size(); ++r)
-    if (describe(*all[r]) != describe(mine))
-      return context->fail(TE_RT_INVALID_ARGUMENT, "rank ", r, ": found ",
-                           describe(*all[r]), ", wanted ", describe(mine),
-                           " as on rank ", context->rank);
-  return TE_RT_OK;
 }
 
 /// Bit r of a token is set if it goes to rank r.

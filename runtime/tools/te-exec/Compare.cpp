@@ -20,7 +20,7 @@ double te::exec::relativeBound(te_rt_dtype dtype) {
   case TE_RT_F16:
     return 0x1p-10;
   case TE_RT_BF16:
-    return 0x1p-8;
+    return 0x1p-7;
   case TE_RT_F8E4M3:
     return 0x1p-3;
   case TE_RT_F8E5M2:

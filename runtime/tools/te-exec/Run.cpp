@@ -42,7 +42,12 @@ private:
   void checkMemory() const;
   void checkOutputs() const;
   std::string directoryOf(int rank) const;
-  void runRank(int rank);
+  /// What a rank runs. A rank that fails ends it after it has told the others:
+  /// some ends wait for all ranks.
+  struct Executions {
+    std::unique_ptr<Execution> wanted, found;
+  };
+  void runRank(int rank, Executions &executions);
   /// `step` and `runBegan` are read when calls are told, not here.
   void observe(Execution &execution, const Program &program, int rank,
                const int64_t &step, const int64_t &runBegan);
@@ -170,8 +175,9 @@ bool Driver::run() {
   bool failed = false;
   auto guarded = [&](int rank) {
     std::string message;
+    Executions executions;
     try {
-      return runRank(rank);
+      return runRank(rank, executions);
     } catch (const std::bad_alloc &) {
       message = "out of memory";
     } catch (const std::exception &error) {
@@ -200,12 +206,12 @@ bool Driver::run() {
   return report();
 }
 
-void Driver::runRank(int rank) {
+void Driver::runRank(int rank, Executions &executions) {
+  auto &[wanted, found] = executions;
   RankReport &mine = reports[static_cast<size_t>(rank)];
   InputData data(inputs, options, rank, threadsPerRank,
                  rank == 0 ? progress.get() : nullptr);
   ConstantInputs constants(programs, data);
-  std::unique_ptr<Execution> wanted, found;
   int64_t step = 0, runBegan = 0;
   for (; step < options.steps; ++step) {
     bool isLast = step + 1 == options.steps;

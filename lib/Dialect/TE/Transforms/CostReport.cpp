@@ -9,7 +9,6 @@
 #include "te/Dialect/TE/Transforms/ProgramCost.h"
 #include "te/Support/OutputFile.h"
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
@@ -23,11 +22,7 @@ using namespace mlir;
 using namespace mlir::te;
 
 namespace {
-struct Report : ProgramCost {
-  std::optional<int64_t> peakBytes;
-};
-
-void writeTable(raw_ostream &os, const Report &report) {
+void writeTable(raw_ostream &os, const ProgramCost &report) {
   const char *row = "{0,-20} {1,9} {2,12} {3,12} {4,11} {5,12}\n";
   auto line = [&](StringRef name, const CostTotal &cost) {
     os << llvm::formatv(row, name, cost.launches,
@@ -47,7 +42,7 @@ void writeTable(raw_ostream &os, const Report &report) {
                         *report.peakBytes / 1e6);
 }
 
-void writeJSON(raw_ostream &os, const Report &report) {
+void writeJSON(raw_ostream &os, const ProgramCost &report) {
   llvm::json::OStream json(os, 2);
   auto cost = [&](const CostTotal &cost) {
     json.object([&] {
@@ -92,20 +87,13 @@ struct CostReportPass : te::impl::CostReportPassBase<CostReportPass> {
     FailureOr<ProgramCost> cost = getProgramCost(module, "te-cost-report");
     if (failed(cost))
       return signalPassFailure();
-    Report report{*cost, std::nullopt};
-    module.walk([&](func::FuncOp function) {
-      if (auto bytes =
-              function->getAttrOfType<IntegerAttr>("te_rt.arena_bytes"))
-        report.peakBytes =
-            std::max(report.peakBytes.value_or(0), bytes.getInt());
-    });
     markAllAnalysesPreserved();
 
     auto write = format == "json" ? writeJSON : writeTable;
     if (file.empty())
-      return write(llvm::errs(), report);
+      return write(llvm::errs(), *cost);
     llvm::Error error =
-        writeOutput(file, [&](raw_ostream &os) { write(os, report); });
+        writeOutput(file, [&](raw_ostream &os) { write(os, *cost); });
     if (error) {
       emitError(module.getLoc(), "te-cost-report: cannot write ")
           << llvm::toString(std::move(error));

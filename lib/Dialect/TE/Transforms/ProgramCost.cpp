@@ -6,6 +6,8 @@
 
 #include "te/Dialect/TE/Transforms/ProgramCost.h"
 
+#include "mlir/Interfaces/FunctionInterfaces.h"
+
 using namespace mlir;
 using namespace mlir::te;
 
@@ -45,5 +47,10 @@ FailureOr<ProgramCost> te::getProgramCost(ModuleOp module, StringRef pass) {
   });
   if (walk.wasInterrupted())
     return failure();
+  module.walk([&](FunctionOpInterface function) {
+    if (auto bytes = function->getAttrOfType<IntegerAttr>("te_rt.arena_bytes"))
+      result.peakBytes =
+          std::max(result.peakBytes.value_or(0), bytes.getInt());
+  });
   return result;
 }

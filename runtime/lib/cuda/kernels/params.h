@@ -128,7 +128,7 @@ struct RowScales {
   int32_t size;
 };
 
-/// permute, unpermute, and dispatch and combine on one rank.
+/// permute and unpermute.
 struct PermuteArgs {
   const void *input;
   void *output;
@@ -192,12 +192,6 @@ struct OffsetsArgs {
   int64_t experts, alignment;
 };
 
-struct DispatchMapArgs {
-  const int32_t *indices;
-  int32_t *handle, *received;
-  int64_t tokens, slots, experts;
-};
-
 struct CopyItem {
   const void *from;
   void *to;
@@ -253,6 +247,46 @@ struct RngArgs {
   const int64_t *from;
   int64_t *to;
   int64_t elements, by;
+};
+
+//===----------------------------------------------------------------------===//
+// Communication: what lies with each rank, as this one finds it
+//===----------------------------------------------------------------------===//
+
+constexpr int kMaxRanks = 32, kMaxItems = 8;
+constexpr int kMapTokens = 1024; // of a block of dispatch_count, dispatch_place
+
+struct DispatchMapArgs {
+  const int32_t *indices[kMaxRanks]; // [tokens, slots]
+  int32_t *handle, *received;
+  int32_t *counts; // [ranks * blocks of tokens, ranks]
+  int64_t tokens, slots, experts;
+  int32_t ranks, rank;
+};
+
+/// Rows of several tensors.
+struct RowItem {
+  const void *from[kMaxRanks];
+  void *to;
+  int64_t rowBytes, cols;
+};
+
+/// dispatch: to[handles[s][t, rank]] = from[s][t]. return_rows: to[s * tokens + t]
+/// = from[rank][handles[s][t, rank]] for other ranks s. combine: to[t] = sum of
+/// from[r][handles[rank][t, r]]; where `staged` says so, of from[r][t] for others.
+struct ExchangeArgs {
+  RowItem items[kMaxItems];
+  const int32_t *handles[kMaxRanks]; // [tokens, ranks]
+  int64_t tokens, capacity;          // capacity: received rows of a rank
+  int32_t numItems, ranks, rank, staged;
+};
+
+/// output[i]: the largest of inputs[r][i].
+struct ReduceArgs {
+  const float *inputs[kMaxRanks];
+  float *output;
+  int64_t elements;
+  int32_t ranks, rank;
 };
 
 //===----------------------------------------------------------------------===//

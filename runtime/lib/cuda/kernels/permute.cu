@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// permute (with padding, scales and probabilities), unpermute, pad, unpad, and
-// dispatch and combine on one rank. One launch each.
+// permute (with padding, scales and probabilities), unpermute, pad and unpad. One
+// launch each.
 //
 //   work      one block for each token (permute, unpermute) or row (pad): a row
 //             is read once and written as often as it is routed; only rows that
@@ -20,31 +20,11 @@
 
 #include "cuda/kernels/numeric.cuh"
 #include "cuda/kernels/params.h"
+#include "cuda/kernels/words.cuh"
 
 using namespace te_rt::cuda;
 
 namespace {
-constexpr int kRowThreads = 256;
-
-/// Calls body(word type, index) for a row of `bytes`, in words of 16 bytes where
-/// all rows are aligned for that.
-template <typename Body>
-__device__ void forWords(uintptr_t alignment, int64_t bytes, Body body) {
-  if (alignment % 16 == 0)
-    for (int64_t i = threadIdx.x; i < bytes / 16; i += kRowThreads)
-      body(uint4(), i);
-  else if (alignment % 4 == 0)
-    for (int64_t i = threadIdx.x; i < bytes / 4; i += kRowThreads)
-      body(uint32_t(), i);
-  else
-    for (int64_t i = threadIdx.x; i < bytes; i += kRowThreads)
-      body(uint8_t(), i);
-}
-template <typename T> __device__ T zeroOf();
-template <> __device__ uint4 zeroOf<uint4>() { return make_uint4(0, 0, 0, 0); }
-template <> __device__ uint32_t zeroOf<uint32_t>() { return 0; }
-template <> __device__ uint8_t zeroOf<uint8_t>() { return 0; }
-
 template <typename T>
 __device__ void moveScales(const RowScales &scales, int64_t fromRow,
                            int64_t toRow) {
@@ -264,32 +244,10 @@ extern "C" __global__ void __launch_bounds__(kRowThreads)
 }
 
 //===----------------------------------------------------------------------===//
-// unpermute and combine
+// unpermute
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// Adds `words` of a row to sums, as floats.
-__device__ void add(float (&sums)[8], uint4 words, BF16) {
-  const uint32_t pairs[4] = {words.x, words.y, words.z, words.w};
-#pragma unroll
-  for (int p = 0; p < 4; ++p) {
-    sums[2 * p] += lowOf(pairs[p]);
-    sums[2 * p + 1] += highOf(pairs[p]);
-  }
-}
-__device__ void add(float (&sums)[4], uint4 words, float) {
-  sums[0] += __uint_as_float(words.x), sums[1] += __uint_as_float(words.y);
-  sums[2] += __uint_as_float(words.z), sums[3] += __uint_as_float(words.w);
-}
-__device__ uint4 pack(const float (&sums)[8]) {
-  return make_uint4(packBf16(sums[0], sums[1]), packBf16(sums[2], sums[3]),
-                    packBf16(sums[4], sums[5]), packBf16(sums[6], sums[7]));
-}
-__device__ uint4 pack(const float (&sums)[4]) {
-  return make_uint4(__float_as_uint(sums[0]), __float_as_uint(sums[1]),
-                    __float_as_uint(sums[2]), __float_as_uint(sums[3]));
-}
-
 /// Rows of a token, the last one first; sums begin at +0.
 template <typename T> __device__ void unpermuteRows(const PermuteArgs &args) {
   extern __shared__ int32_t sorted[]; // [slots], then [slots] unsorted

@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// routing_map, compute_offsets, dispatch_map.
+// routing_map, compute_offsets.
 //
 //   work      routing_map: one block for each part of the pairs; each counts its
 //             pairs by expert, waits for all, and ranks them in order
@@ -169,42 +169,4 @@ extern "C" __global__ void __launch_bounds__(32)
   }
   if (lane == 0)
     args.offsets[0] = 0;
-}
-
-/// One rank: a token with an expert is sent to the next row.
-extern "C" __global__ void __launch_bounds__(kRoutingThreads)
-    dispatch_map(const __grid_constant__ DispatchMapArgs args) {
-  __shared__ int32_t warps[32];
-  __shared__ int32_t carry;
-  int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  if (threadIdx.x == 0)
-    carry = 0;
-  for (int64_t i = threadIdx.x; i < args.tokens * args.slots; i += blockDim.x)
-    args.received[i] = -1;
-  __syncthreads();
-  for (int64_t base = 0; base < args.tokens; base += blockDim.x) {
-    int64_t token = base + threadIdx.x;
-    bool goes = false;
-    for (int64_t s = 0; token < args.tokens && s < args.slots; ++s)
-      goes |= args.indices[token * args.slots + s] >= 0;
-    unsigned ballot = __ballot_sync(~0u, goes);
-    if (lane == 0)
-      warps[warp] = __popc(ballot);
-    __syncthreads();
-    int32_t row = carry + __popc(ballot & ((1u << lane) - 1));
-    for (int w = 0; w < warp; ++w)
-      row += warps[w];
-    if (token < args.tokens)
-      args.handle[token] = goes ? row : -1;
-    for (int64_t s = 0; goes && s < args.slots; ++s) {
-      int32_t expert = args.indices[token * args.slots + s];
-      if (expert >= 0 && expert < args.experts)
-        args.received[row * args.slots + s] = expert;
-    }
-    __syncthreads();
-    if (threadIdx.x == 0)
-      for (int w = 0; w < 32; ++w)
-        carry += warps[w];
-    __syncthreads();
-  }
 }

@@ -24,6 +24,8 @@ struct ProgramCost {
   TargetAttr target;
   CostTotal classes[kNumCostClasses];
   CostTotal total;
+  /// Of the function that needs the largest arena; none before te-lower.
+  std::optional<int64_t> peakBytes;
 };
 
 /// One run of all functions of `module`; the body of a loop counts times its
