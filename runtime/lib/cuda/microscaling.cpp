@@ -157,8 +157,10 @@ Outcome MicroCast::launch(Batch &batch, const std::string &kernel,
   Grid grid = {std::max<int64_t>(batch.tiles, 1), kTileThreads};
   if (isStream) {
     // Blocks that take tiles in turn, as many as fit on the device at once.
-    constexpr int64_t kBlocksPerSm = 3;
-    grid.blocks = std::min<int64_t>(grid.blocks, device.numSms() * kBlocksPerSm);
+    int64_t blocksPerSm = inputType == TE_RT_F32 ? 2 : 3;
+    if (kernel.find("nv_") == 0 && kernel.find("amax") == std::string::npos)
+      --blocksPerSm;
+    grid.blocks = std::min<int64_t>(grid.blocks, device.numSms() * blocksPerSm);
     grid.shared = static_cast<int>(kTile * kTile * elementSize(inputType));
   }
   return device.launch((args.table ? "multi_" + kernel : kernel).c_str(), grid,
@@ -171,10 +173,12 @@ Outcome MicroCast::run(const CastKernels &kernels) {
     TE_RT_TRY(launch(mxfp8, std::string("mx_") + kernels.cast, mxfp8.finishes));
   if (nvfp4.tasks.empty())
     return {};
-  TE_RT_TRY(launch(nvfp4, std::string("nv_") + kernels.amax, true));
+  // One matrix with a Hadamard transform or stochastic rounding.
+  std::string prefix = nvfp4.args.hadamard || nvfp4.args.rng ? "nv_any_" : "nv_";
+  TE_RT_TRY(launch(nvfp4, prefix + kernels.amax, true));
   for (MicroTask &task : nvfp4.tasks)
     task.accumulators = task.transformed = nullptr;
-  return launch(nvfp4, std::string("nv_") + kernels.cast, false);
+  return launch(nvfp4, prefix + kernels.cast, false);
 }
 
 //===----------------------------------------------------------------------===//

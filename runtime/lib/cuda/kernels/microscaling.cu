@@ -29,10 +29,15 @@ using namespace te_rt::cuda;
 
 TE_RT_MICRO_STREAMS(mx_cast_bf16, BF16, Mxfp8, 3)
 TE_RT_MICRO_STREAMS(mx_cast_f32, float, Mxfp8, 2)
-TE_RT_MICRO_STREAMS(nv_cast_bf16, BF16, Nvfp4, 2)
-TE_RT_MICRO_STREAMS(nv_cast_f32, float, Nvfp4, 1)
-TE_RT_MICRO_STREAMS(nv_amax_bf16, BF16, Nvfp4Amax, 3)
-TE_RT_MICRO_STREAMS(nv_amax_f32, float, Nvfp4Amax, 2)
+TE_RT_MICRO_STREAMS(nv_cast_bf16, BF16, Nvfp4<false>, 2)
+TE_RT_MICRO_STREAMS(nv_cast_f32, float, Nvfp4<false>, 1)
+TE_RT_MICRO_STREAMS(nv_amax_bf16, BF16, Nvfp4Amax<false>, 3)
+TE_RT_MICRO_STREAMS(nv_amax_f32, float, Nvfp4Amax<false>, 2)
+
+TE_RT_MICRO_STREAM(nv_any_cast_bf16, BF16, Nvfp4<true>, false, 2)
+TE_RT_MICRO_STREAM(nv_any_cast_f32, float, Nvfp4<true>, false, 1)
+TE_RT_MICRO_STREAM(nv_any_amax_bf16, BF16, Nvfp4Amax<true>, false, 2)
+TE_RT_MICRO_STREAM(nv_any_amax_f32, float, Nvfp4Amax<false>, false, 2)
 
 TE_RT_MICRO_KERNEL(mx_requantize_bf16, CodeSource<BF16>, Mxfp8, 3)
 TE_RT_MICRO_KERNEL(mx_requantize_f32, CodeSource<float>, Mxfp8, 2)

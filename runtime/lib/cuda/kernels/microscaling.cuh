@@ -38,7 +38,7 @@ __device__ inline uint32_t chooseE8M0(float amax, bool e5m2) {
 }
 /// What a block with this scale is multiplied by.
 __device__ inline float multiplierOf(uint32_t e8m0) {
-  return __uint_as_float(e8m0 == 254 ? 0x00400000u : (254 - e8m0) << 23);
+  return __uint_as_float(max(0x7f000000u - (e8m0 << 23), 0x00400000u));
 }
 __device__ inline float valueOfE8M0(uint32_t code) {
   return __uint_as_float(code == 255   ? 0x7fffffffu
@@ -73,16 +73,18 @@ __device__ inline BlockScale chooseE4M3(float amax, float sixth,
 // FP4
 //===----------------------------------------------------------------------===//
 
-/// To the nearest, ties to the even code, saturating, NaN to 6.
+/// To the nearest, ties to the even code, saturating, NaN to 6. `value` is what a
+/// product gives, so that NaN is positive.
 __device__ inline uint32_t encodeFp4(float value) {
   constexpr uint32_t kMagic = 149u << 23; // its last bit weighs a half
-  uint32_t bits = __float_as_uint(value), magnitude = bits & 0x7fffffffu;
-  uint32_t normal =
-      ((magnitude + 0x1fffff + (magnitude >> 22 & 1)) >> 22) - 252;
+  uint32_t bits = __float_as_uint(value);
+  uint32_t magnitude = min(bits & 0x7fffffffu, 0x40c00000u); // 6
+  // In their last three bits, codes from 2 on with the first one inverted.
+  uint32_t normal = (magnitude + 0x1fffff + (magnitude >> 22 & 1)) >> 22;
   uint32_t small =
-      __float_as_uint(fabsf(value) + __uint_as_float(kMagic)) - kMagic;
-  uint32_t code = magnitude < 0x3f800000u ? small : min(normal, 7u);
-  return magnitude > 0x7f800000u ? 7 : code | (bits >> 28 & 8);
+      __float_as_uint(__uint_as_float(magnitude) + __uint_as_float(kMagic));
+  uint32_t code = magnitude < 0x3f800000u ? small : normal ^ 4;
+  return (code & 7) | (bits >> 28 & 8);
 }
 
 /// One of the two neighbours, the farther from zero if `word` is less than 2^32

@@ -290,9 +290,14 @@ public:
       firstBlock = rowBegin / args.blockRows + place.group;
     }
   }
-  __device__ float at(int64_t row, int64_t col) const {
-    int64_t down = (row - rowBegin) / args.blockRows + firstBlock;
-    int64_t across = col / args.blockCols;
+  /// The block that a column is in, of those across.
+  __device__ int64_t across(int64_t col) const {
+    return args.blockCols == 1 ? col : col / args.blockCols;
+  }
+  __device__ float at(int64_t row, int64_t across) const {
+    int64_t down = row - rowBegin;
+    if (args.blockRows != 1)
+      down = down / args.blockRows + firstBlock;
     int64_t at = base + (args.swizzled == 0
                              ? down * args.strideRow + across * args.strideCol
                          : args.swizzled == 1
@@ -310,38 +315,57 @@ private:
   int64_t base, rowBegin, firstBlock, tilesAcross;
 };
 
-__device__ float valueOfCode(const DecodeArgs &args, int64_t element) {
-  auto *codes = static_cast<const uint8_t *>(args.task.source.input);
-  if (args.valueType == TE_RT_F4E2M1)
-    return valueOfFp4(codes[element / 2] >> (element % 2 * 4) & 15);
-  return decodePair(codes[element], args.valueType == TE_RT_F8E5M2).x;
+/// The values of eight codes from element `first` on, of which `count` exist.
+__device__ void loadCodes(const DecodeArgs &args, int64_t first, int count,
+                          float (&values)[8]) {
+  bool fp4 = args.valueType == TE_RT_F4E2M1;
+  auto *codes = static_cast<const uint8_t *>(args.task.source.input) +
+                (fp4 ? first / 2 : first);
+  int bytes = fp4 ? count / 2 : count;
+  uint2 words = make_uint2(0, 0);
+  if (count == 8 && reinterpret_cast<uintptr_t>(codes) % (fp4 ? 4 : 8) == 0) {
+    if (fp4)
+      words.x = *reinterpret_cast<const uint32_t *>(codes);
+    else
+      words = *reinterpret_cast<const uint2 *>(codes);
+  } else {
+#pragma unroll
+    for (int b = 0; b < 8; ++b)
+      if (b < bytes)
+        (b < 4 ? words.x : words.y) |= uint32_t(codes[b]) << (b % 4 * 8);
+  }
+  if (fp4) {
+#pragma unroll
+    for (int j = 0; j < 8; ++j)
+      values[j] = valueOfFp4(words.x >> (4 * j) & 15);
+    return;
+  }
+#pragma unroll
+  for (int p = 0; p < 4; ++p) {
+    float2 pair = decodePair((p < 2 ? words.x : words.y) >> (p % 2 * 16),
+                             args.valueType == TE_RT_F8E5M2);
+    values[2 * p] = pair.x, values[2 * p + 1] = pair.y;
+  }
 }
 
-/// Eight neighbours of a row.
+/// Eight neighbours of a row from column `col` on, which is in block `across`.
 template <typename T>
 __device__ void decodeEight(const DecodeArgs &args, const Place &place,
                             const ScaleOf &scales, int64_t row, int64_t col,
-                            float factor) {
+                            int64_t across, int count, float factor) {
   int64_t first = (place.member * args.task.rows + row) * args.task.cols + col;
-  int64_t left = args.task.cols - col;
-  int count = left < 8 ? static_cast<int>(left) : 8;
-  float values[8];
   bool perTensor = args.blockRows == 0;
-  auto scaleAt = [&](int64_t j) {
-    return perTensor ? static_cast<const float *>(
-                           args.scales)[args.perGroup ? place.group : 0]
-                     : scales.at(row, col + j);
-  };
   bool shared = perTensor || args.blockCols % 8 == 0;
-  float scale = scaleAt(0);
+  float scale = perTensor ? static_cast<const float *>(
+                                args.scales)[args.perGroup ? place.group : 0]
+                          : scales.at(row, across);
+  float values[8];
+  loadCodes(args, first, count, values);
 #pragma unroll
   for (int j = 0; j < 8; ++j) {
-    if (j >= count)
-      break;
-    if (!shared && j)
-      scale = scaleAt(j);
-    values[j] = __fmul_rn(
-        __fmul_rn(valueOfCode(args, first + j), scale), factor);
+    if (!shared && j && j < count)
+      scale = scales.at(row, scales.across(col + j));
+    values[j] = __fmul_rn(__fmul_rn(values[j], scale), factor);
   }
   T *to = static_cast<T *>(args.task.output) + first;
   if (count == 8 && reinterpret_cast<uintptr_t>(to) % 16 == 0) {
@@ -374,10 +398,12 @@ template <typename T> __device__ void decodeTile(const DecodeArgs &args) {
   int col = threadIdx.x % 16 * 8;
   if (col >= place.cols)
     return;
-#pragma unroll 2
+  int64_t across = args.blockRows ? scales.across(place.col0 + col) : 0;
+  int count = min(place.cols - col, 8);
+#pragma unroll 4
   for (int row = threadIdx.x / 16; row < place.rows; row += kThreads / 16)
     decodeEight<T>(args, place, scales, place.row0 + row, place.col0 + col,
-                   factor);
+                   across, count, factor);
 }
 } // namespace
 
