@@ -200,7 +200,6 @@ Outcome needsAlignment(std::initializer_list<const te_rt_tensor *> all) {
 Outcome cuda::convertByteScales(CudaDevice &device, const te_rt_tensor &scales,
                                 const te_rt_tensor &output, int64_t rows,
                                 int64_t cols) {
-  TE_RT_TRY(needsAlignment({&scales, &output}));
   Ragged ragged = raggedOf(scales);
   ScalePlaces from = describePlaces(scales, rows, cols, ragged);
   ScalePlaces to = describePlaces(output, rows, cols, ragged);
@@ -216,9 +215,20 @@ Outcome cuda::convertByteScales(CudaDevice &device, const te_rt_tensor &scales,
   args.fromSwizzled = from.swizzled;
   args.toSwizzled = to.swizzled;
   args.outerDense = scales.block_rows > 1;
-  int64_t blocks = args.members * (args.paddedOuter / 128) *
-                   ceilDiv(args.paddedBlocks, 128);
-  return device.launch("swizzle_bytes", {blocks, kThreads}, args);
+  bool turns = args.fromSwizzled != args.toSwizzled;
+  auto bits = reinterpret_cast<uintptr_t>(args.from) |
+              reinterpret_cast<uintptr_t>(args.to);
+  if (!turns || bits % 16 != 0 ||
+      (!args.outerDense && args.paddedBlocks % 16 != 0))
+    return device.launch(
+        "move_scales",
+        {ceilDiv(args.members * args.memberBytes, kThreads), kThreads}, args);
+  // A warp takes 128 lines of so many blocks.
+  int64_t warps = args.members * (args.paddedOuter / 128) *
+                  ceilDiv(args.paddedBlocks, args.outerDense ? 16 : 32);
+  std::string kernel = args.toSwizzled ? "swizzle_" : "unswizzle_";
+  return device.launch((kernel + (args.outerDense ? "columns" : "rows")).c_str(),
+                       {ceilDiv(warps, kThreads / 32), kThreads}, args);
 }
 
 Outcome cuda::permuteByteScales(CudaDevice &device, const te_rt_tensor &scales,
