@@ -223,12 +223,18 @@ Outcome cuda::convertByteScales(CudaDevice &device, const te_rt_tensor &scales,
     return device.launch(
         "move_scales",
         {ceilDiv(args.members * args.memberBytes, kThreads), kThreads}, args);
-  // A warp takes 128 lines of so many blocks.
-  int64_t warps = args.members * (args.paddedOuter / 128) *
-                  ceilDiv(args.paddedBlocks, args.outerDense ? 16 : 32);
-  std::string kernel = args.toSwizzled ? "swizzle_" : "unswizzle_";
-  return device.launch((kernel + (args.outerDense ? "columns" : "rows")).c_str(),
-                       {ceilDiv(warps, kThreads / 32), kThreads}, args);
+  std::string kernel = std::string(args.toSwizzled ? "" : "un") + "swizzle_" +
+                       (args.outerDense ? "columns" : "rows");
+  // A warp takes 128 lines of so many blocks; of rows from tiles, a block does.
+  bool wholeBlock = !args.toSwizzled && !args.outerDense;
+  int64_t units =
+      args.members * (args.paddedOuter / 128) *
+      ceilDiv(args.paddedBlocks, wholeBlock        ? 128
+                                 : args.outerDense ? 16
+                                                   : 32);
+  return device.launch(
+      kernel.c_str(),
+      {wholeBlock ? units : ceilDiv(units, kThreads / 32), kThreads}, args);
 }
 
 Outcome cuda::permuteByteScales(CudaDevice &device, const te_rt_tensor &scales,

@@ -106,7 +106,8 @@ public:
   __device__ int64_t across(int64_t col) const {
     return args.blockCols == 1 ? col : col / args.blockCols;
   }
-  __device__ float at(int64_t row, int64_t across) const {
+  /// The bits of a scale, which nothing waits for yet.
+  __device__ uint32_t bitsAt(int64_t row, int64_t across) const {
     int64_t down = row - rowBegin;
     if (args.blockRows != 1)
       down = down / args.blockRows + firstBlock;
@@ -115,11 +116,14 @@ public:
                          : args.swizzled == 1
                              ? swizzledPlace(down, across, tilesAcross)
                              : swizzledPlace(across, down, tilesAcross));
-    if (args.scaleType == TE_RT_F32)
-      return static_cast<const float *>(args.scales)[at];
-    uint32_t code = static_cast<const uint8_t *>(args.scales)[at];
-    return args.scaleType == TE_RT_F8E8M0 ? valueOfE8M0(code)
-                                          : valueOfE4M3(code);
+    return args.scaleType == TE_RT_F32
+               ? static_cast<const uint32_t *>(args.scales)[at]
+               : static_cast<const uint8_t *>(args.scales)[at];
+  }
+  __device__ float valueOf(uint32_t bits) const {
+    return args.scaleType == TE_RT_F32      ? __uint_as_float(bits)
+           : args.scaleType == TE_RT_F8E8M0 ? valueOfE8M0(bits)
+                                            : valueOfE4M3(bits);
   }
 
 private:
@@ -199,38 +203,38 @@ template <typename T> __device__ void decodeTile(const DecodeArgs &args) {
   // Rows 16 apart; all of them are under way before the first is used.
   constexpr int kRows = kTile / 16;
   int row0 = threadIdx.x / 16;
-  int64_t first = (place.member * args.task.rows + place.row0 + row0) *
-                      args.task.cols +
-                  place.col0 + col;
+  int64_t first =
+      (place.member * args.task.rows + place.row0) * args.task.cols +
+      place.col0 + col;
   uint2 codes[kRows];
-  float scale[kRows];
+  uint32_t bits[kRows];
+  auto rowOf = [&](int r) { // what is not there is loaded again
+    return min(row0 + r * 16, place.rows - 1);
+  };
 #pragma unroll
-  for (int r = 0; r < kRows; ++r) {
-    bool exists = row0 + r * 16 < place.rows;
-    codes[r] = loadCodes(args, first + r * 16 * args.task.cols,
-                         exists ? count : 0);
-    scale[r] = 0.0f;
-    if (exists)
-      scale[r] = perTensor
-                     ? static_cast<const float *>(
-                           args.scales)[args.perGroup ? place.group : 0]
-                     : scales.at(place.row0 + row0 + r * 16, across);
-  }
+  for (int r = 0; r < kRows; ++r)
+    codes[r] = loadCodes(args, first + rowOf(r) * args.task.cols, count);
+#pragma unroll
+  for (int r = 0; r < kRows; ++r)
+    bits[r] = perTensor ? static_cast<const uint32_t *>(
+                              args.scales)[args.perGroup ? place.group : 0]
+                        : scales.bitsAt(place.row0 + rowOf(r), across);
 #pragma unroll
   for (int r = 0; r < kRows; ++r) {
     if (row0 + r * 16 >= place.rows)
       break;
-    float values[8];
+    float values[8], scale = scales.valueOf(bits[r]);
     decode(args, codes[r], values);
 #pragma unroll
     for (int j = 0; j < 8; ++j) {
       if (!shared && j && j < count)
-        scale[r] = scales.at(place.row0 + row0 + r * 16,
-                             scales.across(place.col0 + col + j));
-      values[j] = __fmul_rn(__fmul_rn(values[j], scale[r]), factor);
+        scale = scales.valueOf(
+            scales.bitsAt(place.row0 + rowOf(r),
+                          scales.across(place.col0 + col + j)));
+      values[j] = __fmul_rn(__fmul_rn(values[j], scale), factor);
     }
     storeEight(static_cast<T *>(args.task.output) + first +
-                   r * 16 * args.task.cols,
+                   rowOf(r) * args.task.cols,
                count, values);
   }
 }

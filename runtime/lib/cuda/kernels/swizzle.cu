@@ -8,8 +8,10 @@
 // tile of SWIZZLED scales is 32 words of 16 bytes; word r has four blocks of the
 // lines r, r + 32, r + 64 and r + 96.
 //
-//   work      a warp for each 128 lines x 32 blocks (where lines are dense, 16),
-//             turned in registers; what no words of 16 bytes fit, by bytes
+//   work      from rows to tiles, a warp for each 128 lines x 32 blocks, turned in
+//             registers, back, a block for 128 blocks by way of shared memory, since
+//             words of a row must be written together; where lines are dense, a
+//             warp for 16 blocks. What no words of 16 bytes fit, by bytes
 //   moves     each scale once each way
 //   bound     memory, and below a few MB the launch
 //   measured  docs/Benchmarks.md, Microscaling on an H200
@@ -42,15 +44,16 @@ struct Part {
   int64_t quads;        // in a row of the member
   bool whole;           // all of it is data
 
-  template <int Quads> __device__ bool locate(const SwizzleArgs &args) {
+  /// Part number `unit` of those of `Quads` quads.
+  template <int Quads>
+  __device__ bool locate(const SwizzleArgs &args, uint32_t unit) {
     quads = args.paddedBlocks / 4;
     uint32_t across = static_cast<uint32_t>((quads + Quads - 1) / Quads);
     uint32_t down = static_cast<uint32_t>(args.paddedOuter / kLines);
-    uint32_t warp = blockIdx.x * (kThreads / 32) + threadIdx.x / 32;
-    uint32_t row = warp / across, member = row / down;
+    uint32_t row = unit / across, member = row / down;
     if (member >= args.members)
       return false;
-    quad0 = int64_t(warp - row * across) * Quads;
+    quad0 = int64_t(unit - row * across) * Quads;
     line0 = int64_t(row - member * down) * kLines;
     from = args.from + member * args.memberBytes;
     to = args.to + member * args.memberBytes;
@@ -70,60 +73,18 @@ struct Part {
   }
 };
 
-/// Rows of blocks to or from tiles: a thread has four lines of eight quads.
-template <bool ToTiles> __device__ void moveRows(const SwizzleArgs &args) {
-  Part part;
-  if (!part.locate<8>(args))
-    return;
-  int lane = threadIdx.x % 32;
-  auto row = [&](int j, int half) {
-    return (part.line0 + lane + 32 * j) * args.paddedBlocks +
-           (part.quad0 + 4 * half) * 4;
-  };
-  auto tile = [&](int i, int half) {
-    return part.tile(part.quad0 + 4 * half + i) + lane * 16;
-  };
-  uint4 held[2][4];
-#pragma unroll
-  for (int half = 0; half < 2; ++half)
-#pragma unroll
-    for (int j = 0; j < 4; ++j)
-      if (part.quad0 + 4 * half < part.quads)
-        held[half][j] = *reinterpret_cast<const uint4 *>(
-            part.from + (ToTiles ? row(j, half) : tile(j, half)));
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    if (part.quad0 + 4 * half >= part.quads)
-      break;
-    uint32_t words[4][4];
-#pragma unroll
-    for (int j = 0; j < 4; ++j)
-      unpack(held[half][j], words[j]);
-    if (!part.whole)
-#pragma unroll
-      for (int j = 0; j < 4; ++j)
-#pragma unroll
-        for (int i = 0; i < 4; ++i)
-          words[j][i] = part.masked(
-              args, words[j][i], lane + 32 * (ToTiles ? j : i),
-              part.quad0 + 4 * half + (ToTiles ? i : j));
-#pragma unroll
-    for (int i = 0; i < 4; ++i)
-      *reinterpret_cast<uint4 *>(part.to +
-                                 (ToTiles ? tile(i, half) : row(i, half))) =
-          make_uint4(words[0][i], words[1][i], words[2][i], words[3][i]);
-  }
+__device__ uint32_t warpNumber() {
+  return blockIdx.x * (kThreads / 32) + threadIdx.x / 32;
 }
 
-/// The same where lines are dense: a thread has 16 lines of one quad.
+/// Where lines are dense, to or from tiles: a thread has 16 lines of one quad.
 template <bool ToTiles> __device__ void moveColumns(const SwizzleArgs &args) {
   Part part;
-  if (!part.locate<4>(args))
+  if (!part.locate<4>(args, warpNumber()))
     return;
   int lane = threadIdx.x % 32, line = lane % 8 * 4;
   int64_t quad = part.quad0 + lane / 8;
-  if (quad >= part.quads)
-    return;
+  bool exists = quad < part.quads;
   auto column = [&](int group, int block) {
     return (quad * 4 + block) * args.paddedOuter + part.line0 + 32 * group +
            line;
@@ -135,16 +96,18 @@ template <bool ToTiles> __device__ void moveColumns(const SwizzleArgs &args) {
     for (int g = 0; g < 4; ++g)
 #pragma unroll
       for (int b = 0; b < 4; ++b)
-        words[g][b] =
-            *reinterpret_cast<const uint32_t *>(part.from + column(g, b));
+        words[g][b] = exists ? *reinterpret_cast<const uint32_t *>(
+                                   part.from + column(g, b))
+                             : 0;
 #pragma unroll
     for (int g = 0; g < 4; ++g)
       transposeBytes(words[g]);
   } else {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      uint4 held =
-          *reinterpret_cast<const uint4 *>(part.from + tile + i * 16);
+      uint4 held = make_uint4(0, 0, 0, 0);
+      if (exists)
+        held = *reinterpret_cast<const uint4 *>(part.from + tile + i * 16);
       words[0][i] = held.x, words[1][i] = held.y;
       words[2][i] = held.z, words[3][i] = held.w;
     }
@@ -156,11 +119,25 @@ template <bool ToTiles> __device__ void moveColumns(const SwizzleArgs &args) {
       for (int i = 0; i < 4; ++i)
         words[g][i] = part.masked(args, words[g][i], 32 * g + line + i, quad);
   if constexpr (ToTiles) {
+    // A thread has 64 bytes of a tile; to write tiles at once, 16 of each. Word
+    // w of a tile lies where eight neighbours, and eight of the same i, meet all
+    // banks.
+    __shared__ uint4 stage[kThreads / 32][4][32];
+    uint4(&tiles)[4][32] = stage[threadIdx.x / 32];
+    auto place = [](int w) { return w ^ (w / 8 % 4); };
 #pragma unroll
     for (int i = 0; i < 4; ++i)
-      *reinterpret_cast<uint4 *>(part.to + tile + i * 16) =
+      tiles[lane / 8][place(line + i)] =
           make_uint4(words[0][i], words[1][i], words[2][i], words[3][i]);
+    __syncwarp();
+#pragma unroll
+    for (int q = 0; q < 4; ++q)
+      if (part.quad0 + q < part.quads)
+        *reinterpret_cast<uint4 *>(part.to + part.tile(part.quad0 + q) +
+                                   lane * 16) = tiles[q][place(lane)];
   } else {
+    if (!exists)
+      return;
 #pragma unroll
     for (int g = 0; g < 4; ++g)
       transposeBytes(words[g]);
@@ -173,14 +150,78 @@ template <bool ToTiles> __device__ void moveColumns(const SwizzleArgs &args) {
 }
 } // namespace
 
+/// A thread has four lines of eight quads.
 extern "C" __global__ void __launch_bounds__(kThreads)
     swizzle_rows(const __grid_constant__ SwizzleArgs args) {
-  moveRows<true>(args);
+  Part part;
+  if (!part.locate<8>(args, warpNumber()))
+    return;
+  int lane = threadIdx.x % 32;
+  uint4 held[2][4];
+#pragma unroll
+  for (int half = 0; half < 2; ++half)
+#pragma unroll
+    for (int j = 0; j < 4; ++j)
+      if (part.quad0 + 4 * half < part.quads)
+        held[half][j] = *reinterpret_cast<const uint4 *>(
+            part.from + (part.line0 + lane + 32 * j) * args.paddedBlocks +
+            (part.quad0 + 4 * half) * 4);
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    int64_t quad0 = part.quad0 + 4 * half;
+    if (quad0 >= part.quads)
+      break;
+    uint32_t words[4][4];
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      unpack(held[half][j], words[j]);
+      if (!part.whole)
+#pragma unroll
+        for (int i = 0; i < 4; ++i)
+          words[j][i] = part.masked(args, words[j][i], lane + 32 * j, quad0 + i);
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+      *reinterpret_cast<uint4 *>(part.to + part.tile(quad0 + i) + lane * 16) =
+          make_uint4(words[0][i], words[1][i], words[2][i], words[3][i]);
+  }
 }
+
+/// A block has 128 lines of 32 quads.
 extern "C" __global__ void __launch_bounds__(kThreads)
     unswizzle_rows(const __grid_constant__ SwizzleArgs args) {
-  moveRows<false>(args);
+  __shared__ uint32_t words[kLines][33]; // an odd pitch meets all banks
+  Part part;
+  part.locate<32>(args, blockIdx.x);
+  int lane = threadIdx.x % 32;
+#pragma unroll
+  for (int round = 0; round < 4; ++round) {
+    int q = threadIdx.x / 32 + round * (kThreads / 32);
+    if (part.quad0 + q >= part.quads)
+      break;
+    uint32_t held[4];
+    unpack(*reinterpret_cast<const uint4 *>(
+               part.from + part.tile(part.quad0 + q) + lane * 16),
+           held);
+#pragma unroll
+    for (int j = 0; j < 4; ++j)
+      words[lane + 32 * j][q] =
+          part.whole ? held[j]
+                     : part.masked(args, held[j], lane + 32 * j, part.quad0 + q);
+  }
+  __syncthreads();
+#pragma unroll
+  for (int round = 0; round < 4; ++round) {
+    int line = round * 32 + threadIdx.x / 8, q = threadIdx.x % 8 * 4;
+    if (part.quad0 + q < part.quads)
+      *reinterpret_cast<uint4 *>(
+          part.to + (part.line0 + line) * args.paddedBlocks +
+          (part.quad0 + q) * 4) = make_uint4(words[line][q], words[line][q + 1],
+                                             words[line][q + 2],
+                                             words[line][q + 3]);
+  }
 }
+
 extern "C" __global__ void __launch_bounds__(kThreads)
     swizzle_columns(const __grid_constant__ SwizzleArgs args) {
   moveColumns<true>(args);
