@@ -57,11 +57,11 @@ Outcome CudaDevice::open(int32_t rank, std::unique_ptr<Device> &device) {
 CudaDevice::CudaDevice(int number) : number(number) {}
 
 Outcome CudaDevice::start() {
-  int major = 0, minor = 0;
+  int minor = 0;
   char name[256] = "";
   TE_RT_TRY(outcomeOf("cuDeviceGet", cu.deviceGet(&gpu, number)));
   cu.deviceName(name, sizeof(name), gpu);
-  cu.deviceAttribute(&major, kAttributeMajor, gpu);
+  cu.deviceAttribute(&majorVersion, kAttributeMajor, gpu);
   cu.deviceAttribute(&minor, kAttributeMinor, gpu);
   cu.deviceAttribute(&smCount, kAttributeSmCount, gpu);
   gpuName = name;
@@ -73,7 +73,7 @@ Outcome CudaDevice::start() {
     if (Result result = cu.moduleLoad(&module, *image))
       return {TE_RT_UNAVAILABLE,
               "the kernels of this library do not load on '" + gpuName +
-                  "' (sm_" + std::to_string(major) + std::to_string(minor) +
+                  "' (sm_" + std::to_string(majorVersion) + std::to_string(minor) +
                   "): " + cu.describe(result)};
     modules.push_back(module);
     TE_RT_TRY(index(module));

@@ -99,6 +99,8 @@ public:
   bool isPreparing() const { return preparing; }
   bool isCapturing() const;
   int numSms() const { return smCount; }
+  /// Of the compute capability: 9 on Hopper.
+  int major() const { return majorVersion; }
 
   /// Words that every kernel leaves at zero: amaxes of groups, and counters of
   /// blocks that have finished.
@@ -127,7 +129,7 @@ private:
   const Driver &cu = driver();
   const int number; // of the GPU, in CUDA's order
   int gpu = 0;      // its CUdevice
-  int smCount = 0;
+  int smCount = 0, majorVersion = 0;
   std::string gpuName;
   Handle context = nullptr;
   Handle own = nullptr, work = nullptr; // work: own, or the caller's stream
