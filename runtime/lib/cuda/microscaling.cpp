@@ -215,26 +215,29 @@ Outcome cuda::convertByteScales(CudaDevice &device, const te_rt_tensor &scales,
   args.fromSwizzled = from.swizzled;
   args.toSwizzled = to.swizzled;
   args.outerDense = scales.block_rows > 1;
-  bool turns = args.fromSwizzled != args.toSwizzled;
+  int64_t tileRows = args.members * (args.paddedOuter / 128);
   auto bits = reinterpret_cast<uintptr_t>(args.from) |
               reinterpret_cast<uintptr_t>(args.to);
-  if (!turns || bits % 16 != 0 ||
-      (!args.outerDense && args.paddedBlocks % 16 != 0))
+  bool turns = args.fromSwizzled != args.toSwizzled && bits % 16 == 0;
+  // These take as many blocks of 128 lines for a warp.
+  constexpr int64_t kWarps = kThreads / 32, kOfRows = 32, kOfColumns = 16;
+  if (turns && args.toSwizzled && !args.outerDense &&
+      args.paddedBlocks % 16 == 0)
     return device.launch(
-        "move_scales",
-        {ceilDiv(args.members * args.memberBytes, kThreads), kThreads}, args);
-  std::string kernel = std::string(args.toSwizzled ? "" : "un") + "swizzle_" +
-                       (args.outerDense ? "columns" : "rows");
-  // A warp takes 128 lines of so many blocks; of rows from tiles, a block does.
-  bool wholeBlock = !args.toSwizzled && !args.outerDense;
-  int64_t units =
-      args.members * (args.paddedOuter / 128) *
-      ceilDiv(args.paddedBlocks, wholeBlock        ? 128
-                                 : args.outerDense ? 16
-                                                   : 32);
-  return device.launch(
-      kernel.c_str(),
-      {wholeBlock ? units : ceilDiv(units, kThreads / 32), kThreads}, args);
+        "swizzle_rows",
+        {ceilDiv(tileRows * ceilDiv(args.paddedBlocks, kOfRows), kWarps),
+         kThreads},
+        args);
+  if (turns && args.fromSwizzled && args.outerDense)
+    return device.launch(
+        "unswizzle_columns",
+        {ceilDiv(tileRows * ceilDiv(args.paddedBlocks, kOfColumns), kWarps),
+         kThreads},
+        args);
+  TE_RT_TRY(needsAlignment({&scales, &output}));
+  return device.launch("swizzle_bytes",
+                       {tileRows * ceilDiv(args.paddedBlocks, 128), kThreads},
+                       args);
 }
 
 Outcome cuda::permuteByteScales(CudaDevice &device, const te_rt_tensor &scales,

@@ -766,9 +766,9 @@ __device__ inline void runMicro(const MicroArgs &args) {
   finishMicro(args);
 }
 
-/// The body of kernels over the tiles of matrices in memory: a block takes some,
-/// and the next one is on its way to shared memory meanwhile. A thread waits for
-/// nothing but what it has asked for itself.
+/// The body of kernels over the tiles of matrices in memory: a block takes every
+/// gridDim.x-th, and the next one is on its way to shared memory meanwhile. A
+/// thread waits for nothing but what it has asked for itself.
 template <typename T, typename Format, bool FromTable>
 __device__ inline void runMicroStream(const MicroArgs &args) {
   extern __shared__ uint4 memory[];
@@ -778,35 +778,17 @@ __device__ inline void runMicroStream(const MicroArgs &args) {
     return;
   constexpr int kWords = sizeof(T) / 2; // of 16 bytes in eight elements
   uint4 *words = memory + threadIdx.x;
-  const MicroTask *next = &args.task;
+  const MicroTask *next = FromTable ? args.table : &args.task;
   bool works = false;
   if (!FromTable)
     clearPadding(args.task);
-  // Of a table, copies of the tasks of this tile and of the next one.
-  __shared__ MicroTask tasks[FromTable ? 2 : 1];
-  int slot = 0;
-  uint32_t taskBegin = 0, taskEnd = 0;
-  auto findTask = [&](uint32_t tile) {
-    if (tile >= taskBegin && tile < taskEnd)
-      return;
-    int index = countUpTo(args.numTasks, tile, [&](int64_t i) {
-                  return args.table[i].firstTile;
-                }) - 1;
-    slot = 1 - slot; // the other one may be in use
-    auto *from = reinterpret_cast<const uint32_t *>(args.table + index);
-    auto *to = reinterpret_cast<uint32_t *>(tasks + slot);
-    for (int i = threadIdx.x; i < static_cast<int>(sizeof(MicroTask) / 4);
-         i += kTileThreads)
-      to[i] = from[i];
-    __syncthreads();
-    next = tasks + slot;
-    taskBegin = static_cast<uint32_t>(next->firstTile);
-    taskEnd = taskBegin + static_cast<uint32_t>(next->tiles);
-  };
   auto request = [&](uint32_t tile, Place &noted) {
     if (FromTable) {
-      findTask(tile);
-      tile -= taskBegin;
+      if (tile >= next->firstTile + next->tiles || tile < next->firstTile)
+        next = args.table + countUpTo(args.numTasks, tile, [&](int64_t i) {
+                 return args.table[i].firstTile;
+               }) - 1;
+      tile -= static_cast<uint32_t>(next->firstTile);
     }
     Place place;
     works = tile < next->tiles && locate(*next, tile, place);
@@ -836,18 +818,11 @@ __device__ inline void runMicroStream(const MicroArgs &args) {
       keepRow(row, words + i * kWords * kTileThreads);
     }
   };
-  // Neighbours of a table, since they have their task in common.
-  uint32_t first = blockIdx.x, last = static_cast<uint32_t>(args.tiles);
-  uint32_t step = gridDim.x;
-  if (FromTable) {
-    first = static_cast<uint32_t>(args.tiles * blockIdx.x / gridDim.x);
-    last = static_cast<uint32_t>(args.tiles * (blockIdx.x + 1) / gridDim.x);
-    step = 1;
-  }
+  uint32_t tiles = static_cast<uint32_t>(args.tiles);
   int parity = 0;
-  if (first < last)
-    request(first, places[0]);
-  for (uint32_t tile = first; tile < last; tile += step) {
+  if (blockIdx.x < tiles)
+    request(blockIdx.x, places[0]);
+  for (uint32_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
     const MicroTask &task = *next;
     bool now = works;
     __syncthreads(); // the place is there, and nobody reads the other one
@@ -856,8 +831,8 @@ __device__ inline void runMicroStream(const MicroArgs &args) {
     if (now)
       takePiece(piece, words);
     parity ^= 1;
-    if (tile + step < last)
-      request(tile + step, places[parity]);
+    if (tile + gridDim.x < tiles)
+      request(tile + gridDim.x, places[parity]);
     if (now)
       Format::run(args, task, place, piece, shared);
   }

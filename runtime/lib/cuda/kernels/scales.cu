@@ -106,8 +106,7 @@ public:
   __device__ int64_t across(int64_t col) const {
     return args.blockCols == 1 ? col : col / args.blockCols;
   }
-  /// The bits of a scale, which nothing waits for yet.
-  __device__ uint32_t bitsAt(int64_t row, int64_t across) const {
+  __device__ float at(int64_t row, int64_t across) const {
     int64_t down = row - rowBegin;
     if (args.blockRows != 1)
       down = down / args.blockRows + firstBlock;
@@ -116,14 +115,11 @@ public:
                          : args.swizzled == 1
                              ? swizzledPlace(down, across, tilesAcross)
                              : swizzledPlace(across, down, tilesAcross));
-    return args.scaleType == TE_RT_F32
-               ? static_cast<const uint32_t *>(args.scales)[at]
-               : static_cast<const uint8_t *>(args.scales)[at];
-  }
-  __device__ float valueOf(uint32_t bits) const {
-    return args.scaleType == TE_RT_F32      ? __uint_as_float(bits)
-           : args.scaleType == TE_RT_F8E8M0 ? valueOfE8M0(bits)
-                                            : valueOfE4M3(bits);
+    if (args.scaleType == TE_RT_F32)
+      return static_cast<const float *>(args.scales)[at];
+    uint32_t code = static_cast<const uint8_t *>(args.scales)[at];
+    return args.scaleType == TE_RT_F8E8M0 ? valueOfE8M0(code)
+                                          : valueOfE4M3(code);
   }
 
 private:
@@ -203,38 +199,38 @@ template <typename T> __device__ void decodeTile(const DecodeArgs &args) {
   // Rows 16 apart; all of them are under way before the first is used.
   constexpr int kRows = kTile / 16;
   int row0 = threadIdx.x / 16;
-  int64_t first =
-      (place.member * args.task.rows + place.row0) * args.task.cols +
-      place.col0 + col;
+  int64_t first = (place.member * args.task.rows + place.row0 + row0) *
+                      args.task.cols +
+                  place.col0 + col;
   uint2 codes[kRows];
-  uint32_t bits[kRows];
-  auto rowOf = [&](int r) { // what is not there is loaded again
-    return min(row0 + r * 16, place.rows - 1);
-  };
+  float scale[kRows];
 #pragma unroll
-  for (int r = 0; r < kRows; ++r)
-    codes[r] = loadCodes(args, first + rowOf(r) * args.task.cols, count);
-#pragma unroll
-  for (int r = 0; r < kRows; ++r)
-    bits[r] = perTensor ? static_cast<const uint32_t *>(
-                              args.scales)[args.perGroup ? place.group : 0]
-                        : scales.bitsAt(place.row0 + rowOf(r), across);
+  for (int r = 0; r < kRows; ++r) {
+    bool exists = row0 + r * 16 < place.rows;
+    codes[r] = loadCodes(args, first + r * 16 * args.task.cols,
+                         exists ? count : 0);
+    scale[r] = 0.0f;
+    if (exists)
+      scale[r] = perTensor
+                     ? static_cast<const float *>(
+                           args.scales)[args.perGroup ? place.group : 0]
+                     : scales.at(place.row0 + row0 + r * 16, across);
+  }
 #pragma unroll
   for (int r = 0; r < kRows; ++r) {
     if (row0 + r * 16 >= place.rows)
       break;
-    float values[8], scale = scales.valueOf(bits[r]);
+    float values[8];
     decode(args, codes[r], values);
 #pragma unroll
     for (int j = 0; j < 8; ++j) {
       if (!shared && j && j < count)
-        scale = scales.valueOf(
-            scales.bitsAt(place.row0 + rowOf(r),
-                          scales.across(place.col0 + col + j)));
-      values[j] = __fmul_rn(__fmul_rn(values[j], scale), factor);
+        scale[r] = scales.at(place.row0 + row0 + r * 16,
+                             scales.across(place.col0 + col + j));
+      values[j] = __fmul_rn(__fmul_rn(values[j], scale[r]), factor);
     }
     storeEight(static_cast<T *>(args.task.output) + first +
-                   rowOf(r) * args.task.cols,
+                   r * 16 * args.task.cols,
                count, values);
   }
 }
