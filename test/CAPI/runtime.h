@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-enum { kMaxArguments = 64 };
+enum { kMaxArguments = 256 };
 
 /* Ends the process, and says what did not hold. */
 void check(int holds, const char *what);

@@ -114,6 +114,10 @@ te_rt_status te_rt_context_create(te_rt_backend backend, int32_t threads,
                                   te_rt_communicator *communicator,
                                   int32_t rank, te_rt_context **context,
                                   char *message, int64_t capacity);
+/* Makes a cuda context on GPU `gpu`, in CUDA's order, whose world is itself alone: for a
+ * process that has several GPUs at work. */
+te_rt_status te_rt_context_create_on_gpu(int32_t gpu, te_rt_context **context,
+                                         char *message, int64_t capacity);
 void te_rt_context_destroy(te_rt_context *context);
 
 /* The message of the last call on `context` that did not return TE_RT_OK. */

@@ -80,7 +80,7 @@ te_rt_status together(te_rt_context *context, const World &world,
   if (te_rt_status status = context->finish(link->arrive()))
     return status;
   te_rt_status status = meet(context, mine, [&](const Posts &posts) {
-    std::vector<const Meeting *> meetings;
+    TempVector<const Meeting *> meetings;
     for (const Post *post : posts)
       meetings.push_back(&post->meeting);
     if (te_rt_status status = checkAlike(context, mine.meeting, meetings))

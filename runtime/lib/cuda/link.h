@@ -34,7 +34,7 @@ struct Post {
   Meeting meeting;
   std::vector<Parcel> parcels;
 };
-using Posts = std::vector<const Post *>;
+using Posts = TempVector<const Post *>;
 
 /// In a call of all ranks: arrive; between the two barriers of the meeting gather,
 /// exchange and depart; then leave.

@@ -6,7 +6,7 @@
 
 #include "plan/Session.h"
 
-#include "plan/Where.h"
+#include "plan/Verify.h"
 
 #include <algorithm>
 #include <cstring>
@@ -25,6 +25,7 @@ Session::Session(te_rt_context *context, const te_rt_plan &plan,
   descriptors.reserve(numUses);
   operands.reserve(numOperands);
   prepare(program.steps, steps);
+  counters.reserve(limits::depth);
 }
 
 Session::~Session() {
@@ -268,9 +269,16 @@ te_rt_status Session::prepare() {
   dropGraph(); // it holds addresses
   if (te_rt_status status = verifyBindings())
     return status;
-  te_rt_status status = prepareDevice();
-  bindingsVerified = status == TE_RT_OK;
-  return status;
+  if (te_rt_status status = checkCalls())
+    return status;
+  if (context->device->isHost())
+    prepareHost();
+  else if (te_rt_status status = prepareDevice())
+    return status;
+  if (context->backend->prepare)
+    context->backend->prepare(context);
+  bindingsVerified = true;
+  return TE_RT_OK;
 }
 
 te_rt_status Session::run() {
@@ -296,14 +304,81 @@ te_rt_status Session::run() {
   return status;
 }
 
+/// Sets what calls do with their arguments, for a while.
+struct ChecksScope {
+  ChecksScope(te_rt_context *context, te_rt_context::Checks checks)
+      : context(context), function(context->function) {
+    context->checks = checks;
+  }
+  ~ChecksScope() {
+    context->checks = te_rt_context::Checks::AndRun;
+    context->function = function;
+  }
+
+  te_rt_context *context;
+  const char *function; // around the calls
+};
+
 te_rt_status Session::runAll() {
+  ChecksScope scope(context, te_rt_context::Checks::Done);
   counters.clear();
   return runSteps(steps, 0);
 }
 
+te_rt_status Session::checkCalls() {
+  ChecksScope scope(context, te_rt_context::Checks::Alone);
+  counters.clear();
+  return checkSteps(steps, 0);
+}
+
+te_rt_status Session::checkSteps(const std::vector<ReadyStep> &steps,
+                                 size_t depth) {
+  for (const ReadyStep &step : steps) {
+    if (!step.isLoop) {
+      if (te_rt_status status = invoke(step.call))
+        return status;
+    } else if (step.tripCount != 0) {
+      counters.resize(depth + 1);
+      counters[depth] = 0;
+      if (te_rt_status status = checkSteps(step.body, depth + 1))
+        return status;
+    }
+  }
+  return TE_RT_OK;
+}
+
+/// Adds what the tensors of a call ask for to the most that any call asks for.
+static void measure(const Program &program, const std::vector<Step> &steps,
+                    int64_t &elements, int64_t &extents, int64_t &tensors) {
+  for (const Step &step : steps) {
+    if (const Loop *loop = std::get_if<Loop>(&step.kind)) {
+      measure(program, loop->body, elements, extents, tensors);
+      continue;
+    }
+    int64_t callExtents = 0, callTensors = 0;
+    for (const std::vector<uint32_t> &slot : std::get<Call>(step.kind).slots)
+      for (uint32_t index : slot) {
+        const te_rt_tensor &tensor = program.tensors[index].descriptor;
+        int64_t matrix = 1; // members of a packed tensor go one by one
+        for (int32_t i = 0; i < tensor.rank; ++i) {
+          matrix *= i + 2 < tensor.rank ? 1 : tensor.shape[i];
+          callExtents += tensor.shape[i];
+        }
+        elements = std::max(elements, matrix);
+        ++callTensors;
+      }
+    extents = std::max(extents, callExtents);
+    tensors = std::max(tensors, callTensors);
+  }
+}
+
+void Session::prepareHost() {
+  int64_t elements = 0, extents = 0, tensors = 0;
+  measure(program, program.steps, elements, extents, tensors);
+  context->reserve(elements, extents, tensors);
+}
+
 te_rt_status Session::prepareDevice() {
-  if (context->device->isHost())
-    return TE_RT_OK;
   context->device->beginPreparing();
   isPreparing = true;
   te_rt_status status = runAll();
@@ -361,7 +436,7 @@ te_rt_status Session::runSteps(const std::vector<ReadyStep> &steps,
   return TE_RT_OK;
 }
 
-te_rt_status Session::runCall(const ReadyCall &ready) {
+te_rt_status Session::invoke(const ReadyCall &ready) {
   for (uint32_t i = ready.movingBegin; i < ready.movingEnd; ++i) {
     const Tensor &tensor = *moving[i].tensor;
     uint8_t *data = address(tensor);
@@ -371,11 +446,15 @@ te_rt_status Session::runCall(const ReadyCall &ready) {
     descriptors[moving[i].descriptor].data = data;
   }
   const Call &call = *ready.call;
-  const Operand *first = operands.data() + ready.operands;
-  if (!observer || isPreparing) {
-    te_rt_status status = call.function->invoke(context, first);
-    return status == TE_RT_OK ? status : describeFailure(call, status);
-  }
+  te_rt_status status =
+      call.function->invoke(context, operands.data() + ready.operands);
+  return status == TE_RT_OK ? status : describeFailure(call, status);
+}
+
+te_rt_status Session::runCall(const ReadyCall &ready) {
+  if (!observer || isPreparing)
+    return invoke(ready);
+  const Call &call = *ready.call;
   Device &device = *context->device;
   auto now = [this] {
     return int64_t(std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -387,10 +466,11 @@ te_rt_status Session::runCall(const ReadyCall &ready) {
   };
   int64_t begin = now();
   te_rt_status status = mark(2 * timed.size());
-  if (status == TE_RT_OK)
-    status = call.function->invoke(context, first);
-  if (status == TE_RT_OK)
+  if (status == TE_RT_OK) {
+    if (te_rt_status failed = invoke(ready))
+      return failed;
     status = mark(2 * timed.size() + 1);
+  }
   int64_t end = now();
   if (status != TE_RT_OK)
     return describeFailure(call, status);
@@ -406,12 +486,13 @@ void Session::tell(const Call &call, int64_t begin, int64_t end) {
                           call.costClass,
                           call.location,
                           call.position,
-                          call.cost.launches(),
-                          call.cost.bytes(),
-                          call.cost.flops(),
-                          call.cost.host_syncs(),
+                          call.cost.launches,
+                          call.cost.bytes,
+                          call.cost.flops,
+                          call.cost.hostSyncs,
                           begin,
-                          end};
+                          end,
+                          call.cost.limitNs};
   observer(observerUser, &info);
 }
 

@@ -63,6 +63,7 @@ def TE_Dialect : Dialect {
     static constexpr StringLiteral kRanksAttr = "te.ranks";
 
     void registerAttributes();
+    void registerBytecode();
   }];
 }
 
