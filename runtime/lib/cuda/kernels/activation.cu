@@ -17,7 +17,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "cuda/kernels/micro_sink.cuh"
+#include "cuda/kernels/micro_kernels.cuh"
+#include "cuda/kernels/micro_mxfp8.cuh"
 #include "cuda/kernels/sinks.cuh"
 #include "cuda/kernels/sources.cuh"
 

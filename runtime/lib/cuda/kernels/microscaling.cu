@@ -19,7 +19,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "cuda/kernels/micro_sink.cuh"
+#include "cuda/kernels/micro_kernels.cuh"
+#include "cuda/kernels/micro_mxfp8.cuh"
+#include "cuda/kernels/micro_nvfp4.cuh"
 
 using namespace te_rt::cuda;
 
