@@ -8,10 +8,10 @@
 //   env:   TE_RT_LINK=nccl|direct   how ranks reach each other
 //
 // A row for each function, type and number of tokens of 7168: the time of the
-// slowest rank, the median of runs of ten calls; the bytes that leave a rank for
-// others because they are routed there, whatever else travels with them; GB/s of
-// those. `one` sends each token to one rank, evenly; `all` to every rank, as eight
-// experts of a token nearly do.
+// slowest rank, the median of runs of ten calls; the bytes that leave a rank
+// for others because they are routed there, whatever else travels with them;
+// GB/s of those. `one` sends each token to one rank, evenly; `all` to every
+// rank, as eight experts of a token nearly do.
 //
 //===----------------------------------------------------------------------===//
 
@@ -94,9 +94,7 @@ double measure(Rank &rank, int32_t ranks, const Row &row) {
   std::vector<int32_t> chosen;
   for (int64_t t = 0; t < row.tokens; ++t)
     for (int32_t s = 0; s < ranks; ++s)
-      chosen.push_back(row.toAll        ? s
-                       : s == t % ranks ? s
-                                        : -1);
+      chosen.push_back(row.toAll ? s : s == t % ranks ? s : -1);
   rank.require(te_rt_copy_memory(rank.context, indices.data, chosen.data(),
                                  static_cast<int64_t>(chosen.size() * 4)));
   int64_t received = ranks * row.tokens;
@@ -130,8 +128,9 @@ int main(int argc, char **argv) {
   int32_t ranks = argc > 1 ? std::atoi(argv[1]) : 2;
   te_rt_communicator *world = nullptr;
   if (te_rt_communicator_create(ranks, &world) != TE_RT_OK) {
-    std::fprintf(stderr, "te_runtime_ranks_bench: error: RANKS: found '%s', "
-                         "wanted a number from 1\n",
+    std::fprintf(stderr,
+                 "te_runtime_ranks_bench: error: RANKS: found '%s', "
+                 "wanted a number from 1\n",
                  argc > 1 ? argv[1] : "");
     return 1;
   }
@@ -145,8 +144,8 @@ int main(int argc, char **argv) {
       rows.push_back({"combine", false, toAll, tokens});
     }
   rows.push_back({"dispatch_map", false, true, 16384});
-  std::vector<std::vector<double>> times(
-      static_cast<size_t>(ranks), std::vector<double>(rows.size()));
+  std::vector<std::vector<double>> times(static_cast<size_t>(ranks),
+                                         std::vector<double>(rows.size()));
   std::vector<std::thread> threads;
   for (int32_t r = 0; r < ranks; ++r)
     threads.emplace_back([&, r] {
@@ -176,11 +175,12 @@ int main(int argc, char **argv) {
     int64_t bytes = row.tokens * width * (ranks - 1) / (row.toAll ? 1 : ranks);
     if (std::string(row.function) == "dispatch_map")
       bytes = row.tokens * ranks * 4 * (ranks - 1);
-    std::printf("%-12s %-12s to %s %6lld tokens %10.2f us %12lld B %6.0f GB/s\n",
-                row.function, row.fp8 ? "fp8 + scales" : "bf16",
-                row.toAll ? "all" : "one", static_cast<long long>(row.tokens),
-                slowest, static_cast<long long>(bytes),
-                static_cast<double>(bytes) / slowest / 1e3);
+    std::printf(
+        "%-12s %-12s to %s %6lld tokens %10.2f us %12lld B %6.0f GB/s\n",
+        row.function, row.fp8 ? "fp8 + scales" : "bf16",
+        row.toAll ? "all" : "one", static_cast<long long>(row.tokens), slowest,
+        static_cast<long long>(bytes),
+        static_cast<double>(bytes) / slowest / 1e3);
   }
   te_rt_communicator_destroy(world);
 }

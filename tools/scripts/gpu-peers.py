@@ -4,7 +4,7 @@ torch.compile, Triton kernels, cuBLASLt through PyTorch, CUB. One process; all f
 a step take turns; a copy runs in between.
 
   usage: gpu-peers.py [--library=libte_runtime.so] [--peers=libte_peers.so]
-             [--filter=TEXT] [--short] [--seconds=S] [--json=FILE]
+             [--filter=TEXT] [--short] [--seconds=S] [--json=FILE] [--svg=FILE]
 
 Prints a table: median us, spread, bytes that the step must move, GB/s, share of the
 copy's rate, TFLOP/s, ratio. Exit status 1 where two forms do not agree.
@@ -32,6 +32,7 @@ def main():
         "--seconds", type=float, default=0.5, help="of replays, for each step"
     )
     parser.add_argument("--json", help="writes the rows there too")
+    parser.add_argument("--svg", help="draws shares of the limit there")
     options = parser.parse_args()
     try:
         import torch
@@ -40,6 +41,7 @@ def main():
     if not torch.cuda.is_available():
         sys.exit("gpu-peers.py: error: found no GPU that PyTorch can use")
     from peers.measure import Bench
+    from peers.picture import svg
     from peers.runtime import Runtime
     from peers.steps import all_steps
 
@@ -61,6 +63,10 @@ def main():
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump({"gpu": torch.cuda.get_device_name(), "rows": bench.rows}, file)
+    if options.svg:
+        title = f"Share of the limit, {torch.cuda.get_device_name()}"
+        with open(options.svg, "w", encoding="utf-8") as file:
+            file.write(svg(bench.rows, title))
     sys.exit(1 if bench.wrong or failed else 0)
 
 

@@ -120,8 +120,8 @@ void te_rt_session_destroy(te_rt_session *session);
 
 /* The session reads or writes argument `argument` at `data` from now on: `bytes`
  * (as in the argument's info) of memory of the context's backend (of the host for
- * one that is on_host), 64-byte aligned. The caller keeps it alive. Arguments of which one is written must lie
- * apart; a run tells where they do not. */
+ * one that is on_host), 64-byte aligned. The caller keeps it alive. Arguments of which
+ * one is written must lie apart; a run tells where they do not. */
 te_rt_status te_rt_session_bind(te_rt_session *session, int32_t argument,
                                 void *data, int64_t bytes);
 
@@ -157,6 +157,7 @@ typedef struct te_rt_call_info {
   const char *location;
   int64_t step;           /* position of the call in the plan, loops counted once */
   uint64_t launches, bytes, flops, host_syncs; /* as the compiler foresaw */
+  te_rt_dtype dtype; /* of the call's first tensor: of a product, its lhs */
   int64_t begin_ns, end_ns;                    /* since the run began */
   double limit_ns; /* the least that the rates of the plan's target allow; 0 where
                       the plan does not say, as in version 1 */

@@ -7,7 +7,7 @@
 #ifndef TE_RUNTIME_COMMON_DEVICE_H
 #define TE_RUNTIME_COMMON_DEVICE_H
 
-#include "te_runtime/types.h"
+#include "te_runtime/device.h"
 
 #include <cstddef>
 #include <memory>
@@ -44,7 +44,8 @@ public:
 
   /// Between the two, calls prepare what their work will need (scratch memory,
   /// tables) and enqueue nothing: a run then allocates nothing.
-  virtual void beginPreparing() {}
+  /// `forGraph`: for work that a graph will hold.
+  virtual void beginPreparing(bool) {}
   virtual Outcome endPreparing() { return {}; }
 
   /// Work between the two becomes a graph, launched by launchGraph.
@@ -56,6 +57,7 @@ public:
   /// Time stamps in order of the work, read after a synchronize.
   virtual Outcome mark(size_t index);
   virtual double nanosecondsBetween(size_t first, size_t second);
+  virtual Outcome measureLimits(te_rt_limits &limits);
 };
 
 } // namespace te_rt

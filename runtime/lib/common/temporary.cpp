@@ -28,9 +28,18 @@ void TempStack::reserve(size_t bytes) {
   capacity = bytes;
 }
 
+// On the heap AddressSanitizer watches each temporary by itself.
+#if defined(__SANITIZE_ADDRESS__)
+static constexpr bool isWatched = true;
+#elif defined(__has_feature)
+static constexpr bool isWatched = __has_feature(address_sanitizer);
+#else
+static constexpr bool isWatched = false;
+#endif
+
 void *TempStack::take(size_t bytes) {
   size_t size = rounded(bytes);
-  if (size < bytes || size > capacity - top)
+  if (isWatched || size < bytes || size > capacity - top)
     return nullptr;
   void *taken = memory.get() + top;
   top += size;

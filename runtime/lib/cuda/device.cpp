@@ -7,6 +7,7 @@
 #include "cuda/device.h"
 #include "cuda/backend.h"
 #include "cuda/blas.h"
+#include "cuda/cast.h"
 #include "cuda/kernels.h"
 #include "cuda/link.h"
 
@@ -112,7 +113,7 @@ CudaDevice::~CudaDevice() {
   enter();
   if (work)
     cu.streamSynchronize(work);
-  linkToOthers.reset();
+  links.reset();
   enter();
   blasLibrary.reset();
   for (Handle event : events)
@@ -181,7 +182,7 @@ Outcome CudaDevice::fill(void *memory, int byte, size_t bytes) {
 Outcome CudaDevice::synchronize() {
   enter();
   TE_RT_TRY(outcomeOf("cuStreamSynchronize", cu.streamSynchronize(work)));
-  return linkToOthers ? linkToOthers->check() : Outcome();
+  return links ? links->check() : Outcome();
 }
 
 Outcome CudaDevice::useStream(void *stream) {
@@ -314,8 +315,8 @@ Outcome CudaDevice::endCapture(void **graph) {
 
 Outcome CudaDevice::launchGraph(void *graph) {
   enter();
-  if (linkToOthers)
-    TE_RT_TRY(linkToOthers->check());
+  if (links)
+    TE_RT_TRY(links->check());
   return outcomeOf("cuGraphLaunch", cu.graphLaunch(graph, work));
 }
 
@@ -342,6 +343,51 @@ double CudaDevice::nanosecondsBetween(size_t first, size_t second) {
   return static_cast<double>(milliseconds) * 1e6;
 }
 
+Outcome CudaDevice::measureLimits(te_rt_limits &limits) {
+  size_t bytes = size_t(1) << 30;
+  void *from = nullptr, *to = nullptr;
+  for (; bytes >= 1 << 20 && !to; bytes /= 2) {
+    from = allocate(bytes);
+    to = from ? allocate(bytes) : nullptr;
+    if (to)
+      break;
+    if (from)
+      release(from);
+  }
+  if (!to)
+    return {TE_RT_OUT_OF_MEMORY, "limits: no memory to copy on '" + gpuName +
+                                     "'"};
+  constexpr size_t kCopies = 9; // the first ones warm up
+  auto run = [&]() -> Outcome {
+    TE_RT_TRY(fillAsync(from, 0x5a, bytes));
+    for (size_t i = 0; i <= kCopies; ++i) {
+      TE_RT_TRY(mark(i));
+      std::vector<CopyItem> items = {
+          {from, to, static_cast<int64_t>(bytes), 0}};
+      if (i < kCopies)
+        TE_RT_TRY(copyAll(*this, items));
+    }
+    return synchronize();
+  };
+  Outcome outcome = run();
+  std::vector<double> times;
+  for (size_t i = 2; outcome.status == TE_RT_OK && i < kCopies; ++i)
+    times.push_back(nanosecondsBetween(i, i + 1));
+  release(from);
+  release(to);
+  if (outcome.status != TE_RT_OK)
+    return outcome;
+  std::sort(times.begin(), times.end());
+  limits.copy = 2 * static_cast<double>(bytes) / times[times.size() / 2] * 1e9;
+  // Measured on an H200 of 132 SMs (docs/Benchmarks.md): wgmma with nothing to
+  // load; FP8 with sums promoted every 128.
+  if (majorVersion == 9) {
+    limits.fp8 = 1585e12 / 132 * smCount;
+    limits.bf16 = 690e12 / 132 * smCount;
+  }
+  return {};
+}
+
 Outcome CudaDevice::blas(Blas **library) {
   if (!blasLibrary) {
     enter();
@@ -355,8 +401,7 @@ Outcome CudaDevice::blas(Blas **library) {
 
 Outcome CudaDevice::link(te_rt_communicator &world, int32_t rank,
                          Link **made) {
-  if (!linkToOthers)
-    TE_RT_TRY(Link::make(world, rank, *this, linkToOthers));
-  *made = linkToOthers.get();
-  return {};
+  if (!links)
+    links = std::make_unique<Links>(world, rank, *this);
+  return links->get(preparing ? preparesGraph : isCapturing(), made);
 }

@@ -50,6 +50,7 @@ struct Grid {
 
 class Blas;
 class Link;
+class Links;
 
 class CudaDevice final : public Device {
 public:
@@ -66,7 +67,10 @@ public:
   Outcome useStream(void *stream) override;
   int32_t ordinal() const override { return number; }
   bool takeOverflow() override;
-  void beginPreparing() override { preparing = true; }
+  void beginPreparing(bool forGraph) override {
+    preparing = true;
+    preparesGraph = forGraph;
+  }
   Outcome endPreparing() override;
   Outcome beginCapture() override;
   Outcome endCapture(void **graph) override;
@@ -74,6 +78,7 @@ public:
   void destroyGraph(void *graph) override;
   Outcome mark(size_t index) override;
   double nanosecondsBetween(size_t first, size_t second) override;
+  Outcome measureLimits(te_rt_limits &limits) override;
 
   //===--------------------------------------------------------------------===//
   // What functions use
@@ -114,7 +119,8 @@ public:
   void enter() const;
   /// Opened at the first product.
   Outcome blas(Blas **library);
-  /// Made at the first call of all ranks, by all of them.
+  /// Made at the first call of all ranks, by all of them: for the work that is
+  /// enqueued, captured or prepared now.
   Outcome link(te_rt_communicator &world, int32_t rank, Link **made);
 
   const Driver &cuda() const { return cu; }
@@ -136,7 +142,7 @@ private:
   std::vector<Handle> modules; // one for each file of kernels
   uint32_t *counters = nullptr;
   int32_t *overflow = nullptr;
-  bool preparing = false;
+  bool preparing = false, preparesGraph = false;
   struct Block {
     void *memory = nullptr;
     size_t bytes = 0;
@@ -150,7 +156,7 @@ private:
   std::unordered_map<std::string, Function> functions;
   std::vector<Handle> events;
   std::unique_ptr<Blas> blasLibrary;
-  std::unique_ptr<Link> linkToOthers;
+  std::unique_ptr<Links> links;
 };
 
 } // namespace cuda

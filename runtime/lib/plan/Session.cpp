@@ -273,7 +273,7 @@ te_rt_status Session::prepare() {
     return status;
   if (context->device->isHost())
     prepareHost();
-  else if (te_rt_status status = prepareDevice())
+  else if (te_rt_status status = prepareDevice(/*forGraph=*/false))
     return status;
   if (context->backend->prepare)
     context->backend->prepare(context);
@@ -378,8 +378,8 @@ void Session::prepareHost() {
   context->reserve(elements, extents, tensors);
 }
 
-te_rt_status Session::prepareDevice() {
-  context->device->beginPreparing();
+te_rt_status Session::prepareDevice(bool forGraph) {
+  context->device->beginPreparing(forGraph);
   isPreparing = true;
   te_rt_status status = runAll();
   // Tables of the first pass may hold addresses of scratch that has grown since.
@@ -397,6 +397,9 @@ void Session::useGraph(bool enable) {
 }
 
 te_rt_status Session::capture() {
+  // What a graph holds may go other ways, which want other memory.
+  if (te_rt_status status = prepareDevice(/*forGraph=*/true))
+    return status;
   if (te_rt_status status = context->finish(context->device->beginCapture()))
     return status;
   te_rt_observer told = observer;
@@ -481,6 +484,13 @@ te_rt_status Session::runCall(const ReadyCall &ready) {
   return TE_RT_OK;
 }
 
+te_rt_dtype Session::dtypeOf(const Call &call) const {
+  for (const std::vector<uint32_t> &slot : call.slots)
+    if (!slot.empty())
+      return program.tensors[slot.front()].descriptor.dtype;
+  return TE_RT_F32;
+}
+
 void Session::tell(const Call &call, int64_t begin, int64_t end) {
   te_rt_call_info info = {call.function->name,
                           call.costClass,
@@ -490,6 +500,7 @@ void Session::tell(const Call &call, int64_t begin, int64_t end) {
                           call.cost.bytes,
                           call.cost.flops,
                           call.cost.hostSyncs,
+                          dtypeOf(call),
                           begin,
                           end,
                           call.cost.limitNs};

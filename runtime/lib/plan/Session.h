@@ -95,13 +95,14 @@ private:
   te_rt_status checkSteps(const std::vector<ReadyStep> &steps, size_t depth);
   /// Makes what the calls will need, on the host or by the device.
   void prepareHost();
-  te_rt_status prepareDevice();
+  te_rt_status prepareDevice(bool forGraph);
   te_rt_status runAll();
   te_rt_status capture();
   void dropGraph();
   /// Tells the observer of calls whose times a device has taken.
   void tellTimes();
   void tell(const Call &call, int64_t begin, int64_t end);
+  te_rt_dtype dtypeOf(const Call &call) const;
   te_rt_status runSteps(const std::vector<ReadyStep> &steps, size_t depth);
   te_rt_status runCall(const ReadyCall &ready);
   te_rt_status invoke(const ReadyCall &ready);
