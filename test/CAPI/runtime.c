@@ -6,6 +6,7 @@
 |*   errors PLAN         what is refused, and how it is said                  *|
 |*   dlpack PLAN         tensors of DLPack in place of pointers               *|
 |*   dlpack-errors PLAN  those that are not the argument                      *|
+|*   device PLAN         tensors of a GPU, its streams and graphs             *|
 |*   threads PLAN PLAN   several plans on several threads                     *|
 |*   allocations PLAN... what steps allocate, once they are prepared          *|
 |*                                                                            *|
@@ -242,6 +243,8 @@ int main(int argc, char **argv) {
     testDlpack(plan);
   else if (!strcmp(argv[1], "dlpack-errors"))
     testDlpackErrors(plan);
+  else if (!strcmp(argv[1], "device"))
+    testDevice(plan);
 #ifdef TE_COUNT_ALLOCATIONS
   else if (!strcmp(argv[1], "allocations")) {
     testAllocations(plan);
@@ -259,7 +262,7 @@ int main(int argc, char **argv) {
     testThreads(plans);
     te_rt_plan_destroy(other);
   } else {
-    check(0, "wanted info, errors, dlpack, dlpack-errors, threads or "
+    check(0, "wanted info, errors, dlpack, dlpack-errors, device, threads or "
              "allocations");
   }
   te_rt_plan_destroy(plan);

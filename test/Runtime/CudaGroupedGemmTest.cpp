@@ -446,7 +446,7 @@ TEST(CudaGroupedGemm, GraphReadsOffsetsWhenItRuns) {
       tensors.push_back(&descriptors[i]);
     }
     Call call = callOf(c, at);
-    context->device->beginPreparing(false);
+    context->device->beginPreparing();
     EXPECT_EQ(call(context, tensors), TE_RT_OK);
     EXPECT_EQ(context->device->endPreparing().status, TE_RT_OK);
     void *graph = nullptr;

@@ -20,6 +20,9 @@ using namespace te_rt::cuda;
 
 static Handle anything() { return reinterpret_cast<Handle>(1); }
 
+// Each rank has a thread and a stream.
+static thread_local bool capturing = false;
+
 extern "C" {
 Result cuInit(unsigned) { return 0; }
 Result cuGetErrorString(Result, const char **text) { return *text = "fake", 0; }
@@ -45,7 +48,11 @@ Result cuDevicePrimaryCtxRetain(Handle *context, int) {
 Result cuStreamCreate(Handle *stream, unsigned) {
   return *stream = anything(), 0;
 }
-Result cuStreamIsCapturing(Handle, int *state) { return *state = 0, 0; }
+Result cuStreamBeginCapture_v2(Handle, int) { return capturing = true, 0; }
+Result cuStreamEndCapture(Handle, Handle *graph) {
+  return capturing = false, *graph = anything(), 0;
+}
+Result cuStreamIsCapturing(Handle, int *state) { return *state = capturing, 0; }
 Result cuEventCreate(Handle *event, unsigned) { return *event = anything(), 0; }
 Result cuEventElapsedTime(float *time, Handle, Handle) { return *time = 1, 0; }
 Result cuModuleLoadData(Handle *module, const void *) {

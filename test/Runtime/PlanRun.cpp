@@ -20,6 +20,16 @@ using testing::StartsWith;
 
 namespace {
 
+/// Puts what is told of each call behind those in `calls`.
+void observe(Runner &runner, std::vector<te_rt_call_info> &calls) {
+  te_rt_session_observe(
+      runner.session,
+      [](void *user, const te_rt_call_info *call) {
+        static_cast<std::vector<te_rt_call_info> *>(user)->push_back(*call);
+      },
+      &calls);
+}
+
 TEST(PlanRun, FunctionNames) {
   std::vector<std::string> names;
   while (const char *name = te_rt_function_name(int32_t(names.size())))
@@ -201,12 +211,7 @@ TEST(PlanRun, Observer) {
   Loaded loaded = load(rows().plan);
   Runner runner(loaded.plan.get());
   std::vector<te_rt_call_info> calls;
-  te_rt_session_observe(
-      runner.session,
-      [](void *user, const te_rt_call_info *call) {
-        static_cast<std::vector<te_rt_call_info> *>(user)->push_back(*call);
-      },
-      &calls);
+  observe(runner, calls);
   ASSERT_EQ(runner.run(), TE_RT_OK);
   std::vector<int64_t> positions;
   int64_t last = 0;
@@ -245,12 +250,7 @@ TEST(PlanRun, FirstVersion) {
   EXPECT_EQ(te_rt_plan_version(loaded.plan.get()), 1);
   Runner runner(loaded.plan.get());
   std::vector<te_rt_call_info> calls;
-  te_rt_session_observe(
-      runner.session,
-      [](void *user, const te_rt_call_info *call) {
-        static_cast<std::vector<te_rt_call_info> *>(user)->push_back(*call);
-      },
-      &calls);
+  observe(runner, calls);
   ASSERT_EQ(runner.run(), TE_RT_OK);
   ASSERT_FALSE(calls.empty());
   EXPECT_EQ(calls[0].launches, 3u);

@@ -10,6 +10,8 @@ import json
 import os
 import sys
 
+from peers.picture import OURS
+
 
 def peers_table(rows):
     lines = [
@@ -17,7 +19,7 @@ def peers_table(rows):
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:
-        ours = row["form"] == "te"
+        ours = row["form"] == OURS
         tflops = f"{row['tflops']:.0f}" if row["tflops"] else ""
         lines.append(
             f"| {row['step'] if ours else ''} | {row['form']} | {row['us']:.2f} | "
@@ -52,8 +54,8 @@ def main():
     if peers:
         print("\n## Beside its peers\n")
         print(
-            "Median of replays in turns. The ratio of a peer is its time by that of "
-            "`te`, the one of `te` the best peer's time by its own.\n"
+            "Median of replays in turns. The ratio of a peer is its time by ours, "
+            "our ratio the best peer's time by ours.\n"
         )
         if os.path.exists(os.path.join(folder, "share.svg")):
             print("![share of the limit](share.svg)\n")

@@ -157,10 +157,10 @@ typedef struct te_rt_call_info {
   const char *location;
   int64_t step;           /* position of the call in the plan, loops counted once */
   uint64_t launches, bytes, flops, host_syncs; /* as the compiler foresaw */
-  te_rt_dtype dtype; /* of the call's first tensor: of a product, its lhs */
   int64_t begin_ns, end_ns;                    /* since the run began */
   double limit_ns; /* the least that the rates of the plan's target allow; 0 where
                       the plan does not say, as in version 1 */
+  te_rt_dtype dtype; /* of the call's first tensor: of a product, its lhs */
 } te_rt_call_info;
 typedef void (*te_rt_observer)(void *user, const te_rt_call_info *call);
 void te_rt_session_observe(te_rt_session *session, te_rt_observer observer,

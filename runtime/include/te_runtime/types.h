@@ -132,10 +132,10 @@ int32_t te_rt_take_overflow(te_rt_context *context);
  * its own. If a rank fails it calls te_rt_communicator_abort, and the others return
  * TE_RT_INTERNAL from their next meeting rather than wait for ever.
  *
- * Ranks of cuda read each other's memory, on one GPU or through NVLink. NCCL
- * (libnccl.so.2, opened when it is first wanted) carries what a graph of the session
- * holds, and all work where the GPUs cannot see each other or TE_RT_LINK=nccl is in
- * the environment; it wants a GPU for each rank. At most 32 ranks. */
+ * Ranks of cuda that each have a GPU of their own send rows through NCCL
+ * (libnccl.so.2, opened at their first meeting), or, with TE_RT_LINK=direct in the
+ * environment, read each other's memory; ranks that share a GPU, which NCCL refuses,
+ * always do that, and fit in no graph. At most 32 ranks. */
 te_rt_status te_rt_communicator_create(int32_t ranks,
                                        te_rt_communicator **communicator);
 void te_rt_communicator_abort(te_rt_communicator *communicator);

@@ -44,8 +44,7 @@ public:
 
   /// Between the two, calls prepare what their work will need (scratch memory,
   /// tables) and enqueue nothing: a run then allocates nothing.
-  /// `forGraph`: for work that a graph will hold.
-  virtual void beginPreparing(bool) {}
+  virtual void beginPreparing() {}
   virtual Outcome endPreparing() { return {}; }
 
   /// Work between the two becomes a graph, launched by launchGraph.

@@ -63,7 +63,7 @@ Outcome BlockCast::storeRows(const CastKernels &kernels, TileTask &task) {
   // x_cast_bf16 casts what x_bf16 stores.
   std::string kernel = kernels.cast;
   kernel.erase(kernel.find("_cast"), 5);
-  TE_RT_TRY(store(device, args, kernel.c_str()));
+  TE_RT_TRY(store(device, args, kernel.c_str(), kernels.shared));
   task.source.input = rows;
   return {};
 }
@@ -72,7 +72,7 @@ Outcome BlockCast::run(const CastKernels &kernels, const TileArgs &like) {
   const void *rows = nullptr;
   for (BlockCastArgs &args : tasks) {
     // Sources other than matrices have one task, for one or two directions.
-    if (!kernels.areStreams && !rows) {
+    if (!kernels.ofMemory && !rows) {
       TE_RT_TRY(storeRows(kernels, args.task));
       rows = args.task.source.input;
     } else if (rows) {

@@ -113,7 +113,7 @@ CudaDevice::~CudaDevice() {
   enter();
   if (work)
     cu.streamSynchronize(work);
-  links.reset();
+  linkToOthers.reset();
   enter();
   blasLibrary.reset();
   for (Handle event : events)
@@ -182,7 +182,7 @@ Outcome CudaDevice::fill(void *memory, int byte, size_t bytes) {
 Outcome CudaDevice::synchronize() {
   enter();
   TE_RT_TRY(outcomeOf("cuStreamSynchronize", cu.streamSynchronize(work)));
-  return links ? links->check() : Outcome();
+  return linkToOthers ? linkToOthers->check() : Outcome();
 }
 
 Outcome CudaDevice::useStream(void *stream) {
@@ -315,8 +315,8 @@ Outcome CudaDevice::endCapture(void **graph) {
 
 Outcome CudaDevice::launchGraph(void *graph) {
   enter();
-  if (links)
-    TE_RT_TRY(links->check());
+  if (linkToOthers)
+    TE_RT_TRY(linkToOthers->check());
   return outcomeOf("cuGraphLaunch", cu.graphLaunch(graph, work));
 }
 
@@ -401,7 +401,8 @@ Outcome CudaDevice::blas(Blas **library) {
 
 Outcome CudaDevice::link(te_rt_communicator &world, int32_t rank,
                          Link **made) {
-  if (!links)
-    links = std::make_unique<Links>(world, rank, *this);
-  return links->get(preparing ? preparesGraph : isCapturing(), made);
+  if (!linkToOthers)
+    TE_RT_TRY(Link::make(world, rank, *this, linkToOthers));
+  *made = linkToOthers.get();
+  return {};
 }

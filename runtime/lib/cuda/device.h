@@ -50,7 +50,6 @@ struct Grid {
 
 class Blas;
 class Link;
-class Links;
 
 class CudaDevice final : public Device {
 public:
@@ -67,10 +66,7 @@ public:
   Outcome useStream(void *stream) override;
   int32_t ordinal() const override { return number; }
   bool takeOverflow() override;
-  void beginPreparing(bool forGraph) override {
-    preparing = true;
-    preparesGraph = forGraph;
-  }
+  void beginPreparing() override { preparing = true; }
   Outcome endPreparing() override;
   Outcome beginCapture() override;
   Outcome endCapture(void **graph) override;
@@ -112,15 +108,16 @@ public:
   uint32_t *accumulators() const { return counters + kTickets; }
   uint32_t *tickets() const { return counters; }
   int32_t *overflowFlag() const { return overflow; }
-  static constexpr int64_t kTickets = 1 << 16, kAccumulators = 1 << 18;
+  static constexpr int64_t kTickets = 1 << 19, kAccumulators = 1 << 18;
+  /// From here on tickets are for parts of the rows of a matrix.
+  static constexpr int64_t kRowTickets = 16;
 
   Outcome outcomeOf(const char *what, Result result) const;
   /// Makes the GPU's context the calling thread's.
   void enter() const;
   /// Opened at the first product.
   Outcome blas(Blas **library);
-  /// Made at the first call of all ranks, by all of them: for the work that is
-  /// enqueued, captured or prepared now.
+  /// Made at the first call of all ranks, by all of them.
   Outcome link(te_rt_communicator &world, int32_t rank, Link **made);
 
   const Driver &cuda() const { return cu; }
@@ -142,7 +139,7 @@ private:
   std::vector<Handle> modules; // one for each file of kernels
   uint32_t *counters = nullptr;
   int32_t *overflow = nullptr;
-  bool preparing = false, preparesGraph = false;
+  bool preparing = false;
   struct Block {
     void *memory = nullptr;
     size_t bytes = 0;
@@ -156,7 +153,7 @@ private:
   std::unordered_map<std::string, Function> functions;
   std::vector<Handle> events;
   std::unique_ptr<Blas> blasLibrary;
-  std::unique_ptr<Links> links;
+  std::unique_ptr<Link> linkToOthers;
 };
 
 } // namespace cuda

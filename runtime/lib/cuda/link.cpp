@@ -71,6 +71,10 @@ private:
   Outcome record(Handle event) {
     if (device.isPreparing())
       return {};
+    if (device.isCapturing())
+      return {TE_RT_UNSUPPORTED,
+              "graph: found ranks that read each other's memory, wanted a GPU "
+              "for each rank (NCCL)"};
     return device.outcomeOf("cuEventRecord",
                             device.cuda().eventRecord(event, device.stream()));
   }
@@ -173,8 +177,8 @@ private:
   Nccl nccl;
 };
 
-/// What ranks tell each other to make links.
-struct Introduction : Post {
+/// What ranks tell each other when they first meet.
+struct Introduction {
   std::shared_ptr<Events> events;
   NcclId id;
   Outcome outcome;
@@ -192,142 +196,87 @@ Outcome makeEvents(CudaDevice &device, std::shared_ptr<Events> &events) {
   return {};
 }
 
-/// This GPU may read the memory of that rank's from now on.
-Outcome enablePeer(CudaDevice &device, const Events &peer) {
+Outcome seePeer(CudaDevice &device, const Events &peer) {
   if (peer.gpu == device.gpuHandle())
     return {};
+  const Driver &cu = device.cuda();
+  int can = 0;
+  TE_RT_TRY(
+      device.outcomeOf("cuDeviceCanAccessPeer",
+                       cu.canAccessPeer(&can, device.gpuHandle(), peer.gpu)));
+  if (!can)
+    return {TE_RT_UNSUPPORTED, "ranks: found GPU " +
+                                   std::to_string(device.gpuHandle()) +
+                                   ", which cannot read the memory of GPU " +
+                                   std::to_string(peer.gpu) +
+                                   ", wanted a GPU for each rank (NCCL)"};
   device.enter();
-  Result result = device.cuda().enablePeer(peer.context, 0);
+  Result result = cu.enablePeer(peer.context, 0);
   return device.outcomeOf("cuCtxEnablePeerAccess",
                           result == kResultPeerEnabled ? 0 : result);
 }
 
-/// TE_RT_LINK=nccl takes NCCL for all work.
-Outcome readChoice(bool &onlyNccl) {
+/// TE_RT_LINK=direct lets ranks of several GPUs read each other's memory too.
+Outcome wantsDirect(bool &direct) {
   const char *value = std::getenv("TE_RT_LINK");
   std::string text = value ? value : "";
   if (!text.empty() && text != "direct" && text != "nccl")
     return {TE_RT_INVALID_ARGUMENT,
             "TE_RT_LINK: found '" + text + "', wanted direct or nccl"};
-  onlyNccl = text == "nccl";
+  direct = text == "direct";
   return {};
 }
 
-/// A meeting to make links, in which body(posts) is called.
-template <typename Body>
-Outcome introduce(te_rt_communicator &world, int32_t rank, Introduction &mine,
-                  Body body) {
-  const Outcome others = {TE_RT_INTERNAL,
-                          "communicator: found a failure of another rank, "
-                          "wanted all ranks"};
-  if (!world.open(rank, static_cast<Post *>(&mine)))
-    return others;
-  std::vector<const Introduction *> posts;
-  Outcome outcome = mine.outcome;
-  for (int32_t r = 0; r < world.ranks(); ++r) {
-    auto *post = static_cast<const Post *>(world.post(r));
-    if (std::strcmp(post->meeting.function, mine.meeting.function))
-      outcome = {TE_RT_INVALID_ARGUMENT,
-                 "rank " + std::to_string(r) + ": found " +
-                     post->meeting.function + ", wanted " +
-                     mine.meeting.function + " as on rank " +
-                     std::to_string(rank)};
-    else
-      posts.push_back(static_cast<const Introduction *>(post));
-  }
-  if (outcome.status == TE_RT_OK)
-    outcome = body(posts);
-  bool all = world.close(outcome.status == TE_RT_OK);
-  return outcome.status == TE_RT_OK && !all ? others : outcome;
-}
+Outcome failed(const std::string &why) { return {TE_RT_INTERNAL, why}; }
 } // namespace
 
-/// What the first meeting tells.
-struct cuda::Neighbours {
-  std::vector<std::shared_ptr<Events>> events; // of all ranks
-  bool seeEachOther = true;                    // all GPUs
-  bool apart = true;                           // a GPU for each rank
-  bool onlyNccl = false;
-};
-
-Links::Links(te_rt_communicator &world, int32_t rank, CudaDevice &device)
-    : world(world), rank(rank), device(device) {}
-Links::~Links() = default;
-
-Outcome Links::meetNeighbours() {
-  auto made = std::make_unique<Neighbours>();
+Outcome Link::make(te_rt_communicator &world, int32_t rank, CudaDevice &device,
+                   std::unique_ptr<Link> &link) {
+  const char *aborted = "communicator: found a failure of another rank, wanted "
+                        "all ranks";
+  int32_t ranks = world.ranks();
   Introduction mine = {};
-  mine.meeting.function = "the making of a link";
-  mine.outcome = readChoice(made->onlyNccl);
-  if (mine.outcome.status == TE_RT_OK)
-    mine.outcome = makeEvents(device, mine.events);
-  TE_RT_TRY(introduce(world, rank, mine, [&](const auto &posts) -> Outcome {
-    for (const Introduction *post : posts)
-      made->events.push_back(post->events);
-    // Of all pairs, so that all ranks find the same.
-    for (const auto &one : made->events)
-      for (const auto &other : made->events) {
-        if (one == other)
-          continue;
-        made->apart &= one->gpu != other->gpu;
-        int can = 1;
-        if (one->gpu != other->gpu)
-          TE_RT_TRY(device.outcomeOf(
-              "cuDeviceCanAccessPeer",
-              device.cuda().canAccessPeer(&can, one->gpu, other->gpu)));
-        made->seeEachOther &= can != 0;
-      }
-    for (const auto &peer : made->events)
-      if (made->seeEachOther)
-        TE_RT_TRY(enablePeer(device, *peer));
+  mine.outcome = makeEvents(device, mine.events);
+  if (!world.open(rank, &mine))
+    return failed(aborted);
+  std::vector<std::shared_ptr<Events>> events;
+  Outcome outcome = mine.outcome;
+  for (int32_t r = 0; r < ranks; ++r) {
+    auto *theirs = static_cast<const Introduction *>(world.post(r));
+    events.push_back(theirs->events);
+  }
+  bool direct = false;
+  if (outcome.status == TE_RT_OK)
+    outcome = wantsDirect(direct);
+  direct |= ranks == 1;
+  for (int32_t r = 0; r < ranks; ++r)
+    for (int32_t s = 0; s < r; ++s)
+      direct |= events[r]->gpu == events[s]->gpu;
+  for (int32_t r = 0; direct && r < ranks && outcome.status == TE_RT_OK; ++r)
+    outcome = seePeer(device, *events[r]);
+  if (!world.close(outcome.status == TE_RT_OK))
+    return outcome.status == TE_RT_OK ? failed(aborted) : outcome;
+  if (direct) {
+    link = std::make_unique<DirectLink>(device, ranks, rank, std::move(events));
     return {};
-  }));
-  neighbours = std::move(made);
-  return {};
-}
+  }
 
-Outcome Links::joinNccl() {
-  Introduction mine = {};
-  mine.meeting.function = "the making of a link of NCCL";
   if (rank == 0)
     mine.outcome = Nccl::makeId(mine.id);
-  auto made = std::make_unique<NcclLink>(world, device, world.ranks(), rank);
-  Outcome outcome =
-      introduce(world, rank, mine, [&](const auto &posts) -> Outcome {
-        // Said by rank 0 alone, whose reason is everybody's.
-        TE_RT_TRY(posts[0]->outcome);
-        device.enter();
-        return made->join(posts[0]->id);
-      });
+  if (!world.open(rank, &mine))
+    return failed(aborted);
+  Introduction first = *static_cast<const Introduction *>(world.post(0));
+  auto made = std::make_unique<NcclLink>(world, device, ranks, rank);
+  outcome = first.outcome;
+  device.enter();
   if (outcome.status == TE_RT_OK)
-    nccl = std::move(made);
+    outcome = made->join(first.id);
+  bool all = world.close(outcome.status == TE_RT_OK);
+  if (!all && outcome.status == TE_RT_OK)
+    outcome = failed(aborted);
+  if (outcome.status == TE_RT_OK)
+    link = std::move(made);
   else
     made->giveUp();
   return outcome;
 }
-
-Outcome Links::get(bool forGraph, Link **link) {
-  if (!neighbours)
-    TE_RT_TRY(meetNeighbours());
-  const Neighbours &all = *neighbours;
-  bool alone = world.ranks() == 1;
-  bool wantsNccl =
-      !alone && (forGraph || all.onlyNccl || !all.seeEachOther) && all.apart;
-  if (!wantsNccl && !all.seeEachOther)
-    return {TE_RT_UNSUPPORTED,
-            "ranks: found GPUs that several ranks share and that cannot read "
-            "each other's memory, wanted a GPU for each rank (NCCL)"};
-  if (!wantsNccl && forGraph && !alone)
-    return {TE_RT_UNSUPPORTED,
-            "graph: found ranks that share a GPU, wanted a GPU for each rank "
-            "(NCCL)"};
-  if (wantsNccl && !nccl)
-    TE_RT_TRY(joinNccl());
-  if (!wantsNccl && !direct)
-    direct =
-        std::make_unique<DirectLink>(device, world.ranks(), rank, all.events);
-  *link = wantsNccl ? nccl.get() : direct.get();
-  return {};
-}
-
-Outcome Links::check() { return nccl ? nccl->check() : Outcome(); }

@@ -4,11 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Ranks are threads of one process, each with a GPU or a part of one. They read
-// each other's memory, which moves no more than the rows that are routed;
-// events order that. NCCL, whose work is a part of the stream, carries what a
-// graph holds, and all where GPUs cannot see each other; it wants a GPU for
-// each rank.
+// Ranks are threads of one process, each with a GPU or a part of one. Where
+// each has a GPU of its own they exchange bytes through NCCL, whose work is a
+// part of the stream, so that a graph may hold it. Ranks that share a GPU,
+// which NCCL refuses, read each other's memory; events order that.
 //
 //===----------------------------------------------------------------------===//
 
@@ -41,6 +40,10 @@ using Posts = TempVector<const Post *>;
 /// gather, exchange and depart; then leave.
 class Link {
 public:
+  /// All ranks of `world` make theirs together. TE_RT_UNAVAILABLE where NCCL is
+  /// wanted and not there.
+  static Outcome make(te_rt_communicator &world, int32_t rank,
+                      CudaDevice &device, std::unique_ptr<Link> &link);
   virtual ~Link() = default;
 
   /// Whether gather tells where the others' memory is, and moves nothing.
@@ -68,32 +71,6 @@ protected:
       : device(device), ranks(ranks), rank(rank) {}
   CudaDevice &device;
   int32_t ranks, rank;
-};
-
-struct Neighbours;
-
-/// The links of one rank, each made when it is first wanted, by all ranks
-/// together.
-class Links {
-public:
-  Links(te_rt_communicator &world, int32_t rank, CudaDevice &device);
-  ~Links();
-
-  /// `forGraph`: one whose work a graph may hold. TE_RT_UNAVAILABLE where NCCL
-  /// is wanted and not there, TE_RT_UNSUPPORTED where it wants more GPUs.
-  Outcome get(bool forGraph, Link **link);
-  /// Whether all ranks are there still.
-  Outcome check();
-
-private:
-  Outcome meetNeighbours();
-  Outcome joinNccl();
-
-  te_rt_communicator &world;
-  int32_t rank;
-  CudaDevice &device;
-  std::unique_ptr<Neighbours> neighbours;
-  std::unique_ptr<Link> direct, nccl;
 };
 
 } // namespace cuda

@@ -129,6 +129,8 @@ Outcome MicroCast::addTo(Batch &batch, bool fp4, MicroTask task,
   }
   if (batch.args.hadamard && task.micro[1].values)
     TE_RT_TRY(accumulate(batch, task.groups, &task.transformed));
+  task.perAcross = inverseOf(task.tilesAcross);
+  task.perMember = inverseOf(task.tilesPerMember);
   task.firstTile = batch.tiles;
   task.tiles = numTiles(task);
   batch.tiles += task.tiles;
@@ -136,7 +138,7 @@ Outcome MicroCast::addTo(Batch &batch, bool fp4, MicroTask task,
   return {};
 }
 
-Outcome MicroCast::launch(Batch &batch, const std::string &kernel,
+Outcome MicroCast::launch(Batch &batch, const std::string &kernel, Grid grid,
                           bool finishes) {
   MicroArgs &args = batch.args;
   args.noop = noop;
@@ -147,38 +149,36 @@ Outcome MicroCast::launch(Batch &batch, const std::string &kernel,
     args.task = batch.tasks[0];
     args.table = nullptr;
   } else {
-    const void *table = nullptr;
+    std::vector<uint32_t> firstTiles;
+    for (const MicroTask &task : batch.tasks)
+      firstTiles.push_back(static_cast<uint32_t>(task.firstTile));
+    const void *table = nullptr, *firsts = nullptr;
     TE_RT_TRY(device.table(batch.tasks.data(),
                            batch.tasks.size() * sizeof(MicroTask), &table));
+    TE_RT_TRY(device.table(firstTiles.data(),
+                           firstTiles.size() * sizeof(uint32_t), &firsts));
     args.table = static_cast<const MicroTask *>(table);
+    args.firstTiles = static_cast<const uint32_t *>(firsts);
   }
-  args.tiles = batch.tiles;
-  // An empty tensor has an amax, and padding.
-  Grid grid = {std::max<int64_t>(batch.tiles, 1), kTileThreads};
-  if (isStream) {
-    // Blocks that take tiles in turn, as many as fit on the device at once.
-    int64_t blocksPerSm = inputType == TE_RT_F32 ? 2 : 3;
-    if (kernel.find("nv_") == 0 && kernel.find("amax") == std::string::npos)
-      --blocksPerSm;
-    grid.blocks = std::min<int64_t>(grid.blocks, device.numSms() * blocksPerSm);
-    grid.shared = static_cast<int>(kTile * kTile * elementSize(inputType));
-  }
+  grid.blocks = std::max<int64_t>(batch.tiles, 1); // an empty tensor has an amax
   return device.launch((args.table ? "multi_" + kernel : kernel).c_str(), grid,
                        args);
 }
 
 Outcome MicroCast::run(const CastKernels &kernels) {
-  isStream = kernels.areStreams;
   if (!mxfp8.tasks.empty())
-    TE_RT_TRY(launch(mxfp8, std::string("mx_") + kernels.cast, mxfp8.finishes));
+    TE_RT_TRY(launch(mxfp8, std::string("mx_") + kernels.cast,
+                     {0, kTile * 16 / kMxfp8Rows, kernels.shared},
+                     mxfp8.finishes));
   if (nvfp4.tasks.empty())
     return {};
   // One matrix with a Hadamard transform or stochastic rounding.
   std::string prefix = nvfp4.args.hadamard || nvfp4.args.rng ? "nv_any_" : "nv_";
-  TE_RT_TRY(launch(nvfp4, prefix + kernels.amax, true));
+  Grid grid = {0, kTile * 16 / kNvfp4Rows};
+  TE_RT_TRY(launch(nvfp4, prefix + kernels.amax, grid, true));
   for (MicroTask &task : nvfp4.tasks)
     task.accumulators = task.transformed = nullptr;
-  return launch(nvfp4, prefix + kernels.cast, false);
+  return launch(nvfp4, prefix + kernels.cast, grid, false);
 }
 
 //===----------------------------------------------------------------------===//
@@ -283,28 +283,34 @@ Outcome cuda::decodeRows(CudaDevice &device, const te_rt_tensor &values,
   args.task.source.input = values.data;
   args.task.output = output;
   args.task.tiles = numTiles(args.task);
+  args.task.perAcross = inverseOf(args.task.tilesAcross);
+  args.task.perMember = inverseOf(args.task.tilesPerMember);
+  args.task.outputStride = args.task.cols;
   args.scales = scales.data;
   args.tensorAmax = data<const float>(tensorAmax);
   args.amaxPerGroup = tensorAmax && tensorAmax->rank != 0;
-  args.perGroup = scales.rank != 0;
   args.valueType = values.dtype;
-  args.scaleType = scales.dtype;
+  args.perGroup = scales.rank != 0;
   if (scales.layout != TE_RT_TENSOR) {
     Ragged ragged = offsets ? Ragged::Rows : Ragged::No;
     ScaleGrid grid(scales, args.task.rows, args.task.cols, ragged);
-    bool down = isUntransposed(scales);
     args.member = grid.elements;
     args.strideRow = grid.strideRow;
     args.strideCol = grid.strideCol;
     args.blockRows = scales.block_rows;
     args.blockCols = scales.block_cols;
-    args.swizzled = !grid.swizzled ? 0 : down ? 2 : 1;
+    args.swizzled = grid.swizzled;
     args.tilesAcross =
         grid.swizzled ? grid.shape[1] / ScaleGrid::kTileBlocks : 0;
-    args.paddedOuter = down ? grid.paddedCols : grid.paddedRows;
+    args.paddedOuter =
+        isUntransposed(scales) ? grid.paddedCols : grid.paddedRows;
     args.restarts = offsets && scales.block_rows > 1;
   }
-  return device.launch(
-      byType(outputType, "decode_rows_bf16", "decode_rows_f32"),
-      {args.task.tiles, kTileThreads}, args);
+  const char *kernel =
+      !hasByteScales(&scales)
+          ? byType(outputType, "decode_blocks_bf16", "decode_blocks_f32")
+      : values.dtype == TE_RT_F4E2M1
+          ? byType(outputType, "decode_nv_bf16", "decode_nv_f32")
+          : byType(outputType, "decode_mx_bf16", "decode_mx_f32");
+  return device.launch(kernel, {args.task.tiles, kThreads}, args);
 }

@@ -47,8 +47,8 @@ Outcome decodeRows(CudaDevice &device, const te_rt_tensor &values,
 /// The part of casts that is under scales of 8 bits.
 class MicroCast {
 public:
-  MicroCast(CudaDevice &device, te_rt_dtype inputType, const float *noop)
-      : device(device), inputType(inputType), noop(noop) {}
+  MicroCast(CudaDevice &device, const float *noop)
+      : device(device), noop(noop) {}
 
   /// Takes from `arguments` the directions that it casts, and the amax where no
   /// other direction is left.
@@ -67,12 +67,12 @@ private:
   Outcome addTo(Batch &batch, bool fp4, MicroTask task,
                 const CastArguments &arguments, bool takesAmax);
   Outcome accumulate(Batch &batch, int64_t groups, uint32_t **accumulators);
-  Outcome launch(Batch &batch, const std::string &kernel, bool finishes);
+  /// With as many blocks as the batch has tiles.
+  Outcome launch(Batch &batch, const std::string &kernel, Grid grid,
+                 bool finishes);
 
   CudaDevice &device;
-  te_rt_dtype inputType;
   const float *noop;
-  bool isStream = false;
   Batch mxfp8, nvfp4;
 };
 

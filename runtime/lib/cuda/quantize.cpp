@@ -14,7 +14,8 @@ namespace {
 /// Of casts of what lies in memory.
 CastKernels matrixKernels(te_rt_dtype dtype) {
   return {byType(dtype, "cast_bf16", "cast_f32"),
-          byType(dtype, "amax_bf16", "amax_f32"), /*areStreams=*/true};
+          byType(dtype, "amax_bf16", "amax_f32"), /*shared=*/0,
+          /*ofMemory=*/true};
 }
 } // namespace
 
@@ -175,7 +176,7 @@ te_rt_status cuda::amax(te_rt_context *context, const te_rt_tensor *input,
     arguments.member = member;
     TE_RT_TRY(cast.add(task, arguments));
     const char *kernel = byType(input->dtype, "amax_bf16", "amax_f32");
-    return cast.run({kernel, kernel, /*areStreams=*/true});
+    return cast.run({kernel, kernel});
   };
   return context->finish(run());
 }

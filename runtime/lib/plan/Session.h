@@ -95,7 +95,7 @@ private:
   te_rt_status checkSteps(const std::vector<ReadyStep> &steps, size_t depth);
   /// Makes what the calls will need, on the host or by the device.
   void prepareHost();
-  te_rt_status prepareDevice(bool forGraph);
+  te_rt_status prepareDevice();
   te_rt_status runAll();
   te_rt_status capture();
   void dropGraph();

@@ -7,7 +7,7 @@ import statistics
 
 import torch
 
-OURS, COPY = "te", "copy"
+OURS, COPY = "te-opt", "copy"
 
 
 class Step:

@@ -129,8 +129,8 @@ private:
     for (int i = row; i < strip.rows; i += rowStep)
       for (int64_t j = col; j < end; j += colStep) {
         float scaled = __fmul_rn(toFloat(from[i * args.task.cols + j]), scale);
-        uint32_t code = args.e5m2 ? encodePair<true>(scaled, 0.0f)
-                                  : encodePair<false>(scaled, 0.0f);
+        uint32_t code = args.e5m2 ? encodeFour<true>(scaled, 0, 0, 0)
+                                  : encodeFour<false>(scaled, 0, 0, 0);
         int64_t at = args.transposed
                          ? (strip.member * args.task.cols + j) * args.stride +
                                strip.row0 + i

@@ -487,4 +487,13 @@ private:
     TE_GROUPED_BODY(__VA_ARGS__);                                              \
   }
 
+/// Of FP8, each pair of types that may meet.
+#define TE_GROUPED_FP8_KERNELS(name, scale)                                    \
+  TE_GROUPED_KERNEL(name##_e4m3_e4m3, scale, Element::E4M3, Element::E4M3,     \
+                    Major::Reduction, Major::Reduction)                        \
+  TE_GROUPED_KERNEL(name##_e4m3_e5m2, scale, Element::E4M3, Element::E5M2,     \
+                    Major::Reduction, Major::Reduction)                        \
+  TE_GROUPED_KERNEL(name##_e5m2_e4m3, scale, Element::E5M2, Element::E4M3,     \
+                    Major::Reduction, Major::Reduction)
+
 #endif // TE_RUNTIME_CUDA_KERNELS_GROUPED_GEMM_CUH

@@ -7,76 +7,22 @@
 #ifndef TE_RUNTIME_CUDA_KERNELS_MICRO_MXFP8_CUH
 #define TE_RUNTIME_CUDA_KERNELS_MICRO_MXFP8_CUH
 
-#include "cuda/kernels/micro_sink.cuh"
+#include "cuda/kernels/micro_kernels.cuh"
+#include "cuda/kernels/microscaling.cuh"
+#include "cuda/kernels/sinks.cuh"
 
 namespace te_rt {
 namespace cuda {
 
-/// FP8 of row i of a piece; multiplier(i, j) is that of an element.
-template <bool E5M2, typename T, typename Multiplier>
-__device__ inline uint2 encodeRow(const Piece<T> &piece, int i,
-                                  Multiplier multiplier) {
-  auto pair = [&](int j) {
-    return encodePair<E5M2>(
-        __fmul_rn(piece.get(i, j), multiplier(i, j)),
-        __fmul_rn(piece.get(i, j + 1), multiplier(i, j + 1)));
-  };
-  return make_uint2(pair(0) | pair(2) << 16, pair(4) | pair(6) << 16);
-}
-template <bool E5M2, typename T, typename Multiplier>
-__device__ inline void storeFp8(const MicroTask &task, const Place &place,
-                                const MicroOutput &out, const Piece<T> &piece,
-                                Multiplier multiplier) {
-  int row0 = place.threadRow(), col0 = place.threadCol();
-  uint8_t *to = out.values +
-                (place.member * task.rows + place.row0 + row0) * out.stride +
-                place.col0 + col0;
-  bool vector = (reinterpret_cast<uintptr_t>(to) | out.stride) % 8 == 0;
-  int rows = min(place.rows - row0, 8), cols = min(place.cols - col0, 8);
-  if (vector && rows == 8 && cols == 8) {
-#pragma unroll
-    for (int i = 0; i < 8; ++i, to += out.stride)
-      *reinterpret_cast<uint2 *>(to) = encodeRow<E5M2>(piece, i, multiplier);
-    return;
-  }
-#pragma unroll
-  for (int i = 0; i < 8; ++i, to += out.stride) {
-    uint2 codes = encodeRow<E5M2>(piece, i, multiplier);
-    if (i >= rows)
-      break;
-    if (vector && cols == 8) {
-      *reinterpret_cast<uint2 *>(to) = codes;
-      continue;
-    }
-    for (int j = 0; j < cols; ++j)
-      to[j] = static_cast<uint8_t>((j < 4 ? codes.x : codes.y) >> (j % 4 * 8));
-  }
-}
-template <typename T, typename Multiplier>
-__device__ inline void storeFp8(const MicroTask &task, const Place &place,
-                                const MicroOutput &out, const Piece<T> &piece,
-                                Multiplier multiplier) {
-  if (out.e5m2)
-    storeFp8<true>(task, place, out, piece, multiplier);
-  else
-    storeFp8<false>(task, place, out, piece, multiplier);
-}
-
 /// The amaxes of rows 2 q and 2 q + 1 over the 32 columns of four lanes, of which
 /// this is number q. A lane keeps half of what it has at each step.
-__device__ inline float2 rowAmaxPair(const Piece<BF16> &piece) {
+__device__ inline float2 rowAmaxPair(const Piece<BF16, kMxfp8Rows> &piece) {
   uint32_t pairs[4]; // of rows 2 r and 2 r + 1
 #pragma unroll
   for (int r = 0; r < 4; ++r) {
-    uint32_t rows[2];
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      const uint32_t(&row)[4] = piece.pairs[2 * r + h];
-      rows[h] = maxMagnitude(maxMagnitude(row[0], row[1]),
-                             maxMagnitude(row[2], row[3]));
-    }
-    pairs[r] = maxMagnitude(__byte_perm(rows[0], rows[1], 0x5410),
-                            __byte_perm(rows[0], rows[1], 0x7632));
+    uint32_t even = rowAmax(piece, 2 * r), odd = rowAmax(piece, 2 * r + 1);
+    pairs[r] = maxMagnitude(__byte_perm(even, odd, 0x5410),
+                            __byte_perm(even, odd, 0x7632));
   }
   bool upper = threadIdx.x & 2, odd = threadIdx.x & 1;
 #pragma unroll
@@ -86,214 +32,217 @@ __device__ inline float2 rowAmaxPair(const Piece<BF16> &piece) {
     pairs[r] = maxMagnitude(kept, __shfl_xor_sync(~0u, sent, 2));
   }
   uint32_t sent = odd ? pairs[0] : pairs[1], kept = odd ? pairs[1] : pairs[0];
-  uint32_t both = maxMagnitude(kept, __shfl_xor_sync(~0u, sent, 1));
-  return make_float2(fmaxf(lowOf(both), 0.0f), fmaxf(highOf(both), 0.0f));
+  return amaxesOf(maxMagnitude(kept, __shfl_xor_sync(~0u, sent, 1)));
 }
-__device__ inline float2 rowAmaxPair(const Piece<float> &piece) {
+__device__ inline float2 rowAmaxPair(const Piece<float, kMxfp8Rows> &piece) {
   float amax[8];
 #pragma unroll
   for (int i = 0; i < 8; ++i)
-    amax[i] = maxWith(maxWith(rowAmax(piece, i), 1), 2);
+    amax[i] = maxWith(maxWith(__uint_as_float(rowAmax(piece, i)), 1), 2);
   int q = threadIdx.x % 4;
   return make_float2(q < 2 ? q ? amax[2] : amax[0] : q == 2 ? amax[4] : amax[6],
                      q < 2 ? q ? amax[3] : amax[1] : q == 2 ? amax[5] : amax[7]);
 }
 
-/// Notes the amaxes of a warp's 16 rows, column by column.
-__device__ inline void noteColumns(const Piece<BF16> &piece,
-                                   MicroShared &shared) {
-  uint32_t amax[4];
-#pragma unroll
-  for (int p = 0; p < 4; ++p) {
-    amax[p] = 0;
-#pragma unroll
-    for (int i = 0; i < 8; ++i)
-      amax[p] = maxMagnitude(amax[p], piece.pairs[i][p]);
-    amax[p] = maxMagnitude(amax[p], __shfl_xor_sync(~0u, amax[p], 16));
-  }
-  if ((threadIdx.x & 16) == 0)
-    shared.pairs[threadIdx.x / 32][threadIdx.x % 16] =
-        make_uint4(amax[0], amax[1], amax[2], amax[3]);
-}
-__device__ inline void noteColumns(const Piece<float> &piece,
-                                   MicroShared &shared) {
-  float amax[8];
-  columnAmax(piece, amax);
-#pragma unroll
-  for (int j = 0; j < 8; ++j)
-    amax[j] = maxWith(amax[j], 16);
-  if (threadIdx.x & 16)
-    return;
-  float *to = shared.columns[threadIdx.x / 32] + threadIdx.x % 16 * 8;
-#pragma unroll
-  for (int j = 0; j < 8; j += 4)
-    *reinterpret_cast<float4 *>(to + j) =
-        make_float4(amax[j], amax[j + 1], amax[j + 2], amax[j + 3]);
-}
-/// Those of columns `col` and `col` + 1 over the 32 rows of block `block`.
-__device__ inline float2 columnAmaxPair(const Piece<BF16> &, int block, int col,
-                                        const MicroShared &shared) {
-  auto pair = [&](int warp) {
-    return reinterpret_cast<const uint32_t *>(shared.pairs[warp])[col / 2];
+/// Casts to FP8 in blocks of 32. Scales of rows are known to four lanes, which go
+/// on at once; those of columns and squares need two warps.
+template <typename T> struct Mxfp8Sink {
+  static constexpr int kRows = kMxfp8Rows, kBlock = 32;
+  using Tile = Piece<T, kRows>;
+  static constexpr int kWarps = Tile::kWarps;
+  static constexpr int kWords = sizeof(T) / 2 * 4; // of eight magnitudes
+  struct Shared {
+    uint32_t columns[kWarps][16 * kWords]; // amaxes over a warp's 16 rows
+    float squares[kWarps][4];
+    uint8_t codes[2][kTile / kBlock][kTile]; // scales: direction, block, line
+    float warps[kWarps];
   };
-  uint32_t both = maxMagnitude(pair(2 * block), pair(2 * block + 1));
-  return make_float2(fmaxf(lowOf(both), 0.0f), fmaxf(highOf(both), 0.0f));
-}
-__device__ inline float2 columnAmaxPair(const Piece<float> &, int block,
-                                        int col, const MicroShared &shared) {
-  auto amax = [&](int c) { // all of a column may be NaN
-    return fmaxf(fmaxf(shared.columns[2 * block][c],
-                       shared.columns[2 * block + 1][c]),
-                 0.0f);
-  };
-  return make_float2(amax(col), amax(col + 1));
-}
+  __device__ Mxfp8Sink(const MicroArgs &args, const MicroTask &task,
+                       const Place &place, Shared &shared)
+      : args(args), task(task), place(place), shared(shared) {}
+  int64_t colsBefore = 0; // of the parts before this one
 
-/// Code i of eight.
-__device__ inline uint32_t codeOf(uint2 codes, int i) {
-  return (i < 4 ? codes.x : codes.y) >> (i % 4 * 8) & 0xff;
-}
-
-struct Mxfp8 {
-  static constexpr int kBlock = 32;
-
-  /// Nobody uses `shared` any more when this is called.
-  template <typename T>
-  __device__ static void run(const MicroArgs &args, const MicroTask &task,
-                             const Place &place, const Piece<T> &piece,
-                             MicroShared &shared) {
+  __device__ bool run(Tile &piece, bool isLastPart) {
     const MicroOutput &rows = task.micro[0], &columns = task.micro[1];
-    int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    int quarter = lane % 16 / 4; // which 32 columns
-    if (task.accumulators) {
-      float amax = warpMax(pieceAmax(piece));
-      if (lane == 0)
-        shared.warps[warp] = amax;
-    }
-    float2 amax;
-    if (args.square) {
-      float own = pieceAmax(piece);
-      own = maxWith(maxWith(maxWith(own, 1), 2), 16);
-      if (lane < 16 && lane % 4 == 0)
-        shared.squares[warp][quarter] = own;
-    } else {
-      if (columns.values)
-        noteColumns(piece, shared);
-      amax = rowAmaxPair(piece);
-    }
-    __syncthreads();
-    if (task.accumulators && threadIdx.x == 0)
-      addAmax(task.accumulators + place.group, shared.warps);
+    piece.forget();
+    note(piece, columns.values);
     if (args.square)
-      amax.x = amax.y = fmaxf(shared.squares[warp & ~1][quarter],
-                              shared.squares[warp | 1][quarter]);
-    uint2 rowCodes = make_uint2(0, 0);
+      __syncthreads();
     if (rows.values) {
-      // Each of four lanes chooses two of the eight scales that all of them need.
-      uint32_t own = chooseE8M0(amax.x, rows.e5m2) |
-                     chooseE8M0(amax.y, rows.e5m2) << 8;
-      uint32_t other = __shfl_xor_sync(~0u, own, 1);
-      uint32_t four = lane & 1 ? other | own << 16 : own | other << 16;
-      uint32_t far = __shfl_xor_sync(~0u, four, 2);
-      rowCodes = lane & 2 ? make_uint2(far, four) : make_uint2(four, far);
-      if (lane % 4 == 0)
-        *reinterpret_cast<uint2 *>(shared.codes[0][quarter] +
-                                   place.threadRow()) = rowCodes;
-    }
-    if (columns.values) {
-      int block = threadIdx.x / 64, col = threadIdx.x % 64 * 2;
-      float2 largest;
-      if (args.square)
-        largest.x = largest.y = fmaxf(shared.squares[2 * block][col / 32],
-                                      shared.squares[2 * block + 1][col / 32]);
-      else
-        largest = columnAmaxPair(piece, block, col, shared);
-      *reinterpret_cast<uint16_t *>(shared.codes[1][block] + col) =
-          static_cast<uint16_t>(chooseE8M0(largest.x, columns.e5m2) |
-                                chooseE8M0(largest.y, columns.e5m2) << 8);
+      float scale[kRows];
+      chooseRows(piece, rows, scale);
+      piece.forget();
+      cast<true>(piece, rows, scale);
     }
     __syncthreads();
-    uint2 columnCodes = make_uint2(0, 0);
-    if (columns.values)
-      columnCodes = *reinterpret_cast<const uint2 *>(shared.codes[1][warp / 2] +
-                                                     place.threadCol());
-    if (rows.values)
-      storeScales<kBlock, false>(task, place, rows.scales, shared.codes[0]);
-    if (columns.values)
-      storeScales<kBlock, true>(task, place, columns.scales, shared.codes[1]);
-    if (isWhole(task, place)) {
-      if (rows.values && columns.values)
-        return storeWhole<true, true>(task, place, piece, rowCodes,
-                                      columnCodes);
-      if (rows.values)
-        return storeWhole<true, false>(task, place, piece, rowCodes,
-                                       columnCodes);
-      return storeWhole<false, true>(task, place, piece, rowCodes, columnCodes);
+    bool isLast = settle(isLastPart);
+    if (columns.values) {
+      chooseColumns(columns);
+      __syncthreads();
     }
     if (rows.values)
-      storeFp8(task, place, rows, piece, [&](int i, int) {
-        return multiplierOf(codeOf(rowCodes, i));
-      });
-    if (columns.values)
-      storeFp8(task, place, columns, piece, [&](int, int j) {
-        return multiplierOf(codeOf(columnCodes, j));
-      });
+      storeScales<kBlock, false, Tile::kThreads>(task, place, colsBefore,
+                                                 rows.scales, shared.codes[0]);
+    if (columns.values) {
+      storeScales<kBlock, true, Tile::kThreads>(
+          task, place, colsBefore, columns.scales, shared.codes[1]);
+      float scale[8];
+      uint2 codes = *reinterpret_cast<const uint2 *>(
+          shared.codes[1][Tile::row() / kBlock] + Tile::col());
+#pragma unroll
+      for (int j = 0; j < 8; ++j)
+        scale[j] = multiplierOf(codeOf(codes, j));
+      piece.forget();
+      cast<false>(piece, columns, scale);
+    }
+    return isLast;
   }
 
 private:
-  /// All of the tile exists, as E4M3 in memory that words of 8 bytes fit.
-  __device__ static bool isWhole(const MicroTask &task, const Place &place) {
-    uintptr_t bits = task.cols;
-    int32_t e5m2 = 0;
-    for (const MicroOutput &out : task.micro) {
-      bits |= reinterpret_cast<uintptr_t>(out.values);
-      e5m2 |= out.values ? out.e5m2 : 0;
-    }
-    return place.rows == kTile && place.cols == kTile && bits % 8 == 0 && !e5m2;
+  /// Code i of eight.
+  __device__ static uint32_t codeOf(uint2 codes, int i) {
+    return (i < 4 ? codes.x : codes.y) >> (i % 4 * 8) & 0xff;
   }
-  /// Both directions from one unpacking of each element.
-  template <bool Rows, bool Columns, typename T>
-  __device__ static void storeWhole(const MicroTask &task, const Place &place,
-                                    const Piece<T> &piece, uint2 rowCodes,
-                                    uint2 columnCodes) {
-    int64_t at = (place.member * task.rows + place.row0 + place.threadRow()) *
-                     task.cols +
-                 place.col0 + place.threadCol();
-    uint8_t *toRows = task.micro[0].values + at;
-    uint8_t *toColumns = task.micro[1].values + at;
-    float column[8];
-    if (Columns)
+
+  /// What other warps want to know of this one.
+  __device__ void note(const Tile &piece, bool findsColumns) {
+    if (!findsColumns && !task.accumulators && !args.square)
+      return;
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    uint32_t amax[kWords];
+    columnAmaxes(piece, amax);
+    if (findsColumns && !args.square && lane < 16) {
+      auto *to =
+          reinterpret_cast<uint4 *>(shared.columns[warp] + lane * kWords);
 #pragma unroll
-      for (int j = 0; j < 8; ++j)
-        column[j] = multiplierOf(codeOf(columnCodes, j));
+      for (int v = 0; v < kWords / 4; ++v)
+        to[v] = make_uint4(amax[4 * v], amax[4 * v + 1], amax[4 * v + 2],
+                           amax[4 * v + 3]);
+    }
+    if (!task.accumulators && !args.square)
+      return;
 #pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      float values[8];
-#pragma unroll
-      for (int j = 0; j < 8; ++j)
-        values[j] = piece.get(i, j);
-      if (Rows) {
-        float row = multiplierOf(codeOf(rowCodes, i));
-        *reinterpret_cast<uint2 *>(toRows) =
-            encodeEight(values, [&](int) { return row; });
-        toRows += task.cols;
-      }
-      if (Columns) {
-        *reinterpret_cast<uint2 *>(toColumns) =
-            encodeEight(values, [&](int j) { return column[j]; });
-        toColumns += task.cols;
-      }
+    for (int w = 1; w < kWords; ++w)
+      amax[0] = largerWord<T>(amax[0], amax[w]);
+    float own = amaxOf<T>(amax[0]);
+    if (args.square) {
+      float square = maxWith(maxWith(own, 1), 2);
+      if (lane < 16 && lane % 4 == 0)
+        shared.squares[warp][lane / 4] = square;
+    }
+    if (task.accumulators) {
+      own = warpMax(own);
+      if (lane == 0)
+        shared.warps[warp] = own;
     }
   }
-  template <typename Multiplier>
-  __device__ static uint2 encodeEight(const float (&values)[8],
-                                      Multiplier multiplier) {
-    auto pair = [&](int j) {
-      return encodePair<false>(__fmul_rn(values[j], multiplier(j)),
-                               __fmul_rn(values[j + 1], multiplier(j + 1)));
+  __device__ bool settle(bool isLastPart) {
+    if (threadIdx.x != 0)
+      return false;
+    if (task.accumulators) {
+      float largest = 0.0f;
+#pragma unroll
+      for (int w = 0; w < kWarps; ++w)
+        largest = fmaxf(largest, shared.warps[w]);
+      accumulate(task, place, largest);
+    }
+    return isLastPart && args.finishes && arrive(args);
+  }
+
+  __device__ float squareOf(int block, int quarter) const {
+    return fmaxf(shared.squares[2 * block][quarter],
+                 shared.squares[2 * block + 1][quarter]);
+  }
+
+  /// Each of four lanes chooses two of the eight scales that all of them need.
+  __device__ void chooseRows(const Tile &piece, const MicroOutput &out,
+                             float (&scale)[kRows]) {
+    int lane = threadIdx.x % 32, quarter = lane % 16 / 4; // which 32 columns
+    float2 amax;
+    if (args.square)
+      amax.x = amax.y = squareOf(Tile::row() / kBlock, quarter);
+    else
+      amax = rowAmaxPair(piece);
+    uint32_t own =
+        chooseE8M0(amax.x, out.e5m2) | chooseE8M0(amax.y, out.e5m2) << 8;
+    uint32_t other = __shfl_xor_sync(~0u, own, 1);
+    uint32_t four = lane & 1 ? other | own << 16 : own | other << 16;
+    uint32_t far = __shfl_xor_sync(~0u, four, 2);
+    uint2 codes = lane & 2 ? make_uint2(far, four) : make_uint2(four, far);
+    if (lane % 4 == 0)
+      *reinterpret_cast<uint2 *>(shared.codes[0][quarter] + Tile::row()) =
+          codes;
+#pragma unroll
+    for (int i = 0; i < kRows; ++i)
+      scale[i] = multiplierOf(codeOf(codes, i));
+  }
+  /// Two neighbours of a block for each thread.
+  __device__ void chooseColumns(const MicroOutput &out) {
+    int block = threadIdx.x / 64, col = threadIdx.x % 64 * 2;
+    float2 largest;
+    if (args.square) {
+      largest.x = largest.y = squareOf(block, col / kBlock);
+    } else {
+      const uint32_t *upper = shared.columns[2 * block];
+      const uint32_t *lower = shared.columns[2 * block + 1];
+      if constexpr (kWords == 4)
+        largest = amaxesOf(maxMagnitude(upper[col / 2], lower[col / 2]));
+      else
+        largest = make_float2(
+            amaxOf<T>(largerWord<T>(upper[col], lower[col])),
+            amaxOf<T>(largerWord<T>(upper[col + 1], lower[col + 1])));
+    }
+    *reinterpret_cast<uint16_t *>(shared.codes[1][block] + col) =
+        static_cast<uint16_t>(chooseE8M0(largest.x, out.e5m2) |
+                              chooseE8M0(largest.y, out.e5m2) << 8);
+  }
+
+  template <bool ByRow>
+  __device__ void cast(const Tile &piece, const MicroOutput &out,
+                       const float (&scale)[8]) {
+    if (out.e5m2)
+      castTo<true, ByRow>(piece, out, scale);
+    else
+      castTo<false, ByRow>(piece, out, scale);
+  }
+  template <bool E5M2, bool ByRow>
+  __device__ void castTo(const Tile &piece, const MicroOutput &out,
+                         const float (&scale)[8]) {
+    int stride = static_cast<int>(out.stride);
+    uint8_t *base =
+        out.values + place.row * out.stride + place.col0 + colsBefore;
+    bool vector = (reinterpret_cast<uintptr_t>(base) | out.stride) % 8 == 0;
+    int rows = place.rows - Tile::row(), cols = place.cols - Tile::col();
+    uint8_t *to = base + int64_t(Tile::row()) * stride + Tile::col();
+    auto encode = [&](int i) {
+      auto scaled = [&](int j) {
+        return __fmul_rn(piece.get(i, j), scale[ByRow ? i : j]);
+      };
+      return make_uint2(
+          encodeFour<E5M2>(scaled(0), scaled(1), scaled(2), scaled(3)),
+          encodeFour<E5M2>(scaled(4), scaled(5), scaled(6), scaled(7)));
     };
-    return make_uint2(pair(0) | pair(2) << 16, pair(4) | pair(6) << 16);
+    if (vector && cols >= 8) {
+#pragma unroll
+      for (int i = 0; i < kRows; ++i, to += stride)
+        if (i < rows)
+          *reinterpret_cast<uint2 *>(to) = encode(i);
+      return;
+    }
+#pragma unroll
+    for (int i = 0; i < kRows; ++i, to += stride) {
+      uint2 codes = encode(i);
+      uint64_t bits = codes.x | uint64_t(codes.y) << 32;
+#pragma unroll 1
+      for (int j = 0; i < rows && j < min(cols, 8); ++j, bits >>= 8)
+        to[j] = static_cast<uint8_t>(bits);
+    }
   }
+
+  const MicroArgs &args;
+  const MicroTask &task;
+  const Place &place;
+  Shared &shared;
 };
 
 } // namespace cuda

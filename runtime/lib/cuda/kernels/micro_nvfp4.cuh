@@ -3,85 +3,163 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+//
+// A thread has blocks of columns to itself, since its pieces are sixteen rows
+// high, and shares those of rows with one neighbour.
+//
+//===----------------------------------------------------------------------===//
 
 #ifndef TE_RUNTIME_CUDA_KERNELS_MICRO_NVFP4_CUH
 #define TE_RUNTIME_CUDA_KERNELS_MICRO_NVFP4_CUH
 
-#include "cuda/kernels/micro_sink.cuh"
+#include "cuda/kernels/micro_kernels.cuh"
+#include "cuda/kernels/microscaling.cuh"
+#include "cuda/kernels/sinks.cuh"
 
 namespace te_rt {
 namespace cuda {
 
-/// The 16 rows of a warp: lanes 0 to 15 give their last four columns for the
-/// first four of lanes 16 to 31.
-template <typename T>
-__device__ inline void exchange(const Piece<T> &piece, Columns<T> &columns);
-template <>
-__device__ inline void exchange(const Piece<BF16> &piece,
-                                Columns<BF16> &columns) {
-  bool upper = threadIdx.x & 16;
-#pragma unroll
-  for (int i = 0; i < 8; ++i)
-#pragma unroll
-    for (int p = 0; p < 2; ++p) {
-      uint32_t sent = upper ? piece.pairs[i][p] : piece.pairs[i][2 + p];
-      uint32_t kept = upper ? piece.pairs[i][2 + p] : piece.pairs[i][p];
-      uint32_t got = __shfl_xor_sync(~0u, sent, 16);
-      columns.pairs[i][p] = upper ? got : kept;
-      columns.pairs[8 + i][p] = upper ? kept : got;
-    }
-}
-template <>
-__device__ inline void exchange(const Piece<float> &piece,
-                                Columns<float> &columns) {
-  bool upper = threadIdx.x & 16;
-#pragma unroll
-  for (int i = 0; i < 8; ++i)
-#pragma unroll
-    for (int c = 0; c < 4; ++c) {
-      float sent = upper ? piece.values[i][c] : piece.values[i][4 + c];
-      float kept = upper ? piece.values[i][4 + c] : piece.values[i][c];
-      float got = __shfl_xor_sync(~0u, sent, 16);
-      columns.values[i][c] = upper ? got : kept;
-      columns.values[8 + i][c] = upper ? kept : got;
-    }
-}
-__device__ inline void transformRows(Columns<BF16> &columns,
-                                     const Place &place) {
-  transform(columns, place.rows - static_cast<int>(threadIdx.x) / 32 * 16);
-}
-__device__ inline void transformRows(Columns<float> &, const Place &) {}
+using Bf16Piece = Piece<BF16, kNvfp4Rows>;
+using FloatPiece = Piece<float, kNvfp4Rows>;
 
-/// The random words of `Count` neighbours from element `index` on.
-template <int Count>
+//===----------------------------------------------------------------------===//
+// Amaxes
+//===----------------------------------------------------------------------===//
+
+/// Of row `row` and the next one, over the sixteen columns of two neighbours.
+__device__ inline float2 amaxesOfRows(const Bf16Piece &piece, int row) {
+  uint32_t upper = rowAmax(piece, row), lower = rowAmax(piece, row + 1);
+  uint32_t both = maxMagnitude(__byte_perm(upper, lower, 0x5410),
+                               __byte_perm(upper, lower, 0x7632));
+  return amaxesOf(maxMagnitude(both, __shfl_xor_sync(~0u, both, 1)));
+}
+__device__ inline float2 amaxesOfRows(const FloatPiece &piece, int row) {
+  return make_float2(maxWith(__uint_as_float(rowAmax(piece, row)), 1),
+                     maxWith(__uint_as_float(rowAmax(piece, row + 1)), 1));
+}
+/// Of columns 2 p and 2 p + 1.
+__device__ inline float2 amaxesOfColumns(const Bf16Piece &piece, int p) {
+  uint32_t amax = piece.pairs[0][p];
+#pragma unroll
+  for (int i = 1; i < kNvfp4Rows; ++i)
+    amax = maxMagnitude(amax, piece.pairs[i][p]);
+  return amaxesOf(amax);
+}
+__device__ inline float2 amaxesOfColumns(const FloatPiece &piece, int p) {
+  float2 amax = make_float2(0.0f, 0.0f);
+#pragma unroll
+  for (int i = 0; i < kNvfp4Rows; ++i) {
+    amax.x = fmaxf(amax.x, fabsf(piece.values[i][2 * p]));
+    amax.y = fmaxf(amax.y, fabsf(piece.values[i][2 * p + 1]));
+  }
+  return amax;
+}
+/// Of all of a piece.
+template <typename T>
+__device__ inline float amaxOfPiece(const Piece<T, kNvfp4Rows> &piece) {
+  uint32_t word = rowAmax(piece, 0);
+#pragma unroll
+  for (int i = 1; i < kNvfp4Rows; ++i)
+    word = largerWord<T>(word, rowAmax(piece, i));
+  return amaxOf<T>(word);
+}
+
+__device__ inline void transformColumns(Bf16Piece &piece, const Place &place) {
+  transform(piece.pairs, place.rows - Bf16Piece::row());
+}
+__device__ inline void transformColumns(FloatPiece &, const Place &) {}
+
+//===----------------------------------------------------------------------===//
+// Codes
+//===----------------------------------------------------------------------===//
+
+/// NaN, which nobody asks about any more, as infinity: both become 6.
+__device__ inline void replaceNan(Bf16Piece &piece) {
+#pragma unroll
+  for (int i = 0; i < kNvfp4Rows; ++i)
+#pragma unroll
+    for (int p = 0; p < 4; ++p)
+      asm("min.bf16x2 %0, %0, %1;"
+          : "+r"(piece.pairs[i][p])
+          : "r"(0x7f807f80));
+}
+__device__ inline void replaceNan(FloatPiece &piece) {
+#pragma unroll
+  for (int i = 0; i < kNvfp4Rows; ++i)
+#pragma unroll
+    for (int j = 0; j < 8; ++j)
+      piece.values[i][j] =
+          fminf(piece.values[i][j], __uint_as_float(0x7f800000));
+}
+
+/// Signs of row i, of its eight columns, in bits 3, 7, ..
+__device__ inline uint32_t signsOfRow(const Bf16Piece &piece, int i) {
+  const uint32_t(&pairs)[4] = piece.pairs[i];
+  uint32_t left = __byte_perm(pairs[0], pairs[1], 0x7531);
+  uint32_t right = __byte_perm(pairs[2], pairs[3], 0x7531);
+  uint32_t even = __byte_perm(left, right, 0x6420) >> 4;
+  uint32_t odd = __byte_perm(left, right, 0x7531);
+  return (even & 0x08080808) | (odd & 0x80808080);
+}
+__device__ inline uint32_t signsOfRow(const FloatPiece &piece, int i) {
+  uint32_t signs = 0;
+#pragma unroll
+  for (int j = 0; j < 8; ++j)
+    signs |= __float_as_uint(piece.values[i][j]) >> 31 << (4 * j + 3);
+  return signs;
+}
+/// The same of rows `row` to `row` + 7 of columns 2 p and 2 p + 1.
+__device__ inline void signsOfColumns(const Bf16Piece &piece, int row, int p,
+                                      uint32_t (&signs)[2]) {
+  uint32_t four[2]; // rows of both columns
+#pragma unroll
+  for (int h = 0; h < 2; ++h) {
+    auto word = [&](int i) { return piece.pairs[row + 4 * h + i][p]; };
+    four[h] = (word(0) >> 12 & 0x00080008) | (word(1) >> 8 & 0x00800080) |
+              (word(2) >> 4 & 0x08000800) | (word(3) & 0x80008000);
+  }
+  signs[0] = __byte_perm(four[0], four[1], 0x5410);
+  signs[1] = __byte_perm(four[0], four[1], 0x7632);
+}
+__device__ inline void signsOfColumns(const FloatPiece &piece, int row, int p,
+                                      uint32_t (&signs)[2]) {
+  signs[0] = signs[1] = 0;
+#pragma unroll
+  for (int i = 0; i < 8; ++i)
+#pragma unroll
+    for (int c = 0; c < 2; ++c)
+      signs[c] |= __float_as_uint(piece.values[row + i][2 * p + c]) >> 31
+                  << (4 * i + 3);
+}
+
+/// The codes of eight values without their signs, four bits each.
+template <typename Scaled> __device__ inline uint32_t magnitudes(Scaled scaled) {
+  uint32_t word = 0;
+#pragma unroll
+  for (int i = 7; i >= 0; --i)
+    word = word * 16 + roundToFp4(scaled(i));
+  return word - kFp4Bases;
+}
+
+/// The random words of eight neighbours from element `index` on.
 __device__ inline void randomWords(const MicroArgs &args, bool columnwise,
-                                   int64_t index, uint32_t (&words)[Count]) {
+                                   int64_t index, uint32_t (&words)[8]) {
   Philox philox = {static_cast<uint64_t>(args.rng[0]),
                    static_cast<uint64_t>(args.rng[1]) +
                        static_cast<uint64_t>(args.rngStream),
                    columnwise ? uint64_t(1) << 62 : 0};
-  philox.words<Count>(index, words);
+  philox.words<8>(index, words);
 }
-
-/// `Count` codes, four bits each, of scaled(i).
-template <int Count, bool MayDraw, typename Scaled>
-__device__ inline void encodeAll(const MicroArgs &args, bool columnwise,
-                                 int64_t index, Scaled scaled,
-                                 uint32_t (&words)[Count / 8]) {
+template <typename Scaled>
+__device__ inline uint32_t encodeRandomly(const MicroArgs &args,
+                                          bool columnwise, int64_t index,
+                                          Scaled scaled) {
+  uint32_t word = 0, random[8];
+  randomWords(args, columnwise, index, random);
 #pragma unroll
-  for (int w = 0; w < Count / 8; ++w)
-    words[w] = 0;
-  if (MayDraw && args.rng) {
-    uint32_t random[Count];
-    randomWords<Count>(args, columnwise, index, random);
-#pragma unroll
-    for (int i = 0; i < Count; ++i)
-      words[i / 8] |= encodeFp4(scaled(i), random[i]) << (i % 8 * 4);
-    return;
-  }
-#pragma unroll
-  for (int i = 0; i < Count; ++i)
-    words[i / 8] |= encodeFp4(scaled(i)) << (i % 8 * 4);
+  for (int i = 0; i < 8; ++i)
+    word |= encodeFp4(scaled(i), random[i]) << (4 * i);
+  return word;
 }
 
 /// Sets one of the two codes of a byte that others set the other one of.
@@ -98,142 +176,166 @@ __device__ inline void setNibble(uint8_t *values, int64_t element,
   } while (found != wanted);
 }
 
-/// `Any`: with a Hadamard transform or stochastic rounding, if asked for.
-template <bool Any> struct Nvfp4 {
-  static constexpr int kBlock = 16;
+//===----------------------------------------------------------------------===//
+// Casts
+//===----------------------------------------------------------------------===//
 
-  template <typename T>
-  __device__ static void run(const MicroArgs &args, const MicroTask &task,
-                             const Place &place, const Piece<T> &piece,
-                             MicroShared &shared) {
+/// `Any`: with a Hadamard transform or stochastic rounding, if asked for.
+template <typename T, bool Any> struct Nvfp4AnySink {
+  static constexpr int kRows = kNvfp4Rows, kBlock = 16;
+  using Tile = Piece<T, kRows>;
+  // 64 bytes of FP4 for each column, and 8 more to meet all banks.
+  static constexpr int kStagePitch = kTile / 2 + 8;
+  struct Shared {
+    uint8_t stage[kTile * kStagePitch];      // columnwise
+    uint8_t codes[2][kTile / kBlock][kTile]; // scales: direction, block, line
+    float multipliers[2][128];               // of each code
+  };
+  __device__ Nvfp4AnySink(const MicroArgs &args, const MicroTask &task,
+                          const Place &place, Shared &shared)
+      : args(args), task(task), place(place), shared(shared) {}
+  int64_t colsBefore = 0; // there are no parts
+
+  __device__ bool run(Tile &piece, bool) {
     const MicroOutput &rows = task.micro[0], &columns = task.micro[1];
+    tabulate(0);
+    tabulate(1);
+    __syncthreads();
     float square = 0.0f;
     if (args.square)
-      square = maxWith(maxWith(pieceAmax(piece), 1), 16);
+      square = maxWith(amaxOfPiece(piece), 1);
     if (rows.values)
-      castRows(args, task, place, piece, rows, square, shared.codes[0]);
-    if (columns.values)
-      castColumns(args, task, place, piece, columns, square, shared);
+      castRows(piece, rows, square);
+    if (columns.values) {
+      if (Any && args.hadamard) {
+        transformColumns(piece, place);
+        if (args.square)
+          square = maxWith(amaxOfPiece(piece), 1);
+      }
+      castColumns(piece, columns, square);
+    }
     __syncthreads();
     if (rows.values)
-      storeScales<kBlock, false>(task, place, rows.scales, shared.codes[0]);
+      storeScales<kBlock, false, Tile::kThreads>(task, place, 0, rows.scales,
+                                                 shared.codes[0]);
     if (columns.values) {
-      storeScales<kBlock, true>(task, place, columns.scales, shared.codes[1]);
-      storeColumns(task, place, columns, shared.stage);
+      storeScales<kBlock, true, Tile::kThreads>(task, place, 0, columns.scales,
+                                                shared.codes[1]);
+      storeColumns(columns);
     }
+    return false;
   }
 
 private:
-  struct Tensor {
-    float sixth, inverse;
-    __device__ Tensor(const MicroOutput &out, const Place &place) {
-      float s = tensorMultiplier(
-          out.tensorAmax[out.amaxPerGroup ? place.group : 0]);
-      sixth = __fmul_rn(s, 1.0f / 6.0f);
-      inverse = __frcp_rn(s);
-    }
-    __device__ BlockScale choose(float amax) const {
-      return chooseE4M3(amax, sixth, inverse);
-    }
-  };
+  __device__ float tensorMultiplierOf(const MicroOutput &out) const {
+    return tensorMultiplier(out.tensorAmax[out.amaxPerGroup ? place.group : 0]);
+  }
+  __device__ void tabulate(int d) {
+    static_assert(Tile::kThreads == 128, "a thread for each code");
+    const MicroOutput &out = task.micro[d];
+    if (out.values)
+      shared.multipliers[d][threadIdx.x] =
+          multiplierOfE4M3(threadIdx.x, __frcp_rn(tensorMultiplierOf(out)));
+  }
 
-  /// Two neighbours have a block of each row; each chooses the scales of four.
-  template <typename T>
-  __device__ static void
-  castRows(const MicroArgs &args, const MicroTask &task, const Place &place,
-           const Piece<T> &piece, const MicroOutput &out, float square,
-           uint8_t (*codes)[kTile]) {
-    Tensor tensor(out, place);
+  __device__ void castRows(const Tile &piece, const MicroOutput &out,
+                           float square) {
+    float sixth = __fmul_rn(tensorMultiplierOf(out), 1.0f / 6.0f);
+    uint32_t codes[4] = {0, 0, 0, 0}; // of all rows
+#pragma unroll
+    for (int i = 0; i < kRows; i += 2) {
+      float2 amax = make_float2(square, square);
+      if (!args.square)
+        amax = amaxesOfRows(piece, i);
+      codes[i / 4] |= (chooseE4M3(amax.x, sixth) |
+                       chooseE4M3(amax.y, sixth) << 8) << (i % 4 * 8);
+    }
     bool odd = threadIdx.x & 1;
-    float amax[8], own[4], multiplier[8];
-#pragma unroll
-    for (int i = 0; i < 8; ++i)
-      amax[i] = rowAmax(piece, i);
-    uint32_t word = 0;
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      float sent = odd ? amax[i] : amax[4 + i];
-      float kept = odd ? amax[4 + i] : amax[i];
-      float largest = fmaxf(kept, __shfl_xor_sync(~0u, sent, 1));
-      BlockScale scale = tensor.choose(args.square ? square : largest);
-      word |= scale.code << (8 * i);
-      own[i] = scale.multiplier;
-    }
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      float other = __shfl_xor_sync(~0u, own[i], 1);
-      multiplier[i] = odd ? other : own[i];
-      multiplier[4 + i] = odd ? own[i] : other;
-    }
-    int row0 = place.threadRow(), col0 = place.threadCol();
-    *reinterpret_cast<uint32_t *>(codes[threadIdx.x % 16 / 2] + row0 +
-                                  (odd ? 4 : 0)) = word;
-    int cols = min(place.cols - col0, 8);
-    int64_t first =
-        (place.member * task.rows + place.row0 + row0) * task.cols +
-        place.col0 + col0;
+    *reinterpret_cast<uint2 *>(shared.codes[0][threadIdx.x % 16 / 2] +
+                               Tile::row() + (odd ? 8 : 0)) =
+        make_uint2(odd ? codes[2] : codes[0], odd ? codes[3] : codes[1]);
+    Tile cleaned = piece;
+    replaceNan(cleaned);
+    int rows = place.rows - Tile::row(), cols = place.cols - Tile::col();
+    int64_t first = (place.row + Tile::row()) * task.cols + place.col0 +
+                    Tile::col();
+    int stride = static_cast<int>(task.cols / 2); // that number is even
+    uint8_t *to = out.values + first / 2;
     bool vector =
-        cols == 8 &&
+        cols >= 8 &&
         (reinterpret_cast<uintptr_t>(out.values) * 2 + first | task.cols) % 8 ==
             0;
 #pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      if (row0 + i >= place.rows || cols <= 0)
+    for (int i = 0; i < kRows; ++i, to += stride) {
+      if (i >= rows || cols <= 0)
         continue;
-      int64_t at = first + i * task.cols;
-      uint32_t words[1];
-      encodeAll<8, Any>(
-          args, false, at,
-          [&](int j) { return __fmul_rn(piece.get(i, j), multiplier[i]); },
-          words);
-      uint8_t *to = out.values + at / 2; // the number of columns is even
-      if (vector)
-        *reinterpret_cast<uint32_t *>(to) = words[0];
+      float multiplier =
+          shared.multipliers[0][codes[i / 4] >> (i % 4 * 8) & 0xff];
+      auto scaled = [&](int j) {
+        return __fmul_rn(cleaned.get(i, j), multiplier);
+      };
+      uint32_t word;
+      if (Any && args.rng)
+        word = encodeRandomly(args, false, first + i * task.cols, scaled);
       else
-#pragma unroll
-        for (int j = 0; j < 8; j += 2)
-          if (j < cols)
-            to[j / 2] = static_cast<uint8_t>(words[0] >> (4 * j));
+        word = magnitudes(scaled) | signsOfRow(cleaned, i);
+      if (vector)
+        *reinterpret_cast<uint32_t *>(to) = word;
+      else
+#pragma unroll 1
+        for (int j = 0; j < min(cols, 8); j += 2, word >>= 8)
+          to[j / 2] = static_cast<uint8_t>(word);
     }
   }
 
-  template <typename T>
-  __device__ static void
-  castColumns(const MicroArgs &args, const MicroTask &task, const Place &place,
-              const Piece<T> &piece, const MicroOutput &out, float square,
-              MicroShared &shared) {
-    Tensor tensor(out, place);
-    Columns<T> columns;
-    exchange(piece, columns);
-    if (Any && args.hadamard)
-      transformRows(columns, place);
-    int warp = threadIdx.x / 32;
-    int col0 = place.threadCol() + (threadIdx.x & 16 ? 4 : 0);
-    float amax[4];
-    columns.amaxes(amax);
-    if (Any && args.square && args.hadamard) {
-      square = fmaxf(fmaxf(amax[0], amax[1]), fmaxf(amax[2], amax[3]));
-      square = maxWith(maxWith(square, 1), 16);
-    }
-    uint32_t word = 0;
+  __device__ void castColumns(Tile &piece, const MicroOutput &out,
+                              float square) {
+    float sixth = __fmul_rn(tensorMultiplierOf(out), 1.0f / 6.0f);
+    int block = Tile::row() / kBlock;
+    uint32_t codes[2] = {0, 0};
 #pragma unroll
-    for (int c = 0; c < 4; ++c) {
-      BlockScale scale = tensor.choose(args.square ? square : amax[c]);
-      word |= scale.code << (8 * c);
-      uint32_t words[2];
-      encodeAll<16, Any>(
-          args, true,
-          (place.member * task.cols + place.col0 + col0 + c) * out.stride +
-              place.row0 + warp * 16,
-          [&](int i) {
-            return __fmul_rn(columns.get(i, c), scale.multiplier);
-          },
-          words);
-      *reinterpret_cast<uint2 *>(shared.stage +
-                                 stagePosition(col0 + c) * kStagePitch +
-                                 warp * 8) = make_uint2(words[0], words[1]);
+    for (int p = 0; p < 4; ++p) {
+      float2 amax = make_float2(square, square);
+      if (!args.square)
+        amax = amaxesOfColumns(piece, p);
+      codes[p / 2] |= (chooseE4M3(amax.x, sixth) |
+                       chooseE4M3(amax.y, sixth) << 8) << (p % 2 * 16);
     }
-    *reinterpret_cast<uint32_t *>(shared.codes[1][warp] + col0) = word;
+    *reinterpret_cast<uint2 *>(shared.codes[1][block] + Tile::col()) =
+        make_uint2(codes[0], codes[1]);
+    replaceNan(piece);
+#pragma unroll
+    for (int p = 0; p < 4; ++p) {
+      uint32_t words[2][2]; // of a column, of eight rows
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        uint32_t signs[2];
+        signsOfColumns(piece, 8 * h, p, signs);
+#pragma unroll
+        for (int c = 0; c < 2; ++c) {
+          int col = 2 * p + c;
+          float multiplier =
+              shared.multipliers[1][codes[p / 2] >> (col % 4 * 8) & 0xff];
+          auto scaled = [&](int i) {
+            return __fmul_rn(piece.get(8 * h + i, col), multiplier);
+          };
+          if (Any && args.rng)
+            words[c][h] = encodeRandomly(
+                args, true,
+                (place.member * task.cols + place.col0 + Tile::col() + col) *
+                        out.stride +
+                    place.row0 + Tile::row() + 8 * h,
+                scaled);
+          else
+            words[c][h] = magnitudes(scaled) | signs[c];
+        }
+      }
+#pragma unroll
+      for (int c = 0; c < 2; ++c)
+        *reinterpret_cast<uint2 *>(
+            shared.stage + stagePosition(Tile::col() + 2 * p + c) * kStagePitch +
+            block * 8) = make_uint2(words[c][0], words[c][1]);
+    }
   }
 
   /// Where column `col` of the tile has its rows in the stage.
@@ -242,20 +344,20 @@ private:
   }
 
   /// Four threads of 16 bytes write a column of the tile.
-  __device__ static void storeColumns(const MicroTask &task, const Place &place,
-                                      const MicroOutput &out,
-                                      const uint8_t *stage) {
+  __device__ void storeColumns(const MicroOutput &out) {
+    int part = threadIdx.x % 4, rows = min(place.rows - part * 32, 32);
+    if (rows <= 0)
+      return;
 #pragma unroll
-    for (int round = 0; round < kTile * 4 / kTileThreads; ++round) {
-      int unit = round * kTileThreads + threadIdx.x;
-      int position = unit / 4, part = unit % 4;
+    for (int round = 0; round < kTile * 4 / Tile::kThreads; ++round) {
+      int position = round * (Tile::kThreads / 4) + threadIdx.x / 4;
       int col = position % 16 * 8 + position / 16;
-      int rows = min(place.rows - part * 32, 32);
-      if (col >= place.cols || rows <= 0)
+      if (col >= place.cols)
         continue;
-      const uint8_t *from = stage + position * kStagePitch + part * 16;
-      int64_t first = (place.member * task.cols + place.col0 + col) * out.stride +
-                      place.row0 + part * 32;
+      const uint8_t *from = shared.stage + position * kStagePitch + part * 16;
+      int64_t first =
+          (place.member * task.cols + place.col0 + col) * out.stride +
+          place.row0 + part * 32;
       uint8_t *to = out.values + first / 2;
       bool vector = rows == 32 && first % 2 == 0 &&
                     reinterpret_cast<uintptr_t>(to) % 16 == 0;
@@ -280,40 +382,64 @@ private:
     if (i < rows)
       setNibble(values, first + i, code(i));
   }
+
+  const MicroArgs &args;
+  const MicroTask &task;
+  const Place &place;
+  Shared &shared;
 };
+template <typename T> using Nvfp4Sink = Nvfp4AnySink<T, false>;
+template <typename T> using Nvfp4OptionsSink = Nvfp4AnySink<T, true>;
 
 /// The first of the two passes of NVFP4: amaxes alone. `Any` as above.
-template <bool Any> struct Nvfp4Amax {
-  static constexpr int kBlock = 16;
+template <typename T, bool Any> struct Nvfp4AnyAmaxSink {
+  static constexpr int kRows = kNvfp4Rows;
+  using Tile = Piece<T, kRows>;
+  struct Shared {
+    float warps[2][Tile::kWarps];
+  };
+  __device__ Nvfp4AnyAmaxSink(const MicroArgs &args, const MicroTask &task,
+                              const Place &place, Shared &shared)
+      : args(args), task(task), place(place), shared(shared) {}
+  int64_t colsBefore = 0;
 
-  template <typename T>
-  __device__ static void run(const MicroArgs &args, const MicroTask &task,
-                             const Place &place, const Piece<T> &piece,
-                             MicroShared &shared) {
-    add(task.accumulators, place, pieceAmax(piece), shared);
-    if (!Any || !task.transformed)
-      return;
-    Columns<T> columns;
-    exchange(piece, columns);
-    transformRows(columns, place);
-    float amax[4];
-    columns.amaxes(amax);
-    add(task.transformed, place,
-        fmaxf(fmaxf(amax[0], amax[1]), fmaxf(amax[2], amax[3])), shared);
+  __device__ bool run(Tile &piece, bool) {
+    note(piece, 0);
+    bool transforms = Any && task.transformed;
+    if (transforms) {
+      transformColumns(piece, place);
+      note(piece, 1);
+    }
+    __syncthreads();
+    if (threadIdx.x != 0)
+      return false;
+    add(task.accumulators, 0);
+    if (transforms)
+      add(task.transformed, 1);
+    return arrive(args);
   }
 
 private:
-  __device__ static void add(uint32_t *accumulators, const Place &place,
-                             float amax, MicroShared &shared) {
-    __syncthreads();
-    amax = warpMax(amax);
+  __device__ void note(const Tile &piece, int which) {
+    float amax = warpMax(amaxOfPiece(piece));
     if (threadIdx.x % 32 == 0)
-      shared.warps[threadIdx.x / 32] = amax;
-    __syncthreads();
-    if (threadIdx.x == 0)
-      addAmax(accumulators + place.group, shared.warps);
+      shared.warps[which][threadIdx.x / 32] = amax;
   }
+  __device__ void add(uint32_t *accumulators, int which) {
+    float amax = 0.0f;
+#pragma unroll
+    for (int w = 0; w < Tile::kWarps; ++w)
+      amax = fmaxf(amax, shared.warps[which][w]);
+    raise(accumulators + place.group, amax);
+  }
+
+  const MicroArgs &args;
+  const MicroTask &task;
+  const Place &place;
+  Shared &shared;
 };
+template <typename T> using Nvfp4AmaxSink = Nvfp4AnyAmaxSink<T, false>;
+template <typename T> using Nvfp4OptionsAmaxSink = Nvfp4AnyAmaxSink<T, true>;
 
 } // namespace cuda
 } // namespace te_rt

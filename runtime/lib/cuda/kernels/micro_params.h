@@ -17,6 +17,9 @@
 namespace te_rt {
 namespace cuda {
 
+/// Rows that a thread holds of a tile.
+constexpr int kMxfp8Rows = 8, kNvfp4Rows = 16;
+
 /// Where the scales of a matrix, or of its members, lie.
 struct ScalePlaces {
   uint8_t *scales;
@@ -46,9 +49,11 @@ struct MicroTask : TileTask {
 };
 
 struct MicroArgs {
+  using Task = MicroTask;
   MicroTask task; // where there is no table
   const MicroTask *table;
-  int64_t numTasks, tiles;
+  const uint32_t *firstTiles; // of each task of the table
+  int64_t numTasks;
   const float *noop;
   uint32_t *ticket; // counts blocks that are done; at zero between launches
   const int64_t *rng; // nullptr: to the nearest
@@ -66,9 +71,9 @@ struct DecodeArgs {
   int64_t tilesAcross;
   int64_t paddedOuter;
   int32_t blockRows, blockCols; // 0: one scale for each tensor or group
-  int32_t swizzled; // 1: as the data lies, 2: blocks are columns of it
+  int32_t swizzled;
   int32_t restarts, perGroup, amaxPerGroup;
-  int32_t valueType, scaleType; // te_rt_dtype
+  int32_t valueType; // te_rt_dtype
 };
 
 /// Scales of 8 bits from one layout to another; the padding becomes zero.

@@ -60,16 +60,18 @@ __device__ inline int64_t groupEnd(const TileTask &task, const Place &place) {
   return at < 0 ? 0 : at > task.rows ? task.rows : at;
 }
 
-/// Stores the scales of a tile, which codes[block][line] are. All threads call
-/// it.
-template <int Block, bool Columnwise>
+/// Stores the scales of a tile, which codes[block][line] are; `colsBefore`: of
+/// the parts before this one. All threads call it.
+template <int Block, bool Columnwise, int Threads>
 __device__ inline void storeScales(const TileTask &task, const Place &place,
+                                   int64_t colsBefore,
                                    const ScalePlaces &places,
                                    const uint8_t (*codes)[kTile]) {
   int lines = Columnwise ? place.cols : place.rows;
   int blocks = ((Columnwise ? place.rows : place.cols) + Block - 1) / Block;
-  int64_t outer0 = Columnwise ? place.col0 : place.row0;
-  int64_t block0 = (Columnwise ? place.row0 : place.col0) / Block;
+  int64_t col0 = place.col0 + colsBefore;
+  int64_t outer0 = Columnwise ? col0 : place.row0;
+  int64_t block0 = (Columnwise ? place.row0 : col0) / Block;
   int64_t base = place.member * places.member, end = places.member;
   int64_t tilesAcross = places.tilesAcross;
   if (places.restarts) {
@@ -102,7 +104,7 @@ __device__ inline void storeScales(const TileTask &task, const Place &place,
       (places.swizzled || places.strideBlock == 1)) {
     // Four blocks of a line are a word.
     int quads = (blocks + 3) / 4;
-    for (int i = threadIdx.x; i < kTile * quads; i += kTileThreads) {
+    for (int i = threadIdx.x; i < kTile * quads; i += Threads) {
       int quad = i / kTile * 4, k = i % kTile;
       int line = places.swizzled ? k % 4 * 32 + k / 4 : k;
       if (line >= written)
@@ -121,7 +123,7 @@ __device__ inline void storeScales(const TileTask &task, const Place &place,
   }
   int stored = sharesQuads ? blocks : (blocks + 3) / 4 * 4;
   if (aligned && places.strideOuter == 1 && !places.swizzled) {
-    for (int i = threadIdx.x; i < kTile / 4 * stored; i += kTileThreads) {
+    for (int i = threadIdx.x; i < kTile / 4 * stored; i += Threads) {
       int block = i / (kTile / 4), line = i % (kTile / 4) * 4;
       uint32_t word = 0;
 #pragma unroll
@@ -132,7 +134,7 @@ __device__ inline void storeScales(const TileTask &task, const Place &place,
     }
     return;
   }
-  for (int i = threadIdx.x; i < kTile * stored; i += kTileThreads) {
+  for (int i = threadIdx.x; i < kTile * stored; i += Threads) {
     int block = i / kTile, line = i % kTile;
     if (line >= written)
       continue;
@@ -140,18 +142,6 @@ __device__ inline void storeScales(const TileTask &task, const Place &place,
     if (!places.restarts || base + at < end)
       scales[at] = line < lines && block < blocks ? codes[block][line] : 0;
   }
-}
-
-/// Adds what a block found to the accumulator of its group.
-template <int Warps>
-__device__ inline void addAmax(uint32_t *accumulator,
-                               const float (&warps)[Warps]) {
-  float amax = warps[0];
-#pragma unroll
-  for (int w = 1; w < Warps; ++w)
-    amax = fmaxf(amax, warps[w]);
-  if (amax > 0.0f)
-    atomicMax(accumulator, __float_as_uint(amax));
 }
 
 } // namespace cuda

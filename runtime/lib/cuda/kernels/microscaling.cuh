@@ -20,6 +20,15 @@ namespace cuda {
 
 constexpr float kLargestFloat = 3.402823466e38f;
 
+/// The magnitudes of a pair as numbers; NaN, which all were, as zero.
+__device__ inline float2 amaxesOf(uint32_t pair) {
+  return make_float2(fmaxf(fabsf(lowOf(pair)), 0.0f),
+                     fmaxf(fabsf(highOf(pair)), 0.0f));
+}
+__device__ inline float maxWith(float amax, int lanes) {
+  return fmaxf(amax, __shfl_xor_sync(~0u, amax, lanes));
+}
+
 //===----------------------------------------------------------------------===//
 // Scales
 //===----------------------------------------------------------------------===//
@@ -56,35 +65,42 @@ __device__ inline float tensorMultiplier(float amax) {
   float multiplier = fminf(__fdiv_rn(2688.0f, amax), kLargestFloat);
   return multiplier == 0.0f ? 1.0f : multiplier;
 }
-struct BlockScale {
-  uint32_t code;
-  float multiplier;
-};
-/// `sixth`: a sixth of the tensor's multiplier; `inverse`: one by it.
-__device__ inline BlockScale chooseE4M3(float amax, float sixth,
-                                        float inverse) {
-  float wanted = fminf(__fmul_rn(amax, sixth), kLargestFloat);
-  uint32_t code = encodePair<false>(wanted, 0.0f) & 0xff;
-  float step = __fmul_rn(valueOfE4M3(code), inverse);
-  return {code, fminf(__frcp_rn(step), kLargestFloat)};
+/// The code of a block's scale; `sixth`: a sixth of the tensor's multiplier.
+__device__ inline uint32_t chooseE4M3(float amax, float sixth) {
+  return encodeFour<false>(__fmul_rn(amax, sixth), 0.0f, 0.0f, 0.0f);
+}
+/// What a block with this scale is multiplied by; `inverse`: one by the tensor's
+/// multiplier.
+__device__ inline float multiplierOfE4M3(uint32_t code, float inverse) {
+  return fminf(__frcp_rn(__fmul_rn(valueOfE4M3(code), inverse)), kLargestFloat);
 }
 
 //===----------------------------------------------------------------------===//
 // FP4
 //===----------------------------------------------------------------------===//
 
-/// To the nearest, ties to the even code, saturating, NaN to 6. `value` is what a
-/// product gives, so that NaN is positive.
+/// Codes in the last three bits of what this gives for a magnitude: to the
+/// nearest, ties to the even code, saturating; kFp4Base of them is code 0. NaN
+/// becomes code 0.
+///
+/// Up to 4, a sum with a number just below a power of two rounds to the values of
+/// FP4, since its last bit weighs a half of a half of 2 where it stays below that
+/// power, and twice as much where it does not. Beyond 4 there is one more step.
+constexpr uint32_t kFp4Base = 0x49fffffc; // 2^21 - 1/2
+__device__ inline uint32_t roundToFp4(float value) {
+  float upToFour = __saturatef(__fmul_rn(fabsf(value), 0.25f));
+  float beyond = __saturatef(__fmaf_rn(fabsf(value), 0.5f, -2.0f));
+  float sum = __fadd_rn(upToFour, __uint_as_float(kFp4Base));
+  return __float_as_uint(__fmaf_rn(beyond, 0.25f, sum));
+}
+/// kFp4Base in each of eight places of four bits.
+constexpr uint32_t kFp4Bases = static_cast<uint32_t>(kFp4Base * 0x11111111ull);
+
+/// To the nearest, ties to the even code, saturating; NaN becomes 7.
 __device__ inline uint32_t encodeFp4(float value) {
-  constexpr uint32_t kMagic = 149u << 23; // its last bit weighs a half
-  uint32_t bits = __float_as_uint(value);
-  uint32_t magnitude = min(bits & 0x7fffffffu, 0x40c00000u); // 6
-  // In their last three bits, codes from 2 on with the first one inverted.
-  uint32_t normal = (magnitude + 0x1fffff + (magnitude >> 22 & 1)) >> 22;
-  uint32_t small =
-      __float_as_uint(__uint_as_float(magnitude) + __uint_as_float(kMagic));
-  uint32_t code = magnitude < 0x3f800000u ? small : normal ^ 4;
-  return (code & 7) | (bits >> 28 & 8);
+  uint32_t magnitude = roundToFp4(fminf(fabsf(value), 8.0f)) - kFp4Base;
+  bool isNegative = __float_as_uint(value) >> 31 && value == value;
+  return magnitude | (isNegative ? 8 : 0);
 }
 
 /// One of the two neighbours, the farther from zero if `word` is less than 2^32
@@ -160,42 +176,8 @@ struct Philox {
 };
 
 //===----------------------------------------------------------------------===//
-// Sixteen rows by four columns
+// Hadamard transform
 //===----------------------------------------------------------------------===//
-
-/// What a thread of a warp that holds 16 rows has for columns.
-template <typename T> struct Columns;
-template <> struct Columns<BF16> {
-  uint32_t pairs[16][2];
-  __device__ float get(int row, int col) const {
-    return col % 2 ? highOf(pairs[row][col / 2]) : lowOf(pairs[row][col / 2]);
-  }
-  /// The largest magnitude of each column, NaN left out.
-  __device__ void amaxes(float (&amax)[4]) const {
-#pragma unroll
-    for (int p = 0; p < 2; ++p) {
-      uint32_t largest = 0;
-#pragma unroll
-      for (int i = 0; i < 16; ++i)
-        largest = maxMagnitude(largest, pairs[i][p]);
-      amax[2 * p] = fmaxf(lowOf(largest), 0.0f);
-      amax[2 * p + 1] = fmaxf(highOf(largest), 0.0f);
-    }
-  }
-};
-template <> struct Columns<float> {
-  float values[16][4];
-  __device__ float get(int row, int col) const { return values[row][col]; }
-  __device__ void amaxes(float (&amax)[4]) const {
-#pragma unroll
-    for (int c = 0; c < 4; ++c) {
-      amax[c] = 0.0f;
-#pragma unroll
-      for (int i = 0; i < 16; ++i)
-        amax[c] = fmaxf(amax[c], fabsf(values[i][c]));
-    }
-  }
-};
 
 /// Element (j, k) of diag(sign) times the Sylvester matrix is negative.
 __host__ __device__ constexpr bool isNegativeFactor(int j, int k) {
@@ -206,16 +188,16 @@ __host__ __device__ constexpr bool isNegativeFactor(int j, int k) {
   return ((kNegative >> j & 1) ^ parity) != 0;
 }
 
-/// The transform along the rows. `rows` of them exist: others take part as zeros,
-/// and stay zero.
-__device__ inline void transform(Columns<BF16> &columns, int rows) {
+/// The transform of the columns of sixteen rows. `rows` of them exist: others take
+/// part as zeros, and stay zero.
+__device__ inline void transform(uint32_t (&pairs)[16][4], int rows) {
 #pragma unroll
-  for (int p = 0; p < 2; ++p) {
+  for (int p = 0; p < 4; ++p) {
     float low[16], high[16];
 #pragma unroll
     for (int j = 0; j < 16; ++j) {
-      low[j] = lowOf(columns.pairs[j][p]);
-      high[j] = highOf(columns.pairs[j][p]);
+      low[j] = lowOf(pairs[j][p]);
+      high[j] = highOf(pairs[j][p]);
     }
 #pragma unroll
     for (int k = 0; k < 16; ++k) {
@@ -226,8 +208,7 @@ __device__ inline void transform(Columns<BF16> &columns, int rows) {
         sumLow = __fadd_rn(sumLow, negative ? -low[j] : low[j]);
         sumHigh = __fadd_rn(sumHigh, negative ? -high[j] : high[j]);
       }
-      columns.pairs[k][p] =
-          k < rows ? packBf16(0.25f * sumLow, 0.25f * sumHigh) : 0;
+      pairs[k][p] = k < rows ? packBf16(0.25f * sumLow, 0.25f * sumHigh) : 0;
     }
   }
 }
