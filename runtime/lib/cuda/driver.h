@@ -81,6 +81,7 @@ enum : int {
   X(memcpyAsync, cuMemcpyAsync, (Address, Address, size_t, Handle))            \
   X(memsetAsync, cuMemsetD8Async,                                              \
     (Address, unsigned char, size_t, Handle))                                  \
+  X(pointerAttribute, cuPointerGetAttribute, (void *, int, Address))           \
   X(eventCreate, cuEventCreate, (Handle *, unsigned))                          \
   X(eventDestroy, cuEventDestroy_v2, (Handle))                                 \
   X(eventRecord, cuEventRecord, (Handle, Handle))                              \
