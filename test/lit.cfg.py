@@ -7,6 +7,7 @@
 #                %te_build   the root of the build
 #                %cmake, %cc, %cxx  those of the build
 # Features       pkg-config  there is one
+#                kernels      built with CUDA kernels
 #                gpus-N       at least N NVIDIA GPUs, N up to 8
 #                ml_dtypes    %python can import it
 #                sanitize     built with TE_SANITIZE
@@ -80,6 +81,9 @@ gpus = sum(
 )
 for count in range(1, min(gpus, 8) + 1):
     config.available_features.add(f"gpus-{count}")
+
+if config.te_kernels and not config.te_kernels.endswith("NOTFOUND"):
+    config.available_features.add("kernels")
 
 if config.te_sanitize.upper() in ("ON", "1", "TRUE", "YES"):
     config.available_features.add("sanitize")

@@ -164,8 +164,7 @@ void StepBuilder::build() {
   b.setInsertionPointToEnd(module.getBody());
   auto function = func::FuncOp::create(
       b, loc("step"), "step", b.getFunctionType(arguments.types, results.types),
-      b.getNamedAttr(TEDialect::kRanksAttr, b.getI64IntegerAttr(config.ranks)),
-      arguments.attributes);
+      getRanksAttribute(b, config.ranks), arguments.attributes);
   function.setAllResultAttrs(results.attributes);
   b.setInsertionPointToEnd(function.addEntryBlock());
   takeArguments(function);

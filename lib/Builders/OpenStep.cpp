@@ -19,7 +19,7 @@ OpenStep::OpenStep(ModuleOp module, int64_t ranks, int64_t microbatches)
   b.setInsertionPointToEnd(module.getBody());
   function = func::FuncOp::create(
       b, loc("step"), "step", b.getFunctionType({}, {}),
-      b.getNamedAttr(TEDialect::kRanksAttr, b.getI64IntegerAttr(ranks)));
+      getRanksAttribute(b, ranks));
   b.setInsertionPointToEnd(function.addEntryBlock());
 }
 

@@ -48,6 +48,14 @@ struct Ports {
   }
 };
 
+/// What a function says of the ranks that meet in it: nothing if there is one.
+inline SmallVector<NamedAttribute> getRanksAttribute(Builder &b,
+                                                     int64_t ranks) {
+  if (ranks == 1)
+    return {};
+  return {b.getNamedAttr(TEDialect::kRanksAttr, b.getI64IntegerAttr(ranks))};
+}
+
 class StepBuilder {
 public:
   StepBuilder(ModuleOp module, const LayerConfig &config)

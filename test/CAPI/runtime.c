@@ -6,7 +6,9 @@
 |*   errors PLAN         what is refused, and how it is said                  *|
 |*   dlpack PLAN         tensors of DLPack in place of pointers               *|
 |*   dlpack-errors PLAN  those that are not the argument                      *|
+|*   device PLAN         tensors of a GPU, its streams and graphs             *|
 |*   threads PLAN PLAN   several plans on several threads                     *|
+|*   allocations PLAN... what steps allocate, once they are prepared          *|
 |*                                                                            *|
 \*===----------------------------------------------------------------------===*/
 
@@ -73,12 +75,16 @@ static void fill(const te_rt_argument_info *info, void *data, uint32_t seed) {
     if (info->init == TE_RT_INIT_ROUTING)
       ((int32_t *)data)[i] =
           (int32_t)((i / last + i % last) % info->num_experts);
+    else if (info->init == TE_RT_INIT_RNG)
+      ((int64_t *)data)[i] = i % 2 ? 0 : (int64_t)seed; /* seed, offset */
     else if (info->tensor.dtype == TE_RT_BF16)
       ((uint16_t *)data)[i] = (uint16_t)(bits >> 16);
     else if (info->tensor.dtype == TE_RT_F32)
       memcpy((char *)data + 4 * i, &bits, sizeof bits);
-    else
-      check(0, "an input of a type that the test fills");
+    else if (info->tensor.dtype == TE_RT_F4E2M1)
+      ((uint8_t *)data)[i / 2] = (uint8_t)(seed >> 24);
+    else /* of one byte: no NaN, and scales of about 1 */
+      ((uint8_t *)data)[i] = (uint8_t)(0x70 + (seed >> 28));
   }
 }
 
@@ -170,7 +176,16 @@ void testErrors(const te_rt_plan *plan, const char *path) {
          message);
   check(other == NULL, "no plan");
 
-  te_rt_context *context = createContext(1);
+  te_rt_context *context = NULL;
+  printf("%d %s\n",
+         te_rt_context_create_on_gpu(-1, &context, message, sizeof message),
+         message);
+  /* No machine has as many. */
+  check(te_rt_context_create_on_gpu(4096, &context, message, sizeof message) !=
+                TE_RT_OK &&
+            context == NULL && message[0],
+        "no such GPU");
+  context = createContext(1);
   te_rt_session *session;
   printf("%d %s\n", te_rt_session_create(context, plan, 5, &session),
          te_rt_last_error(context));
@@ -195,6 +210,28 @@ void testErrors(const te_rt_plan *plan, const char *path) {
   destroyArguments(&arguments);
 }
 
+#ifdef TE_COUNT_ALLOCATIONS
+long count_allocations(void);
+
+static void testAllocations(const te_rt_plan *plan) {
+  te_rt_context *context = createContext(3);
+  te_rt_session *session;
+  Arguments arguments;
+  createArguments(plan, 1, &arguments);
+  checkOk(context, te_rt_session_create(context, plan, 0, &session), "session");
+  bindArguments(context, session, &arguments);
+  checkOk(context, te_rt_session_prepare(session), "prepare");
+  long before = count_allocations();
+  for (int step = 0; step < 3; ++step)
+    checkOk(context, te_rt_session_run(session), "step");
+  printf("%ld allocations in three steps\n", count_allocations() - before);
+  te_rt_session_destroy(session);
+  te_rt_context_destroy(context);
+  destroyArguments(&arguments);
+}
+
+#endif
+
 int main(int argc, char **argv) {
   check(argc >= 3, "wanted TEST PLAN...");
   te_rt_plan *plan = loadPlan(argv[2]);
@@ -206,6 +243,18 @@ int main(int argc, char **argv) {
     testDlpack(plan);
   else if (!strcmp(argv[1], "dlpack-errors"))
     testDlpackErrors(plan);
+  else if (!strcmp(argv[1], "device"))
+    testDevice(plan);
+#ifdef TE_COUNT_ALLOCATIONS
+  else if (!strcmp(argv[1], "allocations")) {
+    testAllocations(plan);
+    for (int i = 3; i < argc; ++i) {
+      te_rt_plan *other = loadPlan(argv[i]);
+      testAllocations(other);
+      te_rt_plan_destroy(other);
+    }
+  }
+#endif
   else if (!strcmp(argv[1], "threads")) {
     check(argc == 4, "wanted threads PLAN PLAN");
     te_rt_plan *other = loadPlan(argv[3]);
@@ -213,7 +262,8 @@ int main(int argc, char **argv) {
     testThreads(plans);
     te_rt_plan_destroy(other);
   } else {
-    check(0, "wanted info, errors, dlpack, dlpack-errors or threads");
+    check(0, "wanted info, errors, dlpack, dlpack-errors, device, threads or "
+             "allocations");
   }
   te_rt_plan_destroy(plan);
   return 0;

@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-enum { kMaxArguments = 64 };
+enum { kMaxArguments = 256 };
 
 /* Ends the process, and says what did not hold. */
 void check(int holds, const char *what);
@@ -43,6 +43,7 @@ void testInfo(const te_rt_plan *plan);
 void testErrors(const te_rt_plan *plan, const char *path);
 void testDlpack(const te_rt_plan *plan);
 void testDlpackErrors(const te_rt_plan *plan);
+void testDevice(const te_rt_plan *plan);
 void testThreads(const te_rt_plan *const plans[2]);
 
 #endif /* TE_TEST_CAPI_RUNTIME_H */

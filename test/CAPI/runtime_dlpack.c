@@ -45,6 +45,8 @@ void testDlpack(const te_rt_plan *plan) {
   static DLManagedTensor plain[kMaxArguments];
   static DLManagedTensorVersioned versioned[kMaxArguments];
   static int64_t strides[kMaxArguments][TE_RT_MAX_RANK];
+  static int64_t pairs[kMaxArguments][TE_RT_MAX_RANK];
+  int fp4 = 0;
   Arguments wanted, found;
   createArguments(plan, 1, &wanted);
   createArguments(plan, 1, &found);
@@ -61,9 +63,16 @@ void testDlpack(const te_rt_plan *plan) {
     DLTensor tensor = makeTensor(&found.infos[i], found.data[i], strides[i]);
     tensor.data = (char *)tensor.data - 128;
     tensor.byte_offset = 128;
+    fp4 += found.infos[i].tensor.dtype == TE_RT_F4E2M1;
     if (i % 2) {
       plain[i].dl_tensor = tensor;
       plain[i].dl_tensor.strides = NULL;
+      if (found.infos[i].tensor.dtype == TE_RT_F4E2M1) { /* two in an element */
+        memcpy(pairs[i], tensor.shape, sizeof pairs[i]);
+        pairs[i][tensor.ndim - 1] /= 2;
+        plain[i].dl_tensor.shape = pairs[i];
+        plain[i].dl_tensor.dtype.lanes = 2;
+      }
       plain[i].deleter = delete;
       checkOk(context, te_rt_session_bind_dlpack(session, i, &plain[i]),
               "DLManagedTensor");
@@ -90,7 +99,7 @@ void testDlpack(const te_rt_plan *plan) {
   te_rt_context_destroy(context);
   destroyArguments(&wanted);
   destroyArguments(&found);
-  printf("%d tensors\n", deleted);
+  printf("%d tensors, %d of them FP4\n", deleted, fp4);
 }
 
 void testDlpackErrors(const te_rt_plan *plan) {

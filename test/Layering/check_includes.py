@@ -16,6 +16,8 @@ RULES = [
     # The only edge between the halves: the schema of plans.
     ("lib/Target/Plan", r"te_runtime/|cuda|cublas|nccl|te/(Pipelines|Builders)/"),
     ("include/te/Target", r"te_runtime/|plan_generated|te/(Pipelines|Builders)/"),
+    # The C API is C, beside MLIR's.
+    ("include/te-c", r"(mlir|llvm|te)/"),
     # Dialects know nothing of what is made of them.
     ("include/te/Dialect/TE/", r"te/(Dialect/TERuntime|Conversion|Target|Pipelines|Builders)/"),
     ("lib/Dialect/TE/", r"te/(Dialect/TERuntime|Conversion|Target|Pipelines|Builders)/"),

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // Casts that take over what moves or decodes their rows: the bits of all results are
 // those of the program as it is given. Forms that te-gen does not print.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // The columnwise cast of an activation is read by the gradient of the weight alone:
 // kept until then, or made again. The bytes are those that te-plan-memory reports.
 //

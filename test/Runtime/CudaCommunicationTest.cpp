@@ -5,8 +5,8 @@
 //===----------------------------------------------------------------------===//
 //
 // Ranks take the machine's GPUs in turn: on one they all share it; where each
-// finds its own, NCCL carries the rows (TE_RT_LINK=direct: they read each other's
-// memory all the same).
+// finds its own, NCCL carries the rows (TE_RT_LINK=direct: they read each
+// other's memory all the same).
 //
 //===----------------------------------------------------------------------===//
 
@@ -35,9 +35,8 @@ void onRanks(te_rt_backend backend, int32_t ranks,
     threads.emplace_back([&, rank] {
       te_rt_context *context = nullptr;
       char message[512] = "";
-      te_rt_status status = te_rt_context_create(backend, 1, world, rank,
-                                                 &context, message,
-                                                 sizeof message);
+      te_rt_status status = te_rt_context_create(
+          backend, 1, world, rank, &context, message, sizeof message);
       EXPECT_EQ(status, TE_RT_OK) << message;
       if (status == TE_RT_OK)
         body(context, rank);
@@ -67,8 +66,8 @@ void expectTwinRanks(int32_t ranks,
   });
 }
 
-/// Experts of a rank's tokens: distinct, -1 here and there; on rank 1 of several
-/// most of them are those of rank 0.
+/// Experts of a rank's tokens: distinct, -1 here and there; on rank 1 of
+/// several most of them are those of rank 0.
 Tensor indicesOf(int32_t rank, int32_t ranks, int64_t tokens, int64_t slots,
                  int64_t experts) {
   std::mt19937 random(static_cast<unsigned>(rank + 1));
@@ -141,8 +140,8 @@ void addTravellers(Arguments &arguments, int64_t tokens, unsigned seed) {
   rows(TE_RT_F8E4M3, {isReduced() ? 64 : 1024});
   rows(TE_RT_F32, {56});
   arguments.items.back()->scales(TE_RT_COMPACT, 1, 128);
-  Tensor bytes = noise(TE_RT_F8E8M0, {te_rt::scaleRows(TE_RT_F8E8M0, tokens), 4},
-                       ++seed);
+  Tensor bytes =
+      noise(TE_RT_F8E8M0, {te_rt::scaleRows(TE_RT_F8E8M0, tokens), 4}, ++seed);
   arguments.add(bytes.scales(TE_RT_COMPACT, 1, 32));
   rows(TE_RT_I32, {});
   rows(TE_RT_BF16, {3});
@@ -169,8 +168,8 @@ TEST_P(CudaRanks, Dispatch) {
                            ? te_rt::scaleRows(from.dtype, ranks * tokens)
                            : ranks * tokens;
             Tensor to(from.dtype, shape);
-            arguments.add(to.scales(from.layout, from.block_rows,
-                                    from.block_cols));
+            arguments.add(
+                to.scales(from.layout, from.block_rows, from.block_cols));
           }
           return arguments;
         },
@@ -204,8 +203,8 @@ TEST_P(CudaRanks, Combine) {
                 {TE_RT_F32, 3},
                 {TE_RT_BF16, 5},
                 {TE_RT_F32, 8}}) {
-            arguments.add(
-                values(type, {ranks * tokens, width}, ++seed, /*special=*/true));
+            arguments.add(values(type, {ranks * tokens, width}, ++seed,
+                                 /*special=*/true));
             arguments.add(Tensor(type, {tokens, width}));
           }
           return arguments;
@@ -228,9 +227,9 @@ TEST_P(CudaRanks, AllReduce) {
         [&](int32_t rank) {
           auto seed = static_cast<unsigned>(10 * rank);
           Arguments arguments;
-          Tensor several = floats({4}, {rank == 0 ? NAN : 3.0f, NAN,
-                                        rank == 0 ? NAN : 0.0f,
-                                        rank == 0 ? -2.0f : -0.0f});
+          Tensor several =
+              floats({4}, {rank == 0 ? NAN : 3.0f, NAN, rank == 0 ? NAN : 0.0f,
+                           rank == 0 ? -2.0f : -0.0f});
           arguments.add(several);
           arguments.add(values(TE_RT_F32, {length, 3}, ++seed, true));
           arguments.add(values(TE_RT_F32, {}, ++seed));
@@ -297,9 +296,9 @@ TEST_P(CudaRanks, RanksThatDisagreeAllReturn) {
         [&](te_rt_context *, const Tensors &t) {
           EXPECT_EQ(te_rt_all_reduce(context, {t[0], 1}, {t[0], 1}),
                     TE_RT_INVALID_ARGUMENT);
-          EXPECT_NE(std::string(te_rt_last_error(context)).find(
-                        "wanted all_reduce of F32 [" +
-                        std::to_string(1 + rank) + "] as on rank"),
+          EXPECT_NE(std::string(te_rt_last_error(context))
+                        .find("wanted all_reduce of F32 [" +
+                              std::to_string(1 + rank) + "] as on rank"),
                     std::string::npos)
               << te_rt_last_error(context);
           return TE_RT_OK;
@@ -315,15 +314,16 @@ TEST_P(CudaRanks, AbortEndsTheWaitOfOthers) {
   ASSERT_EQ(te_rt_communicator_create(ranks, &world), TE_RT_OK);
   std::thread waiting([&] {
     te_rt_context *context = nullptr;
-    ASSERT_EQ(te_rt_context_create(gpuBackend(), 1, world, 0, &context, nullptr,
-                                   0),
-              TE_RT_OK);
+    ASSERT_EQ(
+        te_rt_context_create(gpuBackend(), 1, world, 0, &context, nullptr, 0),
+        TE_RT_OK);
     void *memory = nullptr;
     ASSERT_EQ(te_rt_allocate(context, 4, &memory), TE_RT_OK);
     te_rt_tensor amax = {};
     amax.dtype = TE_RT_F32;
     amax.data = memory;
-    EXPECT_EQ(te_rt_all_reduce(context, {&amax, 1}, {&amax, 1}), TE_RT_INTERNAL);
+    EXPECT_EQ(te_rt_all_reduce(context, {&amax, 1}, {&amax, 1}),
+              TE_RT_INTERNAL);
     te_rt_release(context, memory);
     te_rt_context_destroy(context);
   });

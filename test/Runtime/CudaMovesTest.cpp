@@ -391,7 +391,8 @@ TEST(CudaRouting, PermuteQuantize) {
   NEEDS_GPU();
   unsigned seed = 80;
   for (const RouteCase &c : routeCases())
-    for (int scheme = 0; scheme < 4; ++scheme)
+    // Tensors; blocks in both layouts; rows alone in both layouts.
+    for (int scheme = 0; scheme < 5; ++scheme)
       for (int64_t cols : {256, 200}) {
         if ((c.tokens > 2500 || isReduced()) && cols != 256)
           continue;
@@ -409,9 +410,9 @@ TEST(CudaRouting, PermuteQuantize) {
         auto add = [&](bool columnwise) {
           std::vector<int64_t> shape = {map.capacity, cols};
           te_rt_tensor like = {};
-          like.layout = scheme == 0   ? TE_RT_TENSOR
-                        : scheme == 1 ? TE_RT_GEMM_READY
-                                      : TE_RT_COMPACT;
+          like.layout = scheme == 0       ? TE_RT_TENSOR
+                        : scheme % 3 == 1 ? TE_RT_GEMM_READY
+                                          : TE_RT_COMPACT;
           bool turned = columnwise && scheme != 2;
           if (turned)
             std::swap(shape[0], shape[1]);
@@ -428,7 +429,7 @@ TEST(CudaRouting, PermuteQuantize) {
                                     like.block_cols, like.groups));
         };
         add(false);
-        if (scheme == 3) {
+        if (scheme >= 3) {
           arguments.none();
           arguments.none();
         } else {

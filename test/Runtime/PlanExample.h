@@ -108,7 +108,10 @@ struct Builder {
     call.location =
         intern(plan.locations, "moe.mlir:" + std::to_string(++lastLine) + ":3");
     call.cost_class = intern(plan.cost_classes, "move");
-    call.cost = std::make_unique<Cost>(1, 32, 0, 0);
+    call.cost = std::make_unique<CallCostT>();
+    call.cost->launches = 1;
+    call.cost->bytes = 32;
+    call.cost->limit_ns = 12.5;
     steps.push_back(std::make_unique<StepT>());
     steps.back()->kind.Set(std::move(call));
     return *steps.back()->kind.AsCall();

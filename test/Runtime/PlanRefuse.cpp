@@ -43,10 +43,13 @@ void PrintTo(const Refusal &refusal, std::ostream *stream) {
 const uint64_t huge = std::numeric_limits<uint64_t>::max();
 
 const Refusal refusals[] = {
-    {"NewerVersion", [](Builder &b) { b.plan.version = 2; },
-     "plan: version is 2, wanted 1; a newer compiler wrote it"},
+    {"NewerVersion", [](Builder &b) { b.plan.version = TE_RT_PLAN_VERSION + 1; },
+     "plan: version is 3, wanted 1 to 2; a newer compiler wrote it"},
+    {"NegativeLimit",
+     [](Builder &b) { b.program().steps[0]->kind.AsCall()->cost->limit_ns = -1; },
+     "limit is -1 ns, wanted 0 or more"},
     {"NoVersion", [](Builder &b) { b.plan.version = 0; },
-     "plan: version is 0, wanted 1"},
+     "plan: version is 0, wanted 1 to 2"},
     {"ControlCharacter", [](Builder &b) { b.plan.locations[1] = "a\nb"; },
      "plan: location 1: text: byte 1 is the control character 10"},
     {"UnknownFunction", [](Builder &b) { b.plan.functions[1] = "system"; },

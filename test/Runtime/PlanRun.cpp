@@ -20,6 +20,16 @@ using testing::StartsWith;
 
 namespace {
 
+/// Puts what is told of each call behind those in `calls`.
+void observe(Runner &runner, std::vector<te_rt_call_info> &calls) {
+  te_rt_session_observe(
+      runner.session,
+      [](void *user, const te_rt_call_info *call) {
+        static_cast<std::vector<te_rt_call_info> *>(user)->push_back(*call);
+      },
+      &calls);
+}
+
 TEST(PlanRun, FunctionNames) {
   std::vector<std::string> names;
   while (const char *name = te_rt_function_name(int32_t(names.size())))
@@ -201,12 +211,7 @@ TEST(PlanRun, Observer) {
   Loaded loaded = load(rows().plan);
   Runner runner(loaded.plan.get());
   std::vector<te_rt_call_info> calls;
-  te_rt_session_observe(
-      runner.session,
-      [](void *user, const te_rt_call_info *call) {
-        static_cast<std::vector<te_rt_call_info> *>(user)->push_back(*call);
-      },
-      &calls);
+  observe(runner, calls);
   ASSERT_EQ(runner.run(), TE_RT_OK);
   std::vector<int64_t> positions;
   int64_t last = 0;
@@ -223,6 +228,36 @@ TEST(PlanRun, Observer) {
   EXPECT_STREQ(calls[2].cost_class, "move");
   EXPECT_EQ(calls[2].launches, 1u);
   EXPECT_EQ(calls[2].bytes, 32u);
+  EXPECT_EQ(calls[2].limit_ns, 12.5);
+}
+
+TEST(PlanRun, FirstVersion) {
+  Builder b = rows();
+  b.plan.version = 1;
+  auto rewrite = [](auto &&self, std::vector<std::unique_ptr<StepT>> &steps)
+      -> void {
+    for (std::unique_ptr<StepT> &step : steps) {
+      if (LoopT *loop = step->kind.AsLoop())
+        self(self, loop->body);
+      if (CallT *call = step->kind.AsCall()) {
+        call->cost.reset(); // not read in this version
+        call->cost_v1 = std::make_unique<CostV1>(3, 64, 5, 1);
+      }
+    }
+  };
+  rewrite(rewrite, b.program().steps);
+  Loaded loaded = load(b.plan);
+  EXPECT_EQ(te_rt_plan_version(loaded.plan.get()), 1);
+  Runner runner(loaded.plan.get());
+  std::vector<te_rt_call_info> calls;
+  observe(runner, calls);
+  ASSERT_EQ(runner.run(), TE_RT_OK);
+  ASSERT_FALSE(calls.empty());
+  EXPECT_EQ(calls[0].launches, 3u);
+  EXPECT_EQ(calls[0].bytes, 64u);
+  EXPECT_EQ(calls[0].flops, 5u);
+  EXPECT_EQ(calls[0].host_syncs, 1u);
+  EXPECT_EQ(calls[0].limit_ns, 0);
 }
 
 TEST(PlanRun, FailureBeginsWithTheLocation) {

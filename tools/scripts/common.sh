@@ -151,7 +151,7 @@ install_python_packages() {
     return 0
   fi
   stage "Python packages, into build/venv" fill_venv "$wanted" "$stamp" ||
-    say "warning: no ml_dtypes, so the oracle tests of test/Integration are SKIPPED: make PyPI reachable (or configure pip) and run this again"
+    say "warning: no build/venv, so the tests with ml_dtypes and that of the site are SKIPPED: make PyPI reachable (or configure pip) and run this again"
 }
 
 fill_venv() {

@@ -15,7 +15,7 @@ int main(int argc, char **argv) {
   te::exec::Options options;
   options.tool = "te-run";
   std::string path;
-  bool optimize = true, check = false;
+  bool optimize = true, check = false, against = false;
   CLI::App app{"Compiles a program of the te dialect, and runs it.", "te-run"};
   app.add_option("program", path, "The program, or - for standard input")
       ->required();
@@ -40,6 +40,10 @@ int main(int argc, char **argv) {
                "--optimize=false it runs twice as given, in memory that holds "
                "NaN and in memory that holds zeros: a result that differs is "
                "made of what no op wrote");
+  app.add_flag("--against", against,
+               "Runs the program as it is given too, on the same backend, and "
+               "prints launches and times of both")
+      ->excludes("--check");
   te::exec::addOptions(app, options);
   int exitStatus = 0;
   if (!te::exec::parseCommandLine(app, argc, argv, options.tool, exitStatus))
@@ -48,6 +52,9 @@ int main(int argc, char **argv) {
   if (!optimize && !passes.empty())
     return te::exec::reportError(
         options.tool, "--passes: found --optimize=false, wanted true");
+  if (!optimize && against)
+    return te::exec::reportError(
+        options.tool, "--against: found --optimize=false, wanted true");
   if (memoryBudget && (!optimize || !passes.empty()))
     return te::exec::reportError(options.tool,
                                  "--memory-budget: found " +
@@ -62,12 +69,14 @@ int main(int argc, char **argv) {
   te_run::Plans plans;
   for (const std::string &each : passes)
     plans.rewritten.push_back({each, ""});
-  plans.wantNaive = check || !optimize;
+  plans.wantNaive = check || against || !optimize;
   if (!te_run::compile(path, plans))
     return 1;
   std::string source = path == "-" ? "standard input" : path;
   options.naiveName = source + ", as given";
   auto run = [&](const std::string &plan) {
+    if (against)
+      return te::exec::runAgainst(options, plan, plans.naive);
     return check ? te::exec::run(options, plan, plans.naive)
                  : te::exec::run(options, plan);
   };

@@ -28,7 +28,7 @@ writeMembers(flatbuffers::FlatBufferBuilder &builder, Attribute names) {
 }
 
 /// The version of the schema that this writes.
-static constexpr uint32_t kPlanVersion = 1;
+static constexpr uint32_t kPlanVersion = 2;
 
 namespace {
 /// Strings that are told by number.
@@ -124,11 +124,13 @@ PlanWriter::writeCall(te_rt::CallOp call, PlanTensors &tensors) {
               .Union()));
   }
   OpCost cost = call.getCost();
-  plan::Cost costs(cost.launches, cost.bytes, cost.flops, cost.hostSyncs);
+  auto costs = plan::CreateCallCost(
+      builder, cost.launches, cost.bytes, cost.flops, cost.hostSyncs,
+      getRooflineSeconds(cost, TargetAttr::lookup(module)) * 1e9);
   return plan::CreateCallDirect(builder, functions[call.getFunction()], &slots,
                                 &attributes, locations[describe(call.getLoc())],
                                 costClasses[stringifyCostClass(cost.costClass)],
-                                &costs);
+                                /*cost_v1=*/nullptr, costs);
 }
 
 LogicalResult PlanWriter::writeBody(Block &block, PlanTensors &tensors,

@@ -32,6 +32,15 @@ te_rt_status te_rt_copy_memory(te_rt_context *context, void *to,
 te_rt_status te_rt_fill_memory(te_rt_context *context, void *data,
                                int32_t byte, int64_t bytes);
 
+/* What a device can do at most, as a measure for what ran on it; 0 is unknown. */
+typedef struct te_rt_limits {
+  double copy;       /* bytes read and written in a second, by a copy just timed */
+  double fp8, bf16;  /* operations in a second of its tensor cores, sustained */
+} te_rt_limits;
+/* Times copies of memory that it allocates (2 GiB, or half of what is free) and
+ * gives back. TE_RT_UNSUPPORTED on ref. */
+te_rt_status te_rt_measure_limits(te_rt_context *context, te_rt_limits *limits);
+
 /* Waits for all work that was enqueued on the context, and tells how it went:
  * functions of a device backend return when their work is enqueued. */
 te_rt_status te_rt_synchronize(te_rt_context *context);

@@ -23,7 +23,7 @@ extern "C" {
 
 /* The version of plans that today's compiler writes. This library loads each
  * version from 1 to this one (docs/Compatibility.md). */
-enum { TE_RT_PLAN_VERSION = 1 };
+enum { TE_RT_PLAN_VERSION = 2 };
 
 /* A verified plan. */
 typedef struct te_rt_plan te_rt_plan;
@@ -120,8 +120,8 @@ void te_rt_session_destroy(te_rt_session *session);
 
 /* The session reads or writes argument `argument` at `data` from now on: `bytes`
  * (as in the argument's info) of memory of the context's backend (of the host for
- * one that is on_host), 64-byte aligned. The caller keeps it alive. Arguments of which one is written must lie
- * apart; a run tells where they do not. */
+ * one that is on_host), 64-byte aligned. The caller keeps it alive. Arguments of which
+ * one is written must lie apart; a run tells where they do not. */
 te_rt_status te_rt_session_bind(te_rt_session *session, int32_t argument,
                                 void *data, int64_t bytes);
 
@@ -158,6 +158,9 @@ typedef struct te_rt_call_info {
   int64_t step;           /* position of the call in the plan, loops counted once */
   uint64_t launches, bytes, flops, host_syncs; /* as the compiler foresaw */
   int64_t begin_ns, end_ns;                    /* since the run began */
+  double limit_ns; /* the least that the rates of the plan's target allow; 0 where
+                      the plan does not say, as in version 1 */
+  te_rt_dtype dtype; /* of the call's first tensor: of a product, its lhs */
 } te_rt_call_info;
 typedef void (*te_rt_observer)(void *user, const te_rt_call_info *call);
 void te_rt_session_observe(te_rt_session *session, te_rt_observer observer,
@@ -167,10 +170,10 @@ void te_rt_session_observe(te_rt_session *session, te_rt_observer observer,
  * of something not written shows; -1 leaves it as it is, the default. */
 void te_rt_session_poison(te_rt_session *session, int32_t byte);
 
-/* Allocates what a run on the present bindings needs, and does nothing else: a run
- * then allocates nothing, neither on the host nor on a device, and may be captured
- * in a graph of the caller's stream. Every argument must be bound. A run that finds
- * bindings which have changed does this first. */
+/* Checks each call of the program and allocates what it needs, and does nothing else:
+ * runs on the present bindings then allocate nothing (on cuda: no memory of the device)
+ * and may be captured in a graph of the caller's stream. Every argument must be bound. A run that finds bindings which have changed
+ * does this first. */
 te_rt_status te_rt_session_prepare(te_rt_session *session);
 
 /* Runs the program once. Every argument must be bound. A failing call ends the

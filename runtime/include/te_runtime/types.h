@@ -114,6 +114,10 @@ te_rt_status te_rt_context_create(te_rt_backend backend, int32_t threads,
                                   te_rt_communicator *communicator,
                                   int32_t rank, te_rt_context **context,
                                   char *message, int64_t capacity);
+/* Makes a cuda context on GPU `gpu`, in CUDA's order, whose world is itself alone: for a
+ * process that has several GPUs at work. */
+te_rt_status te_rt_context_create_on_gpu(int32_t gpu, te_rt_context **context,
+                                         char *message, int64_t capacity);
 void te_rt_context_destroy(te_rt_context *context);
 
 /* The message of the last call on `context` that did not return TE_RT_OK. */
@@ -124,9 +128,14 @@ const char *te_rt_last_error(const te_rt_context *context);
 int32_t te_rt_take_overflow(te_rt_context *context);
 
 /* Ranks that are threads of this process. Each rank makes its own context with
- * the same communicator and runs on a thread of its own. If a rank fails it
- * calls te_rt_communicator_abort, and the others return TE_RT_INTERNAL from
- * their next meeting rather than wait for ever. */
+ * the same communicator, which outlives it, and runs and destroys it on a thread of
+ * its own. If a rank fails it calls te_rt_communicator_abort, and the others return
+ * TE_RT_INTERNAL from their next meeting rather than wait for ever.
+ *
+ * Ranks of cuda that each have a GPU of their own send rows through NCCL
+ * (libnccl.so.2, opened at their first meeting), or, with TE_RT_LINK=direct in the
+ * environment, read each other's memory; ranks that share a GPU, which NCCL refuses,
+ * always do that, and fit in no graph. At most 32 ranks. */
 te_rt_status te_rt_communicator_create(int32_t ranks,
                                        te_rt_communicator **communicator);
 void te_rt_communicator_abort(te_rt_communicator *communicator);

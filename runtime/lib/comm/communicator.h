@@ -21,8 +21,8 @@
 /// others must stay.
 struct te_rt_communicator {
   explicit te_rt_communicator(int32_t ranks)
-      : posts(static_cast<size_t>(ranks)),
-        actions(static_cast<size_t>(ranks)) {}
+      : posts(static_cast<size_t>(ranks)), actions(static_cast<size_t>(ranks)) {
+  }
 
   int32_t ranks() const { return static_cast<int32_t>(posts.size()); }
 

@@ -10,8 +10,6 @@
 #include "comm/communicator.h"
 #include "common/context.h"
 
-#include <vector>
-
 namespace te_rt {
 
 /// Every rank calls the same function, with tensors of the same shapes.
@@ -23,7 +21,7 @@ struct Meeting {
 
 /// An error where a rank has come with something else than this one.
 te_rt_status checkAlike(te_rt_context *context, const Meeting &mine,
-                        const std::vector<const Meeting *> &all);
+                        const TempVector<const Meeting *> &all);
 
 /// Posts `mine`, then calls body(posts), posts[r] being that of rank r. Fails
 /// where any rank's body does.
@@ -31,8 +29,8 @@ template <typename Post, typename Body>
 te_rt_status meet(te_rt_context *context, const Post &mine, Body &&body) {
   te_rt_communicator *world = context->communicator;
   if (!world)
-    return body(std::vector<const Post *>{&mine});
-  std::vector<const Post *> posts(static_cast<size_t>(world->ranks()));
+    return body(TempVector<const Post *>{&mine});
+  TempVector<const Post *> posts(static_cast<size_t>(world->ranks()));
   if (!world->open(context->rank, &mine))
     return context->fail(TE_RT_INTERNAL, "communicator: found an abort by "
                                          "another rank, wanted all ranks");

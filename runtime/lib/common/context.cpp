@@ -31,6 +31,23 @@ void *Scratch::get(size_t bytes) {
 
 void Scratch::Free::operator()(void *memory) const { std::free(memory); }
 
+void te_rt_context::reserve(int64_t elements, int64_t extents,
+                            int64_t tensors) {
+  // Copies of a tensor are of at most 4 bytes an element.
+  for (int use = 0; use < kNumScratches; ++use)
+    scratches[use].get(use == kScratchTiles
+                           ? size_t(pool.size() * kLargestTile) * 4
+                           : size_t(elements) * 4);
+  // Lists of groups and of parts of them, marks of rows, and for each thread a
+  // few rows: measured in what they grow with, and generous, as what is not
+  // touched takes no memory.
+  constexpr int64_t least = 1 << 20, forEachTensor = 1 << 12;
+  pool.temporaries(0).reserve(
+      size_t(least + tensors * forEachTensor + extents * 64));
+  for (int32_t thread = 1; thread < pool.size(); ++thread)
+    pool.temporaries(thread).reserve(size_t(least + extents * 16));
+}
+
 namespace {
 constexpr int32_t kMaxThreads = 1024;
 
@@ -77,20 +94,40 @@ te_rt_status createContext(te_rt_backend backend, int32_t threads,
   *context = made.release();
   return TE_RT_OK;
 }
-} // namespace
+te_rt_status createOnGpu(int32_t gpu, te_rt_context **context,
+                         std::string &message) {
+  if (gpu < 0) {
+    message = "gpu: found " + std::to_string(gpu) + ", wanted 0 or more";
+    return TE_RT_INVALID_ARGUMENT;
+  }
+  auto made = std::make_unique<te_rt_context>(1);
+  Outcome outcome = cuda::open(gpu, made->device);
+  if (outcome.status != TE_RT_OK) {
+    message = outcome.message;
+    return outcome.status;
+  }
+  // A rank beyond the last GPU begins anew with the first.
+  if (made->device->ordinal() != gpu) {
+    message = "gpu: found " + std::to_string(gpu) +
+              ", wanted one of the GPUs that there are";
+    return TE_RT_INVALID_ARGUMENT;
+  }
+  made->backend = &cuda::table();
+  *context = made.release();
+  return TE_RT_OK;
+}
 
-extern "C" te_rt_status
-te_rt_context_create(te_rt_backend backend, int32_t threads,
-                     te_rt_communicator *communicator, int32_t rank,
-                     te_rt_context **context, char *message, int64_t capacity) {
+/// Makes *context by `create`, which is given it and where a reason goes.
+template <typename Create>
+te_rt_status guarded(te_rt_context **context, char *message, int64_t capacity,
+                     Create create) {
   if (!context)
     return TE_RT_INVALID_ARGUMENT;
   *context = nullptr;
   te_rt_status status;
   try {
     std::string reason;
-    status =
-        createContext(backend, threads, communicator, rank, context, reason);
+    status = create(context, reason);
     if (message && capacity > 0)
       std::snprintf(message, static_cast<size_t>(capacity), "%s",
                     reason.c_str());
@@ -101,6 +138,28 @@ te_rt_context_create(te_rt_backend backend, int32_t threads,
                     "out of memory for a context");
   }
   return status;
+}
+} // namespace
+
+extern "C" te_rt_status
+te_rt_context_create(te_rt_backend backend, int32_t threads,
+                     te_rt_communicator *communicator, int32_t rank,
+                     te_rt_context **context, char *message, int64_t capacity) {
+  return guarded(context, message, capacity,
+                 [&](te_rt_context **made, std::string &reason) {
+                   return createContext(backend, threads, communicator, rank,
+                                        made, reason);
+                 });
+}
+
+extern "C" te_rt_status te_rt_context_create_on_gpu(int32_t gpu,
+                                                    te_rt_context **context,
+                                                    char *message,
+                                                    int64_t capacity) {
+  return guarded(context, message, capacity,
+                 [&](te_rt_context **made, std::string &reason) {
+                   return createOnGpu(gpu, made, reason);
+                 });
 }
 
 extern "C" void te_rt_context_destroy(te_rt_context *context) {

@@ -26,6 +26,8 @@ namespace te_rt {
 struct BackendTable {
 #define TE_RT_FUNCTION(name) decltype(&te_rt_##name) name;
 #include "common/functions.def"
+  /// Opens what calls will need of the machine; nullptr where that is nothing.
+  void (*prepare)(te_rt_context *context) = nullptr;
 };
 
 /// Memory that grows and is kept from call to call, 64-byte aligned and not
@@ -54,6 +56,9 @@ enum ScratchUse {
   kNumScratches
 };
 
+/// The most elements that a function of the host computes at a time.
+inline constexpr int64_t kLargestTile = 1 << 17;
+
 } // namespace te_rt
 
 struct te_rt_context {
@@ -62,6 +67,11 @@ struct te_rt_context {
   template <typename T> T *scratch(te_rt::ScratchUse use, size_t count) {
     return static_cast<T *>(scratches[use].get(count * sizeof(T)));
   }
+  /// Allocates what calls on these will need: the largest matrix has `elements`,
+  /// the extents of all tensors of a call sum to at most `extents`, of `tensors`.
+  /// Throws std::bad_alloc.
+  void reserve(int64_t elements, int64_t extents, int64_t tensors);
+
   /// Records the message and returns `status`.
   template <typename... Parts>
   te_rt_status fail(te_rt_status status, const Parts &...parts) {
@@ -78,6 +88,11 @@ struct te_rt_context {
                                       : fail(outcome.status, outcome.message);
   }
 
+  /// What a function does with its arguments: check them and run, check them
+  /// alone, or run on those that have been checked.
+  enum class Checks { AndRun, Alone, Done };
+
+  Checks checks = Checks::AndRun;
   const te_rt::BackendTable *backend = nullptr;
   std::unique_ptr<te_rt::Device> device;
   te_rt::ThreadPool pool;

@@ -44,6 +44,7 @@ Outcome Device::endCapture(void **) { return needsDevice("graph"); }
 Outcome Device::launchGraph(void *) { return needsDevice("graph"); }
 Outcome Device::mark(size_t) { return needsDevice("time stamp"); }
 double Device::nanosecondsBetween(size_t, size_t) { return 0; }
+Outcome Device::measureLimits(te_rt_limits &) { return needsDevice("limits"); }
 
 /// Runs `action`, an Outcome of the context's device.
 template <typename Action>
@@ -104,6 +105,16 @@ te_rt_status te_rt_fill_memory(te_rt_context *context, void *data, int32_t byte,
 te_rt_status te_rt_synchronize(te_rt_context *context) {
   return onDevice(context, "synchronize", 0,
                   [&] { return context->device->synchronize(); });
+}
+
+te_rt_status te_rt_measure_limits(te_rt_context *context,
+                                  te_rt_limits *limits) {
+  return onDevice(context, "measure_limits", 0, [&]() -> Outcome {
+    if (!limits)
+      return {TE_RT_INVALID_ARGUMENT, "limits: found NULL, wanted a pointer"};
+    *limits = {};
+    return context->device->measureLimits(*limits);
+  });
 }
 
 void *te_rt_stream(te_rt_context *context) {

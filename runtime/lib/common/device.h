@@ -7,7 +7,7 @@
 #ifndef TE_RUNTIME_COMMON_DEVICE_H
 #define TE_RUNTIME_COMMON_DEVICE_H
 
-#include "te_runtime/types.h"
+#include "te_runtime/device.h"
 
 #include <cstddef>
 #include <memory>
@@ -56,6 +56,7 @@ public:
   /// Time stamps in order of the work, read after a synchronize.
   virtual Outcome mark(size_t index);
   virtual double nanosecondsBetween(size_t first, size_t second);
+  virtual Outcome measureLimits(te_rt_limits &limits);
 };
 
 } // namespace te_rt

@@ -20,8 +20,11 @@ te_rt_status call(const char *name, Check check, Run run,
   try {
     context->function = name;
     context->message.clear();
-    te_rt_status status = check(context, args...);
-    if (status == TE_RT_OK)
+    te_rt_status status = TE_RT_OK;
+    if (context->checks != te_rt_context::Checks::Done)
+      status = check(context, args...);
+    TempStack::Scope temporaries(context->pool.temporaries(0));
+    if (status == TE_RT_OK && context->checks != te_rt_context::Checks::Alone)
       status = (context->backend->*run)(context, args...);
     return status;
   } catch (const std::bad_alloc &) {

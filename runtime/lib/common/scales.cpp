@@ -34,8 +34,8 @@ ScaleGrid::ScaleGrid(const te_rt_tensor &scales, int64_t rows, int64_t cols,
   if (isByteScale(scales.dtype))
     padTiles();
   if (swizzled) {
-    shape = outerCols ? std::vector<int64_t>{paddedCols, paddedRows}
-                      : std::vector<int64_t>{paddedRows, paddedCols};
+    shape = outerCols ? Shape{paddedCols, paddedRows}
+                      : Shape{paddedRows, paddedCols};
     tilesAcross = shape[1] / kTileBlocks;
   } else if (scales.layout == TE_RT_GEMM_READY && blockRows == 1) {
     shape = {gridCols, roundUp(gridRows, 4)};

@@ -56,8 +56,20 @@ struct ScaleGrid {
   int64_t gridRows, gridCols;
   int64_t paddedRows, paddedCols; // as stored
   int64_t strideRow = 0, strideCol = 0;
-  std::vector<int64_t> shape; // of the scales of one member
-  int64_t elements;           // product of shape
+  /// Of rank 2, or 0.
+  class Shape {
+  public:
+    Shape() = default;
+    Shape(int64_t rows, int64_t cols) : rank(2), extents{rows, cols} {}
+    int64_t operator[](size_t i) const { return extents[i]; }
+    operator std::vector<int64_t>() const { return {extents, extents + rank}; }
+
+  private:
+    int32_t rank = 0;
+    int64_t extents[2] = {};
+  };
+  Shape shape;      // of the scales of one member
+  int64_t elements; // product of shape
 
   static constexpr int64_t kWhole = int64_t(1) << 62;
   static constexpr int64_t kTileOuter = 128, kTileBlocks = 4;

@@ -10,7 +10,8 @@
 
 using namespace te_rt;
 
-ThreadPool::ThreadPool(int32_t threads) {
+ThreadPool::ThreadPool(int32_t threads)
+    : stacks(static_cast<size_t>(threads)) {
   try {
     for (int32_t thread = 1; thread < threads; ++thread)
       workers.emplace_back([this, thread] { work(thread); });
@@ -29,11 +30,12 @@ ThreadPool::~ThreadPool() {
     worker.join();
 }
 
-void ThreadPool::parallelFor(
-    int64_t loopCount, const std::function<void(int64_t, int32_t)> &loopBody) {
+void ThreadPool::parallelFor(int64_t loopCount, LoopBody loopBody) {
   if (workers.empty() || loopCount <= 1) {
-    for (int64_t index = 0; index < loopCount; ++index)
+    for (int64_t index = 0; index < loopCount; ++index) {
+      TempStack::Scope temporaries(stacks[0]);
       loopBody(index, 0);
+    }
     return;
   }
   {
@@ -72,8 +74,10 @@ void ThreadPool::work(int32_t thread) {
 
 void ThreadPool::drain(int32_t thread) {
   try {
-    for (int64_t index = next++; index < count; index = next++)
+    for (int64_t index = next++; index < count; index = next++) {
+      TempStack::Scope temporaries(stacks[static_cast<size_t>(thread)]);
       (*body)(index, thread);
+    }
   } catch (...) {
     next = count;
     std::lock_guard<std::mutex> lock(mutex);

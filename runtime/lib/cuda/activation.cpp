@@ -32,6 +32,10 @@ Outcome describeSwiglu(CudaDevice &device, const te_rt_tensor &input,
 
 /// Which of the two kernels fits.
 bool isWide(const TileTask &task) { return task.source.width % kTile == 0; }
+/// The dynamic shared memory that it wants: a tile of BF16.
+int sharedFor(const TileTask &task, te_rt_dtype dtype) {
+  return isWide(task) && dtype == TE_RT_BF16 ? kTile * kTile * 2 : 0;
+}
 
 Outcome describeBackward(CudaDevice &device, const te_rt_tensor &grad,
                          const te_rt_tensor &input, const te_rt_tensor *probs,
@@ -45,22 +49,21 @@ Outcome describeBackward(CudaDevice &device, const te_rt_tensor &grad,
   source.width = grad.shape[1];
   // A tile of the activation makes two of its gradients.
   if (isWide(task))
-    task.tilesAcross = source.width / kTile;
+    task.tilesAcross = static_cast<uint32_t>(source.width / kTile);
   if (!gradProbs)
     return {};
   source.gradProbs = data<float>(gradProbs);
-  constexpr int64_t kFirstTicket = 16; // the others have uses of their own
-  int64_t tileRows = task.rows / kTile + task.groups + 1;
-  if (tileRows + kFirstTicket > CudaDevice::kTickets)
+  int64_t tickets = (task.rows / kTile + task.groups + 1) * (kTileThreads / 32);
+  if (tickets + CudaDevice::kRowTickets > CudaDevice::kTickets)
     return {TE_RT_UNSUPPORTED,
             "input: found " + std::to_string(task.rows) +
-                " rows, wanted below 2^23 with grad_probs on cuda"};
-  source.tickets = device.tickets() + kFirstTicket;
+                " rows, wanted below 2^22 with grad_probs on cuda"};
+  source.tickets = device.tickets() + CudaDevice::kRowTickets;
   void *partials = nullptr;
-  TE_RT_TRY(device.scratch(
-      Use::Partials,
-      static_cast<size_t>(task.tilesAcross * task.rows) * sizeof(float),
-      &partials));
+  TE_RT_TRY(device.scratch(Use::Partials,
+                           static_cast<size_t>(task.tilesAcross) * task.rows *
+                               sizeof(float),
+                           &partials));
   source.partials = static_cast<float *>(partials);
   return {};
 }
@@ -93,13 +96,13 @@ te_rt_status cuda::swiglu_backward(
                                grad_probs, args.task));
     args.task.output = grad_input->data;
     args.task.outputStride = args.task.cols;
-    return store(
-        device, args,
-        isWide(args.task)
-            ? byType(input->dtype, "swiglu_backward_bf16",
-                     "swiglu_backward_f32")
-            : byType(input->dtype, "swiglu_backward_any_bf16",
-                     "swiglu_backward_any_f32"));
+    return store(device, args,
+                 isWide(args.task)
+                     ? byType(input->dtype, "swiglu_backward_bf16",
+                              "swiglu_backward_f32")
+                     : byType(input->dtype, "swiglu_backward_any_bf16",
+                              "swiglu_backward_any_f32"),
+                 sharedFor(args.task, input->dtype));
   };
   return context->finish(run());
 }
@@ -150,7 +153,8 @@ te_rt_status cuda::swiglu_backward_quantize(
          wide ? byType(input->dtype, "swiglu_backward_amax_bf16",
                        "swiglu_backward_amax_f32")
               : byType(input->dtype, "swiglu_backward_any_amax_bf16",
-                       "swiglu_backward_any_amax_f32")});
+                       "swiglu_backward_any_amax_f32"),
+         sharedFor(task, input->dtype)});
   };
   return context->finish(run());
 }

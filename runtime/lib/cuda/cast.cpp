@@ -30,12 +30,17 @@ Outcome cuda::describeMatrix(CudaDevice &device, const te_rt_tensor &matrix,
   bool packed = matrix.rank == 3;
   task.rows = matrix.shape[packed];
   task.cols = matrix.shape[packed + 1];
-  task.tilesAcross = ceilDiv(task.cols, kTile);
-  task.groups = static_cast<int32_t>(
-      offsets ? offsets->shape[0] - 1 : packed ? matrix.shape[0] : 1);
+  if (std::max(task.rows, task.cols) > INT32_MAX)
+    return {TE_RT_UNSUPPORTED, "input: found " + std::to_string(task.rows) +
+                                   " x " + std::to_string(task.cols) +
+                                   ", wanted below 2^31 each on cuda"};
+  task.tilesAcross = static_cast<uint32_t>(ceilDiv(task.cols, kTile));
+  task.groups = static_cast<int32_t>(offsets  ? offsets->shape[0] - 1
+                                     : packed ? matrix.shape[0]
+                                              : 1);
   task.member = static_cast<int32_t>(member);
   if (!offsets) {
-    task.tilesPerMember = ceilDiv(task.rows, kTile);
+    task.tilesPerMember = static_cast<uint32_t>(ceilDiv(task.rows, kTile));
     return {};
   }
   task.tilesPerMember = 0;
@@ -60,7 +65,7 @@ Outcome cuda::describeMatrix(CudaDevice &device, const te_rt_tensor &matrix,
 
 int64_t cuda::numTiles(const TileTask &task) {
   if (task.tilesPerMember)
-    return task.tilesAcross * task.tilesPerMember *
+    return int64_t(task.tilesAcross) * task.tilesPerMember *
            (task.member >= 0 ? 1 : task.groups);
   if (task.rows == 0)
     return 0;
@@ -166,6 +171,23 @@ Outcome Cast::add(TileTask task, const CastArguments &arguments) {
   }
   finishes |= tensorwise || task.amaxOut;
   groups += task.groups;
+  task.perAcross = inverseOf(task.tilesAcross);
+  task.perMember = inverseOf(task.tilesPerMember);
+  const CastOutput &rowwise = task.out[0], &columnwise = task.out[1];
+  auto has = [&](int32_t kind) {
+    return rowwise.kind == kind || columnwise.kind == kind;
+  };
+  auto isUniform = [](const CastOutput &out) {
+    return out.kind == kWholeTensor || out.kind == kSquareBlocks;
+  };
+  task.findsColumns = has(kColumnBlocks);
+  task.findsSquares = has(kSquareBlocks);
+  task.findsAny = task.findsColumns || task.findsSquares || task.accumulators;
+  task.isSame = isUniform(rowwise) && rowwise.kind == columnwise.kind &&
+                rowwise.e5m2 == columnwise.e5m2 && columnwise.transposed;
+  for (CastOutput &out : task.out)
+    out.isEarly = !task.isSame && !out.transposed &&
+                  (out.kind == kRowBlocks || out.kind == kWholeTensor);
   task.firstTile = tiles;
   task.tiles = numTiles(task);
   tiles += task.tiles;
@@ -199,31 +221,28 @@ Outcome Cast::run(const CastKernels &kernels) {
       args.task = tasks[0];
       args.table = nullptr;
     } else {
-      const void *table = nullptr;
-      TE_RT_TRY(device.table(tasks.data(), tasks.size() * sizeof(TileTask),
-                             &table));
+      std::vector<uint32_t> firstTiles;
+      for (const TileTask &task : tasks)
+        firstTiles.push_back(static_cast<uint32_t>(task.firstTile));
+      const void *table = nullptr, *firsts = nullptr;
+      TE_RT_TRY(
+          device.table(tasks.data(), tasks.size() * sizeof(TileTask), &table));
+      TE_RT_TRY(device.table(firstTiles.data(),
+                             firstTiles.size() * sizeof(uint32_t), &firsts));
       args.table = static_cast<const TileTask *>(table);
+      args.firstTiles = static_cast<const uint32_t *>(firsts);
     }
     // An empty tensor has an amax, too.
     int64_t blocks = finish ? std::max<int64_t>(tiles, 1) : tiles;
-    Grid grid = {blocks, kTileThreads};
-    if (kernels.areStreams) {
-      // As many as keep all multiprocessors at work, with several blocks each.
-      constexpr int64_t kMost = 8, kBlocksPerSm = 12;
-      args.tiles = static_cast<uint32_t>(tiles);
-      args.tilesPerBlock = static_cast<uint32_t>(std::clamp<int64_t>(
-          tiles / (device.numSms() * kBlocksPerSm), 1, kMost));
-      grid.blocks = ceilDiv(blocks, args.tilesPerBlock);
-      grid.shared =
-          static_cast<int>(kTile * kTile * elementSize(inputType));
-    }
     std::string name = (args.table ? "multi_" : "") + std::string(kernel);
-    return device.launch(name.c_str(), grid, args);
+    return device.launch(name.c_str(), {blocks, kTileThreads, kernels.shared},
+                         args);
   };
   if (needsAmaxPass) {
     TE_RT_TRY(enqueue(kernels.amax, true));
     for (TileTask &task : tasks) {
       task.accumulators = nullptr;
+      task.findsAny = task.findsColumns || task.findsSquares;
       task.chosen = nullptr;
       task.source.gradProbs = nullptr; // the first pass has made them
     }

@@ -1,4 +1,5 @@
-//===- cast.h - work over tiles, as kernels want it --------------*- C++ -*-===//
+//===- cast.h - work over tiles, as kernels want it --------------*- C++
+//-*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -60,8 +61,7 @@ Outcome describeScales(const te_rt_tensor &scales, int64_t rows, int64_t cols,
 /// with multi_ before, those that read a table of tasks.
 struct CastKernels {
   const char *cast, *amax;
-  /// Blocks take several tiles, and want shared memory for one.
-  bool areStreams = false;
+  int shared = 0; // bytes of dynamic shared memory
 };
 
 /// Casts of any number of matrices, described by describeMatrix and with their
@@ -83,9 +83,12 @@ private:
 };
 
 /// Enqueues a kernel that stores the rows of one matrix.
-inline Outcome store(CudaDevice &device, TileArgs &args, const char *kernel) {
+inline Outcome store(CudaDevice &device, TileArgs &args, const char *kernel,
+                     int shared = 0) {
   args.task.tiles = numTiles(args.task);
-  return device.launch(kernel, {args.task.tiles, kTileThreads}, args);
+  args.task.perAcross = inverseOf(args.task.tilesAcross);
+  args.task.perMember = inverseOf(args.task.tilesPerMember);
+  return device.launch(kernel, {args.task.tiles, kTileThreads, shared}, args);
 }
 
 /// "cast_bf16" or "cast_f32" by type.

@@ -4,11 +4,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Nothing depends on how many rows go where, which only the devices know: a link
-// brings each rank what it may have to read of the others, or tells where that
-// is, and kernels pick the rows out of it. What travels as messages is therefore
-// all tokens for each rank; ranks that read each other's memory move no more than
-// the rows that are routed.
+// Nothing depends on how many rows go where, which only the devices know: a
+// link tells each rank where the memory of the others is, or brings what it may
+// have to read of it, and kernels pick the rows out of that. What travels as
+// messages is therefore all tokens for each rank; ranks that read each other's
+// memory move no more than the rows that are routed.
 //
 //===----------------------------------------------------------------------===//
 
@@ -62,7 +62,9 @@ template <typename Run>
 te_rt_status together(te_rt_context *context, const World &world,
                       const Post &mine, Run run) {
   Link *link = world.link;
+  bool enqueues = false;
   auto runAll = [&](const Posts &posts) -> Outcome {
+    enqueues = true;
     Pieces pieces;
     if (!link) {
       for (const Parcel &parcel : mine.parcels)
@@ -80,7 +82,7 @@ te_rt_status together(te_rt_context *context, const World &world,
   if (te_rt_status status = context->finish(link->arrive()))
     return status;
   te_rt_status status = meet(context, mine, [&](const Posts &posts) {
-    std::vector<const Meeting *> meetings;
+    TempVector<const Meeting *> meetings;
     for (const Post *post : posts)
       meetings.push_back(&post->meeting);
     if (te_rt_status status = checkAlike(context, mine.meeting, meetings))
@@ -89,7 +91,8 @@ te_rt_status together(te_rt_context *context, const World &world,
   });
   if (status == TE_RT_OK)
     return context->finish(link->leave());
-  link->giveUp();
+  if (enqueues)
+    link->giveUp();
   return status;
 }
 
@@ -125,7 +128,8 @@ Outcome inParts(int64_t count, ExchangeArgs &args, Launch launch) {
 }
 
 template <size_t N>
-void setHandles(const std::vector<const void *> &from, const int32_t *(&to)[N]) {
+void setHandles(const std::vector<const void *> &from,
+                const int32_t *(&to)[N]) {
   for (size_t r = 0; r < from.size(); ++r)
     to[r] = static_cast<const int32_t *>(from[r]);
 }
@@ -154,8 +158,8 @@ te_rt_status cuda::dispatch_map(te_rt_context *context,
     int64_t blocks = world.ranks * ceilDiv(args.tokens, kMapTokens);
     void *counts = nullptr;
     TE_RT_TRY(device.scratch(
-        Use::Rows,
-        static_cast<size_t>(blocks * world.ranks) * sizeof(int32_t), &counts));
+        Use::Rows, static_cast<size_t>(blocks * world.ranks) * sizeof(int32_t),
+        &counts));
     args.counts = static_cast<int32_t *>(counts);
     TE_RT_TRY(device.fillAsync(recv_indices->data, 0xff,
                                parcelOf(*recv_indices).bytes));
@@ -240,13 +244,12 @@ te_rt_status cuda::combine(te_rt_context *context, const te_rt_tensor *handle,
       if (world.isDirect())
         from = pieces[i];
       else
-        TE_RT_TRY(bringBack(device, world, args, pieces[0], inputs.items[i],
-                            from));
+        TE_RT_TRY(
+            bringBack(device, world, args, pieces[0], inputs.items[i], from));
       args.handles[world.rank] = data<int32_t>(handle);
       args.items[0] = rowItem(to, from, to.data);
-      TE_RT_TRY(device.launch(
-          byType(to.dtype, "combine_bf16", "combine_f32"),
-          {args.tokens, kThreads}, args));
+      TE_RT_TRY(device.launch(byType(to.dtype, "combine_bf16", "combine_f32"),
+                              {args.tokens, kThreads}, args));
     }
     return {};
   });
@@ -297,9 +300,9 @@ te_rt_status cuda::all_reduce(te_rt_context *context, te_rt_tensor_list inputs,
         args.elements = elements;
         args.ranks = world.ranks;
         args.rank = world.rank;
-        return device.launch(
-            "reduce_amax", {ceilDiv(elements, int64_t(kThreads)), kThreads},
-            args);
+        return device.launch("reduce_amax",
+                             {ceilDiv(elements, int64_t(kThreads)), kThreads},
+                             args);
       });
   if (status != TE_RT_OK || elements == 0)
     return status;

@@ -7,6 +7,7 @@
 #include "cuda/device.h"
 #include "cuda/backend.h"
 #include "cuda/blas.h"
+#include "cuda/cast.h"
 #include "cuda/kernels.h"
 #include "cuda/link.h"
 
@@ -57,11 +58,11 @@ Outcome CudaDevice::open(int32_t rank, std::unique_ptr<Device> &device) {
 CudaDevice::CudaDevice(int number) : number(number) {}
 
 Outcome CudaDevice::start() {
-  int major = 0, minor = 0;
+  int minor = 0;
   char name[256] = "";
   TE_RT_TRY(outcomeOf("cuDeviceGet", cu.deviceGet(&gpu, number)));
   cu.deviceName(name, sizeof(name), gpu);
-  cu.deviceAttribute(&major, kAttributeMajor, gpu);
+  cu.deviceAttribute(&majorVersion, kAttributeMajor, gpu);
   cu.deviceAttribute(&minor, kAttributeMinor, gpu);
   cu.deviceAttribute(&smCount, kAttributeSmCount, gpu);
   gpuName = name;
@@ -73,7 +74,7 @@ Outcome CudaDevice::start() {
     if (Result result = cu.moduleLoad(&module, *image))
       return {TE_RT_UNAVAILABLE,
               "the kernels of this library do not load on '" + gpuName +
-                  "' (sm_" + std::to_string(major) + std::to_string(minor) +
+                  "' (sm_" + std::to_string(majorVersion) + std::to_string(minor) +
                   "): " + cu.describe(result)};
     modules.push_back(module);
     TE_RT_TRY(index(module));
@@ -340,6 +341,51 @@ double CudaDevice::nanosecondsBetween(size_t first, size_t second) {
   if (cu.eventElapsed(&milliseconds, events[first], events[second]))
     return 0;
   return static_cast<double>(milliseconds) * 1e6;
+}
+
+Outcome CudaDevice::measureLimits(te_rt_limits &limits) {
+  size_t bytes = size_t(1) << 30;
+  void *from = nullptr, *to = nullptr;
+  for (; bytes >= 1 << 20 && !to; bytes /= 2) {
+    from = allocate(bytes);
+    to = from ? allocate(bytes) : nullptr;
+    if (to)
+      break;
+    if (from)
+      release(from);
+  }
+  if (!to)
+    return {TE_RT_OUT_OF_MEMORY, "limits: no memory to copy on '" + gpuName +
+                                     "'"};
+  constexpr size_t kCopies = 9; // the first ones warm up
+  auto run = [&]() -> Outcome {
+    TE_RT_TRY(fillAsync(from, 0x5a, bytes));
+    for (size_t i = 0; i <= kCopies; ++i) {
+      TE_RT_TRY(mark(i));
+      std::vector<CopyItem> items = {
+          {from, to, static_cast<int64_t>(bytes), 0}};
+      if (i < kCopies)
+        TE_RT_TRY(copyAll(*this, items));
+    }
+    return synchronize();
+  };
+  Outcome outcome = run();
+  std::vector<double> times;
+  for (size_t i = 2; outcome.status == TE_RT_OK && i < kCopies; ++i)
+    times.push_back(nanosecondsBetween(i, i + 1));
+  release(from);
+  release(to);
+  if (outcome.status != TE_RT_OK)
+    return outcome;
+  std::sort(times.begin(), times.end());
+  limits.copy = 2 * static_cast<double>(bytes) / times[times.size() / 2] * 1e9;
+  // Measured on an H200 of 132 SMs (docs/Benchmarks.md): wgmma with nothing to
+  // load; FP8 with sums promoted every 128.
+  if (majorVersion == 9) {
+    limits.fp8 = 1585e12 / 132 * smCount;
+    limits.bf16 = 690e12 / 132 * smCount;
+  }
+  return {};
 }
 
 Outcome CudaDevice::blas(Blas **library) {

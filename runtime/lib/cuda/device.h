@@ -73,6 +73,7 @@ public:
   void destroyGraph(void *graph) override;
   Outcome mark(size_t index) override;
   double nanosecondsBetween(size_t first, size_t second) override;
+  Outcome measureLimits(te_rt_limits &limits) override;
 
   //===--------------------------------------------------------------------===//
   // What functions use
@@ -98,13 +99,17 @@ public:
   bool isPreparing() const { return preparing; }
   bool isCapturing() const;
   int numSms() const { return smCount; }
+  /// Of the compute capability: 9 on Hopper.
+  int major() const { return majorVersion; }
 
   /// Words that every kernel leaves at zero: amaxes of groups, and counters of
   /// blocks that have finished.
   uint32_t *accumulators() const { return counters + kTickets; }
   uint32_t *tickets() const { return counters; }
   int32_t *overflowFlag() const { return overflow; }
-  static constexpr int64_t kTickets = 1 << 16, kAccumulators = 1 << 18;
+  static constexpr int64_t kTickets = 1 << 19, kAccumulators = 1 << 18;
+  /// From here on tickets are for parts of the rows of a matrix.
+  static constexpr int64_t kRowTickets = 16;
 
   Outcome outcomeOf(const char *what, Result result) const;
   /// Makes the GPU's context the calling thread's.
@@ -126,7 +131,7 @@ private:
   const Driver &cu = driver();
   const int number; // of the GPU, in CUDA's order
   int gpu = 0;      // its CUdevice
-  int smCount = 0;
+  int smCount = 0, majorVersion = 0;
   std::string gpuName;
   Handle context = nullptr;
   Handle own = nullptr, work = nullptr; // work: own, or the caller's stream

@@ -35,6 +35,10 @@ enum : int {
   kStreamNonBlocking = 1,
   kEventWithoutTime = 2,
   kCaptureRelaxed = 2,
+  kMapU8 = 0,
+  kMapBf16 = 9,
+  kMapSwizzle128 = 3,
+  kMapPromote256 = 3,
 };
 
 // name in Driver, symbol, parameters
@@ -82,6 +86,9 @@ enum : int {
   X(memsetAsync, cuMemsetD8Async,                                              \
     (Address, unsigned char, size_t, Handle))                                  \
   X(pointerAttribute, cuPointerGetAttribute, (void *, int, Address))           \
+  X(encodeTensorMap, cuTensorMapEncodeTiled,                                   \
+    (void *, int, uint32_t, void *, const uint64_t *, const uint64_t *,        \
+     const uint32_t *, const uint32_t *, int, int, int, int))                  \
   X(eventCreate, cuEventCreate, (Handle *, unsigned))                          \
   X(eventDestroy, cuEventDestroy_v2, (Handle))                                 \
   X(eventRecord, cuEventRecord, (Handle, Handle))                              \

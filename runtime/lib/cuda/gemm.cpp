@@ -4,59 +4,18 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// One cuBLASLt call for each expert, where that library takes the product. It
-// wants extents on the host: offsets that lie on the device are copied from
-// there and waited for. Where a graph is captured, and for products that the
-// library refuses, a kernel of our own reads them on the device.
+// Which way a product goes is told by its arguments alone, never by what the
+// device holds: on sm_90 to the kernel for all groups (grouped.cpp says what that
+// takes), what it does not take to the library, group by group (gemm_library.cpp).
 //
 //===----------------------------------------------------------------------===//
 
-#include "common/numeric.h"
-#include "cuda/blas.h"
-#include "cuda/cast.h"
-
-#include <algorithm>
+#include "cuda/product.h"
 
 using namespace te_rt;
 using namespace te_rt::cuda;
 
 namespace {
-constexpr size_t kWorkspaceBytes = size_t(32) << 20;
-
-/// One operand of one group: a matrix and its scales, both of rank 2 (scales of
-/// a tensor: rank 0).
-struct Side {
-  te_rt_tensor values;
-  const te_rt_tensor *scales; // nullptr but for FP8
-  bool transposed;
-  Ragged ragged;
-
-  int64_t ld() const { return values.shape[1]; }
-  int64_t outer() const { return values.shape[transposed]; }
-  int64_t inner() const { return values.shape[!transposed]; }
-  bool isTensorwise() const { return scales->layout == TE_RT_TENSOR; }
-  ScaleGrid grid() const {
-    return ScaleGrid(*scales, values.shape[0], values.shape[1], ragged);
-  }
-};
-
-struct Product {
-  Side lhs, rhs;
-  const void *bias;
-  te_rt_dtype biasType;
-  void *result;
-  te_rt_dtype resultType;
-  int64_t ragged, group, begin, end;
-  bool accumulate;
-
-  int64_t rows() const {
-    return ragged == TE_RT_RAGGED_ROWS ? end - begin : lhs.outer();
-  }
-  int64_t reduction() const {
-    return ragged == TE_RT_RAGGED_REDUCTION ? end - begin : lhs.inner();
-  }
-};
-
 /// Scales of 8 bits (MXFP8, NVFP4) are not for this backend yet.
 Outcome needsFloatScales(std::initializer_list<const te_rt_tensor *> all) {
   for (const te_rt_tensor *scales : all)
@@ -80,274 +39,54 @@ te_rt_tensor memberOf(const te_rt_tensor &packed, int32_t rank, int64_t index) {
   return member;
 }
 
-/// A matrix of scales as it lies, and as it is wanted.
-struct ScaleMove {
-  int64_t rows, cols, fromRow, fromCol, toRow, toCol;
-};
-
-class Gemm {
-public:
-  explicit Gemm(CudaDevice &device) : device(device) {}
-
-  /// For a group whose extents the host knows.
-  Outcome multiply(const Product &product);
-  /// For one whose begin and end are at `offsets` on the device.
-  Outcome multiplyAny(const Product &product, const int32_t *offsets);
-  /// Allocates what products of these extents may want.
-  Outcome reserve(const Product &product);
-
-private:
-  Outcome describe(const Product &product, const Side &side, bool isLhs,
-                   BlasOperand &operand, size_t &used);
-  Outcome alignScales(const Product &product, const ScaleMove &move,
-                      BlasOperand &operand, size_t &used);
-  size_t scratchBytes(const Product &product) const;
-
-  CudaDevice &device;
-};
-
-int32_t gemmType(te_rt_dtype dtype) {
-  return dtype == TE_RT_F32      ? kGemmF32
-         : dtype == TE_RT_BF16   ? kGemmBf16
-         : dtype == TE_RT_F8E4M3 ? kGemmE4M3
-                                 : kGemmE5M2;
-}
-
-GemmOperand describeAny(const Side &side) {
-  GemmOperand operand = {};
-  operand.data = side.values.data;
-  operand.strideOuter = side.transposed ? 1 : side.ld();
-  operand.strideInner = side.transposed ? side.ld() : 1;
-  operand.type = gemmType(side.values.dtype);
-  if (!side.scales)
-    return operand;
-  operand.scales = data<float>(side.scales);
-  operand.scalePerGroup = side.scales->rank != 0;
-  if (side.isTensorwise())
-    return operand;
-  // FP8 is never transposed: rows are the outer dimension.
-  ScaleGrid grid = side.grid();
-  operand.scaleOuter = grid.strideRow;
-  operand.scaleInner = grid.strideCol;
-  operand.blockOuter = side.scales->block_rows;
-  operand.blockInner = side.scales->block_cols;
-  operand.raggedOuter = side.ragged == Ragged::Rows;
-  operand.raggedInner = side.ragged == Ragged::Cols;
-  return operand;
-}
-
-Outcome Gemm::multiplyAny(const Product &p, const int32_t *offsets) {
-  constexpr int64_t kSide = 64;
-  GemmArgs args = {};
-  args.lhs = describeAny(p.lhs);
-  args.rhs = describeAny(p.rhs);
-  args.m = p.lhs.outer();
-  args.n = p.rhs.outer();
-  args.k = p.lhs.inner();
-  args.offsets = offsets;
-  args.begin = p.begin;
-  args.end = p.end;
-  args.group = p.group;
-  args.bias = p.bias;
-  args.result = p.result;
-  args.ragged = static_cast<int32_t>(p.ragged);
-  args.biasType = gemmType(p.biasType);
-  args.resultType = gemmType(p.resultType);
-  args.accumulate = p.accumulate;
-  int64_t rows = offsets ? p.lhs.outer() : p.rows();
-  return device.launch(
-      "gemm_any", {ceilDiv(rows, kSide) * ceilDiv(args.n, kSide), 256}, args);
-}
-
-size_t Gemm::scratchBytes(const Product &p) const {
-  int64_t blocks = roundUp(ceilDiv(p.lhs.inner(), kTile) + 1, 4);
-  int64_t scales =
-      blocks * (roundUp(p.lhs.outer(), 4) + roundUp(p.rhs.outer(), 4) + 128);
-  return static_cast<size_t>(scales) * sizeof(float);
-}
-
-Outcome Gemm::reserve(const Product &p) {
-  void *memory = nullptr;
-  Blas *blas = nullptr;
-  TE_RT_TRY(device.blas(&blas));
-  TE_RT_TRY(device.scratch(Use::Workspace, kWorkspaceBytes, &memory));
-  return p.lhs.scales ? device.scratch(Use::Operands, scratchBytes(p), &memory)
-                      : Outcome();
-}
-
-/// The number, along a dimension with blocks of `block`, of a group's first
-/// one.
-int64_t firstBlock(int64_t block, int64_t begin, int64_t group) {
-  return block == 1 ? begin : begin / block + group;
-}
-
-/// Scales as cuBLASLt reads them, from 16-byte aligned memory: in place where
-/// they lie so, else a copy.
-Outcome Gemm::alignScales(const Product &p, const ScaleMove &move,
-                          BlasOperand &operand, size_t &used) {
-  bool inPlace = (move.fromRow == move.toRow || move.rows == 1) &&
-                 (move.fromCol == move.toCol || move.cols == 1);
-  if (inPlace && reinterpret_cast<uintptr_t>(operand.scales) % 16 == 0)
-    return {};
-  void *memory = nullptr;
-  TE_RT_TRY(device.scratch(Use::Operands, scratchBytes(p), &memory));
-  StridedArgs args = {};
-  args.from = operand.scales;
-  args.to = static_cast<char *>(memory) + used;
-  args.rows = move.rows;
-  args.cols = move.cols;
-  args.members = 1;
-  args.fromRow = move.fromRow;
-  args.fromCol = move.fromCol;
-  args.toRow = move.toRow;
-  args.toCol = move.toCol;
-  args.size = sizeof(float);
-  operand.scales = static_cast<const float *>(args.to);
-  int64_t size = std::max(move.rows * move.toRow, move.cols * move.toCol);
-  used += static_cast<size_t>(roundUp(size, 64)) * sizeof(float);
-  return device.launch("move_strided",
-                       {ceilDiv(move.rows, 64) * ceilDiv(move.cols, 64), 256},
-                       args);
-}
-
-Outcome Gemm::describe(const Product &p, const Side &side, bool isLhs,
-                       BlasOperand &operand, size_t &used) {
-  operand.ld = side.ld();
-  operand.dtype = side.values.dtype;
-  operand.transposed = side.transposed;
-  operand.mode = kModeNone;
-  bool raggedOuter = isLhs && p.ragged == TE_RT_RAGGED_ROWS;
-  bool raggedInner = p.ragged == TE_RT_RAGGED_REDUCTION;
-  int64_t skipped = 0; // elements before the group
-  if (raggedInner)
-    skipped = side.transposed ? p.begin * side.ld() : p.begin;
-  else if (raggedOuter)
-    skipped = side.transposed ? p.begin : p.begin * side.ld();
-  operand.data =
-      data<char>(&side.values) + skipped * elementSize(side.values.dtype);
-  if (!side.scales)
-    return {};
-  operand.scales = data<float>(side.scales);
-  if (side.isTensorwise()) {
-    operand.mode = kModeTensor;
-    operand.scales += side.scales->rank ? p.group : 0;
-    return alignScales(p, {1, 1, 1, 1, 1, 1}, operand, used);
-  }
-  int32_t down = side.scales->block_rows, across = side.scales->block_cols;
-  if (across != kTile || (down != 1 && down != kTile))
-    return {}; // mode "none" of FP8 is not legal
-  operand.mode = down == 1 ? kModeRows : kModeSquare;
-  ScaleGrid grid = side.grid();
-  int64_t outer = raggedOuter ? p.end - p.begin : side.outer();
-  int64_t blocks = ceilDiv(p.reduction(), kTile);
-  if (raggedOuter)
-    operand.scales += grid.strideRow * firstBlock(down, p.begin, p.group);
-  if (raggedInner)
-    operand.scales += grid.strideCol * firstBlock(across, p.begin, p.group);
-  // [blocks, rows] for rows, [rows / 128, blocks padded to 4] for squares.
-  int64_t rows = down == 1 ? outer : ceilDiv(outer, kTile);
-  int64_t wantedRow = down == 1 ? 1 : roundUp(blocks, 4);
-  int64_t wantedCol = down == 1 ? rows : 1;
-  return alignScales(
-      p, {rows, blocks, grid.strideRow, grid.strideCol, wantedRow, wantedCol},
-      operand, used);
-}
-
-Outcome Gemm::multiply(const Product &p) {
-  bool nothingToAdd =
-      p.ragged == TE_RT_RAGGED_REDUCTION && p.accumulate && p.reduction() == 0;
-  if (p.rows() == 0 || p.rhs.outer() == 0 || nothingToAdd)
-    return {};
-  BlasProduct product = {};
-  product.m = p.rows();
-  product.n = p.rhs.outer();
-  product.k = p.reduction();
-  product.bias = p.bias;
-  product.biasType = p.biasType;
-  product.result = p.result;
-  if (p.ragged == TE_RT_RAGGED_ROWS)
-    product.result = static_cast<char *>(p.result) +
-                     p.begin * product.n * elementSize(p.resultType);
-  product.resultType = p.resultType;
-  product.accumulate = p.accumulate;
-  size_t used = 0;
-  if (product.k > 0) {
-    TE_RT_TRY(describe(p, p.lhs, true, product.lhs, used));
-    TE_RT_TRY(describe(p, p.rhs, false, product.rhs, used));
-  }
-  if (product.k > 0 && product.isLegal()) {
-    Blas *blas = nullptr;
-    void *workspace = nullptr;
-    bool ran = false;
-    TE_RT_TRY(device.blas(&blas));
-    TE_RT_TRY(device.scratch(Use::Workspace, kWorkspaceBytes, &workspace));
-    TE_RT_TRY(blas->multiply(product, workspace, kWorkspaceBytes,
-                             device.stream(), ran));
-    if (ran)
-      return {};
-  }
-  return multiplyAny(p, nullptr);
-}
-
-/// Copies offsets to the host, and checks them.
-Outcome readOffsets(CudaDevice &device, const te_rt_tensor &offsets,
-                    int64_t capacity, std::vector<int32_t> &host) {
-  host.resize(static_cast<size_t>(offsets.shape[0]));
-  size_t bytes = host.size() * sizeof(int32_t);
-  if (offsets.on_host)
-    std::copy_n(data<int32_t>(&offsets), host.size(), host.begin());
-  else
-    TE_RT_TRY(device.copy(host.data(), offsets.data, bytes));
-  for (size_t g = 0; g + 1 < host.size(); ++g)
-    if (host[g] < 0 || host[g + 1] < host[g] || host[g + 1] > capacity)
-      return {TE_RT_INVALID_ARGUMENT,
-              "offsets[" + std::to_string(g) + "], [" + std::to_string(g + 1) +
-                  "]: found " + std::to_string(host[g]) + ", " +
-                  std::to_string(host[g + 1]) +
-                  ", wanted ascending values from 0 to " +
-                  std::to_string(capacity)};
-  return {};
-}
-
 Ragged raggedSide(int64_t ragged, bool transposed) {
   return ragged == TE_RT_DENSE                         ? Ragged::No
          : (ragged == TE_RT_RAGGED_ROWS) != transposed ? Ragged::Rows
                                                        : Ragged::Cols;
 }
 
-/// Runs the products of some groups; makeProduct(g) gives that of group g.
-template <typename MakeProduct>
-Outcome runGroups(CudaDevice &device, const te_rt_tensor *offsets,
-                  int64_t firstGroup, int64_t lastGroup,
-                  MakeProduct makeProduct) {
-  Gemm gemm(device);
-  if (device.isPreparing())
-    return gemm.reserve(makeProduct(firstGroup));
-  if (!offsets)
-    return gemm.multiply(makeProduct(0));
-  bool onlyDeviceKnows = !offsets->on_host && device.isCapturing();
-  std::vector<int32_t> host;
-  if (!onlyDeviceKnows) {
-    Product first = makeProduct(firstGroup);
-    TE_RT_TRY(readOffsets(device, *offsets,
-                          first.ragged == TE_RT_RAGGED_ROWS ? first.lhs.outer()
-                                                            : first.lhs.inner(),
-                          host));
-  }
-  for (int64_t g = firstGroup; g < lastGroup; ++g) {
-    Product product = makeProduct(g);
-    product.group = g;
-    if (onlyDeviceKnows) {
-      TE_RT_TRY(gemm.multiplyAny(product, data<int32_t>(offsets) + g));
-      continue;
-    }
-    product.begin = host[g];
-    product.end = host[g + 1];
-    TE_RT_TRY(gemm.multiply(product));
-  }
-  return {};
+te_rt_tensor_list listOf(const te_rt_tensor *tensor) {
+  return {tensor, tensor ? 1 : 0};
+}
+
+Outcome run(te_rt_context *context, const ProductCall &call) {
+  TE_RT_TRY(needsFloatScales(
+      {call.lhsScales, call.rhsScales.count ? call.rhsScales.items : nullptr}));
+  CudaDevice &device = deviceOf(context);
+  bool took = false;
+  TE_RT_TRY(multiplyGrouped(device, call, took));
+  return took ? Outcome() : multiplyEach(device, call);
 }
 } // namespace
+
+GroupProduct ProductCall::product(int64_t g) const {
+  auto entry = [g](te_rt_tensor_list list) -> const te_rt_tensor & {
+    return list.items[list.count == 1 ? 0 : g];
+  };
+  bool reduction = ragged == TE_RT_RAGGED_REDUCTION;
+  GroupProduct p = {};
+  p.lhs = {*lhs, {}, transposeLhs, raggedSide(ragged, transposeLhs)};
+  p.rhs = {memberOf(entry(rhs), 2, g), {}, transposeRhs,
+           reduction ? raggedSide(ragged, transposeRhs) : Ragged::No};
+  if (lhsScales)
+    p.lhs.scales = *lhsScales;
+  if (rhsScales.count) {
+    bool packed = entry(rhs).rank == 3 && entry(rhsScales).rank;
+    p.rhs.scales = packed ? memberOf(entry(rhsScales), -1, g) : entry(rhsScales);
+  }
+  if (bias.count) {
+    te_rt_tensor added = memberOf(entry(bias), 1, g);
+    p.bias = added.data;
+    p.biasType = added.dtype;
+  }
+  te_rt_tensor result = memberOf(entry(results), 2, g);
+  p.result = result.data;
+  p.resultType = result.dtype;
+  p.ragged = ragged;
+  p.group = g;
+  p.accumulate = accumulate;
+  return p;
+}
 
 te_rt_status cuda::gemm(te_rt_context *context, const te_rt_tensor *lhs,
                         const te_rt_tensor *lhs_scales, const te_rt_tensor *,
@@ -356,27 +95,12 @@ te_rt_status cuda::gemm(te_rt_context *context, const te_rt_tensor *lhs,
                         const te_rt_tensor *offsets, const te_rt_tensor *result,
                         int64_t ragged, int64_t member, int64_t transpose_lhs,
                         int64_t transpose_rhs, int64_t accumulate) {
-  if (te_rt_status status =
-          context->finish(needsFloatScales({lhs_scales, rhs_scales})))
-    return status;
-  auto makeProduct = [&](int64_t) {
-    Product p = {};
-    p.lhs = {*lhs, lhs_scales, transpose_lhs != 0,
-             raggedSide(ragged, transpose_lhs)};
-    p.rhs = {*rhs, rhs_scales, transpose_rhs != 0,
-             ragged == TE_RT_RAGGED_REDUCTION
-                 ? raggedSide(ragged, transpose_rhs)
-                 : Ragged::No};
-    p.bias = data<void>(bias);
-    p.biasType = bias ? bias->dtype : TE_RT_BF16;
-    p.result = result->data;
-    p.resultType = result->dtype;
-    p.ragged = ragged;
-    p.accumulate = accumulate != 0;
-    return p;
-  };
+  int64_t first = offsets ? member : 0;
   return context->finish(
-      runGroups(deviceOf(context), offsets, member, member + 1, makeProduct));
+      run(context, {lhs, lhs_scales, listOf(rhs), listOf(rhs_scales),
+                    listOf(bias), offsets, listOf(result), ragged,
+                    transpose_lhs != 0, transpose_rhs != 0, accumulate != 0,
+                    first, first + 1}));
 }
 
 te_rt_status cuda::grouped_gemm(
@@ -385,40 +109,8 @@ te_rt_status cuda::grouped_gemm(
     te_rt_tensor_list rhs_scales, te_rt_tensor_list, te_rt_tensor_list bias,
     const te_rt_tensor *offsets, te_rt_tensor_list results, int64_t ragged,
     int64_t transpose_lhs, int64_t transpose_rhs, int64_t accumulate) {
-  if (te_rt_status status = context->finish(needsFloatScales(
-          {lhs_scales, rhs_scales.count ? rhs_scales.items : nullptr})))
-    return status;
-  bool rows = ragged == TE_RT_RAGGED_ROWS;
-  te_rt_tensor scalesOfRhs; // of the group at hand
-  auto makeProduct = [&](int64_t g) {
-    auto entry = [g](te_rt_tensor_list list) -> const te_rt_tensor & {
-      return list.items[list.count == 1 ? 0 : g];
-    };
-    Product p = {};
-    p.lhs = {*lhs, lhs_scales, transpose_lhs != 0,
-             raggedSide(ragged, transpose_lhs)};
-    p.rhs = {memberOf(entry(rhs), 2, g), nullptr, transpose_rhs != 0,
-             rows ? Ragged::No : raggedSide(ragged, transpose_rhs)};
-    if (rhs_scales.count) {
-      scalesOfRhs = entry(rhs_scales);
-      bool packed = rows && entry(rhs).rank == 3;
-      if (packed && scalesOfRhs.rank)
-        scalesOfRhs = memberOf(scalesOfRhs, -1, g);
-      p.rhs.scales = &scalesOfRhs;
-    }
-    if (bias.count) {
-      te_rt_tensor added = memberOf(entry(bias), 1, g);
-      p.bias = added.data;
-      p.biasType = added.dtype;
-    }
-    te_rt_tensor result =
-        rows ? results.items[0] : memberOf(entry(results), 2, g);
-    p.result = result.data;
-    p.resultType = result.dtype;
-    p.ragged = ragged;
-    p.accumulate = accumulate != 0;
-    return p;
-  };
-  return context->finish(runGroups(deviceOf(context), offsets, 0,
-                                   offsets->shape[0] - 1, makeProduct));
+  return context->finish(
+      run(context, {lhs, lhs_scales, rhs, rhs_scales, bias, offsets, results,
+                    ragged, transpose_lhs != 0, transpose_rhs != 0,
+                    accumulate != 0, 0, offsets->shape[0] - 1}));
 }

@@ -81,8 +81,9 @@ private:
   Outcome wait(Handle event) {
     if (device.isPreparing())
       return {};
-    return device.outcomeOf("cuStreamWaitEvent",
-                            device.cuda().streamWait(device.stream(), event, 0));
+    return device.outcomeOf(
+        "cuStreamWaitEvent",
+        device.cuda().streamWait(device.stream(), event, 0));
   }
 
   std::vector<std::shared_ptr<Events>> events; // of all ranks
@@ -200,15 +201,15 @@ Outcome seePeer(CudaDevice &device, const Events &peer) {
     return {};
   const Driver &cu = device.cuda();
   int can = 0;
-  TE_RT_TRY(device.outcomeOf("cuDeviceCanAccessPeer",
-                             cu.canAccessPeer(&can, device.gpuHandle(),
-                                              peer.gpu)));
+  TE_RT_TRY(
+      device.outcomeOf("cuDeviceCanAccessPeer",
+                       cu.canAccessPeer(&can, device.gpuHandle(), peer.gpu)));
   if (!can)
-    return {TE_RT_UNSUPPORTED,
-            "ranks: found GPU " + std::to_string(device.gpuHandle()) +
-                ", which cannot read the memory of GPU " +
-                std::to_string(peer.gpu) +
-                ", wanted a GPU for each rank (NCCL)"};
+    return {TE_RT_UNSUPPORTED, "ranks: found GPU " +
+                                   std::to_string(device.gpuHandle()) +
+                                   ", which cannot read the memory of GPU " +
+                                   std::to_string(peer.gpu) +
+                                   ", wanted a GPU for each rank (NCCL)"};
   device.enter();
   Result result = cu.enablePeer(peer.context, 0);
   return device.outcomeOf("cuCtxEnablePeerAccess",

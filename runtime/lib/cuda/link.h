@@ -4,10 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Ranks are threads of one process, each with a GPU or a part of one. Where each
-// has a GPU of its own they exchange bytes through NCCL, whose work is a part of
-// the stream, so that a graph may hold it. Ranks that share a GPU, which NCCL
-// refuses, read each other's memory; events order that.
+// Ranks are threads of one process, each with a GPU or a part of one. Where
+// each has a GPU of its own they exchange bytes through NCCL, whose work is a
+// part of the stream, so that a graph may hold it. Ranks that share a GPU,
+// which NCCL refuses, read each other's memory; events order that.
 //
 //===----------------------------------------------------------------------===//
 
@@ -34,10 +34,10 @@ struct Post {
   Meeting meeting;
   std::vector<Parcel> parcels;
 };
-using Posts = std::vector<const Post *>;
+using Posts = TempVector<const Post *>;
 
-/// In a call of all ranks: arrive; between the two barriers of the meeting gather,
-/// exchange and depart; then leave.
+/// In a call of all ranks: arrive; between the two barriers of the meeting
+/// gather, exchange and depart; then leave.
 class Link {
 public:
   /// All ranks of `world` make theirs together. TE_RT_UNAVAILABLE where NCCL is
@@ -50,8 +50,8 @@ public:
   virtual bool isDirect() const = 0;
 
   virtual Outcome arrive() { return {}; }
-  /// pieces[p][r]: where work that is enqueued from now on finds the p-th parcel
-  /// of rank r.
+  /// pieces[p][r]: where work that is enqueued from now on finds the p-th
+  /// parcel of rank r.
   virtual Outcome gather(const Posts &posts,
                          std::vector<std::vector<const void *>> &pieces) = 0;
   /// Sends part r of `from`, `bytes` long, to rank r, and receives as much from

@@ -68,7 +68,8 @@ constexpr int kInProgress = 7, kBytes = 1; // ncclInProgress, ncclUint8
 Outcome check(const char *what, int result) {
   if (result == 0)
     return {};
-  std::string text = std::string(what) + ": NCCL: " + nccl().errorString(result);
+  std::string text =
+      std::string(what) + ": NCCL: " + nccl().errorString(result);
   const char *more = nccl().lastError ? nccl().lastError(nullptr) : nullptr;
   if (more && *more)
     text += std::string(" (") + more + ")";
@@ -104,12 +105,12 @@ Outcome Nccl::enqueue(const std::vector<Message> &messages, void *stream) {
   Outcome outcome;
   for (const Message &m : messages)
     if (outcome.status == TE_RT_OK)
-      outcome = m.isSent ? check("ncclSend", nccl().send(m.data, m.bytes, kBytes,
-                                                         m.rank, communicator,
-                                                         stream))
-                         : check("ncclRecv",
-                                 nccl().receive(m.data, m.bytes, kBytes, m.rank,
-                                                communicator, stream));
+      outcome =
+          m.isSent
+              ? check("ncclSend", nccl().send(m.data, m.bytes, kBytes, m.rank,
+                                              communicator, stream))
+              : check("ncclRecv", nccl().receive(m.data, m.bytes, kBytes,
+                                                 m.rank, communicator, stream));
   Outcome ended = check("ncclGroupEnd", nccl().groupEnd());
   return outcome.status == TE_RT_OK ? ended : outcome;
 }

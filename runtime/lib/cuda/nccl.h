@@ -43,8 +43,8 @@ public:
   Outcome join(const NcclId &id, int32_t ranks, int32_t rank);
   /// Enqueues all messages as one piece of work.
   Outcome enqueue(const std::vector<Message> &messages, void *stream);
-  /// Ends all work of this rank, also what waits for other ranks. Nothing can be
-  /// enqueued after that.
+  /// Ends all work of this rank, also what waits for other ranks. Nothing can
+  /// be enqueued after that.
   void abort();
   bool isAborted();
 

@@ -18,8 +18,7 @@ cuda::quantize(te_rt_context *context, const te_rt_tensor *input,
                const te_rt_tensor *scales, const te_rt_tensor *values_t,
                const te_rt_tensor *scales_t, const te_rt_tensor *amax_out,
                const te_rt_tensor *, const te_rt_tensor *, int64_t member,
-               int64_t pow2_scales, int64_t, int64_t, int64_t,
-               double epsilon) {
+               int64_t pow2_scales, int64_t, int64_t, int64_t, double epsilon) {
   CudaDevice &device = deviceOf(context);
   auto run = [&]() -> Outcome {
     TileTask task = {};
@@ -30,8 +29,7 @@ cuda::quantize(te_rt_context *context, const te_rt_tensor *input,
     TE_RT_TRY(cast.add(task, {scale, amax, offsets, values, scales, values_t,
                               scales_t, amax_out, member}));
     return cast.run({byType(input->dtype, "cast_bf16", "cast_f32"),
-                     byType(input->dtype, "amax_bf16", "amax_f32"),
-                     /*areStreams=*/true});
+                     byType(input->dtype, "amax_bf16", "amax_f32")});
   };
   return context->finish(run());
 }
@@ -55,14 +53,12 @@ te_rt_status cuda::multi_cast_transpose(
       TileTask task = {};
       TE_RT_TRY(describeMatrix(device, inputs.items[i], nullptr, -1, task));
       task.source.input = inputs.items[i].data;
-      TE_RT_TRY(cast.add(task, {at(scale), at(amax), nullptr, at(values),
-                                at(scales), at(values_t), at(scales_t),
-                                at(amax_out)}));
+      TE_RT_TRY(
+          cast.add(task, {at(scale), at(amax), nullptr, at(values), at(scales),
+                          at(values_t), at(scales_t), at(amax_out)}));
     }
-    return cast.run(
-        {byType(dtype, "cast_bf16", "cast_f32"),
-                     byType(dtype, "amax_bf16", "amax_f32"),
-                     /*areStreams=*/true});
+    return cast.run({byType(dtype, "cast_bf16", "cast_f32"),
+                     byType(dtype, "amax_bf16", "amax_f32")});
   };
   if (te_rt_status status = context->finish(run(TE_RT_BF16)))
     return status;
@@ -146,7 +142,7 @@ te_rt_status cuda::amax(te_rt_context *context, const te_rt_tensor *input,
     arguments.member = member;
     TE_RT_TRY(cast.add(task, arguments));
     const char *kernel = byType(input->dtype, "amax_bf16", "amax_f32");
-    return cast.run({kernel, kernel, /*areStreams=*/true});
+    return cast.run({kernel, kernel});
   };
   return context->finish(run());
 }

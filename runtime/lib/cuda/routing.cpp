@@ -123,6 +123,28 @@ Outcome describeRowScales(const te_rt_tensor *from, int64_t fromRows,
 }
 } // namespace
 
+namespace {
+/// Threads for rows of `bytes`, each of which takes as many words as the
+/// others.
+int threadsForRow(int64_t bytes) {
+  int64_t words = std::max<int64_t>(ceilDiv(bytes, 16), 1);
+  int64_t rounds = ceilDiv(words, kThreads);
+  return static_cast<int>(roundUp(ceilDiv(words, rounds), 32));
+}
+
+/// Whether the scales of rows go out by clusters of tokens, and which.
+void formClusters(PermuteArgs &args) {
+  const RowScales &scales = args.scales;
+  constexpr int64_t kMost = 64, kFewest = 2048; // tokens
+  if (!scales.from || scales.toRow != 1 || scales.cols < 2 ||
+      args.slots > kClusterPairs || args.tokens < kFewest)
+    return;
+  args.clusterTokens = static_cast<int32_t>(
+      std::min(kMost, kClusterPairs / std::max<int64_t>(args.slots, 1)));
+  args.clusters = ceilDiv(args.tokens, args.clusterTokens);
+}
+} // namespace
+
 te_rt_status
 cuda::permute(te_rt_context *context, const te_rt_tensor *input,
               const te_rt_tensor *scales, const te_rt_tensor *probs,
@@ -145,6 +167,7 @@ cuda::permute(te_rt_context *context, const te_rt_tensor *input,
     args.outProbs = data<float>(out_probs);
     TE_RT_TRY(describeRowScales(scales, args.tokens, out_scales, args.capacity,
                                 args.cols, args.scales));
+    formClusters(args);
     args.padBlocks = 16;
     if (counts) {
       TE_RT_TRY(deviceOffsets(device, offsets, &args.offsets));
@@ -153,7 +176,9 @@ cuda::permute(te_rt_context *context, const te_rt_tensor *input,
     }
     return device.launch(
         "permute_rows",
-        {args.tokens + int64_t(args.groups) * args.padBlocks, kThreads}, args);
+        {args.clusters + args.tokens + int64_t(args.groups) * args.padBlocks,
+         threadsForRow(args.rowBytes)},
+        args);
   };
   return context->finish(run());
 }
@@ -185,9 +210,21 @@ Outcome scatterCast(CudaDevice &device, const te_rt_tensor &input,
   args.overflow = largestValue(input.dtype);
   args.pow2 = pow2;
   args.e5m2 = values.dtype == TE_RT_F8E5M2;
+  int64_t blocks = ceilDiv(rows.cols, kTile);
+  void *tokenScales = nullptr;
+  TE_RT_TRY(device.scratch(
+      Use::Partials, static_cast<size_t>(rows.tokens * blocks) * sizeof(float),
+      &tokenScales));
+  args.tokenScales = static_cast<float *>(tokenScales);
+  args.tickets = device.tickets() + CudaDevice::kRowTickets;
+  args.rows.scales = {tokenScales,       scales.data,       blocks, 1,
+                      strides.strideRow, strides.strideCol, blocks, 4};
+  formClusters(args.rows);
+  if (args.rows.clusters > CudaDevice::kTickets - CudaDevice::kRowTickets)
+    args.rows.clusters = 0;
   int64_t pads = rows.counts ? int64_t(rows.groups) * rows.padBlocks : 0;
-  return device.launch("scatter_cast_bf16", {rows.tokens + pads, kThreads},
-                       args);
+  return device.launch("scatter_cast_bf16",
+                       {rows.tokens + pads, threadsForRow(rows.cols)}, args);
 }
 } // namespace
 
@@ -226,13 +263,21 @@ te_rt_status cuda::permute_quantize(
       if (fits)
         return {};
     }
+    // -1 for each row and each block of rows that nobody has.
+    bool hasOrder = task.groups > 1 && task.member < 0 && task.offsets;
+    int64_t tileRows =
+        hasOrder ? task.rows / kTile + task.groups : 0; // as numTiles counts
     void *tokens = nullptr;
-    size_t bytes = static_cast<size_t>(rows.shape[0]) * sizeof(int32_t);
+    size_t bytes =
+        static_cast<size_t>(rows.shape[0] + tileRows) * sizeof(int32_t);
     TE_RT_TRY(device.scratch(Use::Rows, bytes, &tokens));
     TE_RT_TRY(device.fillAsync(tokens, 0xff, bytes));
     InvertArgs map = {};
     map.rowMap = data<int32_t>(row_map);
     map.tokens = static_cast<int32_t *>(tokens);
+    if (hasOrder)
+      task.order = map.order = map.tokens + rows.shape[0];
+    map.blocks = tileRows;
     map.pairs = numElements(*row_map);
     map.slots = row_map->shape[1];
     map.capacity = rows.shape[0];
@@ -241,9 +286,12 @@ te_rt_status cuda::permute_quantize(
     map.counts = data<int32_t>(counts);
     map.offsets = task.offsets;
     map.groups = task.groups;
-    int64_t blocks = ceilDiv(map.pairs, kThreads) +
-                     (counts ? ceilDiv(int64_t(map.groups) * 32, kThreads) : 0);
-    TE_RT_TRY(device.launch("invert_map", {blocks, kThreads}, map));
+    int64_t warps = tileRows + (counts ? map.groups : 0);
+    TE_RT_TRY(device.launch(
+        "invert_map",
+        {ceilDiv(map.pairs, kThreads) + ceilDiv(warps * 32, kThreads),
+         kThreads},
+        map));
     task.source.input = input->data;
     task.source.tokens = map.tokens;
     Cast cast(device, input->dtype, nullptr, pow2_scales, epsilon);
@@ -271,7 +319,8 @@ Outcome gatherSums(CudaDevice &device, const te_rt_tensor &input,
   args.rowMap = data<int32_t>(&map);
   args.probs = data<float>(probs);
   args.outProbs = data<float>(outProbs);
-  Grid grid = {args.tokens, kThreads};
+  Grid grid = {args.tokens,
+               threadsForRow(args.cols * elementSize(input.dtype))};
   // The kernel reads the sorted half by fours.
   int64_t shared =
       2 * roundUp(args.slots, 4) * static_cast<int64_t>(sizeof(int32_t));

@@ -52,9 +52,9 @@ static std::unique_ptr<te_rt_plan> load(const void *bytes, uint64_t size) {
   if (size)
     std::memcpy(result->bytes.get(), bytes, size);
   const plan::Plan &root = verifyStructure(result->bytes.get(), size);
-  if (root.version() != TE_RT_PLAN_VERSION)
-    throw InvalidPlan(say("plan: version is ", root.version(), ", wanted ",
-                          int(TE_RT_PLAN_VERSION),
+  if (root.version() < 1 || root.version() > TE_RT_PLAN_VERSION)
+    throw InvalidPlan(say("plan: version is ", root.version(),
+                          ", wanted 1 to ", int(TE_RT_PLAN_VERSION),
                           root.version() > TE_RT_PLAN_VERSION
                               ? "; a newer compiler wrote it"
                               : ""));

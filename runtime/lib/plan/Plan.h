@@ -33,13 +33,19 @@ struct Tensor {
   std::vector<uint64_t> strides; // of the loops around a use, outermost first
 };
 
+/// What the compiler foresaw; zero where a plan does not say.
+struct CallCost {
+  uint64_t launches = 0, bytes = 0, flops = 0, hostSyncs = 0;
+  double limitNs = 0;
+};
+
 struct Call {
   const Function *function;
   std::vector<std::vector<uint32_t>> slots; // indices of tensors
   std::vector<Operand> attributes;
   const char *location;
   const char *costClass;
-  plan::Cost cost;
+  CallCost cost;
   int64_t position; // among the program's calls, loops counted once
 };
 

@@ -90,7 +90,11 @@ private:
   te_rt_status verifyBindings();
   /// Gives shared memory back, once no work uses it.
   void release(Binding &binding);
-  /// Lets a device make what the calls will need.
+  /// Checks the arguments of each call, once and for all runs.
+  te_rt_status checkCalls();
+  te_rt_status checkSteps(const std::vector<ReadyStep> &steps, size_t depth);
+  /// Makes what the calls will need, on the host or by the device.
+  void prepareHost();
   te_rt_status prepareDevice();
   te_rt_status runAll();
   te_rt_status capture();
@@ -98,8 +102,10 @@ private:
   /// Tells the observer of calls whose times a device has taken.
   void tellTimes();
   void tell(const Call &call, int64_t begin, int64_t end);
+  te_rt_dtype dtypeOf(const Call &call) const;
   te_rt_status runSteps(const std::vector<ReadyStep> &steps, size_t depth);
   te_rt_status runCall(const ReadyCall &ready);
+  te_rt_status invoke(const ReadyCall &ready);
   te_rt_status describeFailure(const Call &call, te_rt_status status);
 
   const te_rt_plan &plan;

@@ -7,6 +7,7 @@
 #include "plan/Verify.h"
 
 #include <algorithm>
+#include <cmath>
 
 using namespace te_rt::interp;
 
@@ -28,6 +29,7 @@ private:
   void verifySlots(const plan::Call &source, Call &call);
   const Tensor &verifyUse(uint32_t index, const Parameter &parameter);
   void verifyAttributes(const plan::Call &source, Call &call);
+  CallCost verifyCost(const plan::Call &source);
 
   template <typename T>
   void verifyIndex(const char *what, uint32_t index, const T *list) {
@@ -103,6 +105,22 @@ uint64_t StepVerifier::verifyLoop(const plan::Loop &source, Loop &loop) {
   return steps * loop.tripCount;
 }
 
+CallCost StepVerifier::verifyCost(const plan::Call &source) {
+  if (v.root.version() == 1) {
+    const plan::CostV1 *cost = source.cost_v1();
+    return cost ? CallCost{cost->launches(), cost->bytes(), cost->flops(),
+                           cost->host_syncs(), 0}
+                : CallCost();
+  }
+  const plan::CallCost *cost = source.cost();
+  if (!cost)
+    return {};
+  if (!(cost->limit_ns() >= 0 && std::isfinite(cost->limit_ns())))
+    v.where.refuse("limit is ", cost->limit_ns(), " ns, wanted 0 or more");
+  return {cost->launches(), cost->bytes(), cost->flops(), cost->host_syncs(),
+          cost->limit_ns()};
+}
+
 Call StepVerifier::verifyCall(const plan::Call &source) {
   Call call = {};
   call.position = numCalls++;
@@ -115,8 +133,7 @@ Call StepVerifier::verifyCall(const plan::Call &source) {
   call.function = v.functions[source.function()];
   call.location = v.root.locations()->Get(source.location())->c_str();
   call.costClass = v.root.cost_classes()->Get(source.cost_class())->c_str();
-  if (source.cost())
-    call.cost = *source.cost();
+  call.cost = verifyCost(source);
   Where::Scope scope(v.where, "call", call.position, call.function->name,
                      call.location);
   verifySlots(source, call);

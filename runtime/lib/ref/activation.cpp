@@ -19,7 +19,7 @@ template <typename Body>
 te_rt_status forOwnedRows(te_rt_context *context, const te_rt_tensor *offsets,
                           int64_t rows, Body &&body) {
   constexpr int64_t grain = 8;
-  std::vector<Group> groups;
+  TempVector<Group> groups;
   if (te_rt_status status =
           readGroups(context, "offsets", offsets, rows, -1, groups))
     return status;

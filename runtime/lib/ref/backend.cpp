@@ -6,6 +6,7 @@
 
 #include "ref/backend.h"
 #include "common/check.h"
+#include "ref/blas.h"
 
 #include <algorithm>
 
@@ -15,13 +16,13 @@ const BackendTable &ref::table() {
   static const BackendTable functions = {
 #define TE_RT_FUNCTION(name) ref::name,
 #include "common/functions.def"
-  };
+      [](te_rt_context *) { blas(); }};
   return functions;
 }
 
 te_rt_status ref::readGroups(te_rt_context *context, const char *name,
                              const te_rt_tensor *offsets, int64_t capacity,
-                             int64_t member, std::vector<Group> &groups) {
+                             int64_t member, TempVector<Group> &groups) {
   if (!offsets) {
     groups.push_back({0, 0, capacity});
     return TE_RT_OK;
@@ -63,7 +64,7 @@ te_rt_status ref::checkRows(te_rt_context *context, const char *name,
                             bool once) {
   const int32_t *rows = data<int32_t>(map);
   capacity = std::min<int64_t>(capacity, int64_t(1) << 31);
-  std::vector<bool> taken(once ? static_cast<size_t>(capacity) : 0);
+  TempVector<bool> taken(once ? static_cast<size_t>(capacity) : 0);
   for (int64_t i = 0, count = numElements(map); i < count; ++i) {
     if (rows[i] == -1)
       continue;

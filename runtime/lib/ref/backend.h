@@ -15,7 +15,6 @@
 #include "common/context.h"
 #include "common/scales.h"
 
-#include <vector>
 
 namespace te_rt {
 namespace ref {
@@ -41,7 +40,7 @@ inline float &elementOf(const te_rt_tensor &tensor, int64_t group) {
 /// descend or pass `capacity`. No offsets: one group of all rows.
 te_rt_status readGroups(te_rt_context *context, const char *name,
                         const te_rt_tensor *offsets, int64_t capacity,
-                        int64_t member, std::vector<Group> &groups);
+                        int64_t member, TempVector<Group> &groups);
 
 /// An error unless all offsets are multiples of 128.
 te_rt_status checkAligned(te_rt_context *context, const te_rt_tensor &offsets);

@@ -182,8 +182,8 @@ void BlockCast::run(te_rt_context *context) const {
                        !ragged          ? Ragged::No
                        : isTransposed() ? Ragged::Cols
                                         : Ragged::Rows);
-  std::vector<Part> parts;
-  std::vector<int64_t> first = {0}; // strip of each part
+  TempVector<Part> parts;
+  TempVector<int64_t> first = {0}; // strip of each part
   for (size_t g = 0; g < groups.size(); ++g) {
     const Group &group = groups[g];
     int64_t member = packed ? group.index : 0;

@@ -20,8 +20,8 @@ struct BlockCast {
   int64_t rows, cols; // of one member
   bool packed;        // group i is member i, its rows counted through
   bool ragged;
-  const std::vector<Group> &groups;
-  const std::vector<float> &tensorAmaxes; // of each group; NVFP4 alone
+  const TempVector<Group> &groups;
+  const TempVector<float> &tensorAmaxes; // of each group; NVFP4 alone
 
   const te_rt_tensor &values, &scales;
   bool columnwise, square;

@@ -103,7 +103,7 @@ void ref::castStrip(const CastTask &task, int64_t strip) {
   int64_t row0 = strip * task.stripRows();
   int64_t rows = std::min(task.stripRows(), task.rows - row0);
   int64_t width = !task.scales || task.blockCols == 1 ? kTile : task.blockCols;
-  std::vector<uint8_t> buffer(
+  TempVector<uint8_t> buffer(
       task.transposed ? static_cast<size_t>(rows * std::min(width, task.cols))
                       : 0);
   withFloatType(task.inputType, [&](auto element) {

@@ -34,10 +34,10 @@ int64_t numRanks(const te_rt_context *context) {
 }
 
 /// Bit r of a token is set if it goes to rank r.
-std::vector<bool> destinations(const te_rt_tensor &indices, int64_t ranks,
+TempVector<bool> destinations(const te_rt_tensor &indices, int64_t ranks,
                                int64_t experts) {
   int64_t slots = indices.shape[1];
-  std::vector<bool> goes(static_cast<size_t>(indices.shape[0] * ranks));
+  TempVector<bool> goes(static_cast<size_t>(indices.shape[0] * ranks));
   for (int64_t i = 0, pairs = numElements(indices); i < pairs; ++i)
     if (int32_t expert = data<int32_t>(indices)[i]; expert >= 0)
       goes[i / slots * ranks + expert / experts] = true;
@@ -64,16 +64,16 @@ te_rt_status ref::dispatch_map(te_rt_context *context,
           checkExperts(context, *indices, ranks * num_experts))
     return status;
   Meeting mine = {"dispatch_map", indices, {nullptr, 0}};
-  return meet(context, mine, [&](const std::vector<const Meeting *> &all) {
+  return meet(context, mine, [&](const TempVector<const Meeting *> &all) {
     if (te_rt_status status = checkAlike(context, mine, all))
       return status;
     int64_t tokens = indices->shape[0], slots = indices->shape[1];
     int32_t *received = data<int32_t>(*recv_indices);
     std::fill(received, received + numElements(*recv_indices), -1);
-    std::vector<int32_t> next(static_cast<size_t>(ranks)); // row on each rank
+    TempVector<int32_t> next(static_cast<size_t>(ranks)); // row on each rank
     for (int64_t source = 0; source < ranks; ++source) {
       const te_rt_tensor &theirs = *all[source]->map;
-      std::vector<bool> goes = destinations(theirs, ranks, num_experts);
+      TempVector<bool> goes = destinations(theirs, ranks, num_experts);
       for (int64_t t = 0; t < tokens; ++t)
         for (int64_t r = 0; r < ranks; ++r) {
           int32_t row = goes[t * ranks + r] ? next[r]++ : -1;
@@ -101,7 +101,7 @@ te_rt_status ref::dispatch(te_rt_context *context, const te_rt_tensor *handle,
           checkRows(context, "handle", *handle, ranks * tokens, /*once=*/false))
     return status;
   Meeting mine = {"dispatch", handle, inputs};
-  return meet(context, mine, [&](const std::vector<const Meeting *> &all) {
+  return meet(context, mine, [&](const TempVector<const Meeting *> &all) {
     if (te_rt_status status = checkAlike(context, mine, all))
       return status;
     for (int64_t i = 0; i < inputs.count; ++i) {
@@ -135,7 +135,7 @@ te_rt_status ref::combine(te_rt_context *context, const te_rt_tensor *handle,
           checkRows(context, "handle", *handle, ranks * tokens, /*once=*/false))
     return status;
   Meeting mine = {"combine", handle, inputs};
-  return meet(context, mine, [&](const std::vector<const Meeting *> &all) {
+  return meet(context, mine, [&](const TempVector<const Meeting *> &all) {
     if (te_rt_status status = checkAlike(context, mine, all))
       return status;
     for (int64_t i = 0; tokens && i < inputs.count; ++i) {
@@ -144,7 +144,7 @@ te_rt_status ref::combine(te_rt_context *context, const te_rt_tensor *handle,
       withFloatType(out.dtype, [&](auto element) {
         using T = decltype(element);
         parallelRanges(context, tokens, 16, [&](int64_t begin, int64_t end) {
-          std::vector<float> sum(static_cast<size_t>(width));
+          TempVector<float> sum(static_cast<size_t>(width));
           for (int64_t t = begin; t < end; ++t) {
             std::fill(sum.begin(), sum.end(), 0.0f);
             for (int64_t r = 0; r < ranks; ++r) {
@@ -169,10 +169,10 @@ te_rt_status ref::all_reduce(te_rt_context *context, te_rt_tensor_list inputs,
                              te_rt_tensor_list outputs) {
   // An output may be an input that another rank still reads, and so is written
   // when all have parted.
-  std::vector<float> result;
+  TempVector<float> result;
   Meeting mine = {"all_reduce", nullptr, inputs};
   te_rt_status status =
-      meet(context, mine, [&](const std::vector<const Meeting *> &all) {
+      meet(context, mine, [&](const TempVector<const Meeting *> &all) {
         if (te_rt_status status = checkAlike(context, mine, all))
           return status;
         for (int64_t i = 0; i < inputs.count; ++i)

@@ -32,7 +32,7 @@ void Operand::convertRow(int64_t member, const Group &group,
     return;
   }
   const float *decode = decodeTable(values.dtype);
-  std::vector<uint8_t> unpacked;
+  TempVector<uint8_t> unpacked;
   const uint8_t *codes;
   float factor = 1.0f; // exact where there is none
   if (values.dtype == TE_RT_F4E2M1) {
@@ -102,7 +102,7 @@ te_rt_status ref::dequantize(te_rt_context *context, const te_rt_tensor *values,
   bool packed = values->rank == 3;
   int64_t rows = values->shape[packed], cols = values->shape[packed + 1];
   int64_t members = packed ? values->shape[0] : 1;
-  std::vector<Group> groups;
+  TempVector<Group> groups;
   if (te_rt_status status =
           readGroups(context, "offsets", offsets, rows, -1, groups))
     return status;

@@ -22,6 +22,7 @@ using namespace te_rt::ref;
 
 namespace {
 constexpr int64_t kTileRows = 256, kTileCols = 512;
+static_assert(kTileRows * kTileCols <= kLargestTile);
 
 /// The F32 form of a part of an operand: element (i, j) of outer x reduction at
 /// data[i * ld + j], or at data[j * ld + i] if transposed.
@@ -145,7 +146,7 @@ struct Call {
 
   te_rt_status checkExtents(int64_t m, int64_t n, int64_t k) const;
   te_rt_status readRagged(const te_rt_tensor *offsets, const Operand &lhs,
-                          int64_t member, std::vector<Group> &groups) const;
+                          int64_t member, TempVector<Group> &groups) const;
   Operand makeLhs(const te_rt_tensor *lhs, const te_rt_tensor *scales) const;
   Operand makeRhs(const te_rt_tensor *rhs, const te_rt_tensor *scales) const;
   void runGroup(const Group &group, const Operand &lhs, const Operand &rhs,
@@ -174,7 +175,7 @@ te_rt_status Call::checkExtents(int64_t m, int64_t n, int64_t k) const {
 /// Both operands have SWIZZLED scales, or none has.
 te_rt_status Call::readRagged(const te_rt_tensor *offsets, const Operand &lhs,
                               int64_t member,
-                              std::vector<Group> &groups) const {
+                              TempVector<Group> &groups) const {
   bool alongRows = (ragged == TE_RT_RAGGED_ROWS) != transposeLhs;
   te_rt_status status =
       readGroups(context, "offsets", offsets,
@@ -247,7 +248,7 @@ te_rt_status ref::gemm(te_rt_context *context, const te_rt_tensor *lhs,
   Operand a = call.makeLhs(lhs, lhs_scales), b = call.makeRhs(rhs, rhs_scales);
   int64_t outer = transpose_lhs ? a.cols() : a.rows();
   int64_t reduction = transpose_lhs ? a.rows() : a.cols();
-  std::vector<Group> groups;
+  TempVector<Group> groups;
   te_rt_status status =
       call.checkExtents(outer, std::max(b.rows(), b.cols()), reduction);
   if (status == TE_RT_OK)
@@ -272,7 +273,7 @@ ref::grouped_gemm(te_rt_context *context, const te_rt_tensor *lhs,
   int64_t outer = transpose_lhs ? a.cols() : a.rows();
   int64_t reduction = transpose_lhs ? a.rows() : a.cols();
   bool ragsRows = ragged == TE_RT_RAGGED_ROWS;
-  std::vector<Group> groups;
+  TempVector<Group> groups;
   te_rt_status status =
       call.checkExtents(outer, lastDim(results.items[0]), reduction);
   if (status == TE_RT_OK)

@@ -39,12 +39,12 @@ void transformBlock(const BFloat16 *input, int64_t rows, int64_t cols,
 } // namespace
 
 void ref::transformRows(te_rt_context *context,
-                        const std::vector<Group> &groups, int64_t cols,
+                        const TempVector<Group> &groups, int64_t cols,
                         const BFloat16 *input, BFloat16 *output) {
   for (const Group &group : groups)
     parallelRanges(context, ceilDiv(group.size(), kBlock), /*grain=*/4,
                    [&](int64_t begin, int64_t end) {
-                     std::vector<float> sums(static_cast<size_t>(cols));
+                     TempVector<float> sums(static_cast<size_t>(cols));
                      for (int64_t block = begin; block < end; ++block) {
                        int64_t row = group.begin + block * kBlock;
                        transformBlock(input + row * cols,

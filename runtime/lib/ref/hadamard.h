@@ -17,7 +17,7 @@ namespace ref {
 /// Transforms each 16 rows of each group, from its first on, of a matrix of
 /// `cols` columns along the rows (te-semantics 1.5). Rows that a last block
 /// lacks count as zero, and are not made.
-void transformRows(te_rt_context *context, const std::vector<Group> &groups,
+void transformRows(te_rt_context *context, const TempVector<Group> &groups,
                    int64_t cols, const BFloat16 *input, BFloat16 *output);
 
 } // namespace ref

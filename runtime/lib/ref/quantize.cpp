@@ -35,17 +35,17 @@ private:
   int64_t cols() const { return input->shape[packed() + 1]; }
   int64_t rowBytes() const { return bytesOf(input->dtype, cols()); }
   te_rt_status findGroups(te_rt_context *context,
-                          std::vector<Group> &groups) const;
-  std::vector<float> findAmaxes(te_rt_context *context,
-                                const std::vector<Group> &groups,
+                          TempVector<Group> &groups) const;
+  TempVector<float> findAmaxes(te_rt_context *context,
+                                const TempVector<Group> &groups,
                                 const char *source) const;
   /// 1/s of the groups whose scales are TENSOR; returns s.
-  std::vector<float> storeTensorScales(const std::vector<Group> &groups,
-                                       const std::vector<float> &amaxes) const;
-  void storeAmaxes(const std::vector<Group> &groups,
-                   const std::vector<float> &amaxes) const;
-  void castBlocks(te_rt_context *context, const std::vector<Group> &groups,
-                  const std::vector<float> &amaxes) const;
+  TempVector<float> storeTensorScales(const TempVector<Group> &groups,
+                                       const TempVector<float> &amaxes) const;
+  void storeAmaxes(const TempVector<Group> &groups,
+                   const TempVector<float> &amaxes) const;
+  void castBlocks(te_rt_context *context, const TempVector<Group> &groups,
+                  const TempVector<float> &amaxes) const;
   CastTask makeTask(const Group &group, bool columnwise, float scale) const;
 };
 
@@ -58,7 +58,7 @@ bool isTensorwise(const te_rt_tensor *scales) {
 
 /// Of a packed input each member is a group, its rows counted through.
 te_rt_status Quantize::findGroups(te_rt_context *context,
-                                  std::vector<Group> &groups) const {
+                                  TempVector<Group> &groups) const {
   if (!packed())
     return readGroups(context, "offsets", offsets, rows(), member, groups);
   for (int64_t e = 0; e < input->shape[0]; ++e)
@@ -67,14 +67,14 @@ te_rt_status Quantize::findGroups(te_rt_context *context,
   return TE_RT_OK;
 }
 
-std::vector<float> Quantize::findAmaxes(te_rt_context *context,
-                                        const std::vector<Group> &groups,
+TempVector<float> Quantize::findAmaxes(te_rt_context *context,
+                                        const TempVector<Group> &groups,
                                         const char *source) const {
   constexpr int64_t chunk = 64;
-  std::vector<int64_t> first = {0}; // chunk of each group
+  TempVector<int64_t> first = {0}; // chunk of each group
   for (const Group &group : groups)
     first.push_back(first.back() + ceilDiv(group.size(), chunk));
-  std::vector<float> partial(static_cast<size_t>(first.back()));
+  TempVector<float> partial(static_cast<size_t>(first.back()));
   context->pool.parallelFor(first.back(), [&](int64_t index, int32_t) {
     size_t g =
         std::upper_bound(first.begin(), first.end(), index) - first.begin() - 1;
@@ -83,7 +83,7 @@ std::vector<float> Quantize::findAmaxes(te_rt_context *context,
     partial[index] = largestMagnitude(source + begin * rowBytes(), input->dtype,
                                       (end - begin) * cols());
   });
-  std::vector<float> amaxes;
+  TempVector<float> amaxes;
   for (size_t g = 0; g < groups.size(); ++g) {
     float amax = 0;
     for (int64_t i = first[g]; i < first[g + 1]; ++i)
@@ -136,13 +136,13 @@ CastTask Quantize::makeTask(const Group &group, bool columnwise,
   return task;
 }
 
-std::vector<float>
-Quantize::storeTensorScales(const std::vector<Group> &groups,
-                            const std::vector<float> &amaxes) const {
+TempVector<float>
+Quantize::storeTensorScales(const TempVector<Group> &groups,
+                            const TempVector<float> &amaxes) const {
   const te_rt_tensor *tensorwise = isTensorwise(scales)    ? scales
                                    : isTensorwise(scalesT) ? scalesT
                                                            : nullptr;
-  std::vector<float> multipliers(groups.size());
+  TempVector<float> multipliers(groups.size());
   float largest = 0;
   for (float each : amaxes)
     largest = std::max(largest, each);
@@ -161,8 +161,8 @@ Quantize::storeTensorScales(const std::vector<Group> &groups,
   return multipliers;
 }
 
-void Quantize::storeAmaxes(const std::vector<Group> &groups,
-                           const std::vector<float> &amaxes) const {
+void Quantize::storeAmaxes(const TempVector<Group> &groups,
+                           const TempVector<float> &amaxes) const {
   float largest = 0;
   for (float each : amaxes)
     largest = std::max(largest, each);
@@ -176,13 +176,13 @@ void Quantize::storeAmaxes(const std::vector<Group> &groups,
 }
 
 void Quantize::castBlocks(te_rt_context *context,
-                          const std::vector<Group> &groups,
-                          const std::vector<float> &amaxes) const {
+                          const TempVector<Group> &groups,
+                          const TempVector<float> &amaxes) const {
   for (bool columnwise : {false, true}) {
     if (!isByte(columnwise ? scalesT : scales))
       continue;
     const char *source = data<const char>(input);
-    std::vector<float> tensorAmaxes = amaxes;
+    TempVector<float> tensorAmaxes = amaxes;
     if (columnwise && hadamard) {
       auto *transformed = context->scratch<BFloat16>(
           kScratchTransform, static_cast<size_t>(numElements(*input)));
@@ -219,7 +219,7 @@ te_rt_status Quantize::run(te_rt_context *context) const {
       return context->fail(TE_RT_UNSUPPORTED, "blocks: found ",
                            each->block_rows, " x ", each->block_cols,
                            ", wanted at most ", kLargestBlock);
-  std::vector<Group> groups;
+  TempVector<Group> groups;
   if (te_rt_status status = findGroups(context, groups))
     return status;
   for (const te_rt_tensor *each : {scales, scalesT})
@@ -227,16 +227,16 @@ te_rt_status Quantize::run(te_rt_context *context) const {
       if (te_rt_status status = checkAligned(context, *offsets))
         return status;
 
-  std::vector<float> amaxes(groups.size());
+  TempVector<float> amaxes(groups.size());
   bool chooses = (isTensorwise(scales) || isTensorwise(scalesT)) && !scale;
   if (amaxOut || tensorAmax || tensorAmaxT || chooses)
     amaxes = findAmaxes(context, groups, data<const char>(input));
-  std::vector<float> multipliers = storeTensorScales(groups, amaxes);
+  TempVector<float> multipliers = storeTensorScales(groups, amaxes);
   storeAmaxes(groups, amaxes);
   castBlocks(context, groups, amaxes);
 
-  std::vector<CastTask> tasks;
-  std::vector<int64_t> first = {0};
+  TempVector<CastTask> tasks;
+  TempVector<int64_t> first = {0};
   for (size_t g = 0; g < groups.size(); ++g)
     for (bool columnwise : {false, true})
       if ((columnwise ? valuesT : values) &&

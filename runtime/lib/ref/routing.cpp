@@ -23,7 +23,7 @@ te_rt_status ref::routing_map(te_rt_context *context,
                               int64_t capacity) {
   const int32_t *expert = data<int32_t>(*indices);
   int64_t pairs = numElements(*indices), experts = counts->shape[0];
-  std::vector<int64_t> next(static_cast<size_t>(experts) + 1);
+  TempVector<int64_t> next(static_cast<size_t>(experts) + 1);
   for (int64_t i = 0; i < pairs; ++i) {
     if (expert[i] < -1 || expert[i] >= experts)
       return context->fail(TE_RT_INVALID_ARGUMENT, "indices[", i, "]: found ",
@@ -98,7 +98,7 @@ void moveScales(const T *from, const ScaleGrid &fromGrid, int64_t fromRow,
 /// `offsets` gives group e are in use.
 te_rt_status readPads(te_rt_context *context, const te_rt_tensor *counts,
                       const te_rt_tensor *offsets, int64_t capacity,
-                      std::vector<Group> &pads) {
+                      TempVector<Group> &pads) {
   if (!counts)
     return TE_RT_OK;
   if (te_rt_status status =
@@ -135,7 +135,7 @@ ref::permute(te_rt_context *context, const te_rt_tensor *input,
   if (te_rt_status status = checkRows(context, "row_map", *row_map, capacity,
                                       /*once=*/true))
     return status;
-  std::vector<Group> pads;
+  TempVector<Group> pads;
   if (te_rt_status status = readPads(context, counts, offsets, capacity, pads))
     return status;
   int64_t bytes = bytesOf(input->dtype, input->shape[1]);
@@ -192,8 +192,8 @@ te_rt_status ref::unpermute(te_rt_context *context, const te_rt_tensor *input,
     using T = decltype(element);
     parallelRanges(
         context, tokens, kGrainRows, [&](int64_t begin, int64_t end) {
-          std::vector<int32_t> rows;
-          std::vector<float> sum(static_cast<size_t>(cols));
+          TempVector<int32_t> rows;
+          TempVector<float> sum(static_cast<size_t>(cols));
           for (int64_t t = begin; t < end; ++t) {
             const int32_t *map = data<int32_t>(*row_map) + t * slots;
             rows.assign(map, map + slots);
@@ -230,7 +230,7 @@ te_rt_status moveGroups(te_rt_context *context, const te_rt_tensor *input,
                         const te_rt_tensor *probs, const te_rt_tensor *from,
                         const te_rt_tensor *to, const te_rt_tensor *output,
                         const te_rt_tensor *out_probs, bool mayGrow) {
-  std::vector<Group> before, after;
+  TempVector<Group> before, after;
   te_rt_status status =
       readGroups(context, "from", from, input->shape[0], -1, before);
   if (status == TE_RT_OK)

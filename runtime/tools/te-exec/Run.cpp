@@ -1,319 +1,129 @@
-//===- Run.cpp - what te-exec does with a plan ----------------------------===//
+//===- Run.cpp - what te-exec does with plans -----------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 #include "Run.h"
+#include "Driver.h"
 #include "Error.h"
-#include "Execution.h"
-#include "Files.h"
-#include "ResultFiles.h"
 #include "Table.h"
 
 #include <algorithm>
 #include <cstdio>
 #include <map>
-#include <memory>
-#include <mutex>
-#include <thread>
-#include <unistd.h>
 
 using namespace te::exec;
 
-/// What the memory of the naive program holds in the beginning: NaN.
-static constexpr int naivePoison = 0xFF;
-
-namespace {
-/// One invocation: the plans, the ranks' threads, and what they bring home.
-class Driver {
-public:
-  Driver(const Options &options, std::string_view planBytes,
-         std::optional<std::string_view> naiveBytes);
-  /// Runs all ranks; false where a result missed its bound. Throws Error.
-  bool run();
-
-private:
-  struct RankReport {
-    double planSeconds = 0, naiveSeconds = 0;
-    CheckReport check;
-  };
-  void checkBackend() const;
-  void checkTypes() const;
-  void checkMemory() const;
-  void checkOutputs() const;
-  std::string directoryOf(int rank) const;
-  /// What a rank runs. A rank that fails ends it after it has told the others:
-  /// some ends wait for all ranks.
-  struct Executions {
-    std::unique_ptr<Execution> wanted, found;
-  };
-  void runRank(int rank, Executions &executions);
-  /// `step` and `runBegan` are read when calls are told, not here.
-  void observe(Execution &execution, const Program &program, int rank,
-               const int64_t &step, const int64_t &runBegan);
-  void writeOutputs(const Execution &execution, int rank) const;
-  bool report() const;
-
-  const Options &options;
-  Program plan;
-  std::optional<Program> naive;
-  std::vector<const Program *> programs;
-  int ranks, threadsPerRank;
-  Inputs inputs;
-  std::vector<ResultFile> resultFiles; ///< of `plan`
-  std::optional<Worlds> planWorlds, naiveWorlds;
-  std::vector<RankReport> reports;
-  std::vector<Timeline> timelines;
-  std::unique_ptr<Progress> progress;
-  int64_t began = 0;
-};
-} // namespace
-
-static std::vector<const Program *>
-listOf(const Program &plan, const std::optional<Program> &naive) {
-  if (naive)
-    return {&plan, &*naive};
-  return {&plan};
-}
-
-Driver::Driver(const Options &options, std::string_view planBytes,
-               std::optional<std::string_view> naiveBytes)
-    : options(options), plan(options.planName, planBytes, options.entry),
-      naive(naiveBytes ? std::make_optional<Program>(options.naiveName,
-                                                     *naiveBytes, options.entry)
-                       : std::nullopt),
-      programs(listOf(plan, naive)), ranks(options.ranks),
-      inputs(options.inputs, programs),
-      resultFiles(listResultFiles(plan, options.outputForm)) {
-  for (const Program *program : programs)
-    if (options.ranks == 0)
-      ranks = std::max(ranks, program->ranks);
-  int cores = options.threads
-                  ? options.threads
-                  : static_cast<int>(std::thread::hardware_concurrency());
-  threadsPerRank = std::max(1, cores / ranks);
-  planWorlds.emplace(plan, ranks);
-  if (naive)
-    naiveWorlds.emplace(*naive, ranks);
-  checkBackend();
-  checkTypes();
-  checkMemory();
-  checkOutputs();
-  reports.resize(static_cast<size_t>(ranks));
-  timelines.assign(static_cast<size_t>(ranks),
-                   Timeline(!options.trace.empty()));
-}
-
-/// Says what is missing before any data is made.
-void Driver::checkBackend() const {
-  if (options.graph && options.backend != TE_RT_CUDA)
-    fail("--graph: found --backend=ref, wanted --backend=cuda");
-  if (options.backend == TE_RT_REF)
-    return;
-  te_rt_context *context = nullptr;
-  char message[1024] = "";
-  if (te_rt_context_create(options.backend, 1, nullptr, 0, &context, message,
-                           sizeof message) != TE_RT_OK)
-    fail("--backend=cuda: ", message);
-  te_rt_context_destroy(context);
-}
-
-/// An input that both plans have is made once, for both.
-void Driver::checkTypes() const {
-  std::map<std::string, ArrayType> types;
-  for (const Program *program : programs)
-    for (const Argument &argument : program->arguments)
-      for (const Leaf &leaf : argument.leaves) {
-        if (argument.direction == TE_RT_OUT)
-          continue;
-        const ArrayType &type =
-            types.emplace(leaf.name, leaf.type).first->second;
-        if (type != leaf.type)
-          fail(program->label, ": argument ", leaf.name, ": found ",
-               leaf.type.str(), ", wanted ", type.str(), " as in ", plan.label);
-      }
-}
-
-/// The system hands out more memory than there is, and ends who touches it.
-void Driver::checkMemory() const {
-  double machine = static_cast<double>(sysconf(_SC_PHYS_PAGES)) *
-                   static_cast<double>(sysconf(_SC_PAGESIZE));
-  for (const Program *program : programs) {
-    double wanted = ranks * (static_cast<double>(program->argumentBytes) +
-                             static_cast<double>(program->arenaBytes) +
-                             static_cast<double>(program->workspaceBytes));
-    if (wanted > machine)
-      fail(program->label, ": out of memory: ", ranks, " ranks want ",
-           formatBytes(wanted), ", this machine has ", formatBytes(machine));
-  }
-}
-
-std::string Driver::directoryOf(int rank) const {
-  return ranks == 1 ? options.outputDirectory
-                    : options.outputDirectory + "/rank" + std::to_string(rank);
-}
-
-void Driver::checkOutputs() const {
-  if (!options.trace.empty())
-    OutputFile probe(options.trace);
-  if (options.outputDirectory.empty())
-    return;
-  for (const ResultFile &file : resultFiles)
-    if (file.name.empty() || file.name.front() == '.' ||
-        file.name.find('/') != std::string::npos)
-      fail("--output-dir: result '", file.name, "' of ", plan.label,
-           " cannot name a file");
-  for (int rank = 0; rank < ranks; ++rank)
-    prepareDirectory(directoryOf(rank));
-}
-
-bool Driver::run() {
-  progress = std::make_unique<Progress>();
-  began = now();
-  std::mutex mutex;
-  std::string firstError;
-  bool failed = false;
-  auto guarded = [&](int rank) {
-    std::string message;
-    Executions executions;
-    try {
-      return runRank(rank, executions);
-    } catch (const std::bad_alloc &) {
-      message = "out of memory";
-    } catch (const std::exception &error) {
-      message = error.what();
-    }
-    std::lock_guard<std::mutex> lock(mutex);
-    // The others fail because of the first one: only that is worth telling.
-    if (!failed)
-      firstError = message;
-    failed = true;
-    planWorlds->abort();
-    if (naiveWorlds)
-      naiveWorlds->abort();
-  };
-  std::vector<std::thread> threads;
-  for (int rank = 1; rank < ranks; ++rank)
-    threads.emplace_back(guarded, rank);
-  guarded(0);
-  for (std::thread &thread : threads)
-    thread.join();
-  progress.reset();
-  if (failed)
-    fail(firstError);
-  if (!options.trace.empty())
-    writeTrace(options.trace, timelines);
-  return report();
-}
-
-void Driver::runRank(int rank, Executions &executions) {
-  auto &[wanted, found] = executions;
-  RankReport &mine = reports[static_cast<size_t>(rank)];
-  InputData data(inputs, options, rank, threadsPerRank,
-                 rank == 0 ? progress.get() : nullptr);
-  ConstantInputs constants(programs, data);
-  int64_t step = 0, runBegan = 0;
-  for (; step < options.steps; ++step) {
-    bool isLast = step + 1 == options.steps;
-    if (naive) {
-      if (!wanted) {
-        wanted = std::make_unique<Execution>(*naive, TE_RT_REF, threadsPerRank,
-                                             *naiveWorlds, rank, constants,
-                                             data, naivePoison);
-        observe(*wanted, *naive, rank, step, runBegan);
-      }
-      mine.naiveSeconds += wanted->step();
-      // One arena at a time, where there is but one step.
-      if (isLast)
-        wanted->finish();
-    }
-    if (!found) {
-      found = std::make_unique<Execution>(
-          plan, options.backend, threadsPerRank, *planWorlds, rank, constants,
-          data, naive ? options.poison : -1, options.graph);
-      observe(*found, plan, rank, step, runBegan);
-    }
-    runBegan = now() - began;
-    mine.planSeconds += found->step();
-    if (isLast)
-      found->finish();
-    if (naive) {
-      std::string where;
-      if (ranks > 1)
-        where += ", rank " + std::to_string(rank);
-      if (options.steps > 1)
-        where += ", step " + std::to_string(step + 1);
-      mine.check.add(wanted->results(), found->results(),
-                     options.backend == TE_RT_REF
-                         ? Tolerance::exactly()
-                         : Tolerance::through(plan.dtypes | naive->dtypes),
-                     where);
-    }
-  }
-  if (!options.outputDirectory.empty())
-    writeOutputs(*found, rank);
-}
-
-void Driver::observe(Execution &execution, const Program &program, int rank,
-                     const int64_t &step, const int64_t &runBegan) {
-  bool timed = &program == &plan && (options.profile || !options.trace.empty());
-  bool watched = rank == 0 && progress->isEnabled();
-  if (!timed && !watched)
-    return;
-  Timeline &timeline = timelines[static_cast<size_t>(rank)];
-  execution.observe(
-      [=, &program, &timeline, &step, &runBegan](const te_rt_call_info &call) {
-        if (timed)
-          timeline.add(call, runBegan);
-        if (watched)
-          progress->showCall(program.label, step, options.steps, call);
-      });
-}
-
-void Driver::writeOutputs(const Execution &execution, int rank) const {
-  for (const ResultFile &file : resultFiles)
-    writeResultFile(directoryOf(rank), file, execution);
-}
-
-bool Driver::report() const {
-  if (options.profile)
-    std::printf("%s\n", profileTable(timelines).c_str());
-  CheckReport check;
-  double planSeconds = 0, naiveSeconds = 0;
-  for (const RankReport &rank : reports) {
-    check.merge(rank.check);
-    planSeconds = std::max(planSeconds, rank.planSeconds);
-    naiveSeconds = std::max(naiveSeconds, rank.naiveSeconds);
-  }
-  if (naive)
-    std::printf("%s\n", check.str().c_str());
-  std::string before =
-      naive ? ", naive on ref " + formatSeconds(naiveSeconds) : "";
-  std::printf("%s on %s: %s for %lld step%s, %d rank%s%s\n", plan.name.c_str(),
-              options.backend == TE_RT_REF ? "ref" : "cuda",
-              formatSeconds(planSeconds).c_str(),
-              static_cast<long long>(options.steps),
-              options.steps == 1 ? "" : "s", ranks, ranks == 1 ? "" : "s",
-              before.c_str());
-  int64_t peak = plan.arenaBytes + plan.workspaceBytes + plan.argumentBytes;
-  std::printf("memory of a rank: %s (arena %s, workspaces %s, arguments %s)\n",
-              formatBytes(static_cast<double>(peak)).c_str(),
-              formatBytes(static_cast<double>(plan.arenaBytes)).c_str(),
-              formatBytes(static_cast<double>(plan.workspaceBytes)).c_str(),
-              formatBytes(static_cast<double>(plan.argumentBytes)).c_str());
-  return !naive || check.passed();
-}
-
-int te::exec::run(const Options &options, std::string_view plan,
-                  std::optional<std::string_view> naive) {
+/// Runs `action`, which returns the exit status.
+template <typename Action>
+static int guarded(const Options &options, Action action) {
   try {
-    bool passed = Driver(options, plan, naive).run();
+    int status = action();
     if (std::fflush(stdout) != 0)
       return reportError(options.tool, "standard output cannot be written");
-    return passed ? 0 : 1;
+    return status;
   } catch (const std::bad_alloc &) {
     return reportError(options.tool, "out of memory");
   } catch (const std::exception &error) {
     return reportError(options.tool, error.what());
   }
+}
+
+int te::exec::run(const Options &options, std::string_view plan,
+                  std::optional<std::string_view> naive) {
+  return guarded(options, [&] {
+    Driver driver(options, plan, naive);
+    driver.run();
+    return driver.report() ? 0 : 1;
+  });
+}
+
+namespace {
+/// What a plan takes for one step of all ranks: by class, and in all.
+struct Speed {
+  std::map<std::string, CallSite> classes;
+  CallSite total;
+  double step = 0;  ///< seconds of the slowest rank
+  double graph = 0; ///< likewise, as a graph; 0 where that cannot be
+};
+} // namespace
+
+static Speed measure(Options options, std::string_view plan) {
+  Speed speed;
+  options.warmUp = true;
+  options.trace.clear();
+  options.outputDirectory.clear();
+  options.graph = options.profile = false;
+  auto runPlan = [&](auto told) {
+    Driver driver(options, plan, std::nullopt);
+    driver.run();
+    told(driver);
+  };
+  runPlan([&](Driver &driver) { speed.step = driver.secondsOfStep(); });
+  options.profile = true;
+  runPlan([&](Driver &driver) {
+    for (const Timeline &rank : driver.timelinesOfRanks())
+      for (const auto &[position, site] : rank.sites) {
+        speed.classes[site.costClass].add(site);
+        speed.total.add(site);
+      }
+  });
+  if (options.backend != TE_RT_CUDA)
+    return speed;
+  options.profile = false;
+  options.graph = true;
+  try {
+    runPlan([&](Driver &driver) { speed.graph = driver.secondsOfStep(); });
+  } catch (const Error &) {
+    // A program with host synchronizations fits in no graph.
+  }
+  return speed;
+}
+
+static std::string ratio(double before, double after) {
+  return before > 0 && after > 0 ? formatNumber("%.2f", before / after) : "-";
+}
+
+int te::exec::runAgainst(const Options &options, std::string_view plan,
+                         std::string_view naive) {
+  return guarded(options, [&] {
+    Options others = options;
+    others.planName = options.naiveName;
+    Speed before = measure(others, naive), after = measure(options, plan);
+    Table table({"class", "launches", "launches", "us", "us", "ratio"},
+                "lrrrrr");
+    table.add({"", "naive", "", "naive", "", ""});
+    auto perStep = [&](double count) {
+      return count / static_cast<double>(options.steps);
+    };
+    auto add = [&](const std::string &name, const CallSite &was,
+                   const CallSite &is) {
+      auto launches = [&](const CallSite &site) {
+        return formatNumber("%.0f",
+                            perStep(static_cast<double>(site.launches)));
+      };
+      auto us = [&](const CallSite &site) {
+        return perStep(static_cast<double>(site.nanoseconds)) / 1e3;
+      };
+      table.add({name, launches(was), launches(is),
+                 formatNumber("%.1f", us(was)), formatNumber("%.1f", us(is)),
+                 ratio(us(was), us(is))});
+    };
+    std::map<std::string, CallSite> names = before.classes;
+    names.insert(after.classes.begin(), after.classes.end());
+    for (const auto &[name, site] : names)
+      add(name, before.classes[name], after.classes[name]);
+    add("total", before.total, after.total);
+    auto whole = [&](const char *name, double was, double is) {
+      auto us = [](double seconds) {
+        return seconds > 0 ? formatNumber("%.1f", seconds * 1e6) : "-";
+      };
+      table.add({name, "", "", us(was), us(is), ratio(was, is)});
+    };
+    whole("a step", before.step, after.step);
+    if (options.backend == TE_RT_CUDA)
+      whole("as a graph", before.graph, after.graph);
+    std::printf("%s\n", table.str().c_str());
+    return 0;
+  });
 }

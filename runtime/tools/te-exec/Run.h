@@ -19,6 +19,13 @@ namespace te::exec {
 int run(const Options &options, std::string_view plan,
         std::optional<std::string_view> naive = std::nullopt);
 
+/// Runs both plans on the same backend, each for a step that nobody times and then
+/// for the options' steps, and prints for each class of calls the launches and the
+/// time of one step of either, and the time of the whole step. Returns the exit
+/// status.
+int runAgainst(const Options &options, std::string_view plan,
+               std::string_view naive);
+
 } // namespace te::exec
 
 #endif // TE_EXEC_RUN_H

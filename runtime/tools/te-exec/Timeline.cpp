@@ -36,6 +36,7 @@ void Timeline::add(const te_rt_call_info &call, int64_t runBegan) {
     site.function = call.function;
     site.costClass = call.cost_class;
     site.location = call.location;
+    site.dtype = call.dtype;
   }
   ++site.calls;
   site.launches += call.launches;
@@ -47,8 +48,21 @@ void Timeline::add(const te_rt_call_info &call, int64_t runBegan) {
         {call.step, runBegan + call.begin_ns, runBegan + call.end_ns});
 }
 
+/// What the call takes at least, in nanoseconds; 0 where that is not known.
+static double limitOf(const CallSite &site, const te_rt_limits &limits) {
+  double peak = site.dtype == TE_RT_F8E4M3 || site.dtype == TE_RT_F8E5M2
+                    ? limits.fp8
+                : site.dtype == TE_RT_BF16 ? limits.bf16
+                                           : 0;
+  if (limits.copy <= 0 || (site.flops && peak <= 0))
+    return 0;
+  double moves = static_cast<double>(site.bytes) / limits.copy;
+  double computes = site.flops ? static_cast<double>(site.flops) / peak : 0;
+  return 1e9 * std::max(moves, computes);
+}
+
 static std::vector<std::string> profileRow(const CallSite &site,
-                                           int64_t totalTime) {
+                                           int64_t totalTime, double limit) {
   double ns = static_cast<double>(std::max<int64_t>(site.nanoseconds, 1));
   double all = static_cast<double>(std::max<int64_t>(totalTime, 1));
   return {site.function,
@@ -60,11 +74,12 @@ static std::vector<std::string> profileRow(const CallSite &site,
           formatNumber("%.2f", static_cast<double>(site.bytes) / ns),
           formatNumber("%.3f", static_cast<double>(site.flops) / ns / 1e3),
           formatNumber("%.1f%%", 100 * ns / all),
-          "-", // ref states no limit of the machine
+          limit > 0 ? formatNumber("%.1f%%", 100 * limit / ns) : "-",
           site.location};
 }
 
-std::string te::exec::profileTable(const std::vector<Timeline> &ranks) {
+std::string te::exec::profileTable(const std::vector<Timeline> &ranks,
+                                   const te_rt_limits &limits) {
   std::map<std::tuple<std::string, std::string, std::string>, CallSite> merged;
   CallSite total;
   total.function = "total";
@@ -74,6 +89,7 @@ std::string te::exec::profileTable(const std::vector<Timeline> &ranks) {
       row.function = site.function;
       row.costClass = site.costClass;
       row.location = site.location;
+      row.dtype = site.dtype;
       row.add(site);
       total.add(site);
     }
@@ -83,9 +99,16 @@ std::string te::exec::profileTable(const std::vector<Timeline> &ranks) {
   Table table({"function", "class", "calls", "launches", "us", "bytes", "GB/s",
                "TFLOP/s", "time", "of limit", "location"},
               "llrrrrrrrrl");
-  for (auto &[time, site] : byTime)
-    table.add(profileRow(*site, total.nanoseconds));
-  table.add(profileRow(total, total.nanoseconds));
+  // Of the whole, only if no part is unknown.
+  double all = 0;
+  bool known = true;
+  for (auto &[time, site] : byTime) {
+    double limit = limitOf(*site, limits);
+    known &= limit > 0 || (site->bytes == 0 && site->flops == 0);
+    all += limit;
+    table.add(profileRow(*site, total.nanoseconds, limit));
+  }
+  table.add(profileRow(total, total.nanoseconds, known ? all : 0));
   return table.str();
 }
 

@@ -6,6 +6,7 @@
 #ifndef TE_EXEC_TIMELINE_H
 #define TE_EXEC_TIMELINE_H
 
+#include "te_runtime/device.h"
 #include "te_runtime/plan.h"
 
 #include <cstdint>
@@ -19,6 +20,7 @@ namespace te::exec {
 struct CallSite {
   std::string function, costClass, location;
   uint64_t calls = 0, launches = 0, bytes = 0, flops = 0;
+  te_rt_dtype dtype = TE_RT_F32; ///< of the operands of a product
   int64_t nanoseconds = 0;
 
   void add(const CallSite &other);
@@ -43,8 +45,11 @@ private:
 };
 
 /// A table with a row for each function, class and location, the longest first,
-/// and a total: sums over all ranks and steps.
-std::string profileTable(const std::vector<Timeline> &ranks);
+/// and a total: sums over all ranks and steps. "of limit" is the time that the
+/// bytes or, if that is longer, the operations of a row take at `limits`, as a
+/// share of its time; "-" where they are not known.
+std::string profileTable(const std::vector<Timeline> &ranks,
+                         const te_rt_limits &limits);
 
 /// Writes the timelines as Chrome's JSON trace: one thread for each rank.
 void writeTrace(const std::string &path, const std::vector<Timeline> &ranks);

@@ -11,13 +11,14 @@ def Mine_Dialect : Dialect {
   let cppNamespace = "::mine";
 }
 
-def Mine_ClampOp : Op<Mine_Dialect, "clamp", [
-    Pure, AllTypesMatch<["scales", "clamped"]>,
+def Mine_SnapshotOp : Op<Mine_Dialect, "snapshot", [
+    Pure, AllTypesMatch<["scales", "copy"]>,
     DeclareOpInterfaceMethods<TE_CostOpInterface>,
     DeclareOpInterfaceMethods<TE_ScaleLayoutOpInterface,
-        ["getOperandLayouts", "getResultLayouts", "getTiedLayoutOperands"]>]> {
-  let summary = "no scale is larger than the limit: elementwise, so in any layout";
-  let arguments = (ins AnyRankedTensor:$scales, F32Attr:$limit);
-  let results = (outs AnyRankedTensor:$clamped);
-  let assemblyFormat = "$scales `at` $limit attr-dict `:` type($scales)";
+        ["getOperandLayouts", "getResultLayouts", "getTiedLayoutOperands"]>,
+    DeclareOpInterfaceMethods<TE_RuntimeCallOpInterface>]> {
+  let summary = "scales as they are now, for a checkpoint: in any layout";
+  let arguments = (ins AnyRankedTensor:$scales);
+  let results = (outs AnyRankedTensor:$copy);
+  let assemblyFormat = "$scales attr-dict `:` type($scales)";
 }

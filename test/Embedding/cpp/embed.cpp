@@ -1,74 +1,34 @@
 //===- embed.cpp - te inside of a compiler of its own ---------------------===//
 //
-// Optimizes a function of mine, whose op te's passes learn of by its
-// interfaces, and a layer of the builders; then makes a plan of the layer in
-// memory, and runs it.
+// Optimizes a function of linalg, scf, tensor and te that has an op of mine,
+// which te's passes know by its interfaces; then a function of mine around a
+// layer of te's builders, which becomes a plan in memory, and runs.
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
-#include "te/Builders/Layer.h"
-#include "te/Dialect/TE/Transforms/ProgramCost.h"
+#include "Mine.h"
+#include "Run.h"
+
+#include "te/Builders/LayerBuilder.h"
+#include "te/Dialect/TE/Transforms/Passes.h"
 #include "te/InitAll.h"
 #include "te/Target/Plan/Plan.h"
-#include "te_runtime/plan.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 
-#include <cstdlib>
-#include <cstring>
-#include <memory>
-
-#include "MineDialect.h.inc"
-#define GET_OP_CLASSES
-#include "Mine.h.inc"
-
-#include "MineDialect.cpp.inc"
-#define GET_OP_CLASSES
-#include "Mine.cpp.inc"
-
 using namespace mlir;
 
-void mine::MineDialect::initialize() {
-  addOperations<
-#define GET_OP_LIST
-#include "Mine.cpp.inc"
-      >();
-}
-
-//===----------------------------------------------------------------------===//
-// What te's passes ask of the op
-//===----------------------------------------------------------------------===//
-
-te::OpCost mine::ClampOp::getCost() {
-  return te::getMemoryBoundCost(*this, te::CostClass::ScaleConversion);
-}
-SmallVector<te::ScaleLayout> mine::ClampOp::getOperandLayouts(OpOperand &,
-                                                              te::TargetAttr) {
-  return {te::ScaleLayout::Compact, te::ScaleLayout::GemmReady};
-}
-SmallVector<te::ScaleLayout> mine::ClampOp::getResultLayouts(OpResult,
-                                                             te::TargetAttr) {
-  return {te::ScaleLayout::Compact, te::ScaleLayout::GemmReady};
-}
-SmallVector<OpOperand *> mine::ClampOp::getTiedLayoutOperands(OpResult) {
-  return {&getScalesMutable()};
-}
-
-//===----------------------------------------------------------------------===//
-// The compiler
-//===----------------------------------------------------------------------===//
-
-/// Four matrices are cast and cast back, with scales that are clamped as
-/// compact ones in between.
+/// Four matrices are cast and cast back; of the scales, as compact ones, there
+/// is a snapshot in between.
 static constexpr char kProgram[] = R"mlir(
 !values = tensor<64x256xf8E4M3FN>
 !compact = tensor<64x2xf32, #te.scales<1 x 128, compact>>
 !ready = tensor<2x64xf32, #te.scales<1 x 128, gemm_ready>>
-func.func @clamped(%x: tensor<4x64x256xbf16>) -> tensor<4x64x256xf32> {
+func.func @cast(%x: tensor<4x64x256xbf16>) -> tensor<4x64x256xf32> {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %c4 = arith.constant 4 : index
@@ -81,7 +41,7 @@ func.func @clamped(%x: tensor<4x64x256xbf16>) -> tensor<4x64x256xf32> {
     %m = te.member %x[%i] : tensor<4x64x256xbf16> -> tensor<64x256xbf16>
     %q, %s = te.quantize %m : tensor<64x256xbf16> -> !values, !ready
     %a = te.convert_scales %s of [64, 256] : !ready -> !compact
-    %b = mine.clamp %a at 1.0 : !compact
+    %b = mine.snapshot %a : !compact
     %c = te.convert_scales %b of [64, 256] : !compact -> !ready
     %d = te.dequantize %q, %c : (!values, !ready) -> tensor<64x256xf32>
     %n = te.insert_member %d into %all[%i]
@@ -97,60 +57,120 @@ static int fail(const char *what) {
   return 1;
 }
 
-/// Runs `build`'s pipeline and prints the launches before and after.
-static LogicalResult optimize(ModuleOp module, const char *name,
-                              void (*build)(OpPassManager &)) {
-  FailureOr<te::ProgramCost> before = te::getProgramCost(module, name);
+/// My pipeline: a pass of mine, te-optimize, what it costs before and after.
+static LogicalResult optimize(ModuleOp module) {
   PassManager pm(module.getContext());
-  build(pm);
-  if (failed(before) || failed(pm.run(module)))
-    return failure();
-  FailureOr<te::ProgramCost> after = te::getProgramCost(module, name);
-  if (failed(after))
-    return failure();
-  llvm::outs() << name << ": " << before->total.launches << " launches, then "
-               << after->total.launches << "\n";
-  return success();
+  pm.addPass(te::createCostReportPass());
+  pm.addNestedPass<func::FuncOp>(mine::createMergeSnapshotsPass());
+  te::buildOptimizePipeline(pm);
+  pm.addPass(te::createCostReportPass());
+  return pm.run(module);
 }
 
-/// Runs the one program of the plan once, on arguments that are all zero.
-static bool execute(const std::string &bytes) {
-  using Plan = std::unique_ptr<te_rt_plan, decltype(&te_rt_plan_destroy)>;
-  char message[1024] = "";
-  te_rt_plan *loaded = nullptr;
-  if (te_rt_plan_load(bytes.data(), int64_t(bytes.size()), &loaded, message,
-                      sizeof(message))) {
-    llvm::errs() << message << "\n";
-    return false;
+//===----------------------------------------------------------------------===//
+// A function of mine
+//===----------------------------------------------------------------------===//
+
+static te::LayerConfig getConfig() {
+  te::LayerConfig config;
+  config.tokens = 64;
+  config.hidden = 256;
+  config.ffn = 128;
+  config.localExperts = 4;
+  config.topK = 2;
+  config.recipe = *te::findRecipe("block");
+  return config;
+}
+
+/// Names an argument, or makes it member `e` of a group of weights.
+static void describe(func::FuncOp function, unsigned argument, StringRef name,
+                     std::optional<int64_t> e = {}) {
+  Builder b(function.getContext());
+  auto set = [&](StringRef key, Attribute value) {
+    function.setArgAttr(argument, key, value);
+  };
+  if (!e)
+    return set(te::TEDialect::kNameAttr, b.getStringAttr(name));
+  set(te::TEDialect::kNameAttr, b.getStringAttr(name + "." + Twine(*e)));
+  set(te::TEDialect::kGroupAttr, b.getStringAttr(name));
+  set(te::TEDialect::kMemberAttr, b.getI64IntegerAttr(*e));
+  set(te::TEDialect::kParameterAttr, b.getUnitAttr());
+}
+
+/// @mine: a layer, and what its first product reads of the tokens by the
+/// snapshot of their scales, taken twice.
+static OwningOpRef<ModuleOp> buildMine(MLIRContext *context,
+                                       const te::LayerConfig &config) {
+  OpBuilder b(context);
+  Location loc = b.getUnknownLoc();
+  OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
+  module.get()->setAttr(te::TEDialect::kTargetAttr,
+                        te::TargetAttr::get(context, config.target));
+  auto tensor = [](ArrayRef<int64_t> shape, Type element) -> Type {
+    return RankedTensorType::get(shape, element);
+  };
+  int64_t experts = config.localExperts;
+  Type rows = tensor({config.tokens, config.hidden}, b.getBF16Type());
+  SmallVector<Type> types = {
+      rows, tensor({config.tokens, config.topK}, b.getI32Type()),
+      tensor({config.tokens, config.topK}, b.getF32Type())};
+  types.append(experts,
+               tensor({2 * config.ffn, config.hidden}, b.getBF16Type()));
+  types.append(experts, tensor({config.hidden, config.ffn}, b.getBF16Type()));
+  Type seenType =
+      tensor({config.getCapacity(), config.hidden}, b.getBF16Type());
+
+  b.setInsertionPointToEnd(module->getBody());
+  auto function = func::FuncOp::create(
+      b, loc, "mine", b.getFunctionType(types, {rows, seenType}));
+  for (auto [i, name] : llvm::enumerate(ArrayRef{"tokens", "indices", "probs"}))
+    describe(function, i, name);
+  for (int64_t e = 0; e < experts; ++e) {
+    describe(function, 3 + e, "w1", e);
+    describe(function, 3 + experts + e, "w2", e);
   }
-  Plan plan(loaded, te_rt_plan_destroy);
-  te_rt_context *context = nullptr;
-  te_rt_session *session = nullptr;
-  te_rt_program_info program;
-  if (te_rt_plan_program(plan.get(), 0, &program) ||
-      te_rt_context_create(TE_RT_REF, 1, nullptr, 0, &context, message,
-                           sizeof(message)))
-    return false;
-  bool ok = !te_rt_session_create(context, plan.get(), 0, &session);
-  std::vector<void *> memory;
-  for (int32_t i = 0; ok && i < program.num_arguments; ++i) {
-    te_rt_argument_info info;
-    ok = !te_rt_plan_argument(plan.get(), 0, i, &info);
-    size_t size = (size_t(info.bytes) + 63) / 64 * 64;
-    memory.push_back(std::memset(std::aligned_alloc(64, size), 0, size));
-    ok = ok && !te_rt_session_bind(session, i, memory.back(), info.bytes);
-  }
-  ok = ok && !te_rt_session_run(session);
-  if (ok)
-    llvm::outs() << "plan: ran " << program.name << " with "
-                 << program.num_arguments << " arguments\n";
-  else
-    llvm::errs() << te_rt_last_error(context) << "\n";
-  te_rt_session_destroy(session);
-  te_rt_context_destroy(context);
-  for (void *data : memory)
-    std::free(data);
-  return ok;
+  for (auto [i, name] : llvm::enumerate(ArrayRef{"out", "seen"}))
+    function.setResultAttr(i, te::TEDialect::kNameAttr, b.getStringAttr(name));
+
+  // The stages of te's builder go where my builder is.
+  b.setInsertionPointToEnd(function.addEntryBlock());
+  ValueRange arguments = function.getArguments();
+  te::GroupedLinear fc1, fc2;
+  fc1.name = "fc1", fc1.inputName = "x", fc1.weightName = "w1";
+  fc2.name = "fc2", fc2.inputName = "act", fc2.weightName = "w2";
+  fc1.weights = llvm::to_vector(arguments.slice(3, experts));
+  fc2.weights = llvm::to_vector(arguments.slice(3 + experts, experts));
+  te::LayerBuilder layer(b, config);
+  te::LayerBuilder::Saved saved;
+  Value out = layer.buildForward(fc1, fc2, arguments[0], arguments[1],
+                                 arguments[2], saved);
+
+  te::Quantized input = fc1.input;
+  auto dataType = cast<RankedTensorType>(input.values.getType());
+  auto convert = [&](Value scales, te::ScaleLayout layout) -> Value {
+    auto encoding = te::getScalesEncoding(scales.getType()).withLayout(layout);
+    return te::ConvertScalesOp::create(
+        b, loc, te::getScalesType(encoding, dataType, b.getF32Type()), scales,
+        dataType.getShape());
+  };
+  Value compact = convert(input.scales, te::ScaleLayout::Compact);
+  Value once = mine::SnapshotOp::create(b, loc, compact.getType(), compact);
+  Value twice = mine::SnapshotOp::create(b, loc, once.getType(), once);
+  input.scales = convert(twice, te::ScaleLayout::GemmReady);
+  Value offsets =
+      layer.buildOffsets(saved.routing.counts, config.getAlignment());
+  Value seen = layer.buildDequantize("seen", input, offsets);
+  func::ReturnOp::create(b, loc, {out, seen});
+  return module;
+}
+
+/// Lowers a copy of the module to the bytes of a plan.
+static LogicalResult makePlan(ModuleOp module, std::string &plan) {
+  OwningOpRef<ModuleOp> copy = module.clone();
+  PassManager pm(module.getContext());
+  te::buildLowerPipeline(pm);
+  return success(succeeded(pm.run(*copy)) &&
+                 succeeded(te::translateToPlan(*copy, plan)));
 }
 
 int main() {
@@ -162,32 +182,24 @@ int main() {
   context.loadAllAvailableDialects();
 
   auto program = parseSourceString<ModuleOp>(std::string(kProgram), &context);
-  if (!program || failed(optimize(*program, "mine", [](OpPassManager &pm) {
-        te::buildOptimizePipeline(pm);
-      })))
-    return fail("cannot optimize the function of mine");
-  program->print(llvm::outs());
+  if (!program || failed(optimize(*program)))
+    return fail("cannot optimize the function of linalg, scf and tensor");
+  program->print(llvm::errs());
 
-  te::LayerConfig config;
-  config.tokens = 64;
-  config.hidden = 256;
-  config.ffn = 128;
-  config.localExperts = 4;
-  config.topK = 2;
-  config.recipe = *te::findRecipe("block");
+  te::LayerConfig config = getConfig();
   if (llvm::Error error = config.verify())
     return fail(llvm::toString(std::move(error)).c_str());
-  OwningOpRef<ModuleOp> layer = te::buildLayer(&context, config);
-  if (failed(optimize(*layer, "layer", [](OpPassManager &pm) {
-        te::buildOptimizePipeline(pm);
-      })))
-    return fail("cannot optimize the layer");
-
-  PassManager lower(&context);
-  te::buildLowerPipeline(lower);
-  std::string plan;
-  if (failed(lower.run(*layer)) || failed(te::translateToPlan(*layer, plan)) ||
-      !execute(plan))
-    return fail("cannot run the layer");
+  OwningOpRef<ModuleOp> layer = buildMine(&context, config);
+  std::string naive, optimized;
+  if (failed(makePlan(*layer, naive)) || failed(optimize(*layer)) ||
+      failed(makePlan(*layer, optimized)))
+    return fail("cannot compile the function of mine");
+  layer->print(llvm::errs());
+  std::vector<char> wanted = run(naive, "out"), found = run(optimized, "out");
+  if (llvm::all_of(wanted, [](char byte) { return byte == 0; }))
+    return fail("the plan gives nothing");
+  if (wanted != found)
+    return fail("the optimized plan gives other bits");
+  llvm::errs() << "ran: " << found.size() << " bytes, equal\n";
   return 0;
 }

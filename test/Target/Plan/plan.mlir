@@ -6,7 +6,7 @@
 // RUN: te-translate --te-to-plan %t.mlir | te-translate --plan-to-text - | FileCheck %s
 // RUN: te-exec %t.plan --entry=step
 
-// CHECK: plan version 1, target sm_100
+// CHECK: plan version 2, target sm_100
 // CHECK-NEXT: workspace 0 w.values: 32768 bytes
 // CHECK-NEXT: constant 0: 64 bytes
 

@@ -18,6 +18,14 @@ def _pow2_scale(amax):
     return bits.to(tl.float32, bitcast=True)
 
 
+# Heights of tiles and warps, of which the fastest is taken for each width.
+_TILES = [
+    triton.Config({"BM": height}, num_warps=warps)
+    for height, warps in ((32, 4), (64, 4), (64, 8), (128, 8))
+]
+
+
+@triton.autotune(_TILES, key=["rows", "cols"])
 @triton.jit
 def _rows(x, q, s, rows, cols, scale_stride, BM: tl.constexpr):
     r = tl.program_id(1) * BM + tl.arange(0, BM)
@@ -34,11 +42,15 @@ def _rows(x, q, s, rows, cols, scale_stride, BM: tl.constexpr):
 def rows_1x128(x, q, s):
     """x [M, K] to q [M, K] and s [K/128, M]."""
     rows, cols = x.shape
-    _rows[(cols // 128, triton.cdiv(rows, 32))](
-        x, q, s, rows, cols, s.shape[1], BM=32, num_warps=4
+    _rows[lambda meta: (cols // 128, triton.cdiv(rows, meta["BM"]))](
+        x, q, s, rows, cols, s.shape[1]
     )
 
 
+@triton.autotune(
+    [triton.Config({}, num_warps=warps) for warps in (4, 8, 16)],
+    key=["rows", "cols"],
+)
 @triton.jit
 def _both(x, q, s, qt, st, rows, cols, rows_stride, BM: tl.constexpr):
     i, j = tl.program_id(1), tl.program_id(0)
@@ -59,7 +71,7 @@ def rows_and_columns(x, q, s, qt, st):
     """Also columns: qt [K, M], st [M/128, K]. Rows are a multiple of 128."""
     rows, cols = x.shape
     _both[(cols // 128, rows // 128)](
-        x, q, s, qt, st, rows, cols, s.shape[1], BM=128, num_warps=8
+        x, q, s, qt, st, rows, cols, s.shape[1], BM=128
     )
 
 
@@ -88,6 +100,7 @@ def square_128x128(x, q, s, qt, st):
     )
 
 
+@triton.autotune(_TILES, key=["rows", "cols"])
 @triton.jit
 def _cast_transpose(x, scale, amax, q, qt, rows, cols, BM: tl.constexpr):
     e = tl.program_id(2).to(tl.int64)
@@ -105,9 +118,45 @@ def _cast_transpose(x, scale, amax, q, qt, rows, cols, BM: tl.constexpr):
 def cast_transpose(x, scale, amax, q, qt):
     """x [E, M, K] times scale [E]: q, qt [E, K, M]; amax [E] grows."""
     members, rows, cols = x.shape
-    _cast_transpose[(cols // 128, rows // 64, members)](
-        x, scale, amax, q, qt, rows, cols, BM=64, num_warps=4
+    _cast_transpose[lambda meta: (cols // 128, rows // meta["BM"], members)](
+        x, scale, amax, q, qt, rows, cols
     )
+
+
+@triton.jit
+def _scatter(x, rows, out, cols, K: tl.constexpr, BLOCK: tl.constexpr):
+    token = tl.program_id(0).to(tl.int64)
+    for start in range(0, cols, BLOCK):
+        c = start + tl.arange(0, BLOCK)
+        v = tl.load(x + token * cols + c, mask=c < cols)
+        for slot in tl.static_range(K):
+            row = tl.load(rows + token * K + slot).to(tl.int64)
+            tl.store(out + row * cols + c, v, mask=c < cols)
+
+
+def scatter_rows(x, rows, out):
+    """out[rows[t, k]] = x[t]; out's other rows stay."""
+    tokens, slots = rows.shape
+    _scatter[(tokens,)](x, rows, out, x.shape[1], K=slots, BLOCK=2048, num_warps=8)
+
+
+@triton.jit
+def _gather(x, rows, out, cols, K: tl.constexpr, BLOCK: tl.constexpr):
+    token = tl.program_id(0).to(tl.int64)
+    c = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    total = tl.zeros((BLOCK,), tl.float32)
+    for slot in tl.static_range(K):
+        row = tl.load(rows + token * K + slot).to(tl.int64)
+        total += tl.load(x + row * cols + c, mask=c < cols, other=0.0).to(tl.float32)
+    tl.store(out + token * cols + c, total.to(tl.bfloat16), mask=c < cols)
+
+
+def gather_sums(x, rows, out):
+    """out[t] = the sum of x[rows[t, k]]."""
+    tokens, slots = rows.shape
+    cols = x.shape[1]
+    grid = (tokens, triton.cdiv(cols, 1024))
+    _gather[grid](x, rows, out, cols, K=slots, BLOCK=1024, num_warps=4)
 
 
 def plain_rows(x):

@@ -7,20 +7,18 @@ import statistics
 
 import torch
 
-OURS, COPY = "te", "copy"
+OURS, COPY = "te-opt", "copy"
 
 
 class Step:
-    """One step: `make` gives, for one set of buffers, its forms by name.
+    """One step: `make` gives, for one set of buffers, its forms by name, and a
+    check, which says what is wrong after each has run once, or None.
 
     `move` is the bytes that any form must move, `flops` what a product computes.
-    `check(forms)` runs after each form has run once on the first set, and returns
-    what is wrong, or nothing.
     """
 
-    def __init__(self, name, make, move=0, flops=0, check=None):
-        self.name, self.make, self.move = name, make, move
-        self.flops, self.check = flops, check
+    def __init__(self, name, make, move, flops=0):
+        self.name, self.make, self.move, self.flops = name, make, move, flops
 
 
 class Bench:
@@ -64,11 +62,15 @@ class Bench:
         sets = 1
         if step.move < 512 << 20:
             sets = max(2, min(32, (512 << 20) // max(step.move, 1)))
-        made = [step.make(i) for i in range(sets)]
+        made, check = [], None
+        for index in range(sets):
+            forms, wrong = step.make()
+            made.append(forms)
+            check = check or wrong
         for form in made[0].values():
             form()
         self.stream.synchronize()
-        if step.check and (wrong := step.check(made[0])):
+        if check and (wrong := check()):
             self.wrong.append(f"{step.name}: {wrong}")
         times = 1 if step.move > 100 << 20 else max(1, 64 // sets)
         graphs = {

@@ -1,116 +1,99 @@
-"""The steps of docs/Benchmarks.md, each with what does the same work otherwise.
+"""The steps of docs/Benchmarks.md.
 
 SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """
 
-import ctypes
-
 import torch
 
 from . import kernels
+from .casts import activation, quantize, weights
 from .measure import OURS, Step
-from .runtime import COMPACT, GEMM_READY, TENSOR, Scales
-
-E4M3, BF16, F32, I32 = kernels.E4M3, torch.bfloat16, torch.float32, torch.int32
-HIDDEN, WIDTH, TOP_K = 7168, 2048, 8
-PREFER = (0, -1, 1, 0, 0, 0, 0, 0.0)
+from .moves import Routes, permute, permute_quantize, routing_map, unpermute
+from .tensors import BF16, I32, empty, near, normal, rows_scales, square_scales
 
 
-def normal(*shape, dtype=BF16):
-    return torch.randn(*shape, device="cuda", dtype=F32).to(dtype) if (
-        len(shape) and shape[0] < 1 << 16
-    ) else torch.randn(*shape, device="cuda", dtype=dtype)
+def grouped_gemm(runtime, name, members, rows, n, k):
+    """FP8 rows in blocks of 1 x 128 times weights in blocks of 128 x 128."""
+    m = rows * members
 
+    def make():
+        x, w = normal(m, k), normal(members, n, k)
+        xq, xs = empty(m, k), rows_scales(m, k)
+        wq, ws = empty(members, n, k), square_scales(n, k, members)
+        wqt, wst = empty(members, k, n), square_scales(k, n, members)
+        kernels.rows_1x128(x, xq, xs.tensor)
+        kernels.square_128x128(w, wq, ws.tensor, wqt, wst.tensor)
+        offsets = torch.arange(0, m + 1, rows, device="cuda", dtype=I32)
+        mine = torch.empty(m, n, device="cuda", dtype=BF16)
+        row_s = torch.ones(m, device="cuda")
+        col_s = torch.ones(members, n, device="cuda")
+        ends = offsets[1:].contiguous()
+        turned = wq.transpose(1, 2)
+        weights_t = w.transpose(1, 2)
 
-def empty(*shape, dtype=E4M3):
-    return torch.empty(*shape, device="cuda", dtype=dtype)
+        def each():
+            for e in range(members):
+                at = slice(e * rows, (e + 1) * rows)
+                torch._scaled_mm(
+                    xq[at], wq[e].t(), scale_a=xs_of[e], scale_b=ws_of[e],
+                    out_dtype=BF16,
+                )
 
-
-def up(value, to):
-    return (value + to - 1) // to * to
-
-
-def rows_scales(rows, cols, groups=0):
-    """GEMM_READY scales of rows x cols in blocks of 1 x 128."""
-    blocks = cols // 128 + groups if groups else up(cols, 128) // 128
-    return Scales(
-        empty(blocks, up(rows, 4), dtype=F32), GEMM_READY, 1, 128, groups
-    )
-
-
-def square_scales(rows, cols, *lead):
-    return Scales(
-        empty(*lead, up(rows, 128) // 128, up(up(cols, 128) // 128, 4), dtype=F32),
-        GEMM_READY,
-        128,
-        128,
-    )
-
-
-def differ(what, a, b):
-    """What to say where the bytes of two tensors differ."""
-    found = int((a.view(torch.uint8) != b.view(torch.uint8)).sum())
-    return f"{what}: {found} of {a.nbytes} bytes differ; " if found else ""
-
-
-def near(what, a, b, bound):
-    error = float((a.float() - b.float()).norm() / b.float().norm())
-    return f"{what}: error {error:.2e} of the norm; " if not error < bound else ""
-
-
-def compiled(function):
-    return torch.compile(function, dynamic=False)
-
-
-#
-# Casts
-#
-
-
-def weights(runtime, name, members, shapes):
-    """All weights of a layer by one multiplier each, with amax, both directions."""
-    elements = members * sum(m * k for m, k in shapes)
-    compile_plain = compiled(kernels.plain_cast_transpose)
-
-    def make(_):
-        ours = {"in": [], "q": [], "qt": []}
-        stacks = []
-        for m, k in shapes:
-            x = normal(members, m, k)
-            scale = torch.full((members,), 64.0, device="cuda")
-            stack = (x, scale, torch.zeros_like(scale), empty(members, m, k),
-                     empty(members, k, m))
-            stacks.append(stack)
-            ours["in"] += list(x)
-            ours["q"] += [empty(m, k) for _ in range(members)]
-            ours["qt"] += [empty(k, m) for _ in range(members)]
-        count = len(ours["in"])
-        one = lambda value: [
-            torch.full((), value, device="cuda") for _ in range(count)
+        xs_of = [
+            xs.tensor[:, e * rows : (e + 1) * rows].contiguous().t()
+            for e in range(members)
         ]
-        scale, amax = one(64.0), one(0.0)
-        inverse = [Scales(s, TENSOR) for s in one(0.0)]
-        inverse_t = [Scales(s, TENSOR) for s in one(0.0)]
-        make.last = make.__dict__.setdefault("first", (ours, stacks))
-        return {
+        ws_of = [ws.tensor[e][:, : k // 128].t() for e in range(members)]
+        forms = {
             OURS: runtime.call(
-                "multi_cast_transpose", ours["in"], scale, amax, None, ours["q"],
-                inverse, ours["qt"], inverse_t, amax, [], [], 1, 0, 0.0,
+                "grouped_gemm", xq, xs, None, [wq], [ws], [], [], offsets, [mine],
+                1, 0, 0, 0,
             ),
-            "Triton": lambda: [kernels.cast_transpose(*stack) for stack in stacks],
-            "torch.compile": lambda: [
-                compile_plain(x, scale) for x, scale, *_ in stacks
-            ],
+            "cuBLASLt loop": each,
+            "_scaled_grouped_mm rowwise": lambda: torch._scaled_grouped_mm(
+                xq, turned, row_s, col_s, offs=ends, out_dtype=BF16,
+                use_fast_accum=True,
+            ),
+            "_grouped_mm bf16": lambda: torch._grouped_mm(x, weights_t, offs=ends),
         }
 
-    def check(_):
-        ours, stacks = make.first
-        theirs = [q for stack in stacks for q in stack[3]]
-        theirs_t = [q for stack in stacks for q in stack[4]]
-        return "".join(
-            differ("values", a, b)
-            for a, b in zip(ours["q"] + ours["qt"], theirs + theirs_t)
-        )
+        def check():
+            wanted = torch._grouped_mm(x, weights_t, offs=ends)
+            return near("products", mine, wanted, 6e-2)
 
-    return Step(f"multi_cast_transpose tensor+amax {name}", make, 4 * elements,
-                check=check)
+        return forms, check
+
+    return Step(
+        f"grouped_gemm {name} m={rows}",
+        make,
+        m * k + members * n * k + m * n * 2,
+        2 * m * n * k,
+    )
+
+
+def all_steps(runtime, peers):
+    """(is a short run's too, step) for each line of the table, made when asked for."""
+    layers = (
+        ("DeepSeek-V3 E=8", 8, ((4096, 7168), (7168, 2048))),
+        ("Qwen3-30B E=128", 128, ((1536, 2048), (2048, 768))),
+    )
+    for layer in layers:
+        for square in (False, True):
+            yield True, weights(runtime, *layer, square)
+    for tokens in (512, 16384, 32768):
+        for columns in (False, True):
+            yield tokens == 16384, quantize(runtime, tokens, columns)
+    for experts in (32, 256):
+        yield True, routing_map(runtime, peers, Routes(16384, experts, 128))
+    tight, padded = Routes(16384, 32, 1), Routes(16384, 32, 128)
+    for fp8 in (False, True):
+        yield fp8, permute(runtime, tight, fp8)
+        yield True, permute(runtime, padded, fp8)
+    yield True, unpermute(runtime, padded)
+    for columns in (False, True):
+        yield True, permute_quantize(runtime, padded, columns)
+    for backward in (False, True):
+        yield True, activation(runtime, 131072, backward)
+    yield True, grouped_gemm(runtime, "DeepSeek-V3 fc1 E=8", 8, 4096, 4096, 7168)
+    yield False, grouped_gemm(runtime, "DeepSeek-V3 fc2 E=8", 8, 4096, 7168, 2048)
+    yield False, grouped_gemm(runtime, "Qwen3-30B fc1 E=128", 128, 512, 1536, 2048)

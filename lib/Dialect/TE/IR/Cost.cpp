@@ -34,6 +34,14 @@ StringRef te::stringifyCostClass(CostClass costClass) {
   return names[unsigned(costClass)];
 }
 
+double te::getRooflineSeconds(const OpCost &cost, TargetAttr target) {
+  double seconds = cost.bytes / target.getBytesPerSecond();
+  if (!cost.flops)
+    return seconds;
+  return std::max(seconds,
+                  cost.flops / target.getFlopsPerSecond(cost.product));
+}
+
 int64_t te::getBytes(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor || !tensor.hasStaticShape() ||

@@ -17,6 +17,7 @@ using namespace mlir::te;
 
 void TEDialect::initialize() {
   registerAttributes();
+  registerBytecode();
   addOperations<
 #define GET_OP_LIST
 #include "te/Dialect/TE/IR/TEOps.cpp.inc"

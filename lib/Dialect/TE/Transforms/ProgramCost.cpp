@@ -16,11 +16,7 @@ void CostTotal::add(const OpCost &cost, int64_t times, TargetAttr target) {
   bytes += cost.bytes * times;
   flops += cost.flops * times;
   hostSyncs += cost.hostSyncs * times;
-  double seconds = cost.bytes / target.getBytesPerSecond();
-  if (cost.flops)
-    seconds = std::max(seconds,
-                       cost.flops / target.getFlopsPerSecond(cost.product));
-  us += seconds * times * 1e6;
+  us += getRooflineSeconds(cost, target) * times * 1e6;
 }
 
 FailureOr<ProgramCost> te::getProgramCost(ModuleOp module, StringRef pass) {

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "te/Dialect/TERuntime/IR/TERuntime.h"
+#include "te/Support/BytecodeVersion.h"
 
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -20,7 +21,18 @@ using namespace mlir::te_rt;
 #define GET_TYPEDEF_CLASSES
 #include "te/Dialect/TERuntime/IR/TERuntimeTypes.cpp.inc"
 
+/// What is lowered is kept as a plan: bytecode of it serves one version.
+static constexpr uint64_t kBytecodeVersion = 1;
+
+namespace {
+struct TERuntimeBytecode : te::BytecodeVersion {
+  explicit TERuntimeBytecode(Dialect *dialect)
+      : BytecodeVersion(dialect, kBytecodeVersion, kBytecodeVersion) {}
+};
+} // namespace
+
 void TERuntimeDialect::initialize() {
+  addInterfaces<TERuntimeBytecode>();
   addAttributes<
 #define GET_ATTRDEF_LIST
 #include "te/Dialect/TERuntime/IR/TERuntimeAttrs.cpp.inc"

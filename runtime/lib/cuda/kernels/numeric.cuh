@@ -43,25 +43,48 @@ __device__ inline uint32_t packBf16(float low, float high) {
   return *reinterpret_cast<uint32_t *>(&pair);
 }
 
-/// Largest magnitudes of pairs; NaN loses against anything.
+/// Largest magnitudes of pairs, with signs that mean nothing; NaN loses against
+/// anything.
 __device__ inline uint32_t maxMagnitude(uint32_t a, uint32_t b) {
-  __nv_bfloat162 x = *reinterpret_cast<__nv_bfloat162 *>(&a);
-  __nv_bfloat162 y = *reinterpret_cast<__nv_bfloat162 *>(&b);
-  __nv_bfloat162 z = __hmax2(__habs2(x), __habs2(y));
-  return *reinterpret_cast<uint32_t *>(&z);
+  uint32_t largest;
+  asm("max.xorsign.abs.bf16x2 %0, %1, %2;" : "=r"(largest) : "r"(a), "r"(b));
+  return largest;
 }
 
-/// Two FP8 codes, the first in the low byte: nearest even, saturating, NaN 0x7f.
-template <bool E5M2> __device__ inline uint32_t encodePair(float low, float high) {
-  uint16_t codes;
+/// The larger of a pair, as a number; NaN, which all were, as zero.
+__device__ inline float amaxOfPair(uint32_t pair) {
+  return fmaxf(fmaxf(fabsf(lowOf(pair)), fabsf(highOf(pair))), 0.0f);
+}
+
+/// Adds to a counter of the whole device, after all that this thread has done and
+/// all that others have done before a barrier with it.
+__device__ inline uint32_t addRelease(uint32_t *counter, uint32_t value) {
+  uint32_t before;
+  asm volatile("atom.add.release.gpu.global.u32 %0, [%1], %2;"
+               : "=r"(before)
+               : "l"(counter), "r"(value)
+               : "memory");
+  return before;
+}
+
+/// Four FP8 codes, the first in the low byte: nearest even, saturating, NaN 0x7f.
+template <bool E5M2>
+__device__ inline uint32_t encodeFour(float a, float b, float c, float d) {
+  uint32_t codes;
   if (E5M2)
-    asm("cvt.rn.satfinite.e5m2x2.f32 %0, %1, %2;"
-        : "=h"(codes)
-        : "f"(high), "f"(low));
+    asm("{ .reg .b16 low, high;\n"
+        "cvt.rn.satfinite.e5m2x2.f32 low, %2, %1;\n"
+        "cvt.rn.satfinite.e5m2x2.f32 high, %4, %3;\n"
+        "mov.b32 %0, {low, high}; }"
+        : "=r"(codes)
+        : "f"(a), "f"(b), "f"(c), "f"(d));
   else
-    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;"
-        : "=h"(codes)
-        : "f"(high), "f"(low));
+    asm("{ .reg .b16 low, high;\n"
+        "cvt.rn.satfinite.e4m3x2.f32 low, %2, %1;\n"
+        "cvt.rn.satfinite.e4m3x2.f32 high, %4, %3;\n"
+        "mov.b32 %0, {low, high}; }"
+        : "=r"(codes)
+        : "f"(a), "f"(b), "f"(c), "f"(d));
   return codes;
 }
 

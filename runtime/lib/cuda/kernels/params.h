@@ -20,7 +20,9 @@ namespace cuda {
 /// Rows and columns of the part of a matrix that a block of threads takes: also
 /// the largest block of scales.
 constexpr int kTile = 128;
-constexpr int kTileThreads = 256;
+/// Rows that a thread holds, eight columns wide, and so threads of a block.
+constexpr int kTileRows = 8;
+constexpr int kTileThreads = kTile * 16 / kTileRows;
 
 /// Which elements share a scale, in the orientation of the input.
 enum BlockKind : int32_t {
@@ -42,6 +44,7 @@ struct CastOutput {
   int32_t transposed;
   int32_t e5m2;
   int32_t scalePerGroup; // kWholeTensor: scales has one for each group
+  int32_t isEarly;       // needs no other warp, and no stage
 };
 
 /// Tokens that a row gathers, or where rows come from otherwise.
@@ -61,20 +64,30 @@ struct RowSource {
   int64_t width;     // columns of the activation
 };
 
+/// What a kernel divides by `divisor` with.
+inline uint32_t inverseOf(uint32_t divisor) {
+  return divisor > 1 ? static_cast<uint32_t>((uint64_t(1) << 32) / divisor)
+                     : UINT32_MAX;
+}
+
 /// A matrix, or `groups` of them: packed, or ragged with offsets.
 struct TileTask {
   RowSource source;
   int64_t rows, cols;     // packed: of one member; ragged: the capacity
-  int64_t tilesAcross;    // of kTile columns
-  int64_t tilesPerMember; // packed
+  uint32_t tilesAcross;    // of kTile columns
+  uint32_t tilesPerMember; // packed
+  uint32_t perAcross, perMember; // to divide by them: inverseOf
   int64_t firstTile;      // among the tiles of all tasks
   int64_t tiles;          // of this one
   const int32_t *offsets; // ragged; nullptr otherwise
   int64_t begin, end;     // ragged without offsets: the rows of `member`
+  const int32_t *order;   // ragged: in which blocks of rows are taken; or none
   int32_t groups;         // members, or groups; 1 for a plain matrix
   int32_t member;         // -1 for all
   // outputs
   CastOutput out[2];
+  int32_t findsColumns, findsSquares, findsAny; // amaxes
+  int32_t isSame; // the codes of both directions
   void *output; // where rows are stored as they are
   int64_t outputStride;
   const float *multipliers; // kWholeTensor
@@ -93,12 +106,12 @@ struct TileTask {
 struct TileArgs {
   TileTask task; // where there is no table
   const TileTask *table;
+  const uint32_t *firstTiles; // of each task of the table
   int64_t numTasks;
   const float *noop;
   uint32_t *ticket; // counts blocks that are done; at zero between launches
   float epsilon, overflow; // overflow: of scales of blocks
   int32_t pow2;
-  uint32_t tiles, tilesPerBlock; // of kernels whose blocks take several
   int32_t finishes; // the last block writes amaxes and scales of tensors
 };
 
@@ -114,6 +127,9 @@ struct RowScales {
   int32_t size;
 };
 
+/// Pairs of a token and a row that are sorted at a time.
+constexpr int kClusterPairs = 256;
+
 /// permute and unpermute.
 struct PermuteArgs {
   const void *input;
@@ -127,23 +143,30 @@ struct PermuteArgs {
   const int32_t *offsets;
   int32_t groups;
   int32_t padBlocks; // for each group
+  // of scales whose rows are neighbours: blocks that move those of so many tokens
+  int64_t clusters; // 0: each token's move with it
+  int32_t clusterTokens;
 };
 
-/// permute_quantize to rows in blocks of 1 x 128: `rows` has no output, scales or
-/// padding blocks of its own to fill in.
+/// permute_quantize to rows in blocks of 1 x 128: `rows` has no output of its own;
+/// its scales, where there are clusters, are those of tokens and those of rows.
 struct ScatterCastArgs {
   PermuteArgs rows;
   uint8_t *values;
   float *scales;
+  float *tokenScales; // [tokens, blocks]
+  uint32_t *tickets;  // of each cluster; at zero between launches
   int64_t strideRow, strideCol; // of scales
   float epsilon, overflow;
   int32_t pow2, e5m2;
 };
 
-/// Fills tokens (of rows) from a row map, for gathers.
+/// Fills tokens (of rows) from a row map, for gathers, and `order`.
 struct InvertArgs {
   const int32_t *rowMap;
   int32_t *tokens;
+  int32_t *order; // [blocks], or none
+  int64_t blocks;
   int64_t pairs, slots, capacity;
   // the rest of permute_quantize that is no cast
   const float *probs;

@@ -1,6 +1,12 @@
-//===- sinks.cuh - what becomes of a tile ------------------------*- C++ -*-===//
+//===- sinks.cuh - what becomes of a tile ------------------------*- C++
+//-*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A sink is made for a tile and runs for each of its parts. All threads call
+// `run`; it tells thread 0 whether this is the last block to arrive.
 //
 //===----------------------------------------------------------------------===//
 
@@ -12,45 +18,70 @@
 namespace te_rt {
 namespace cuda {
 
-constexpr int kWarps = kTileThreads / 32;
-
 //===----------------------------------------------------------------------===//
 // Largest magnitudes
 //===----------------------------------------------------------------------===//
 
-/// Of one thread's piece: of each column, and of all.
-__device__ inline void columnAmax(const Piece<BF16> &piece, float (&amax)[8]) {
+/// Of each column of one thread's piece, and of those of the two threads of a
+/// warp that share these columns: eight magnitudes, two in a word where they
+/// fit.
+template <int R>
+__device__ inline void columnAmaxes(const Piece<BF16, R> &piece,
+                                    uint32_t (&amax)[4]) {
 #pragma unroll
   for (int p = 0; p < 4; ++p) {
-    uint32_t largest = 0;
+    amax[p] = piece.pairs[0][p];
 #pragma unroll
-    for (int i = 0; i < 8; ++i)
-      largest = maxMagnitude(largest, piece.pairs[i][p]);
-    amax[2 * p] = lowOf(largest);
-    amax[2 * p + 1] = highOf(largest);
+    for (int i = 1; i < R; ++i)
+      amax[p] = maxMagnitude(amax[p], piece.pairs[i][p]);
+    amax[p] = maxMagnitude(amax[p], __shfl_xor_sync(~0u, amax[p], 16));
   }
 }
-__device__ inline void columnAmax(const Piece<float> &piece, float (&amax)[8]) {
+template <int R>
+__device__ inline void columnAmaxes(const Piece<float, R> &piece,
+                                    uint32_t (&amax)[8]) {
 #pragma unroll
   for (int j = 0; j < 8; ++j) {
-    amax[j] = 0.0f;
+    float largest = 0.0f;
 #pragma unroll
-    for (int i = 0; i < 8; ++i)
-      amax[j] = fmaxf(amax[j], fabsf(piece.values[i][j]));
+    for (int i = 0; i < R; ++i)
+      largest = fmaxf(largest, fabsf(piece.values[i][j]));
+    largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, 16));
+    amax[j] = __float_as_uint(largest);
   }
 }
-__device__ inline float rowAmax(const Piece<BF16> &piece, int i) {
-  uint32_t largest =
-      maxMagnitude(maxMagnitude(piece.pairs[i][0], piece.pairs[i][1]),
-                   maxMagnitude(piece.pairs[i][2], piece.pairs[i][3]));
-  return fmaxf(fmaxf(lowOf(largest), highOf(largest)), 0.0f);
+/// As a number; NaN, which all were, as zero.
+template <typename T> __device__ inline float amaxOf(uint32_t word);
+template <> __device__ inline float amaxOf<BF16>(uint32_t word) {
+  return amaxOfPair(word);
 }
-__device__ inline float rowAmax(const Piece<float> &piece, int i) {
+template <> __device__ inline float amaxOf<float>(uint32_t word) {
+  return __uint_as_float(word);
+}
+
+/// Of a row of one thread's piece, in words of the same kind.
+template <int R>
+__device__ inline uint32_t rowAmax(const Piece<BF16, R> &piece, int i) {
+  return maxMagnitude(maxMagnitude(piece.pairs[i][0], piece.pairs[i][1]),
+                      maxMagnitude(piece.pairs[i][2], piece.pairs[i][3]));
+}
+template <int R>
+__device__ inline uint32_t rowAmax(const Piece<float, R> &piece, int i) {
   float amax = 0.0f;
 #pragma unroll
   for (int j = 0; j < 8; ++j)
     amax = fmaxf(amax, fabsf(piece.values[i][j]));
-  return amax;
+  return __float_as_uint(amax);
+}
+template <typename T>
+__device__ inline uint32_t largerWord(uint32_t a, uint32_t b);
+template <>
+__device__ inline uint32_t largerWord<BF16>(uint32_t a, uint32_t b) {
+  return maxMagnitude(a, b);
+}
+template <>
+__device__ inline uint32_t largerWord<float>(uint32_t a, uint32_t b) {
+  return max(a, b); // of floats without a sign, and none is NaN
 }
 
 /// The amax of all lanes, each with its own.
@@ -58,61 +89,77 @@ __device__ inline float warpMax(float amax) {
   return __uint_as_float(__reduce_max_sync(~0u, __float_as_uint(amax)));
 }
 
-/// Halves the values a lane keeps at each step: after 8, 4 and 2 lanes apart it
-/// has one of the 8 rows, and after 1 the amax over its 16 threads. Row
-/// threadRow() + `row` is what it returns the amax of.
-__device__ inline float reduceRows(float (&amax)[8], int &row) {
-  int lane = threadIdx.x % 32;
-  row = 0;
-#pragma unroll
-  for (int step = 8; step >= 2; step /= 2) {
-    int kept = step / 2;
-    bool upper = lane & step;
-    row += upper ? kept : 0;
-#pragma unroll
-    for (int i = 0; i < kept; ++i) {
-      float sent = upper ? amax[i] : amax[i + kept];
-      float mine = upper ? amax[i + kept] : amax[i];
-      amax[i] = fmaxf(mine, __shfl_xor_sync(~0u, sent, step));
-    }
-  }
-  return fmaxf(amax[0], __shfl_xor_sync(~0u, amax[0], 1));
+/// Adds what a block found to the accumulator of its group. One thread does it,
+/// and mostly finds that there is nothing to add.
+__device__ inline void accumulate(const TileTask &task, const Place &place,
+                                  float amax) {
+  uint32_t *accumulator = task.accumulators + place.group;
+  if (__float_as_uint(amax) > __ldcg(accumulator))
+    atomicMax(accumulator, __float_as_uint(amax));
 }
 
-/// Adds what a block found to the accumulator of its group.
-__device__ inline void accumulate(const TileTask &task, const Place &place,
-                                  float amax, float (&warps)[kWarps]) {
-  amax = warpMax(amax);
-  if (threadIdx.x % 32 == 0)
-    warps[threadIdx.x / 32] = amax;
-  __syncthreads();
-  if (threadIdx.x == 0) {
+/// Combines R values over the sixteen threads of a row: each lane keeps half of
+/// them at a step while it has several. Lane `i * (16 / R)` of each half warp
+/// and those up to the next one end with value i.
+template <typename T, int R, typename F>
+__device__ inline T reduceRows(T (&values)[R], F combine) {
+  int lane = threadIdx.x % 32;
 #pragma unroll
-    for (int w = 1; w < kWarps; ++w)
-      amax = fmaxf(amax, warps[w]);
-    if (amax > 0.0f)
-      atomicMax(task.accumulators + place.group, __float_as_uint(amax));
+  for (int step = 8, kept = R / 2; step; step /= 2, kept /= 2) {
+    if (kept) {
+      bool upper = lane & step;
+#pragma unroll
+      for (int i = 0; i < kept; ++i) {
+        T sent = upper ? values[i] : values[i + kept];
+        T mine = upper ? values[i + kept] : values[i];
+        values[i] = combine(mine, __shfl_xor_sync(~0u, sent, step));
+      }
+    } else {
+      values[0] = combine(values[0], __shfl_xor_sync(~0u, values[0], step));
+    }
   }
+  return values[0];
+}
+/// Which of its R rows a lane has the combined value of.
+template <int R> __device__ inline int reducedRow() {
+  return threadIdx.x % 16 / (16 / R);
 }
 
 /// The first of two passes: amaxes alone.
-struct AmaxSink {
+template <typename Tile> struct AmaxSink {
+  using T = typename Tile::Element;
   struct Shared {
-    float warps[kWarps];
+    float warps[Tile::kWarps];
   };
-  template <typename T>
-  __device__ static void run(const TileArgs &args, const TileTask &task,
-                             const Place &place, const Piece<T> &piece,
-                             Shared &shared, bool isLastPart) {
-    __syncthreads();
-    float amax = 0.0f;
+  __device__ AmaxSink(const TileArgs &args, const TileTask &task,
+                      const Place &place, Shared &shared)
+      : args(args), task(task), place(place), shared(shared) {}
+  int64_t colsBefore = 0;
+
+  __device__ bool run(Tile &piece, bool isLastPart) {
+    uint32_t word = rowAmax(piece, 0);
 #pragma unroll
-    for (int i = 0; i < 8; ++i)
-      amax = fmaxf(amax, rowAmax(piece, i));
-    accumulate(task, place, amax, shared.warps);
-    if (isLastPart && args.finishes && threadIdx.x == 0)
-      arrive(args);
+    for (int i = 1; i < Tile::kRows; ++i)
+      word = largerWord<T>(word, rowAmax(piece, i));
+    float amax = warpMax(amaxOf<T>(word));
+    if (threadIdx.x % 32 == 0)
+      shared.warps[threadIdx.x / 32] = amax;
+    __syncthreads();
+    if (threadIdx.x != 0)
+      return false;
+#pragma unroll
+    for (int w = 1; w < Tile::kWarps; ++w)
+      amax = fmaxf(amax, shared.warps[w]);
+    if (task.accumulators)
+      accumulate(task, place, amax);
+    return isLastPart && args.finishes && arrive(args);
   }
+
+private:
+  const TileArgs &args;
+  const TileTask &task;
+  const Place &place;
+  Shared &shared;
 };
 
 //===----------------------------------------------------------------------===//
@@ -120,295 +167,406 @@ struct AmaxSink {
 //===----------------------------------------------------------------------===//
 
 /// Rows as they are.
-struct StoreSink {
+template <typename Tile> struct StoreSink {
+  using T = typename Tile::Element;
   struct Shared {};
-  template <typename T>
-  __device__ static void run(const TileArgs &, const TileTask &task,
-                             const Place &place, const Piece<T> &piece,
-                             Shared &, bool) {
-    int64_t stride = task.outputStride;
-    T *base = static_cast<T *>(task.output) +
-              (place.member * task.rows + place.row0) * stride + place.col0;
-    bool vector = (reinterpret_cast<uintptr_t>(base) | stride * sizeof(T)) % 16 == 0;
-    int row0 = place.threadRow(), col0 = place.threadCol();
-    int cols = min(place.cols - col0, 8);
+  __device__ StoreSink(const TileArgs &, const TileTask &task,
+                       const Place &place, Shared &)
+      : task(task), place(place) {}
+  int64_t colsBefore = 0; // of the parts before this one
+
+  __device__ bool run(Tile &piece, bool) {
+    int stride = static_cast<int>(task.outputStride);
+    T *base = static_cast<T *>(task.output) + place.row * task.outputStride +
+              place.col0 + colsBefore;
+    bool vector = (reinterpret_cast<uintptr_t>(base) |
+                   static_cast<uintptr_t>(stride) * sizeof(T)) %
+                      16 ==
+                  0;
+    int rows = place.rows - Tile::row(), cols = place.cols - Tile::col();
+    T *to = base + int64_t(Tile::row()) * stride + Tile::col();
+    if (vector && cols >= 8) {
 #pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      if (row0 + i >= place.rows)
-        continue;
-      T *to = base + (row0 + i) * stride + col0;
-      if (vector && cols == 8) {
-        auto *from = reinterpret_cast<const uint4 *>(rowOf(piece, i));
+      for (int i = 0; i < Tile::kRows; ++i, to += stride)
+        if (i < rows) {
+          auto *from = reinterpret_cast<const uint4 *>(rowOf(piece, i));
 #pragma unroll
-        for (int v = 0; v < static_cast<int>(sizeof(T)) / 2; ++v)
-          reinterpret_cast<uint4 *>(to)[v] = from[v];
-      } else {
-#pragma unroll
-        for (int j = 0; j < 8; ++j)
-          if (j < cols)
-            to[j] = fromFloat<T>(piece.get(i, j));
-      }
+          for (int v = 0; v < static_cast<int>(sizeof(T)) / 2; ++v)
+            reinterpret_cast<uint4 *>(to)[v] = from[v];
+        }
+      return false;
     }
+#pragma unroll
+    for (int i = 0; i < Tile::kRows; ++i, to += stride)
+#pragma unroll
+      for (int j = 0; j < 8; ++j)
+        if (i < rows && j < cols)
+          to[j] = fromFloat<T>(piece.get(i, j));
+    return false;
   }
 
 private:
-  __device__ static const void *rowOf(const Piece<BF16> &piece, int i) {
+  template <int R>
+  __device__ static const void *rowOf(const Piece<BF16, R> &piece, int i) {
     return piece.pairs[i];
   }
-  __device__ static const void *rowOf(const Piece<float> &piece, int i) {
+  template <int R>
+  __device__ static const void *rowOf(const Piece<float, R> &piece, int i) {
     return piece.values[i];
   }
+
+  const TileTask &task;
+  const Place &place;
 };
 
-/// Casts to FP8, in one or two directions.
-struct CastSink {
+/// Casts to FP8, in one or two directions, of which the first is not
+/// transposed. Scales of rows are known to half a warp, which goes on at once;
+/// those of columns and squares need all warps.
+template <typename Tile> struct CastSink {
+  using T = typename Tile::Element;
+  static constexpr int kRows = Tile::kRows, kWarps = Tile::kWarps;
+  static constexpr int kWords = sizeof(T) / 2 * 4; // of eight magnitudes
   // Columns of the transposed tile, 16 apart where a half warp writes them: so
   // they meet all banks. 8 bytes more than 128 for the same reason.
   static constexpr int kPitch = kTile + 8;
   struct Shared {
     union {
       uint8_t stage[kTile * kPitch];
-      float columns[kWarps * 2][kTile];
+      uint32_t columns[kWarps][16 * kWords];
     };
-    float rows[kTile];
     float scale[2][kTile];
     float warps[kWarps];
   };
+  __device__ CastSink(const TileArgs &args, const TileTask &task,
+                      const Place &place, Shared &shared)
+      : args(args), task(task), place(place), shared(shared) {}
+  int64_t colsBefore = 0; // of the parts before this one
 
-  template <typename T>
-  __device__ static void run(const TileArgs &args, const TileTask &task,
-                             const Place &place, const Piece<T> &piece,
-                             Shared &shared, bool isLastPart) {
-    __syncthreads(); // the last user of `shared`
-    findAmaxes(task, place, piece, shared);
-    __syncthreads();
-    chooseScales(args, task, place, shared);
-    if (isLastPart && args.finishes && threadIdx.x == 0)
-      arrive(args);
-    __syncthreads();
-#pragma unroll
-    for (int d = 0; d < 2; ++d) {
-      const CastOutput &out = task.out[d];
-      if (out.kind == kNoOutput)
-        continue;
-      if (out.e5m2)
-        cast<true>(task, place, piece, out, shared.scale[d], shared.stage);
-      else
-        cast<false>(task, place, piece, out, shared.scale[d], shared.stage);
+  __device__ bool run(Tile &piece, bool isLastPart) {
+    // What needs no other warp is stored while they are waited for.
+#pragma unroll 1
+    for (int d = 0; d < 2; ++d)
+      if (task.out[d].isEarly)
+        cast(piece, d);
+    if (task.findsAny) {
+      piece.forget();
+      findAmaxes(piece);
+      if (!task.isSame || task.findsSquares)
+        __syncthreads();
+      if (task.findsColumns || task.findsSquares) {
+        chooseScales();
+        __syncthreads();
+      }
     }
+    if (task.isSame)
+      return castBoth(piece, isLastPart);
+    bool isLast = settle(isLastPart);
+#pragma unroll 1
+    for (int d = 0; d < 2; ++d)
+      if (task.out[d].kind != kNoOutput && !task.out[d].isEarly)
+        cast(piece, d);
+    return isLast;
   }
 
 private:
-  __device__ static bool has(const TileTask &task, int kind) {
-    return task.out[0].kind == kind || task.out[1].kind == kind;
+  /// One scale for all of the tile.
+  __device__ static bool isUniform(const CastOutput &out) {
+    return out.kind == kWholeTensor || out.kind == kSquareBlocks;
   }
 
-  template <typename T>
-  __device__ static void findAmaxes(const TileTask &task, const Place &place,
-                                    const Piece<T> &piece, Shared &shared) {
-    if (has(task, kRowBlocks)) {
-      float amax[8];
+  //===--- Scales ---------------------------------------------------------===//
+
+  __device__ void findAmaxes(const Tile &piece) {
+    uint32_t amax[kWords];
+    columnAmaxes(piece, amax);
+    if (task.findsColumns && threadIdx.x % 32 < 16) {
+      auto *to = reinterpret_cast<uint4 *>(shared.columns[threadIdx.x / 32] +
+                                           threadIdx.x % 16 * kWords);
 #pragma unroll
-      for (int i = 0; i < 8; ++i)
-        amax[i] = rowAmax(piece, i);
-      int row;
-      float largest = reduceRows(amax, row);
-      if (threadIdx.x % 2 == 0)
-        shared.rows[place.threadRow() + row] = largest;
+      for (int v = 0; v < kWords / 4; ++v)
+        to[v] = make_uint4(amax[4 * v], amax[4 * v + 1], amax[4 * v + 2],
+                           amax[4 * v + 3]);
     }
-    bool whole = task.accumulators || has(task, kSquareBlocks);
-    if (!whole && !has(task, kColumnBlocks))
+    if (!task.findsSquares && !task.accumulators)
       return;
-    float amax[8];
-    columnAmax(piece, amax);
-    float *columns = shared.columns[threadIdx.x / 16] + place.threadCol();
-    if (has(task, kColumnBlocks)) {
-      *reinterpret_cast<float4 *>(columns) =
-          make_float4(amax[0], amax[1], amax[2], amax[3]);
-      *reinterpret_cast<float4 *>(columns + 4) =
-          make_float4(amax[4], amax[5], amax[6], amax[7]);
-    }
-    if (whole) {
-      float largest = 0.0f;
 #pragma unroll
-      for (int j = 0; j < 8; ++j)
-        largest = fmaxf(largest, amax[j]);
-      largest = warpMax(largest);
-      if (threadIdx.x % 32 == 0)
-        shared.warps[threadIdx.x / 32] = largest;
-    }
+    for (int w = 1; w < kWords; ++w)
+      amax[0] = largerWord<T>(amax[0], amax[w]);
+    float largest = warpMax(amaxOf<T>(amax[0]));
+    if (threadIdx.x % 32 == 0)
+      shared.warps[threadIdx.x / 32] = largest;
   }
 
-  /// Threads 0 to 127 for the first direction, the others for the second.
-  __device__ static void chooseScales(const TileArgs &args,
-                                      const TileTask &task, const Place &place,
-                                      Shared &shared) {
+  __device__ float amaxOfTile() const {
+    float largest = 0.0f;
+#pragma unroll
+    for (int w = 0; w < kWarps; ++w)
+      largest = fmaxf(largest, shared.warps[w]);
+    return largest;
+  }
+  /// What a block tells the others, when its amaxes are there.
+  __device__ bool settle(bool isLastPart) {
+    if (threadIdx.x != 0)
+      return false;
+    if (task.accumulators)
+      accumulate(task, place, amaxOfTile());
+    return isLastPart && args.finishes && arrive(args);
+  }
+
+  __device__ float scaleFor(const CastOutput &out, float amax) const {
+    return scaleFromAmax(amax, out.e5m2 ? 57344.0f : 448.0f, args.epsilon,
+                         args.pow2, args.overflow);
+  }
+  /// Of the first block of this member, tile and part.
+  __device__ float *scalesOf(const CastOutput &out, int64_t row) const {
+    return out.scales + place.member * out.memberScales + row * out.strideRow;
+  }
+
+  /// Those of columns and squares. Threads 0 to 127 for the first direction,
+  /// 128 more for the second.
+  __device__ void chooseScales() {
     int d = threadIdx.x / kTile, k = threadIdx.x % kTile;
+    if (d > 1)
+      return;
     const CastOutput &out = task.out[d];
-    float whole = 0.0f;
-    if (task.accumulators || out.kind == kSquareBlocks)
+    if (out.kind == kColumnBlocks) {
+      uint32_t word = shared.columns[0][kWords == 4 ? k / 2 : k];
 #pragma unroll
-      for (int w = 0; w < kWarps; ++w)
-        whole = fmaxf(whole, shared.warps[w]);
-    if (threadIdx.x == 0 && task.accumulators && whole > 0.0f)
-      atomicMax(task.accumulators + place.group, __float_as_uint(whole));
-
-    int64_t blockCol = place.col0 / kTile;
-    int64_t at = place.member * out.memberScales;
-    float amax = 0.0f;
-    bool writes = false;
-    switch (out.kind) {
-    case kNoOutput:
-      return;
-    case kWholeTensor:
-      shared.scale[d][k] =
-          task.multipliers[task.multiplierPerGroup ? place.group : 0];
-      return;
-    case kRowBlocks:
-      amax = shared.rows[k];
-      at += (place.row0 + k) * out.strideRow + blockCol * out.strideCol;
-      writes = k < place.rows;
-      break;
-    case kColumnBlocks:
-#pragma unroll
-      for (int w = 0; w < 2 * kWarps; ++w)
-        amax = fmaxf(amax, shared.columns[w][k]);
-      at += place.blockRow * out.strideRow + (place.col0 + k) * out.strideCol;
-      writes = k < place.cols;
-      break;
-    case kSquareBlocks:
-      amax = whole;
-      at += place.blockRow * out.strideRow + blockCol * out.strideCol;
-      writes = k == 0;
-      break;
-    }
-    float scale = scaleFromAmax(amax, out.e5m2 ? 57344.0f : 448.0f,
-                                args.epsilon, args.pow2, args.overflow);
-    shared.scale[d][k] = scale;
-    if (writes)
-      out.scales[at] = __frcp_rn(scale);
-  }
-
-  /// The scales of eight rows or columns of a thread.
-  __device__ static void readScales(const float *scales, float (&own)[8]) {
-    float4 low = *reinterpret_cast<const float4 *>(scales);
-    float4 high = *reinterpret_cast<const float4 *>(scales + 4);
-    own[0] = low.x, own[1] = low.y, own[2] = low.z, own[3] = low.w;
-    own[4] = high.x, own[5] = high.y, own[6] = high.z, own[7] = high.w;
-  }
-
-  template <bool E5M2, typename T>
-  __device__ static void cast(const TileTask &task, const Place &place,
-                              const Piece<T> &piece, const CastOutput &out,
-                              const float *scales, uint8_t *stage) {
-    bool byRow = out.kind == kRowBlocks;
-    float own[8]; // whole tensors and squares: all the same
-    readScales(scales + (byRow ? place.threadRow() : place.threadCol()), own);
-    if (out.transposed) {
-      if (byRow)
-        stageColumns<E5M2, true>(piece, own, place, stage);
-      else
-        stageColumns<E5M2, false>(piece, own, place, stage);
-      __syncthreads();
-      storeTransposed(task, place, out, stage);
-      __syncthreads(); // before the other direction stages
-    } else if (byRow) {
-      storeRows<E5M2, true>(task, piece, own, place, out);
-    } else {
-      storeRows<E5M2, false>(task, piece, own, place, out);
+      for (int w = 1; w < kWarps; ++w)
+        word = largerWord<T>(word, shared.columns[w][kWords == 4 ? k / 2 : k]);
+      if (kWords == 4)
+        word = k % 2 ? word & 0xffff0000u : word << 16;
+      float scale = scaleFor(out, fmaxf(fabsf(__uint_as_float(word)), 0.0f));
+      shared.scale[d][k] = scale;
+      if (k < place.cols)
+        scalesOf(
+            out,
+            place.blockRow)[(place.col0 + colsBefore + k) * out.strideCol] =
+            __frcp_rn(scale);
+    } else if (out.kind == kSquareBlocks && k == 0) {
+      float scale = scaleFor(out, amaxOfTile());
+      shared.scale[d][0] = scale;
+      scalesOf(
+          out,
+          place.blockRow)[(place.col0 + colsBefore) / kTile * out.strideCol] =
+          __frcp_rn(scale);
     }
   }
 
-  template <bool E5M2, bool ByRow, typename T>
-  __device__ static void storeRows(const TileTask &task, const Piece<T> &piece,
-                                   const float (&scale)[8], const Place &place,
-                                   const CastOutput &out) {
-    uint8_t *base = out.values +
-                    (place.member * task.rows + place.row0) * out.stride +
-                    place.col0;
+  /// The scales of the rows of a thread.
+  __device__ void findRowScales(const Tile &piece, const CastOutput &out,
+                                float (&own)[kRows]) {
+    uint32_t amax[kRows];
+#pragma unroll
+    for (int i = 0; i < kRows; ++i)
+      amax[i] = rowAmax(piece, i);
+    float scale =
+        scaleFor(out, amaxOf<T>(reduceRows(amax, [](uint32_t a, uint32_t b) {
+                   return largerWord<T>(a, b);
+                 })));
+    int row = Tile::row() + reducedRow<kRows>();
+    if (threadIdx.x % (16 / kRows) == 0 && row < place.rows)
+      scalesOf(out,
+               place.row0 +
+                   row)[(place.col0 + colsBefore) / kTile * out.strideCol] =
+          __frcp_rn(scale);
+#pragma unroll
+    for (int i = 0; i < kRows; ++i)
+      own[i] = __shfl_sync(~0u, scale, i * (16 / kRows), 16);
+  }
+  /// Those of its columns, which may all be the same.
+  __device__ void findScales(int d, float (&scale)[8]) const {
+    const CastOutput &out = task.out[d];
+    if (isUniform(out)) {
+      float one =
+          out.kind == kSquareBlocks ? shared.scale[d][0] : place.multiplier;
+#pragma unroll
+      for (float &own : scale)
+        own = one;
+      return;
+    }
+    auto *from =
+        reinterpret_cast<const float4 *>(shared.scale[d] + Tile::col());
+    float4 low = from[0], high = from[1];
+    scale[0] = low.x, scale[1] = low.y, scale[2] = low.z, scale[3] = low.w;
+    scale[4] = high.x, scale[5] = high.y, scale[6] = high.z, scale[7] = high.w;
+  }
+
+  //===--- Casts ----------------------------------------------------------===//
+
+  __device__ void cast(Tile &piece, int d) {
+    const CastOutput &out = task.out[d];
+    piece.forget();
+    if (out.kind == kRowBlocks) {
+      float scale[kRows];
+      findRowScales(piece, out, scale);
+      piece.forget();
+      return out.e5m2 ? castBy<true, true>(piece, out, scale)
+                      : castBy<false, true>(piece, out, scale);
+    }
+    float scale[8];
+    findScales(d, scale);
+    out.e5m2 ? castBy<true, false>(piece, out, scale)
+             : castBy<false, false>(piece, out, scale);
+  }
+  __device__ bool castBoth(Tile &piece, bool isLastPart) {
+    float scale[8];
+    findScales(0, scale);
+    piece.forget();
+    uint2 codes[kRows];
+    if (task.out[0].e5m2)
+      encodeRows<true, false>(piece, scale, codes);
+    else
+      encodeRows<false, false>(piece, scale, codes);
+    storeRows(task.out[0], codes);
+    stageTransposed(codes);
+    __syncthreads();
+    bool isLast = settle(isLastPart);
+    storeTransposed(task.out[1]);
+    return isLast;
+  }
+
+  template <bool E5M2, bool ByRow, int N>
+  __device__ void castBy(const Tile &piece, const CastOutput &out,
+                         const float (&scale)[N]) {
+    if (!out.transposed) {
+      uint2 codes[kRows];
+      encodeRows<E5M2, ByRow>(piece, scale, codes);
+      return storeRows(out, codes);
+    }
+    stageColumns<E5M2, ByRow>(piece, scale);
+    __syncthreads();
+    storeTransposed(out);
+  }
+
+  template <bool E5M2, bool ByRow, int N>
+  __device__ void encodeRows(const Tile &piece, const float (&scale)[N],
+                             uint2 (&codes)[kRows]) {
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) {
+      auto scaled = [&](int j) {
+        return __fmul_rn(piece.get(i, j), scale[ByRow ? i : j]);
+      };
+      codes[i] = make_uint2(
+          encodeFour<E5M2>(scaled(0), scaled(1), scaled(2), scaled(3)),
+          encodeFour<E5M2>(scaled(4), scaled(5), scaled(6), scaled(7)));
+    }
+  }
+
+  __device__ void storeRows(const CastOutput &out,
+                            const uint2 (&codes)[kRows]) {
+    int stride = static_cast<int>(out.stride);
+    uint8_t *base =
+        out.values + place.row * out.stride + place.col0 + colsBefore;
     bool vector = (reinterpret_cast<uintptr_t>(base) | out.stride) % 8 == 0;
-    int row0 = place.threadRow(), col0 = place.threadCol();
-    int cols = min(place.cols - col0, 8);
+    int rows = place.rows - Tile::row(), cols = place.cols - Tile::col();
+    uint8_t *to = base + int64_t(Tile::row()) * stride + Tile::col();
+    if (vector && cols >= 8) {
 #pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      uint32_t words[2];
+      for (int i = 0; i < kRows; ++i, to += stride)
+        if (i < rows)
+          *reinterpret_cast<uint2 *>(to) = codes[i];
+      return;
+    }
 #pragma unroll
-      for (int h = 0; h < 2; ++h) {
-        auto scaled = [&](int j) {
-          return __fmul_rn(piece.get(i, j), scale[ByRow ? i : j]);
-        };
-        words[h] = encodePair<E5M2>(scaled(4 * h), scaled(4 * h + 1)) |
-                   encodePair<E5M2>(scaled(4 * h + 2), scaled(4 * h + 3)) << 16;
-      }
-      if (row0 + i >= place.rows)
-        continue;
-      uint8_t *to = base + (row0 + i) * out.stride + col0;
-      if (vector && cols == 8) {
-        *reinterpret_cast<uint2 *>(to) = make_uint2(words[0], words[1]);
-      } else {
-#pragma unroll
-        for (int j = 0; j < 8; ++j)
-          if (j < cols)
-            to[j] = static_cast<uint8_t>(words[j / 4] >> (j % 4 * 8));
-      }
+    for (int i = 0; i < kRows; ++i, to += stride) {
+      uint64_t bits = codes[i].x | uint64_t(codes[i].y) << 32;
+#pragma unroll 1
+      for (int j = 0; i < rows && j < min(cols, 8); ++j, bits >>= 8)
+        to[j] = static_cast<uint8_t>(bits);
     }
   }
 
-  /// Where column `col` of the tile has its rows in the stage.
-  __device__ static int stagePosition(int col) {
-    return col % 8 * 16 + col / 8;
+  /// Where the codes of column `j` of a thread's eight go.
+  __device__ uint8_t *stageOf(int j) {
+    return shared.stage + (threadIdx.x % 16 + 16 * j) * kPitch + Tile::row();
   }
-
-  template <bool E5M2, bool ByRow, typename T>
-  __device__ static void
-  stageColumns(const Piece<T> &piece, const float (&scale)[8],
-               const Place &place, uint8_t *stage) {
+  __device__ static void stageWords(uint8_t *to,
+                                    const uint32_t (&words)[kRows / 4]) {
+    if constexpr (kRows == 8)
+      *reinterpret_cast<uint2 *>(to) = make_uint2(words[0], words[1]);
+    else
+      *reinterpret_cast<uint32_t *>(to) = words[0];
+  }
+  template <bool E5M2, bool ByRow, int N>
+  __device__ void stageColumns(const Tile &piece, const float (&scale)[N]) {
 #pragma unroll
     for (int j = 0; j < 8; ++j) {
-      uint32_t words[2];
+      uint32_t words[kRows / 4];
 #pragma unroll
-      for (int h = 0; h < 2; ++h) {
+      for (int h = 0; h < kRows / 4; ++h) {
         auto scaled = [&](int i) {
-          return __fmul_rn(piece.get(i, j), scale[ByRow ? i : j]);
+          return __fmul_rn(piece.get(4 * h + i, j),
+                           scale[ByRow ? 4 * h + i : j]);
         };
-        words[h] = encodePair<E5M2>(scaled(4 * h), scaled(4 * h + 1)) |
-                   encodePair<E5M2>(scaled(4 * h + 2), scaled(4 * h + 3)) << 16;
+        words[h] = encodeFour<E5M2>(scaled(0), scaled(1), scaled(2), scaled(3));
       }
-      uint8_t *to = stage + stagePosition(place.threadCol() + j) * kPitch +
-                    place.threadRow();
-      *reinterpret_cast<uint2 *>(to) = make_uint2(words[0], words[1]);
+      stageWords(stageOf(j), words);
+    }
+  }
+  /// The same, from codes that are there: each four by four by permuting bytes.
+  __device__ void stageTransposed(const uint2 (&codes)[kRows]) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      uint32_t columns[4][kRows / 4];
+#pragma unroll
+      for (int h = 0; h < kRows / 4; ++h) {
+        auto row = [&](int i) {
+          return half ? codes[4 * h + i].y : codes[4 * h + i].x;
+        };
+        uint32_t evens = __byte_perm(row(0), row(1), 0x6240);
+        uint32_t odds = __byte_perm(row(0), row(1), 0x7351);
+        uint32_t moreEvens = __byte_perm(row(2), row(3), 0x6240);
+        uint32_t moreOdds = __byte_perm(row(2), row(3), 0x7351);
+        columns[0][h] = __byte_perm(evens, moreEvens, 0x5410);
+        columns[1][h] = __byte_perm(odds, moreOdds, 0x5410);
+        columns[2][h] = __byte_perm(evens, moreEvens, 0x7632);
+        columns[3][h] = __byte_perm(odds, moreOdds, 0x7632);
+      }
+#pragma unroll
+      for (int j = 0; j < 4; ++j)
+        stageWords(stageOf(4 * half + j), columns[j]);
     }
   }
 
   /// Eight threads of 16 bytes write a column of the tile.
-  __device__ static void storeTransposed(const TileTask &task,
-                                         const Place &place,
-                                         const CastOutput &out,
-                                         const uint8_t *stage) {
+  __device__ void storeTransposed(const CastOutput &out) {
+    constexpr int kColumns = Tile::kThreads / 8; // at a time
+    int stride = static_cast<int>(out.stride);
     uint8_t *base = out.values + place.member * task.rows * task.cols +
-                    place.col0 * out.stride + place.row0;
+                    (place.col0 + colsBefore) * out.stride + place.row0;
     bool vector = (reinterpret_cast<uintptr_t>(base) | out.stride) % 16 == 0;
-    int part = threadIdx.x % 8 * 16;
-    int rows = min(place.rows - part, 16);
+    int part = threadIdx.x % 8 * 16, rows = min(place.rows - part, 16);
+    if (rows <= 0)
+      return;
+    // Position p of the stage is of column p % 16 * 8 + p / 16.
+    int position = threadIdx.x / 8;
+    int col = position % 16 * 8 + position / 16;
+    const uint8_t *from = shared.stage + position * kPitch + part;
+    uint8_t *to = base + int64_t(col) * stride + part;
 #pragma unroll
-    for (int round = 0; round < kTile * 8 / kTileThreads; ++round) {
-      int position = round * (kTileThreads / 8) + threadIdx.x / 8;
-      int col = position % 16 * 8 + position / 16;
-      if (col >= place.cols || rows <= 0)
-        continue;
-      const uint8_t *from = stage + position * kPitch + part;
-      uint8_t *to = base + col * out.stride + part;
-      if (vector && rows == 16) {
-        uint2 low = *reinterpret_cast<const uint2 *>(from);
-        uint2 high = *reinterpret_cast<const uint2 *>(from + 8);
-        *reinterpret_cast<uint4 *>(to) =
-            make_uint4(low.x, low.y, high.x, high.y);
-      } else {
-        for (int i = 0; i < rows; ++i)
-          to[i] = from[i];
+    for (int round = 0; round < kTile / kColumns; ++round) {
+      if (col + round * (kColumns / 16) < place.cols) {
+        if (vector && rows == 16) {
+          uint2 low = *reinterpret_cast<const uint2 *>(from);
+          uint2 high = *reinterpret_cast<const uint2 *>(from + 8);
+          *reinterpret_cast<uint4 *>(to) =
+              make_uint4(low.x, low.y, high.x, high.y);
+        } else {
+#pragma unroll 1
+          for (int i = 0; i < rows; ++i)
+            to[i] = from[i];
+        }
       }
+      from += kColumns * kPitch;
+      to += int64_t(kColumns / 16) * stride;
     }
   }
+
+  const TileArgs &args;
+  const TileTask &task;
+  const Place &place;
+  Shared &shared;
 };
 
 } // namespace cuda

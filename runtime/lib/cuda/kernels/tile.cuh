@@ -1,14 +1,18 @@
-//===- tile.cuh - kernels over tiles of 128 x 128 ----------------*- C++ -*-===//
+//===- tile.cuh - kernels over tiles of 128 x 128 ----------------*- C++
+//-*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// A block of 256 threads takes one tile. Thread t holds rows 8 (t / 16) to + 7
-// and columns 8 (t % 16) to + 7 in registers: a row of the tile is 16 threads of
-// 8 elements. A Source fills these registers; a Sink takes amaxes, casts and
-// stores. A fused function is another Source, so that it gives the bits of the
-// functions that it fuses.
+// A block takes one tile, in the order of their addresses. A thread holds R
+// rows of eight columns in registers: sixteen threads share a row, so that half
+// a warp knows whole rows. A Source fills these registers; a Sink takes amaxes,
+// casts and stores. A fused function is another Source, so that it gives the
+// bits of the functions that it fuses.
+//
+// Many small blocks, each of which loads all of its tile before it stores a
+// word, keep memory busy: R is such that two to four of them fit.
 //
 //===----------------------------------------------------------------------===//
 
@@ -21,10 +25,19 @@
 namespace te_rt {
 namespace cuda {
 
-/// Eight by eight elements of a thread, two in a register where they fit.
-template <typename T> struct Piece;
-template <> struct Piece<BF16> {
-  uint32_t pairs[8][4];
+/// R rows of eight elements of a thread, two in a register where they fit.
+template <typename T, int R> struct Piece;
+
+template <int R> struct PieceShape {
+  static constexpr int kRows = R;
+  static constexpr int kThreads = kTile * 16 / R, kWarps = kThreads / 32;
+  /// The first row and column of the tile that this thread holds.
+  __device__ static int row() { return threadIdx.x / 16 * R; }
+  __device__ static int col() { return threadIdx.x % 16 * 8; }
+};
+template <int R> struct Piece<BF16, R> : PieceShape<R> {
+  using Element = BF16;
+  uint32_t pairs[R][4];
   __device__ float get(int i, int j) const {
     return j % 2 ? highOf(pairs[i][j / 2]) : lowOf(pairs[i][j / 2]);
   }
@@ -33,94 +46,156 @@ template <> struct Piece<BF16> {
     for (int p = 0; p < 4; ++p)
       pairs[i][p] = packBf16(values[2 * p], values[2 * p + 1]);
   }
+  /// Lets the compiler know nothing of the elements, so that it keeps none of
+  /// them unpacked from one use to the next.
+  __device__ void forget() {
+#pragma unroll
+    for (int i = 0; i < R; ++i)
+      asm volatile(""
+                   : "+r"(pairs[i][0]), "+r"(pairs[i][1]), "+r"(pairs[i][2]),
+                     "+r"(pairs[i][3]));
+  }
 };
-template <> struct Piece<float> {
-  float values[8][8];
+template <int R> struct Piece<float, R> : PieceShape<R> {
+  using Element = float;
+  float values[R][8];
   __device__ float get(int i, int j) const { return values[i][j]; }
   __device__ void setRow(int i, const float (&from)[8]) {
 #pragma unroll
     for (int j = 0; j < 8; ++j)
       values[i][j] = from[j];
   }
+  __device__ void forget() {}
 };
 
-/// Where a block works.
+/// Where a block works. One warp finds it, and it lies in shared memory.
 struct Place {
-  int64_t row0;     // first row, counted in its member
+  int64_t row;      // first row of the tile, of all members
+  int64_t row0;     // the same, counted in its member
   int64_t col0;     // first column
   int64_t member;   // packed; 0 otherwise
   int64_t blockRow; // of the matrix of scales
   int group;
-  int rows, cols; // of the tile that exist
-
-  __device__ int threadRow() const { return threadIdx.x / 16 * 8; }
-  __device__ int threadCol() const { return threadIdx.x % 16 * 8; }
+  int rows, cols;   // of the tile that exist
+  float multiplier; // kWholeTensor
 };
 
-/// How many of `count` values f(i) are at most `limit`; all threads call it.
+/// How many of `count` values f(i) are at most `limit`; a warp calls it.
 template <typename F>
 __device__ inline int countUpTo(int64_t count, int64_t limit, F f) {
+  constexpr int kAhead = 4;
   int found = 0;
-  for (int64_t base = 0; base < count; base += kTileThreads) {
-    int64_t i = base + threadIdx.x;
-    found += __syncthreads_count(i < count && f(i) <= limit);
+  for (int64_t base = threadIdx.x % 32; base - threadIdx.x % 32 < count;
+       base += 32 * kAhead) {
+    bool isUpTo[kAhead];
+#pragma unroll
+    for (int a = 0; a < kAhead; ++a)
+      isUpTo[a] = base + 32 * a < count && f(base + 32 * a) <= limit;
+#pragma unroll
+    for (int a = 0; a < kAhead; ++a)
+      found += __popc(__ballot_sync(~0u, isUpTo[a]));
   }
   return found;
 }
 
-/// Block b of group g has row floor(offsets[g] / 128) + g + b of the scales
-/// (types.h): these numbers ascend, so that they number the work as well.
+/// Rows of groups. Block b of group g has row floor(offsets[g] / 128) + g + b
+/// of the scales (types.h): these numbers ascend, so that they number the work
+/// as well.
+struct RaggedRows {
+  const int32_t *offsets;
+  int64_t rows;
+
+  __device__ int64_t begin(int64_t g) const {
+    int64_t at = offsets[g];
+    return at < 0 ? 0 : at > rows ? rows : at;
+  }
+  __device__ int64_t end(int64_t g) const { return begin(g + 1); }
+  __device__ int64_t firstBlock(int64_t g) const {
+    return begin(g) / kTile + g;
+  }
+  __device__ int64_t blocks(int64_t g) const {
+    int64_t count = end(g) - begin(g);
+    return count > 0 ? (count + kTile - 1) / kTile : 0;
+  }
+  /// The group that has a block; -1 for none. A warp calls it.
+  __device__ int groupOf(int64_t block, int groups) const {
+    return countUpTo(groups, block, [&](int64_t g) { return firstBlock(g); }) -
+           1;
+  }
+};
+
 __device__ inline bool locateRagged(const TileTask &task, int64_t slot,
                                     Place &place) {
-  auto offset = [&](int64_t g) {
-    int64_t at = task.offsets[g];
-    return at < 0 ? 0 : at > task.rows ? task.rows : at;
-  };
+  RaggedRows rows = {task.offsets, task.rows};
   int64_t begin, end;
   if (task.member >= 0) {
     place.group = task.member;
-    begin = task.offsets ? offset(place.group) : task.begin;
-    end = task.offsets ? offset(place.group + 1) : task.end;
+    begin = task.offsets ? rows.begin(place.group) : task.begin;
+    end = task.offsets ? rows.end(place.group) : task.end;
     place.blockRow = begin / kTile + place.group + slot;
   } else {
-    auto first = [&](int64_t g) { return offset(g) / kTile + g; };
-    place.group = countUpTo(task.groups, slot, first) - 1;
+    place.group = rows.groupOf(slot, task.groups);
     if (place.group < 0)
       return false;
-    begin = offset(place.group);
-    end = offset(place.group + 1);
+    begin = rows.begin(place.group);
+    end = rows.end(place.group);
     place.blockRow = slot;
-    slot -= begin / kTile + place.group;
+    slot -= rows.firstBlock(place.group);
   }
   place.member = 0;
-  place.row0 = begin + slot * kTile;
+  place.row = place.row0 = begin + slot * kTile;
   int64_t left = end - place.row0;
   place.rows = static_cast<int>(left < kTile ? left : kTile);
   return left > 0;
 }
 
+/// value / divisor, with its inverse of inverseOf.
+__device__ inline uint32_t divide(uint32_t value, uint32_t divisor,
+                                  uint32_t inverse) {
+  uint32_t quotient = __umulhi(value, inverse); // or one less
+  return quotient + (value - quotient * divisor >= divisor);
+}
+
+/// A warp calls it; false where the tile does not exist.
 __device__ inline bool locate(const TileTask &task, uint32_t tile,
                               Place &place) {
-  uint32_t across = static_cast<uint32_t>(task.tilesAcross);
-  uint32_t slot = tile / across;
-  place.col0 = static_cast<int64_t>(tile - slot * across) * kTile;
+  if (tile >= task.tiles)
+    return false;
+  uint32_t across = task.tilesAcross;
+  uint32_t slot = divide(tile, across, task.perAcross),
+           col = tile - slot * across;
+  if (task.order) {
+    // As many rows of tiles at a time as there are groups, column by column.
+    uint32_t groups = task.groups, perChunk = groups * across;
+    uint32_t chunk = tile / perChunk, within = tile - chunk * perChunk;
+    uint32_t left = static_cast<uint32_t>(task.tiles) / across - chunk * groups;
+    uint32_t down = left < groups ? left : groups;
+    col = within / down;
+    int32_t ordered = task.order[chunk * groups + (within - col * down)];
+    if (ordered < 0)
+      return false;
+    slot = ordered;
+  }
+  place.col0 = static_cast<int64_t>(col) * kTile;
   int64_t right = task.cols - place.col0;
   place.cols = static_cast<int>(right < kTile ? right : kTile);
   if (task.tilesPerMember == 0)
     return locateRagged(task, slot, place);
-  uint32_t down = static_cast<uint32_t>(task.tilesPerMember);
-  uint32_t member = slot / down;
+  uint32_t down = task.tilesPerMember;
+  uint32_t member = divide(slot, down, task.perMember);
   place.blockRow = slot - member * down;
   place.member = task.member >= 0 ? task.member : member;
   place.group = static_cast<int>(place.member);
   place.row0 = place.blockRow * kTile;
+  place.row = place.member * task.rows + place.row0;
   int64_t left = task.rows - place.row0;
   place.rows = static_cast<int>(left < kTile ? left : kTile);
   return true;
 }
 
 /// The largest amax of all groups.
-__device__ inline uint32_t largestOf(const TileTask &task, int first, int last) {
+__device__ inline uint32_t largestOf(const TileTask &task, int first,
+                                     int last) {
   uint32_t largest = 0;
   for (int g = first; g < last; ++g)
     largest = max(largest, __ldcg(task.accumulators + g));
@@ -130,15 +205,14 @@ __device__ inline uint32_t largestOf(const TileTask &task, int first, int last) 
 /// What one thread of the last block does for group g.
 __device__ inline void finishGroup(const TileArgs &args, const TileTask &task,
                                    int g, bool isLast, uint32_t largestBits) {
-  float own = task.accumulators
-                  ? __uint_as_float(__ldcg(task.accumulators + g))
-                  : 0.0f;
+  float own =
+      task.accumulators ? __uint_as_float(__ldcg(task.accumulators + g)) : 0.0f;
   float largest = __uint_as_float(largestBits);
   float multiplier = 1.0f;
   if (task.chosen) {
-    multiplier = scaleFromAmax(task.choosesLargest ? largest : own,
-                               task.fp8MaxOfTensor, args.epsilon, args.pow2,
-                               __uint_as_float(0x7f7fffff));
+    multiplier =
+        scaleFromAmax(task.choosesLargest ? largest : own, task.fp8MaxOfTensor,
+                      args.epsilon, args.pow2, __uint_as_float(0x7f7fffff));
     task.chosen[g] = multiplier;
   } else if (task.multipliers) {
     multiplier = task.multipliers[task.multiplierPerGroup ? g : 0];
@@ -153,19 +227,14 @@ __device__ inline void finishGroup(const TileArgs &args, const TileTask &task,
   }
 }
 
-__device__ inline bool &isLastBlock() {
-  __shared__ bool flag;
-  return flag;
-}
-
 /// Called by one thread when the accumulators have all that this block gives;
-/// what the block stores besides may still be under way.
-__device__ inline void arrive(const TileArgs &args) {
-  __threadfence();
-  isLastBlock() = atomicAdd(args.ticket, 1u) == gridDim.x - 1;
+/// what the block stores besides may still be under way. True for the last
+/// block to arrive: who does not look at once does not wait.
+__device__ inline bool arrive(const TileArgs &args) {
+  return addRelease(args.ticket, 1u) == gridDim.x - 1;
 }
 
-/// What threads `thread`, `thread` + `step`, .. do for the groups of a task.
+/// What lanes `thread`, `thread` + `step`, .. do for the groups of a task.
 __device__ inline void finishTask(const TileArgs &args, const TileTask &task,
                                   int thread, int step) {
   int first = task.member >= 0 ? task.member : 0;
@@ -176,48 +245,85 @@ __device__ inline void finishTask(const TileArgs &args, const TileTask &task,
   for (int g = first + thread; g < last; g += step)
     finishGroup(args, task, g, g == last - 1, largest);
   if (step > 1)
-    __syncthreads();
+    __syncwarp();
   for (int g = first + thread; task.accumulators && g < last; g += step)
     task.accumulators[g] = 0;
 }
 
-/// The last block to arrive writes what depends on all of them, and leaves
-/// accumulators and ticket at zero.
-__device__ inline void finish(const TileArgs &args) {
-  __syncthreads();
-  if (!isLastBlock())
+/// The first warp of the last block to arrive writes what depends on all of
+/// them, and leaves accumulators and ticket at zero. Thread 0 knows whether
+/// this is it; the other warps have no need to wait.
+__device__ inline void finish(const TileArgs &args, bool isLast) {
+  if (threadIdx.x >= 32 || !__shfl_sync(~0u, isLast, 0))
     return;
   __threadfence();
   if (!args.table)
-    finishTask(args, args.task, threadIdx.x, kTileThreads);
-  for (int64_t i = threadIdx.x; args.table && i < args.numTasks;
-       i += kTileThreads)
+    finishTask(args, args.task, threadIdx.x, 32);
+  for (int64_t i = threadIdx.x; args.table && i < args.numTasks; i += 32)
     finishTask(args, args.table[i], 0, 1);
   if (threadIdx.x == 0)
     *args.ticket = 0;
 }
 
-/// The body of kernels over tiles whose elements are computed.
-template <typename Source, typename Sink>
+/// The task that has tile `tile` of all, which it makes one of that task's. A
+/// warp calls it.
+__device__ inline void fetchTask(const TileArgs &args, uint32_t &tile,
+                                 TileTask &task) {
+  int index = countUpTo(args.numTasks, tile,
+                        [&](int64_t i) { return args.firstTiles[i]; }) -
+              1;
+  auto *from = reinterpret_cast<const uint2 *>(args.table + index);
+  auto *to = reinterpret_cast<uint2 *>(&task);
+  for (int i = threadIdx.x; i < int(sizeof(TileTask) / sizeof(uint2)); i += 32)
+    to[i] = from[i];
+  __syncwarp();
+  tile -= static_cast<uint32_t>(task.firstTile);
+}
+
+/// The body of all kernels over tiles.
+template <typename Source, typename Sink, bool FromTable = false>
 __device__ inline void runTile(const TileArgs &args) {
   __shared__ typename Sink::Shared shared;
-  const TileTask &task = args.task;
-  Place place;
-  if (blockIdx.x < task.tiles && locate(task, blockIdx.x, place)) {
-    Piece<typename Source::Element> pieces[Source::kParts];
-    Source::load(task, place, pieces);
-#pragma unroll
+  __shared__ Place place;
+  __shared__ TileTask fetched; // not there where nobody uses it
+  __shared__ bool works;
+  if (args.noop && *args.noop == 1.0f)
+    return;
+  const TileTask &task = FromTable ? fetched : args.task;
+  if (threadIdx.x < 32) {
+    uint32_t tile = blockIdx.x;
+    if (FromTable)
+      fetchTask(args, tile, fetched);
+    Place found;
+    bool exists = locate(task, tile, found);
+    if (exists && task.multipliers)
+      found.multiplier =
+          task.multipliers[task.multiplierPerGroup ? found.group : 0];
+    if (threadIdx.x == 0) {
+      place = found;
+      works = exists;
+    }
+  }
+  __syncthreads();
+  bool isLast = false;
+  if (works) {
+    Source source(task, place);
+    Sink sink(args, task, place, shared);
+#pragma unroll 1
     for (int part = 0; part < Source::kParts; ++part) {
-      Place target = place;
-      target.col0 += part * task.source.width;
-      Sink::run(args, task, target, pieces[part], shared,
-                part + 1 == Source::kParts);
+      typename Source::Tile piece;
+      source.take(part, piece);
+      if (part) {
+        __syncthreads(); // the last user of `shared`
+        sink.colsBefore += task.source.width;
+      }
+      isLast = sink.run(piece, part + 1 == Source::kParts);
     }
   } else if (args.finishes && threadIdx.x == 0) {
-    arrive(args);
+    isLast = arrive(args);
   }
   if (args.finishes)
-    finish(args);
+    finish(args, isLast);
 }
 
 } // namespace cuda

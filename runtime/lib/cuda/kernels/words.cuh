@@ -14,19 +14,25 @@ namespace cuda {
 
 constexpr int kRowThreads = 256;
 
-/// Calls body(word type, index) for a row of `bytes`, in words of 16 bytes where
+/// Calls body(word type, count) for a row of `bytes`, in words of 16 bytes where
 /// all rows are aligned for that.
 template <typename Body>
-__device__ inline void forWords(uintptr_t alignment, int64_t bytes, Body body) {
+__device__ inline void forWordType(uintptr_t alignment, int64_t bytes,
+                                   Body body) {
   if (alignment % 16 == 0)
-    for (int64_t i = threadIdx.x; i < bytes / 16; i += kRowThreads)
-      body(uint4(), i);
+    body(uint4(), bytes / 16);
   else if (alignment % 4 == 0)
-    for (int64_t i = threadIdx.x; i < bytes / 4; i += kRowThreads)
-      body(uint32_t(), i);
+    body(uint32_t(), bytes / 4);
   else
-    for (int64_t i = threadIdx.x; i < bytes; i += kRowThreads)
-      body(uint8_t(), i);
+    body(uint8_t(), bytes);
+}
+/// Calls body(word type, index) for each of these words.
+template <typename Body>
+__device__ inline void forWords(uintptr_t alignment, int64_t bytes, Body body) {
+  forWordType(alignment, bytes, [&](auto word, int64_t words) {
+    for (int64_t i = threadIdx.x; i < words; i += blockDim.x)
+      body(word, i);
+  });
 }
 template <typename T> __device__ inline T zeroOf();
 template <> __device__ inline uint4 zeroOf<uint4>() { return make_uint4(0, 0, 0, 0); }

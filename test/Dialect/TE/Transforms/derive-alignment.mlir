@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s -te-derive-alignment | FileCheck %s
 // RUN: te-opt %s -te-derive-alignment -te-derive-alignment | FileCheck %s
 // RUN: te-opt %s -te-derive-alignment -o /dev/null 2>&1 --remark-policy=final \

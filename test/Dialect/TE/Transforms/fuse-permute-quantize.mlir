@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s -te-fuse-permute-quantize | FileCheck %s
 // RUN: te-opt %s -te-fuse-permute-quantize -te-fuse-permute-quantize | FileCheck %s
 // RUN: te-opt %s -te-fuse-permute-quantize -o /dev/null 2>&1 --remark-policy=final \

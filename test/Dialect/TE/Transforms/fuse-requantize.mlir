@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s -te-fuse-requantize | FileCheck %s
 // RUN: te-opt %s -te-fuse-requantize -te-fuse-requantize | FileCheck %s
 // RUN: te-opt %s -te-fuse-requantize -o /dev/null 2>&1 --remark-policy=final \

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s -te-quantize-before-move | FileCheck %s
 // RUN: te-opt %s -te-quantize-before-move -te-quantize-before-move | FileCheck %s
 // RUN: te-opt %s -te-quantize-before-move -o /dev/null 2>&1 --remark-policy=final \

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
 // RUN: te-opt %s -te-remove-double-quantization | FileCheck %s
 // RUN: te-opt %s -te-remove-double-quantization -te-remove-double-quantization | FileCheck %s
 // RUN: te-opt %s -te-remove-double-quantization -o /dev/null 2>&1 --remark-policy=final \

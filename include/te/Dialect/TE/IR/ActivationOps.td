@@ -9,6 +9,15 @@
 
 include "te/Dialect/TE/IR/TEAttrs.td"
 
+def TE_ActivationDocs : OpDocGroup {
+  let summary = "Activations";
+  let description = [{
+    The gated activation, its gradients, and both with what they make cast at once.
+  }];
+}
+
+let opDocGroup = TE_ActivationDocs in {
+
 def TE_SwigluOp : TE_Op<"swiglu", [
     Pure, AttrSizedOperandSegments,
     DeclareOpInterfaceMethods<TE_QuantizingOpInterface>,
@@ -189,5 +198,7 @@ def TE_SwigluBackwardQuantizeOp
     (`amax_out` type($amax_out)^)? (`grad_probs` type($grad_probs)^)?
   }];
 }
+
+} // opDocGroup = TE_ActivationDocs
 
 #endif // TE_DIALECT_TE_IR_ACTIVATIONOPS

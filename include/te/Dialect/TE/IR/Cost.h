@@ -51,6 +51,11 @@ struct OpCost {
   Type product;
 };
 
+class TargetAttr;
+
+/// The least time that the rates of `target` allow one execution.
+double getRooflineSeconds(const OpCost &cost, TargetAttr target);
+
 /// Bytes of a value of this tensor type; 0 for another type or a dynamic one.
 int64_t getBytes(Type type);
 

@@ -9,6 +9,15 @@
 
 include "te/Dialect/TE/IR/TEAttrs.td"
 
+def TE_GemmDocs : OpDocGroup {
+  let summary = "Products";
+  let description = [{
+    Matrix products, dense, of one expert, and of all experts in one launch.
+  }];
+}
+
+let opDocGroup = TE_GemmDocs in {
+
 class TE_ProductOp<string mnemonic, list<Trait> traits = []>
     : TE_Op<mnemonic, !listconcat([
         Pure, AttrSizedOperandSegments,
@@ -128,5 +137,7 @@ def TE_GroupedGemmOp : TE_ProductOp<"grouped_gemm", [
     (`outs` `(` $outs^ `)`)? attr-dict `:` functional-type(operands, results)
   }];
 }
+
+} // opDocGroup = TE_GemmDocs
 
 #endif // TE_DIALECT_TE_IR_GEMMOPS

@@ -9,6 +9,16 @@
 
 include "te/Dialect/TE/IR/TEAttrs.td"
 
+def TE_LayoutDocs : OpDocGroup {
+  let summary = "Layouts and packed tensors";
+  let description = [{
+    Moves that change no value: scales into another layout, transposes, packed
+    tensors and their members.
+  }];
+}
+
+let opDocGroup = TE_LayoutDocs in {
+
 /// Moves whole tensors, whatever the layout of the scales in them.
 class TE_ViewOp<string mnemonic, list<Trait> traits = []>
     : TE_Op<mnemonic, !listconcat([Pure], traits), [
@@ -179,5 +189,7 @@ def TE_InsertMemberOp : TE_ViewOp<"insert_member", [
     OpBuilder<(ins "Value":$value, "Value":$packed, "int64_t":$index)>,
     OpBuilder<(ins "Value":$value, "Value":$packed, "Value":$index)>];
 }
+
+} // opDocGroup = TE_LayoutDocs
 
 #endif // TE_DIALECT_TE_IR_LAYOUTOPS

@@ -9,6 +9,16 @@
 
 include "te/Dialect/TE/IR/TEAttrs.td"
 
+def TE_QuantizeDocs : OpDocGroup {
+  let summary = "Casts";
+  let description = [{
+    From BF16 and F32 to FP8 and FP4 and back, one matrix, a list of weights, or the
+    rows of a ragged one; and the states of rounding at random.
+  }];
+}
+
+let opDocGroup = TE_QuantizeDocs in {
+
 class TE_CastOp<string mnemonic, list<Trait> traits = [],
                 list<string> scaleLayoutMethods = []>
     : TE_Op<mnemonic, !listconcat([
@@ -314,5 +324,7 @@ def TE_AdvanceRngOp : TE_Op<"advance_rng", [
   let results = (outs TE_RngTensor:$output);
   let assemblyFormat = "$rng `by` $by attr-dict `:` type($output)";
 }
+
+} // opDocGroup = TE_QuantizeDocs
 
 #endif // TE_DIALECT_TE_IR_QUANTIZEOPS

@@ -9,6 +9,16 @@
 
 include "te/Dialect/TE/IR/QuantizeOps.td"
 
+def TE_RoutingDocs : OpDocGroup {
+  let summary = "Routing";
+  let description = [{
+    Which token goes to which row, on the device; moves to these rows and back, on one
+    rank and between ranks.
+  }];
+}
+
+let opDocGroup = TE_RoutingDocs in {
+
 def TE_RoutingMapOp : TE_Op<"routing_map", [Pure]> {
   let summary = "from chosen experts to rows, on the device";
   let description = [{
@@ -372,5 +382,7 @@ def TE_CombineOp : TE_ExchangeOp<"combine"> {
     ```
   }];
 }
+
+} // opDocGroup = TE_RoutingDocs
 
 #endif // TE_DIALECT_TE_IR_ROUTINGOPS

@@ -9,6 +9,16 @@
 
 include "te/Dialect/TE/IR/TEAttrs.td"
 
+def TE_ScalingDocs : OpDocGroup {
+  let summary = "Amaxes and scales";
+  let description = [{
+    Amaxes, their maximum over ranks, and the scales of current and delayed scaling
+    that come of them.
+  }];
+}
+
+let opDocGroup = TE_ScalingDocs in {
+
 def TE_AmaxOp : TE_Op<"amax", [
     Pure, DeclareOpInterfaceMethods<TE_MemberOpInterface, [
       "isMemberResult", "formGroup"]>]> {
@@ -147,5 +157,7 @@ def TE_UpdateScalesOp : TE_Op<"update_scales", [
     `:` functional-type(operands, results)
   }];
 }
+
+} // opDocGroup = TE_ScalingDocs
 
 #endif // TE_DIALECT_TE_IR_SCALINGOPS

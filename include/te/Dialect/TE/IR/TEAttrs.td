@@ -32,7 +32,8 @@ def TE_ScalesAttr : TE_Attr<"Scales", "scales", [
     DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
   let summary = "the block that shares one scale, and where its scale lies";
   let description = [{
-    The encoding of a tensor of scales, for data of M x K (rounded up):
+    `#te.scales<block, layout>` is the encoding of a tensor of scales, for data of
+    M x K (rounded up):
 
     | encoding                   | scales                           | read by           |
     | -------------------------- | -------------------------------- | ----------------- |
@@ -70,9 +71,11 @@ def TE_ScalesAttr : TE_Attr<"Scales", "scales", [
       (2,0) (2,1)
     ```
   }];
-  let parameters = (ins "int64_t":$rows, "int64_t":$cols,
-                        EnumParameter<TE_ScaleLayout>:$layout,
-                        "int64_t":$groups);
+  let parameters = (ins
+    AttrParameter<"int64_t", "rows of a block; 0 with `tensor`">:$rows,
+    AttrParameter<"int64_t", "columns of a block; 0 with `tensor`">:$cols,
+    EnumParameter<TE_ScaleLayout>:$layout,
+    AttrParameter<"int64_t", "groups of ragged data; 0 where it is none">:$groups);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
@@ -137,9 +140,10 @@ def TE_InitAttr : TE_Attr<"Init", "init"> {
     `#te.init<probs>`, `#te.init<zero>`, `#te.init<one>`, and `#te.init<rng>`: random
     seeds, each with an offset of 0.
   }];
-  let parameters = (ins EnumParameter<TE_InitKind>:$kind,
-                        OptionalParameter<"::mlir::FloatAttr">:$deviation,
-                        DefaultValuedParameter<"int64_t", "0">:$experts);
+  let parameters = (ins
+    EnumParameter<TE_InitKind>:$kind,
+    OptionalParameter<"::mlir::FloatAttr", "with `normal`: 1 where absent">:$deviation,
+    DefaultValuedParameter<"int64_t", "0", "with `routing`: how many there are">:$experts);
   let assemblyFormat = "`<` $kind (`,` struct($deviation, $experts)^)? `>`";
 }
 

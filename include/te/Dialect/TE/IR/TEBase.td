@@ -36,6 +36,19 @@ def TE_Dialect : Dialect {
     *A destination* (`outs`) is a value that the op overwrites, and the result its
     new content: where a member op writes one group, the other rows of the result
     are those of the destination.
+
+    *Names and roles* are attributes of functions and globals, and of the module:
+
+    | attribute    | on                       | says                                |
+    | ------------ | ------------------------ | ----------------------------------- |
+    | `te.target`  | module                   | `#te.target`: the device; sm_90 where absent |
+    | `te.ranks`   | function                 | how many ranks meet in its communication |
+    | `te.name`    | argument, result         | its name outside of the program     |
+    | `te.parameter` | argument               | a weight: its casts count as casts of weights |
+    | `te.next`    | argument                 | a state: the name of the result with its next value |
+    | `te.init`    | argument                 | `#te.init`: how random data for it is made |
+    | `te.group`, `te.member = e` | argument, result, global | a member of the group of that name, and its position in it |
+    | `te.members` | argument, result, global | packed: the names of its members, in order |
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::tensor::TensorDialect"];
@@ -63,6 +76,7 @@ def TE_Dialect : Dialect {
     static constexpr StringLiteral kRanksAttr = "te.ranks";
 
     void registerAttributes();
+    void registerBytecode();
   }];
 }
 

@@ -14,6 +14,11 @@ def TE_CostOpInterface : OpInterface<"CostOpInterface"> {
   let description = [{
     What one execution of the op costs on the device, from its types alone. A
     ragged operand counts with its capacity, one member with its equal share.
+
+    An `OpCost` has a class, which is a row of `te-cost-report`, launches, bytes read
+    and written, flops of products, and host synchronizations
+    (`te/Dialect/TE/IR/Cost.h`). An op that moves memory and multiplies nothing
+    returns `getMemoryBoundCost(op, class)`.
   }];
   let methods = [
     InterfaceMethod<"The cost of one execution.", "::mlir::te::OpCost",
@@ -62,6 +67,9 @@ def TE_DestinationOpInterface : OpInterface<"DestinationOpInterface"> {
     An op that may write into destinations: either none, or one of the same type
     for each result, in order. Upstream's `DestinationStyleOpInterface` has no
     form for an op that may also make its results itself.
+
+    An error: a number of destinations that is neither 0 nor that of the results; a
+    destination of another type than its result.
   }];
   let methods = [
     InterfaceMethod<"The destinations, or an empty range.",
@@ -78,6 +86,11 @@ def TE_MemberOpInterface : OpInterface<"MemberOpInterface"> {
   let cppNamespace = "::mlir::te";
   let description = [{
     An op on a ragged operand that may be restricted to one member of its groups.
+
+    An error: a member without groups, or that is none of them; a member whose offsets
+    are not on the host (`#te.host`), or offsets of all groups that are; offsets that
+    are no vector of at least two; and a member without destinations, where the op may
+    have such.
   }];
   let methods = [
     InterfaceMethod<"The offsets of the groups, or null.", "::mlir::Value",
@@ -205,6 +218,10 @@ def TE_RuntimeCallOpInterface : OpInterface<"RuntimeCallOpInterface"> {
   let description = [{
     The function of the runtime that executes the op: its name without `te_rt_`,
     its slots in the order of its parameters, then its scalar attributes.
+
+    A slot is an input or an output and has one value, none, or those of a list; an
+    output may be told to be in place of an input. `te-convert-to-runtime` makes a
+    `te_rt.call` of it, for an op of any dialect.
   }];
   let methods = [
     InterfaceMethod<"The call.", "::mlir::te::RuntimeCall", "getRuntimeCall">,

@@ -27,6 +27,11 @@ def TERuntime_Dialect : Dialect {
     Buffers lie in arguments, in the one arena of an execution (`te_rt.alloc`, whose
     offsets `te-plan-memory` assigns), in workspaces that persist, or in constants of
     the plan. `te_rt.member` is a view of a part of any of them.
+
+    | attribute           | on       | says                                         |
+    | ------------------- | -------- | -------------------------------------------- |
+    | `te_rt.direction`   | argument | `"in"` or `"out"`: whether the program writes it |
+    | `te_rt.arena_bytes` | function | the bytes of its arena, once memory is planned |
   }];
   let dependentDialects = ["::mlir::te::TEDialect"];
   let useDefaultAttributePrinterParser = 1;
@@ -53,7 +58,8 @@ def TERT_BufferType : TypeDef<TERuntime_Dialect, "Buffer"> {
     `!te_rt.buffer<4096x56xf32, #te.scales<1 x 128, compact>>`. In memory of the
     device, or with `#te.host` of the host. The shape is static.
   }];
-  let parameters = (ins "::mlir::RankedTensorType":$tensor);
+  let parameters = (ins
+    TypeParameter<"::mlir::RankedTensorType", "shape, element type and encoding">:$tensor);
   let builders = [TypeBuilderWithInferredContext<
       (ins "::mlir::RankedTensorType":$tensor), [{
     return $_get(tensor.getContext(), tensor);
@@ -76,9 +82,13 @@ def TERT_CostAttr : AttrDef<TERuntime_Dialect, "Cost"> {
     before and after lowering: `#te_rt.cost<gemm, launches = 1, bytes = 4096,
     flops = 8192, product = bf16>`. What is 0 is left out.
   }];
-  let parameters = (ins "::mlir::te::CostClass":$costClass, "int64_t":$launches,
-                        "int64_t":$bytes, "int64_t":$flops, "int64_t":$hostSyncs,
-                        "::mlir::Type":$product);
+  let parameters = (ins
+    AttrParameter<"::mlir::te::CostClass", "row of the report">:$costClass,
+    AttrParameter<"int64_t", "kernels and memsets">:$launches,
+    AttrParameter<"int64_t", "bytes read and written in device memory">:$bytes,
+    AttrParameter<"int64_t", "multiplications and additions of products">:$flops,
+    AttrParameter<"int64_t", "times the host waits for the device">:$hostSyncs,
+    AttrParameter<"::mlir::Type", "what a product multiplies; null without flops">:$product);
   let builders = [AttrBuilder<(ins "const ::mlir::te::OpCost &":$cost), [{
     return $_get($_ctxt, cost.costClass, cost.launches, cost.bytes, cost.flops,
                  cost.hostSyncs, cost.product);
@@ -120,6 +130,7 @@ def TERT_WorkspaceOp : TERT_Op<"workspace", [
     The memory of an `ml_program.global` of the tensor type that the buffer wraps.
 
     ```mlir
+    ml_program.global private mutable @w1.values : tensor<8x512x256xf8E4M3FN>
     %b = te_rt.workspace @w1.values : !te_rt.buffer<8x512x256xf8E4M3FN>
     ```
   }];
@@ -151,7 +162,9 @@ def TERT_MemberOp : TERT_Op<"member", [
 
     ```mlir
     %w3 = te_rt.member %w[3] : !te_rt.buffer<8x512x256xbf16>
-    %x = te_rt.member %tokens[%i] : !te_rt.buffer<4x96x256xbf16>
+    scf.for %i = %c0 to %c4 step %c1 {
+      %x = te_rt.member %tokens[%i] : !te_rt.buffer<4x96x256xbf16>
+    }
     ```
   }];
   let arguments = (ins TERT_BufferType:$packed, Optional<Index>:$dynamic_index,
@@ -184,9 +197,9 @@ def TERT_CallOp : TERT_Op<"call", [
     runtime checks each call of a plan against the function's contract.
 
     ```mlir
-    te_rt.call @gemm(in(%x), in(%xs), in(%w), in(%ws), in(), in(%offsets), out(%y))
-      scalars(1, 3, 0, 0, 0) cost(#te_rt.cost<gemm, launches = 1>)
-      : !te_rt.buffer<..>, ...
+    te_rt.call @swiglu(in(%h), in(%probs), in(), out(%y)) scalars()
+      cost(#te_rt.cost<activation, launches = 1, bytes = 147456>)
+      : !te_rt.buffer<96x512xbf16>, !te_rt.buffer<96xf32>, !te_rt.buffer<96x256xbf16>
     ```
   }];
   let arguments = (ins StrAttr:$function, Variadic<TERT_BufferType>:$buffers,

@@ -1,0 +1,210 @@
+//===- grouped.cpp - products of all groups in one launch -----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What the kernels of grouped_gemm.cuh take, on sm_90:
+//
+//   operands  both BF16, transposed or not; or FP8, not both E5M2
+//   scales    of tensors on both sides; 1 x 128 of lhs, and 1 x 128 or
+//             128 x 128 of rhs
+//   memory    operands at multiples of 16 bytes, and rows of such a length
+//   extents   from 1 to 2^31
+//
+// The copy engine reads operands through maps that are made here and uploaded
+// once; nothing else depends on the host.
+//
+//===----------------------------------------------------------------------===//
+
+#include "cuda/kernels/grouped_params.h"
+#include "cuda/product.h"
+
+#include <algorithm>
+#include <cstring>
+
+using namespace te_rt;
+using namespace te_rt::cuda;
+
+namespace {
+bool isAligned(const void *pointer, uintptr_t bytes) {
+  return reinterpret_cast<uintptr_t>(pointer) % bytes == 0;
+}
+
+bool isFor(const Side &side) {
+  return isAligned(side.values.data, 16) &&
+         side.ld() * elementSize(side.values.dtype) % 16 == 0 &&
+         std::min(side.outer(), side.inner()) > 0 &&
+         std::max(side.outer(), side.inner()) < INT32_MAX;
+}
+
+/// The kernel for a product, and how its operands are scaled; "" for none.
+std::string kernelFor(const GroupProduct &p, GroupedScale &scale) {
+  if (!isFor(p.lhs) || !isFor(p.rhs))
+    return "";
+  te_rt_dtype lhs = p.lhs.values.dtype, rhs = p.rhs.values.dtype;
+  if (lhs == TE_RT_BF16 && rhs == TE_RT_BF16) {
+    scale = GroupedScale::None;
+    return std::string("grouped_bf16_") + (p.lhs.transposed ? 't' : 'n') +
+           (p.rhs.transposed ? 't' : 'n');
+  }
+  if (!isFp8(lhs) || !isFp8(rhs))
+    return "";
+  std::string name;
+  if (p.lhs.isTensorwise() && p.rhs.isTensorwise()) {
+    scale = GroupedScale::Tensor;
+    name = "grouped_tensor";
+  } else if (p.lhs.hasBlocks(1, kTile) && p.rhs.hasBlocks(kTile, kTile)) {
+    scale = GroupedScale::RowSquare;
+    name = "grouped_row_square";
+  } else if (p.lhs.hasBlocks(1, kTile) && p.rhs.hasBlocks(1, kTile)) {
+    scale = GroupedScale::RowRow;
+    name = "grouped_row_row";
+  } else {
+    return "";
+  }
+  for (te_rt_dtype type : {lhs, rhs})
+    name += type == TE_RT_F8E4M3 ? "_e4m3" : "_e5m2";
+  return name;
+}
+
+/// Boxes of `outer` rows of 128 bytes, or, of a tensor of whose rows a product
+/// wants columns, of 64 columns; `members` matrices, one behind the other.
+Outcome makeMap(const te_rt_tensor &matrix, int64_t members, int64_t boxRows,
+                TensorMap &map) {
+  int64_t size = elementSize(matrix.dtype);
+  uint64_t dims[] = {uint64_t(matrix.shape[1]), uint64_t(matrix.shape[0]),
+                     uint64_t(members)};
+  uint64_t strides[] = {uint64_t(matrix.shape[1] * size),
+                        uint64_t(matrix.shape[1] * matrix.shape[0] * size)};
+  uint32_t box[] = {uint32_t(kGroupedBytes / size), uint32_t(boxRows), 1};
+  uint32_t steps[] = {1, 1, 1};
+  Result result = driver().encodeTensorMap(
+      &map, size == 1 ? kMapU8 : kMapBf16, 3, matrix.data, dims, strides, box,
+      steps, /*interleave=*/0, kMapSwizzle128, kMapPromote256, /*fill=*/0);
+  if (result == 0)
+    return {};
+  return {TE_RT_DEVICE_ERROR,
+          "cuTensorMapEncodeTiled: " + driver().describe(result)};
+}
+
+/// Rows of a box of the whole of an operand; of a transposed one, those of a
+/// block of K.
+int64_t boxRows(const Side &side, int64_t rows) {
+  return side.transposed ? kGroupedBytes / elementSize(side.values.dtype)
+                         : rows;
+}
+
+/// Maps and items in device memory.
+Outcome upload(CudaDevice &device, const ProductCall &call,
+               const GroupProduct &first, GroupedScale scale,
+               GroupedArgs &args) {
+  std::vector<TensorMap> maps(2);
+  TE_RT_TRY(makeMap(first.lhs.values, 1, boxRows(first.lhs, 64), maps[0]));
+  bool copied = first.resultType == TE_RT_BF16 && !call.accumulate &&
+                call.ragged != TE_RT_RAGGED_REDUCTION && args.n % 8 == 0 &&
+                isAligned(first.result, 16);
+  if (copied) {
+    te_rt_tensor result = call.results.items[0];
+    TE_RT_TRY(makeMap(result, 1, 64, maps[1]));
+  }
+  bool packed = call.rhs.items[0].rank == 3;
+  args.rhsMaps = packed                ? kGroupedPacked
+                 : call.rhs.count == 1 ? kGroupedShared
+                                       : kGroupedEach;
+  for (int64_t i = 0; i < call.rhs.count; ++i) {
+    Side rhs = call.product(call.firstGroup + i).rhs;
+    if (packed)
+      rhs.values.data = call.rhs.items[0].data;
+    if (!isAligned(rhs.values.data, 16))
+      return {TE_RT_INVALID_ARGUMENT,
+              "rhs[" + std::to_string(i) +
+                  "]: found memory that is not aligned to 16 bytes, wanted all "
+                  "tensors aligned as the first"};
+    maps.emplace_back();
+    TE_RT_TRY(makeMap(rhs.values, packed ? call.rhs.items[0].shape[0] : 1,
+                      boxRows(rhs, groupedCols(scale) / 2), maps.back()));
+  }
+  std::vector<GroupedItem> items;
+  for (int64_t g = call.firstGroup; g < call.lastGroup; ++g) {
+    GroupProduct p = call.product(g);
+    const float *scales = data<float>(&p.rhs.scales);
+    // One of each group: rank 1 that product() did not take apart.
+    if (scale == GroupedScale::Tensor && p.rhs.scales.rank)
+      scales += g;
+    items.push_back({scales, p.result, p.bias});
+  }
+  std::string bytes(reinterpret_cast<const char *>(maps.data()),
+                    maps.size() * sizeof(TensorMap));
+  bytes.append(reinterpret_cast<const char *>(items.data()),
+               items.size() * sizeof(GroupedItem));
+  const void *memory = nullptr;
+  TE_RT_TRY(device.table(bytes.data(), bytes.size(), &memory));
+  args.lhs = static_cast<const TensorMap *>(memory);
+  args.result = copied ? args.lhs + 1 : nullptr;
+  args.rhs = args.lhs + 2;
+  // Groups are counted from that of offsets[0].
+  args.items = reinterpret_cast<const GroupedItem *>(args.lhs + maps.size()) -
+               call.firstGroup;
+  return {};
+}
+
+/// Offsets on the host are checked there; those on the device by the kernel,
+/// which takes them for no more than there is.
+Outcome checkOffsets(CudaDevice &device, const te_rt_tensor *offsets,
+                     int64_t first, int64_t last, int64_t capacity) {
+  if (!offsets || !offsets->on_host || device.isPreparing())
+    return {};
+  const auto *at = data<int32_t>(offsets);
+  for (int64_t g = first; g < last; ++g)
+    if (at[g] < 0 || at[g + 1] < at[g] || at[g + 1] > capacity)
+      return badOffsets(g, at[g], at[g + 1], capacity);
+  return {};
+}
+} // namespace
+
+Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
+                              bool &took) {
+  if (device.major() != 9)
+    return {};
+  GroupProduct first = call.product(call.firstGroup);
+  GroupedScale scale = GroupedScale::None;
+  std::string kernel = kernelFor(first, scale);
+  took = !kernel.empty();
+  if (!took)
+    return {};
+  bool reduction = call.ragged == TE_RT_RAGGED_REDUCTION;
+  GroupedArgs args = {};
+  args.m = static_cast<int32_t>(first.lhs.outer());
+  args.n = static_cast<int32_t>(first.rhs.outer());
+  args.k = static_cast<int32_t>(first.lhs.inner());
+  args.firstGroup = static_cast<int32_t>(call.firstGroup);
+  args.lastGroup = static_cast<int32_t>(call.lastGroup);
+  args.reduction = reduction;
+  args.biasF32 = first.biasType == TE_RT_F32;
+  args.resultF32 = first.resultType == TE_RT_F32;
+  args.accumulate = call.accumulate;
+  args.lhsScales = data<float>(&first.lhs.scales);
+  args.lhsValues = first.lhs.values.data;
+  args.rhsValues = first.rhs.values.data;
+  args.lhsStride = first.lhs.ld();
+  args.rhsStride = first.rhs.ld();
+  args.lhsScalePerGroup = first.lhs.scales.rank != 0;
+  if (scale == GroupedScale::RowSquare || scale == GroupedScale::RowRow) {
+    ScaleGrid lhs = first.lhs.grid(), rhs = first.rhs.grid();
+    args.lhsScaleOuter = lhs.strideRow;
+    args.lhsScaleInner = lhs.strideCol;
+    args.rhsScaleOuter = rhs.strideRow;
+    args.rhsScaleInner = rhs.strideCol;
+    args.rhsBlocks = static_cast<int32_t>(rhs.gridRows);
+  }
+  TE_RT_TRY(checkOffsets(device, call.offsets, call.firstGroup, call.lastGroup,
+                         reduction ? args.k : args.m));
+  TE_RT_TRY(deviceOffsets(device, call.offsets, &args.offsets));
+  TE_RT_TRY(upload(device, call, first, scale, args));
+  int64_t clusters = device.numSms() / kGroupedCluster;
+  return device.launch(kernel.c_str(),
+                       {clusters * kGroupedCluster, kGroupedThreads,
+                        groupedSharedBytes(scale)},
+                       args);
+}

@@ -1,0 +1,166 @@
+//===- grouped_tiles.cuh - order of the tiles of a grouped product --------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// One warp of each block finds out, from offsets on the device, which tile comes
+// next, and hands it to the other warps through a ring in shared memory.
+//
+// The two blocks of a cluster take neighbouring tiles that share an operand: two
+// blocks of rows of the same columns, or, of an odd last block of rows, two
+// blocks of columns. Within a group they go over panels of rows that stay in the
+// L2, and in a panel over all columns.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_RUNTIME_CUDA_KERNELS_GROUPED_TILES_CUH
+#define TE_RUNTIME_CUDA_KERNELS_GROUPED_TILES_CUH
+
+#include "cuda/kernels/grouped_params.h"
+#include "cuda/kernels/wgmma.cuh"
+
+namespace te_rt {
+namespace cuda {
+namespace grouped {
+
+constexpr int kRingSlots = 4;
+/// Pairs of blocks of rows in a panel.
+constexpr int kPanelPairs = 8;
+
+struct alignas(16) Tile {
+  int32_t group;      // -1: there are no more
+  int32_t row, rows;  // first one, and how many are within the group (<= 128)
+  int32_t col;
+  int32_t begin, end; // of the reduction
+  int32_t sharesRhs;  // else lhs
+  int32_t dead;       // beyond the last column: loaded, but not stored
+};
+
+struct Ring {
+  Tile tiles[kRingSlots];
+};
+
+/// Position in a ring of buffers that are filled and emptied over and over.
+struct Cursor {
+  uint32_t index = 0, parity = 0;
+  __device__ void advance(uint32_t size) {
+    if (++index == size) {
+      index = 0;
+      parity ^= 1;
+    }
+  }
+};
+
+/// Where tile `local` of a group with `pairs` pairs of blocks of rows, an odd
+/// one or not, and `across` blocks of columns lies.
+struct Place {
+  int rowBlock, colBlock;
+  bool sharesRhs;
+};
+__device__ inline int numTiles(int rowBlocks, int across) {
+  return rowBlocks / 2 * across + (rowBlocks & 1) * ((across + 1) / 2);
+}
+__device__ inline Place placeOf(int local, int rowBlocks, int across,
+                                int rank) {
+  int pairs = rowBlocks / 2;
+  int panels = max(1, (pairs + kPanelPairs - 1) / kPanelPairs);
+  int height = (pairs + panels - 1) / panels;
+  int panel = height ? min(local / (height * across), panels - 1) : 0;
+  int rest = local - panel * height * across, first = panel * height;
+  bool last = panel == panels - 1;
+  int size = last ? pairs - first : height;
+  int odd = last ? rowBlocks & 1 : 0;
+  // Two blocks of columns at a time, so that the odd row has its pair.
+  int inTwo = 2 * size + odd;
+  int two = rest / inTwo;
+  rest -= two * inTwo;
+  int width = 2 * two + 1 < across ? 2 : 1;
+  if (rest < width * size)
+    return {2 * (first + rest % size) + rank, 2 * two + rest / size, true};
+  return {rowBlocks - 1, 2 * two + rank, false};
+}
+
+/// The groups of a product, 32 at a time, one for each lane.
+class Schedule {
+public:
+  __device__ Schedule(const GroupedArgs &args, int cols)
+      : args(args), across((args.n + cols - 1) / cols), cols(cols),
+        chunk(args.firstGroup) {
+    load();
+  }
+
+  /// Tile number `index` of this cluster's order; indexes only grow. All lanes
+  /// take part and get the same.
+  __device__ Tile find(int index, int rank) {
+    while (chunk < args.lastGroup && index >= before + total) {
+      before += total;
+      chunk += 32;
+      load();
+    }
+    Tile tile = {};
+    tile.group = -1;
+    if (chunk >= args.lastGroup)
+      return tile;
+    int rest = index - before;
+    int lane = __ffs(__ballot_sync(~0u, rest < through)) - 1;
+    int first = __shfl_sync(~0u, begin, lane);
+    int last = __shfl_sync(~0u, end, lane);
+    rest -= __shfl_sync(~0u, through - count, lane);
+    int rows = args.offsets && !args.reduction ? last - first : args.m;
+    Place place =
+        placeOf(rest, (rows + kGroupedRows - 1) / kGroupedRows, across, rank);
+    tile.group = chunk + lane;
+    tile.row = place.rowBlock * kGroupedRows;
+    tile.rows = min(rows - tile.row, kGroupedRows);
+    tile.col = place.colBlock * cols;
+    tile.dead = place.colBlock >= across;
+    tile.sharesRhs = place.sharesRhs;
+    tile.begin = 0;
+    tile.end = args.k;
+    if (args.reduction) {
+      tile.begin = first;
+      tile.end = last;
+    } else if (args.offsets) {
+      tile.row += first;
+    }
+    return tile;
+  }
+
+private:
+  __device__ void load() {
+    int lane = threadIdx.x % 32, group = chunk + lane;
+    begin = end = count = 0;
+    if (group < args.lastGroup) {
+      int rows = args.m;
+      if (args.offsets) {
+        int capacity = args.reduction ? args.k : args.m;
+        begin = min(max(args.offsets[group], 0), capacity);
+        end = min(max(args.offsets[group + 1], begin), capacity);
+        if (!args.reduction)
+          rows = end - begin;
+      }
+      bool nothingToAdd = args.reduction && args.accumulate && begin == end;
+      if (!nothingToAdd)
+        count = numTiles((rows + kGroupedRows - 1) / kGroupedRows, across);
+    }
+    through = count;
+#pragma unroll
+    for (int step = 1; step < 32; step *= 2) {
+      int other = __shfl_up_sync(~0u, through, step);
+      if (lane >= step)
+        through += other;
+    }
+    total = __shfl_sync(~0u, through, 31);
+  }
+
+  const GroupedArgs &args;
+  int across, cols, chunk, before = 0, total = 0;
+  int begin, end, count, through; // of the lane's group
+};
+
+} // namespace grouped
+} // namespace cuda
+} // namespace te_rt
+
+#endif // TE_RUNTIME_CUDA_KERNELS_GROUPED_TILES_CUH

@@ -1,0 +1,262 @@
+//===- wgmma.cuh - copy engine, barriers and tensor cores of sm_90a -------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Thin names for the instructions that a pipelined product uses. Shared memory
+// is addressed by 32 bits throughout.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_RUNTIME_CUDA_KERNELS_WGMMA_CUH
+#define TE_RUNTIME_CUDA_KERNELS_WGMMA_CUH
+
+#include "cuda/kernels/grouped_params.h"
+
+namespace te_rt {
+namespace cuda {
+namespace hopper {
+
+__device__ inline uint32_t sharedAddress(const void *pointer) {
+  return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
+}
+
+//===----------------------------------------------------------------------===//
+// Barriers
+//===----------------------------------------------------------------------===//
+
+__device__ inline void initBarrier(uint32_t barrier, uint32_t arrivals) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier),
+               "r"(arrivals));
+}
+__device__ inline void expectBytes(uint32_t barrier, uint32_t bytes) {
+  asm volatile(
+      "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier),
+      "r"(bytes)
+      : "memory");
+}
+__device__ inline void arrive(uint32_t barrier) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier)
+               : "memory");
+}
+/// On the same barrier of block `rank` of the cluster.
+__device__ inline void arriveAt(uint32_t barrier, uint32_t rank) {
+  asm volatile("{\n"
+               ".reg .b32 there;\n"
+               "mapa.shared::cluster.u32 there, %0, %1;\n"
+               "mbarrier.arrive.shared::cluster.b64 _, [there];\n"
+               "}" ::"r"(barrier),
+               "r"(rank)
+               : "memory");
+}
+__device__ inline void wait(uint32_t barrier, uint32_t parity) {
+  asm volatile("{\n"
+               ".reg .pred done;\n"
+               "again:\n"
+               "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+               "@!done bra again;\n"
+               "}" ::"r"(barrier),
+               "r"(parity)
+               : "memory");
+}
+/// Arrives once the asynchronous copies of this thread so far are done.
+__device__ inline void arriveAfterCopies(uint32_t barrier) {
+  asm volatile(
+      "cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(barrier)
+      : "memory");
+}
+__device__ inline void syncNamed(int barrier, int threads) {
+  asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+}
+__device__ inline void arriveNamed(int barrier, int threads) {
+  asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+}
+__device__ inline uint32_t clusterRank() {
+  uint32_t rank;
+  asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+  return rank;
+}
+__device__ inline void syncCluster() {
+  asm volatile("barrier.cluster.arrive.release.aligned;\n"
+               "barrier.cluster.wait.acquire.aligned;" ::
+                   : "memory");
+}
+/// What this thread wrote to shared memory, to the copy engine and tensor cores.
+__device__ inline void fenceProxy() {
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+template <int Registers> __device__ inline void takeRegisters() {
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(Registers));
+}
+template <int Registers> __device__ inline void giveRegisters() {
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(Registers));
+}
+
+//===----------------------------------------------------------------------===//
+// Copies
+//===----------------------------------------------------------------------===//
+
+__device__ inline void prefetchMap(const TensorMap *map) {
+  asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
+}
+/// A box of the tensor at (x, y, z) to shared memory; `barrier` counts its bytes.
+__device__ inline void loadBox(uint32_t to, const TensorMap *map,
+                               uint32_t barrier, int x, int y, int z) {
+  asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::"
+               "complete_tx::bytes [%0], [%1, {%3, %4, %5}], [%2];" ::"r"(to),
+               "l"(map), "r"(barrier), "r"(x), "r"(y), "r"(z)
+               : "memory");
+}
+/// The same, to the same place of both blocks of the cluster.
+__device__ inline void loadBoxToBoth(uint32_t to, const TensorMap *map,
+                                     uint32_t barrier, int x, int y, int z) {
+  asm volatile(
+      "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::"
+      "bytes.multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], %6;" ::"r"(to),
+      "l"(map), "r"(barrier), "r"(x), "r"(y), "r"(z),
+      "h"(static_cast<uint16_t>(3))
+      : "memory");
+}
+__device__ inline void storeBox(const TensorMap *map, uint32_t from, int x,
+                                int y, int z) {
+  asm volatile("cp.async.bulk.tensor.3d.global.shared::cta.bulk_group "
+               "[%0, {%2, %3, %4}], [%1];" ::"l"(map),
+               "r"(from), "r"(x), "r"(y), "r"(z)
+               : "memory");
+}
+__device__ inline void commitStores() {
+  asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+}
+/// Until stores have read shared memory.
+__device__ inline void waitStoresRead() {
+  asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
+}
+__device__ inline void waitStores() {
+  asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+}
+/// Four bytes, or zeros if not `valid`.
+__device__ inline void copyWord(uint32_t to, const void *from, bool valid) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(to),
+               "l"(from), "r"(valid ? 4 : 0)
+               : "memory");
+}
+__device__ inline void storeMatrices(uint32_t to, uint32_t a, uint32_t b,
+                                     uint32_t c, uint32_t d) {
+  asm volatile(
+      "stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(
+          to),
+      "r"(a), "r"(b), "r"(c), "r"(d)
+      : "memory");
+}
+
+//===----------------------------------------------------------------------===//
+// Tensor cores
+//===----------------------------------------------------------------------===//
+
+enum class Element { E4M3, E5M2, BF16 };
+/// Which dimension of an operand is contiguous: its reduction, or the other.
+enum class Major { Reduction, Outer };
+
+/// An operand in shared memory, in 128-byte rows, swizzled by 128 bytes. Reduction:
+/// a row for each outer index. Outer: boxes of 64 rows of 64 outer indices.
+template <Major major> __device__ inline uint64_t describe(uint32_t address) {
+  constexpr uint64_t layout =
+      (uint64_t(1) << 62) | (uint64_t(64) << 32) |
+      (uint64_t(major == Major::Reduction ? 1 : 512) << 16);
+  return layout | (address >> 4 & 0x3fff);
+}
+/// What to add to a descriptor to go to the next 32 bytes of the reduction.
+template <Major major>
+constexpr uint64_t kNextStep = major == Major::Reduction ? 2 : 128;
+
+__device__ inline void fenceRegisters() {
+  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
+__device__ inline void commitProducts() {
+  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+template <int Pending> __device__ inline void waitProducts() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Pending) : "memory");
+}
+/// Keeps the compiler from moving uses of accumulators across.
+template <int N> __device__ inline void pin(float (&sums)[N]) {
+#pragma unroll
+  for (int i = 0; i < N; ++i)
+    asm volatile("" : "+f"(sums[i])::"memory");
+}
+
+// clang-format off
+#define TE_OUT8(i)                                                             \
+  "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]),                  \
+  "+f"(d[i + 4]), "+f"(d[i + 5]), "+f"(d[i + 6]), "+f"(d[i + 7])
+#define TE_REGISTERS_192 \
+  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
+  "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, " \
+  "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
+  "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, " \
+  "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, " \
+  "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95"
+#define TE_OUT_192 \
+  TE_OUT8(0), TE_OUT8(8), TE_OUT8(16), TE_OUT8(24), \
+  TE_OUT8(32), TE_OUT8(40), TE_OUT8(48), TE_OUT8(56), \
+  TE_OUT8(64), TE_OUT8(72), TE_OUT8(80), TE_OUT8(88)
+#define TE_REGISTERS_256 \
+  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
+  "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, " \
+  "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
+  "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, " \
+  "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, " \
+  "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, " \
+  "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, " \
+  "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+#define TE_OUT_256 \
+  TE_OUT8(0), TE_OUT8(8), TE_OUT8(16), TE_OUT8(24), \
+  TE_OUT8(32), TE_OUT8(40), TE_OUT8(48), TE_OUT8(56), \
+  TE_OUT8(64), TE_OUT8(72), TE_OUT8(80), TE_OUT8(88), \
+  TE_OUT8(96), TE_OUT8(104), TE_OUT8(112), TE_OUT8(120)
+#define TE_WGMMA(cols, a, b, add, shape, immediates)                           \
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" add ", 0;\n"               \
+               "wgmma.mma_async.sync.aligned." shape " {" TE_REGISTERS_##cols    \
+               "}, %" a ", %" b ", p, " immediates ";\n}"                       \
+               : TE_OUT_##cols                                                 \
+               : "l"(lhs), "l"(rhs), "r"(accumulates))
+// clang-format on
+
+/// d (+)= lhs * rhs over 32 bytes of reduction: 64 rows, 192 columns of FP8.
+template <Element lhsType, Element rhsType>
+__device__ inline void multiply(float (&d)[96], uint64_t lhs, uint64_t rhs,
+                                int accumulates) {
+  if constexpr (lhsType == Element::E5M2)
+    TE_WGMMA(192, "96", "97", "98", "m64n192k32.f32.e5m2.e4m3", "1, 1");
+  else if constexpr (rhsType == Element::E5M2)
+    TE_WGMMA(192, "96", "97", "98", "m64n192k32.f32.e4m3.e5m2", "1, 1");
+  else
+    TE_WGMMA(192, "96", "97", "98", "m64n192k32.f32.e4m3.e4m3", "1, 1");
+}
+/// 256 columns of BF16.
+template <Major lhsMajor, Major rhsMajor>
+__device__ inline void multiply(float (&d)[128], uint64_t lhs, uint64_t rhs,
+                                int accumulates) {
+  if constexpr (lhsMajor == Major::Reduction && rhsMajor == Major::Reduction)
+    TE_WGMMA(256, "128", "129", "130", "m64n256k16.f32.bf16.bf16", "1, 1, 0, 0");
+  else if constexpr (lhsMajor == Major::Reduction)
+    TE_WGMMA(256, "128", "129", "130", "m64n256k16.f32.bf16.bf16", "1, 1, 0, 1");
+  else if constexpr (rhsMajor == Major::Reduction)
+    TE_WGMMA(256, "128", "129", "130", "m64n256k16.f32.bf16.bf16", "1, 1, 1, 0");
+  else
+    TE_WGMMA(256, "128", "129", "130", "m64n256k16.f32.bf16.bf16", "1, 1, 1, 1");
+}
+
+#undef TE_WGMMA
+#undef TE_OUT_256
+#undef TE_REGISTERS_256
+#undef TE_OUT_192
+#undef TE_REGISTERS_192
+#undef TE_OUT8
+
+} // namespace hopper
+} // namespace cuda
+} // namespace te_rt
+
+#endif // TE_RUNTIME_CUDA_KERNELS_WGMMA_CUH
