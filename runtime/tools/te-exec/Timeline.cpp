@@ -28,6 +28,7 @@ void CallSite::add(const CallSite &other) {
   bytes += other.bytes;
   flops += other.flops;
   nanoseconds += other.nanoseconds;
+  predicted += other.predicted;
 }
 
 void Timeline::add(const te_rt_call_info &call, int64_t runBegan) {
@@ -43,6 +44,7 @@ void Timeline::add(const te_rt_call_info &call, int64_t runBegan) {
   site.bytes += call.bytes;
   site.flops += call.flops;
   site.nanoseconds += call.end_ns - call.begin_ns;
+  site.predicted += call.predicted_ns;
   if (keepEvents)
     events.push_back(
         {call.step, runBegan + call.begin_ns, runBegan + call.end_ns});
@@ -70,6 +72,8 @@ static std::vector<std::string> profileRow(const CallSite &site,
           std::to_string(site.calls),
           std::to_string(site.launches),
           formatNumber("%.1f", ns / 1e3),
+          site.predicted > 0 ? formatNumber("%.1f", site.predicted / 1e3) : "-",
+          site.predicted > 0 ? formatNumber("%.2f", ns / site.predicted) : "-",
           std::to_string(site.bytes),
           formatNumber("%.2f", static_cast<double>(site.bytes) / ns),
           formatNumber("%.3f", static_cast<double>(site.flops) / ns / 1e3),
@@ -96,18 +100,23 @@ std::string te::exec::profileTable(const std::vector<Timeline> &ranks,
   std::multimap<int64_t, const CallSite *> byTime;
   for (auto &[key, site] : merged)
     byTime.emplace(-site.nanoseconds, &site);
-  Table table({"function", "class", "calls", "launches", "us", "bytes", "GB/s",
-               "TFLOP/s", "time", "of limit", "location"},
-              "llrrrrrrrrl");
+  Table table({"function", "class", "calls", "launches", "us", "predicted",
+               "ratio", "bytes", "GB/s", "TFLOP/s", "time", "of limit",
+               "location"},
+              "llrrrrrrrrrrl");
   // Of the whole, only if no part is unknown.
   double all = 0;
-  bool known = true;
+  bool known = true, foreseen = true;
   for (auto &[time, site] : byTime) {
     double limit = limitOf(*site, limits);
-    known &= limit > 0 || (site->bytes == 0 && site->flops == 0);
+    bool isFree = site->bytes == 0 && site->flops == 0;
+    known &= limit > 0 || isFree;
+    foreseen &= site->predicted > 0 || isFree;
     all += limit;
     table.add(profileRow(*site, total.nanoseconds, limit));
   }
+  if (!foreseen)
+    total.predicted = 0;
   table.add(profileRow(total, total.nanoseconds, known ? all : 0));
   return table.str();
 }
