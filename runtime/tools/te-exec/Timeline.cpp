@@ -64,7 +64,8 @@ static double limitOf(const CallSite &site, const te_rt_limits &limits) {
 }
 
 static std::vector<std::string> profileRow(const CallSite &site,
-                                           int64_t totalTime, double limit) {
+                                           int64_t totalTime, double limit,
+                                           bool foreseen) {
   double ns = static_cast<double>(std::max<int64_t>(site.nanoseconds, 1));
   double all = static_cast<double>(std::max<int64_t>(totalTime, 1));
   return {site.function,
@@ -72,8 +73,8 @@ static std::vector<std::string> profileRow(const CallSite &site,
           std::to_string(site.calls),
           std::to_string(site.launches),
           formatNumber("%.1f", ns / 1e3),
-          site.predicted > 0 ? formatNumber("%.1f", site.predicted / 1e3) : "-",
-          site.predicted > 0 ? formatNumber("%.2f", ns / site.predicted) : "-",
+          foreseen ? formatNumber("%.1f", site.predicted / 1e3) : "-",
+          foreseen ? formatNumber("%.2f", ns / site.predicted) : "-",
           std::to_string(site.bytes),
           formatNumber("%.2f", static_cast<double>(site.bytes) / ns),
           formatNumber("%.3f", static_cast<double>(site.flops) / ns / 1e3),
@@ -104,20 +105,20 @@ std::string te::exec::profileTable(const std::vector<Timeline> &ranks,
                "ratio", "bytes", "GB/s", "TFLOP/s", "time", "of limit",
                "location"},
               "llrrrrrrrrrrl");
-  // Of the whole, only if no part is unknown.
+  // Of the whole, only if no part is unknown. Predictions are of a device's kernels.
   double all = 0;
-  bool known = true, foreseen = true;
+  bool known = true, foreseen = limits.copy > 0;
   for (auto &[time, site] : byTime) {
     double limit = limitOf(*site, limits);
     bool isFree = site->bytes == 0 && site->flops == 0;
     known &= limit > 0 || isFree;
-    foreseen &= site->predicted > 0 || isFree;
+    bool isForeseen = limits.copy > 0 && site->predicted > 0;
+    foreseen &= isForeseen || isFree;
     all += limit;
-    table.add(profileRow(*site, total.nanoseconds, limit));
+    table.add(profileRow(*site, total.nanoseconds, limit, isForeseen));
   }
-  if (!foreseen)
-    total.predicted = 0;
-  table.add(profileRow(total, total.nanoseconds, known ? all : 0));
+  table.add(
+      profileRow(total, total.nanoseconds, known ? all : 0, foreseen));
   return table.str();
 }
 
