@@ -69,6 +69,41 @@ __device__ inline void transformColumns(Bf16Piece &piece, const Place &place) {
 }
 __device__ inline void transformColumns(FloatPiece &, const Place &) {}
 
+template <int R>
+__device__ inline void copyRow(Piece<BF16, R> &piece, int to, int from) {
+#pragma unroll
+  for (int p = 0; p < 4; ++p)
+    piece.pairs[to][p] = piece.pairs[from][p];
+}
+template <int R>
+__device__ inline void copyRow(Piece<float, R> &piece, int to, int from) {
+#pragma unroll
+  for (int j = 0; j < 8; ++j)
+    piece.values[to][j] = piece.values[from][j];
+}
+/// Moves rows `count` and on to the front.
+template <typename T>
+__device__ inline void dropRows(Piece<T, kNvfp4Rows> &piece, int count) {
+#pragma unroll
+  for (int i = count; i < kNvfp4Rows; ++i)
+    copyRow(piece, i - count, i);
+}
+/// Moves columns 2 and on to the front.
+__device__ inline void dropColumns(Bf16Piece &piece) {
+#pragma unroll
+  for (int i = 0; i < kNvfp4Rows; ++i)
+#pragma unroll
+    for (int p = 1; p < 4; ++p)
+      piece.pairs[i][p - 1] = piece.pairs[i][p];
+}
+__device__ inline void dropColumns(FloatPiece &piece) {
+#pragma unroll
+  for (int i = 0; i < kNvfp4Rows; ++i)
+#pragma unroll
+    for (int j = 2; j < 8; ++j)
+      piece.values[i][j - 2] = piece.values[i][j];
+}
+
 //===----------------------------------------------------------------------===//
 // Codes
 //===----------------------------------------------------------------------===//
@@ -180,39 +215,38 @@ __device__ inline void setNibble(uint8_t *values, int64_t element,
 // Casts
 //===----------------------------------------------------------------------===//
 
-/// `Any`: with a Hadamard transform or stochastic rounding, if asked for.
-template <typename T, bool Any> struct Nvfp4AnySink {
+/// `Transforms`: columns may be asked for under a Hadamard transform. `Random`:
+/// rounding is stochastic; what makes random words is long, so that loops of it
+/// stay loops.
+template <typename T, bool Transforms, bool Random> struct Nvfp4CastSink {
   static constexpr int kRows = kNvfp4Rows, kBlock = 16;
+  static constexpr int kUnroll = Random ? 1 : 4;
   using Tile = Piece<T, kRows>;
   // 64 bytes of FP4 for each column, and 8 more to meet all banks.
   static constexpr int kStagePitch = kTile / 2 + 8;
   struct Shared {
     uint8_t stage[kTile * kStagePitch];      // columnwise
     uint8_t codes[2][kTile / kBlock][kTile]; // scales: direction, block, line
-    float multipliers[2][128];               // of each code
+    float multipliers[1 + Transforms][128];  // of each code
   };
-  __device__ Nvfp4AnySink(const MicroArgs &args, const MicroTask &task,
-                          const Place &place, Shared &shared)
+  __device__ Nvfp4CastSink(const MicroArgs &args, const MicroTask &task,
+                           const Place &place, Shared &shared)
       : args(args), task(task), place(place), shared(shared) {}
   int64_t colsBefore = 0; // there are no parts
 
   __device__ bool run(Tile &piece, bool) {
     const MicroOutput &rows = task.micro[0], &columns = task.micro[1];
-    tabulate(0);
-    tabulate(1);
+    // Both directions have the amax of the tensor, but for a transform's.
+    float sixth = tabulate(rows.values ? rows : columns, 0);
+    float sixthOfColumns =
+        Transforms && columns.values ? tabulate(columns, 1) : sixth;
     __syncthreads();
-    float square = 0.0f;
-    if (args.square)
-      square = maxWith(amaxOfPiece(piece), 1);
     if (rows.values)
-      castRows(piece, rows, square);
+      castRows(piece, rows, sixth);
     if (columns.values) {
-      if (Any && args.hadamard) {
+      if (Transforms && args.hadamard)
         transformColumns(piece, place);
-        if (args.square)
-          square = maxWith(amaxOfPiece(piece), 1);
-      }
-      castColumns(piece, columns, square);
+      castColumns(piece, columns, sixthOfColumns);
     }
     __syncthreads();
     if (rows.values)
@@ -227,114 +261,132 @@ template <typename T, bool Any> struct Nvfp4AnySink {
   }
 
 private:
-  __device__ float tensorMultiplierOf(const MicroOutput &out) const {
-    return tensorMultiplier(out.tensorAmax[out.amaxPerGroup ? place.group : 0]);
-  }
-  __device__ void tabulate(int d) {
+  /// Notes what each code of a scale stands for; gives a sixth of the tensor's
+  /// multiplier.
+  __device__ float tabulate(const MicroOutput &out, int table) {
     static_assert(Tile::kThreads == 128, "a thread for each code");
-    const MicroOutput &out = task.micro[d];
-    if (out.values)
-      shared.multipliers[d][threadIdx.x] =
-          multiplierOfE4M3(threadIdx.x, __frcp_rn(tensorMultiplierOf(out)));
+    float multiplier =
+        tensorMultiplier(out.tensorAmax[out.amaxPerGroup ? place.group : 0]);
+    shared.multipliers[table][threadIdx.x] =
+        multiplierOfE4M3(threadIdx.x, __frcp_rn(multiplier));
+    return __fmul_rn(multiplier, 1.0f / 6.0f);
+  }
+  /// Two codes; that of the sixteen columns of two neighbours is the same, if
+  /// `square`.
+  __device__ uint32_t codeOfSquare(const Tile &piece, float sixth) const {
+    float amax = maxWith(amaxOfPiece(piece), 1);
+    return chooseE4M3(make_float2(amax, amax), sixth);
   }
 
   __device__ void castRows(const Tile &piece, const MicroOutput &out,
-                           float square) {
-    float sixth = __fmul_rn(tensorMultiplierOf(out), 1.0f / 6.0f);
-    uint32_t codes[4] = {0, 0, 0, 0}; // of all rows
+                           float sixth) {
+    uint32_t codes[4]; // of all rows
+    if (args.square) {
+      codes[0] = codeOfSquare(piece, sixth) * 0x10001;
+      codes[1] = codes[2] = codes[3] = codes[0];
+    } else {
 #pragma unroll
-    for (int i = 0; i < kRows; i += 2) {
-      float2 amax = make_float2(square, square);
-      if (!args.square)
-        amax = amaxesOfRows(piece, i);
-      codes[i / 4] |= (chooseE4M3(amax.x, sixth) |
-                       chooseE4M3(amax.y, sixth) << 8) << (i % 4 * 8);
+      for (int i = 0; i < kRows; i += 4)
+        codes[i / 4] = chooseE4M3(amaxesOfRows(piece, i), sixth) |
+                       chooseE4M3(amaxesOfRows(piece, i + 2), sixth) << 16;
     }
     bool odd = threadIdx.x & 1;
     *reinterpret_cast<uint2 *>(shared.codes[0][threadIdx.x % 16 / 2] +
                                Tile::row() + (odd ? 8 : 0)) =
         make_uint2(odd ? codes[2] : codes[0], odd ? codes[3] : codes[1]);
-    Tile cleaned = piece;
-    replaceNan(cleaned);
+    Tile left = piece;
+    replaceNan(left);
     int rows = place.rows - Tile::row(), cols = place.cols - Tile::col();
     int64_t first = (place.row + Tile::row()) * task.cols + place.col0 +
                     Tile::col();
-    int stride = static_cast<int>(task.cols / 2); // that number is even
-    uint8_t *to = out.values + first / 2;
-    bool vector =
-        cols >= 8 &&
-        (reinterpret_cast<uintptr_t>(out.values) * 2 + first | task.cols) % 8 ==
-            0;
+    // The number of columns is even.
+    uint32_t stride = static_cast<uint32_t>(task.cols) / 2;
+    uint8_t *to = out.values + static_cast<uint64_t>(first) / 2;
+    bool whole = (reinterpret_cast<uintptr_t>(to) | stride) % 4 == 0 &&
+                 rows >= kRows && cols >= 8;
+#pragma unroll kUnroll
+    for (int row = 0; row < kRows; row += 4) {
+      uint32_t words[4];
 #pragma unroll
-    for (int i = 0; i < kRows; ++i, to += stride) {
-      if (i >= rows || cols <= 0)
-        continue;
-      float multiplier =
-          shared.multipliers[0][codes[i / 4] >> (i % 4 * 8) & 0xff];
-      auto scaled = [&](int j) {
-        return __fmul_rn(cleaned.get(i, j), multiplier);
-      };
-      uint32_t word;
-      if (Any && args.rng)
-        word = encodeRandomly(args, false, first + i * task.cols, scaled);
-      else
-        word = magnitudes(scaled) | signsOfRow(cleaned, i);
-      if (vector)
-        *reinterpret_cast<uint32_t *>(to) = word;
-      else
-#pragma unroll 1
-        for (int j = 0; j < min(cols, 8); j += 2, word >>= 8)
-          to[j / 2] = static_cast<uint8_t>(word);
+      for (int i = 0; i < 4; ++i) {
+        float multiplier = shared.multipliers[0][codes[0] >> (i * 8) & 0xff];
+        auto scaled = [&](int j) {
+          return __fmul_rn(left.get(i, j), multiplier);
+        };
+        if (Random)
+          words[i] = encodeRandomly(args, false, first + (row + i) * task.cols,
+                                    scaled);
+        else
+          words[i] = magnitudes(scaled) | signsOfRow(left, i);
+      }
+#pragma unroll
+      for (int i = 0; i < 4; ++i, to += stride)
+        if (whole)
+          *reinterpret_cast<uint32_t *>(to) = words[i];
+        else
+          storeRow(to, row + i < rows ? cols : 0, words[i]);
+      // The next rows take the place of these.
+      dropRows(left, 4);
+#pragma unroll
+      for (int i = 1; i < 4; ++i)
+        codes[i - 1] = codes[i];
     }
   }
+  __device__ static void storeRow(uint8_t *to, int count, uint32_t word) {
+#pragma unroll 1
+    for (int j = 0; j < min(count, 8); j += 2, word >>= 8)
+      to[j / 2] = static_cast<uint8_t>(word);
+  }
 
-  __device__ void castColumns(Tile &piece, const MicroOutput &out,
-                              float square) {
-    float sixth = __fmul_rn(tensorMultiplierOf(out), 1.0f / 6.0f);
+  __device__ void castColumns(Tile &left, const MicroOutput &out,
+                              float sixth) {
     int block = Tile::row() / kBlock;
-    uint32_t codes[2] = {0, 0};
+    uint32_t codes[2];
+    if (args.square) {
+      codes[0] = codes[1] = codeOfSquare(left, sixth) * 0x10001;
+    } else {
 #pragma unroll
-    for (int p = 0; p < 4; ++p) {
-      float2 amax = make_float2(square, square);
-      if (!args.square)
-        amax = amaxesOfColumns(piece, p);
-      codes[p / 2] |= (chooseE4M3(amax.x, sixth) |
-                       chooseE4M3(amax.y, sixth) << 8) << (p % 2 * 16);
+      for (int p = 0; p < 4; p += 2)
+        codes[p / 2] = chooseE4M3(amaxesOfColumns(left, p), sixth) |
+                       chooseE4M3(amaxesOfColumns(left, p + 1), sixth) << 16;
     }
     *reinterpret_cast<uint2 *>(shared.codes[1][block] + Tile::col()) =
         make_uint2(codes[0], codes[1]);
-    replaceNan(piece);
-#pragma unroll
+    replaceNan(left);
+    int64_t first =
+        (place.member * task.cols + place.col0 + Tile::col()) * out.stride +
+        place.row0 + Tile::row();
+    uint8_t *to = shared.stage + stagePosition(Tile::col()) * kStagePitch +
+                  block * 8;
+#pragma unroll kUnroll
     for (int p = 0; p < 4; ++p) {
       uint32_t words[2][2]; // of a column, of eight rows
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
         uint32_t signs[2];
-        signsOfColumns(piece, 8 * h, p, signs);
+        signsOfColumns(left, 8 * h, 0, signs);
 #pragma unroll
         for (int c = 0; c < 2; ++c) {
-          int col = 2 * p + c;
           float multiplier =
-              shared.multipliers[1][codes[p / 2] >> (col % 4 * 8) & 0xff];
+              shared.multipliers[Transforms][codes[0] >> (c * 8) & 0xff];
           auto scaled = [&](int i) {
-            return __fmul_rn(piece.get(8 * h + i, col), multiplier);
+            return __fmul_rn(left.get(8 * h + i, c), multiplier);
           };
-          if (Any && args.rng)
+          if (Random)
             words[c][h] = encodeRandomly(
-                args, true,
-                (place.member * task.cols + place.col0 + Tile::col() + col) *
-                        out.stride +
-                    place.row0 + Tile::row() + 8 * h,
-                scaled);
+                args, true, first + (2 * p + c) * out.stride + 8 * h, scaled);
           else
             words[c][h] = magnitudes(scaled) | signs[c];
         }
       }
 #pragma unroll
       for (int c = 0; c < 2; ++c)
-        *reinterpret_cast<uint2 *>(
-            shared.stage + stagePosition(Tile::col() + 2 * p + c) * kStagePitch +
-            block * 8) = make_uint2(words[c][0], words[c][1]);
+        *reinterpret_cast<uint2 *>(to + stagePosition(2 * p + c) * kStagePitch) =
+            make_uint2(words[c][0], words[c][1]);
+      // The next two columns take the place of these.
+      dropColumns(left);
+      codes[0] = __funnelshift_r(codes[0], codes[1], 16);
+      codes[1] >>= 16;
     }
   }
 
@@ -348,26 +400,33 @@ private:
     int part = threadIdx.x % 4, rows = min(place.rows - part * 32, 32);
     if (rows <= 0)
       return;
+    // Position p of the stage is of column p % 16 * 8 + p / 16.
+    constexpr int kColumns = Tile::kThreads / 4; // at a time
+    int position = threadIdx.x / 4;
+    int col = position % 16 * 8 + position / 16;
+    const uint8_t *from = shared.stage + position * kStagePitch + part * 16;
+    int64_t first =
+        (place.member * task.cols + place.col0 + col) * out.stride +
+        place.row0 + part * 32;
+    uint8_t *to = out.values + static_cast<uint64_t>(first) / 2;
+    auto step = static_cast<uint32_t>(kColumns / 16 * out.stride / 2);
+    bool vector = rows == 32 && out.stride % 32 == 0 &&
+                  (reinterpret_cast<uintptr_t>(out.values) * 2 + first) % 32 == 0;
 #pragma unroll
-    for (int round = 0; round < kTile * 4 / Tile::kThreads; ++round) {
-      int position = round * (Tile::kThreads / 4) + threadIdx.x / 4;
-      int col = position % 16 * 8 + position / 16;
-      if (col >= place.cols)
-        continue;
-      const uint8_t *from = shared.stage + position * kStagePitch + part * 16;
-      int64_t first =
-          (place.member * task.cols + place.col0 + col) * out.stride +
-          place.row0 + part * 32;
-      uint8_t *to = out.values + first / 2;
-      bool vector = rows == 32 && first % 2 == 0 &&
-                    reinterpret_cast<uintptr_t>(to) % 16 == 0;
-      if (vector) {
-        uint2 low = *reinterpret_cast<const uint2 *>(from);
-        uint2 high = *reinterpret_cast<const uint2 *>(from + 8);
-        *reinterpret_cast<uint4 *>(to) = make_uint4(low.x, low.y, high.x, high.y);
-      } else {
-        storeNibbles(out.values, first, rows, from);
+    for (int round = 0; round < kTile / kColumns; ++round) {
+      if (col + round * (kColumns / 16) < place.cols) {
+        if (vector) {
+          uint2 low = *reinterpret_cast<const uint2 *>(from);
+          uint2 high = *reinterpret_cast<const uint2 *>(from + 8);
+          *reinterpret_cast<uint4 *>(to) =
+              make_uint4(low.x, low.y, high.x, high.y);
+        } else {
+          storeNibbles(out.values, first + round * (kColumns / 16) * out.stride,
+                       rows, from);
+        }
       }
+      from += kColumns * kStagePitch;
+      to += step;
     }
   }
   /// Neighbours may have the other half of the first byte and of the last one.
@@ -388,24 +447,25 @@ private:
   const Place &place;
   Shared &shared;
 };
-template <typename T> using Nvfp4Sink = Nvfp4AnySink<T, false>;
-template <typename T> using Nvfp4OptionsSink = Nvfp4AnySink<T, true>;
+template <typename T> using Nvfp4Sink = Nvfp4CastSink<T, false, false>;
+template <typename T> using Nvfp4HadamardSink = Nvfp4CastSink<T, true, false>;
+template <typename T> using Nvfp4RandomSink = Nvfp4CastSink<T, true, true>;
 
-/// The first of the two passes of NVFP4: amaxes alone. `Any` as above.
-template <typename T, bool Any> struct Nvfp4AnyAmaxSink {
+/// The first of the two passes of NVFP4: amaxes alone.
+template <typename T, bool Transforms> struct Nvfp4AmaxesSink {
   static constexpr int kRows = kNvfp4Rows;
   using Tile = Piece<T, kRows>;
   struct Shared {
     float warps[2][Tile::kWarps];
   };
-  __device__ Nvfp4AnyAmaxSink(const MicroArgs &args, const MicroTask &task,
-                              const Place &place, Shared &shared)
+  __device__ Nvfp4AmaxesSink(const MicroArgs &args, const MicroTask &task,
+                             const Place &place, Shared &shared)
       : args(args), task(task), place(place), shared(shared) {}
   int64_t colsBefore = 0;
 
   __device__ bool run(Tile &piece, bool) {
     note(piece, 0);
-    bool transforms = Any && task.transformed;
+    bool transforms = Transforms && task.transformed;
     if (transforms) {
       transformColumns(piece, place);
       note(piece, 1);
@@ -438,8 +498,8 @@ private:
   const Place &place;
   Shared &shared;
 };
-template <typename T> using Nvfp4AmaxSink = Nvfp4AnyAmaxSink<T, false>;
-template <typename T> using Nvfp4OptionsAmaxSink = Nvfp4AnyAmaxSink<T, true>;
+template <typename T> using Nvfp4AmaxSink = Nvfp4AmaxesSink<T, false>;
+template <typename T> using Nvfp4HadamardAmaxSink = Nvfp4AmaxesSink<T, true>;
 
 } // namespace cuda
 } // namespace te_rt
