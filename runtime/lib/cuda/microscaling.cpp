@@ -178,6 +178,8 @@ Outcome MicroCast::run(const CastKernels &kernels) {
   TE_RT_TRY(launch(nvfp4, amax + kernels.amax, grid, true));
   for (MicroTask &task : nvfp4.tasks)
     task.accumulators = task.transformed = nullptr;
+  nvfp4.args.descends = true;
+  grid.shared = static_cast<int>(kTile * kTile * elementSize(inputType));
   return launch(nvfp4, cast + kernels.cast, grid, false);
 }
 

@@ -194,32 +194,25 @@ __host__ __device__ constexpr bool isNegativeFactor(int j, int k) {
   return ((kNegative >> j & 1) ^ parity) != 0;
 }
 
-/// The transform of the columns of sixteen rows. `rows` of them exist: others take
+/// The transform of two columns of sixteen rows. `rows` of them exist: others take
 /// part as zeros, and stay zero.
-__device__ inline void transform(uint32_t (&pairs)[16][4], int rows) {
-  // Columns go round, so that all of this is there once and not four times.
-#pragma unroll 1
-  for (int p = 0; p < 4; ++p) {
-    float low[16], high[16];
+__device__ inline void transform(uint32_t (&pairs)[16], int rows) {
+  float low[16], high[16];
+#pragma unroll
+  for (int j = 0; j < 16; ++j) {
+    low[j] = lowOf(pairs[j]);
+    high[j] = highOf(pairs[j]);
+  }
+#pragma unroll
+  for (int k = 0; k < 16; ++k) {
+    float sumLow = 0.0f, sumHigh = 0.0f;
 #pragma unroll
     for (int j = 0; j < 16; ++j) {
-      low[j] = lowOf(pairs[j][0]);
-      high[j] = highOf(pairs[j][0]);
-#pragma unroll
-      for (int next = 1; next < 4; ++next)
-        pairs[j][next - 1] = pairs[j][next];
+      bool negative = isNegativeFactor(j, k);
+      sumLow = __fadd_rn(sumLow, negative ? -low[j] : low[j]);
+      sumHigh = __fadd_rn(sumHigh, negative ? -high[j] : high[j]);
     }
-#pragma unroll
-    for (int k = 0; k < 16; ++k) {
-      float sumLow = 0.0f, sumHigh = 0.0f;
-#pragma unroll
-      for (int j = 0; j < 16; ++j) {
-        bool negative = isNegativeFactor(j, k);
-        sumLow = __fadd_rn(sumLow, negative ? -low[j] : low[j]);
-        sumHigh = __fadd_rn(sumHigh, negative ? -high[j] : high[j]);
-      }
-      pairs[k][3] = k < rows ? packBf16(0.25f * sumLow, 0.25f * sumHigh) : 0;
-    }
+    pairs[k] = k < rows ? packBf16(0.25f * sumLow, 0.25f * sumHigh) : 0;
   }
 }
 
