@@ -30,8 +30,9 @@ namespace te_bench {
 /// A context, and the memory of the row that runs.
 class Bench {
 public:
-  /// Exits with one message where there is no GPU.
-  explicit Bench(std::string filter);
+  /// Runs the rows whose names hold one of `filters`, or all without any. Exits
+  /// with one message where there is no GPU.
+  explicit Bench(std::vector<std::string> filters);
   ~Bench();
 
   te_rt_context *context() const { return handle; }
@@ -58,7 +59,7 @@ public:
 private:
   double replay(void *graph, int calls);
 
-  std::string filter;
+  std::vector<std::string> filters;
   te_rt_context *handle = nullptr;
   std::vector<void *> memory;
   double copyRate = 0; // GB/s
