@@ -62,6 +62,12 @@ Outcome describeScales(const te_rt_tensor &scales, int64_t rows, int64_t cols,
 struct CastKernels {
   const char *cast, *amax;
   int shared = 0; // bytes of dynamic shared memory
+  /// Casts more tiles than fit at a time; blocks take one after another
+  /// (stream.cuh), so many on each SM.
+  struct {
+    const char *kernel = nullptr;
+    int perSm = 0, shared = 0;
+  } stream = {};
 };
 
 /// Casts of any number of matrices, described by describeMatrix and with their
@@ -72,6 +78,7 @@ public:
        bool pow2Scales, double epsilon);
   Outcome add(TileTask task, const CastArguments &arguments);
   Outcome run(const CastKernels &kernels);
+  size_t size() const { return tasks.size(); }
 
 private:
   CudaDevice &device;

@@ -57,8 +57,11 @@ te_rt_status cuda::multi_cast_transpose(
           cast.add(task, {at(scale), at(amax), nullptr, at(values), at(scales),
                           at(values_t), at(scales_t), at(amax_out)}));
     }
-    return cast.run({byType(dtype, "cast_bf16", "cast_f32"),
-                     byType(dtype, "amax_bf16", "amax_f32")});
+    CastKernels kernels = {byType(dtype, "cast_bf16", "cast_f32"),
+                           byType(dtype, "amax_bf16", "amax_f32")};
+    if (dtype == TE_RT_BF16 && cast.size() > 1)
+      kernels.stream = {"cast_stream_bf16", 3, kTile * kTile * 2};
+    return cast.run(kernels);
   };
   if (te_rt_status status = context->finish(run(TE_RT_BF16)))
     return status;
