@@ -86,6 +86,10 @@ __device__ inline float warpMax(float amax) {
 
 /// Adds what a block found to the accumulator of its group. One thread does it,
 /// and mostly finds that there is nothing to add.
+__device__ inline void raise(uint32_t *accumulator, float amax) {
+  if (__float_as_uint(amax) > __ldcg(accumulator))
+    atomicMax(accumulator, __float_as_uint(amax));
+}
 __device__ inline void accumulate(const TileTask &task, const Place &place,
                                   float amax) {
   if (__float_as_uint(amax) > place.known)

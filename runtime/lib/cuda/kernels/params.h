@@ -107,6 +107,7 @@ struct TileTask {
 };
 
 struct TileArgs {
+  using Task = TileTask;
   TileTask task; // where there is no table
   const TileTask *table;
   const uint32_t *firstTiles; // of each task of the table
@@ -119,6 +120,20 @@ struct TileArgs {
   // of kernels whose blocks take several tiles
   uint32_t tiles;
   uint32_t *counter; // of tiles beyond the first of each block; zero between
+};
+
+/// One direction of a cast in blocks of any size, in the orientation of the input.
+struct BlockCastArgs {
+  TileTask task;
+  uint8_t *values;
+  float *scales;
+  int64_t stride; // between rows of values as stored
+  int64_t memberScales, strideRow, strideCol;
+  int64_t chunkCols, chunks; // columns that a block of threads takes
+  const float *noop;
+  float epsilon, overflow;
+  int32_t blockRows, blockCols;
+  int32_t pow2, e5m2, transposed, ragged;
 };
 
 //===----------------------------------------------------------------------===//
@@ -135,6 +150,8 @@ struct RowScales {
 
 /// Pairs of a token and a row that a block scatters.
 constexpr int kBlockPairs = 256;
+/// At most, so that four blocks of an SM keep their loads in registers.
+constexpr int kUnpermuteThreads = 224;
 /// In place of a row's token: padding has added the row.
 constexpr int32_t kPadRow = -2;
 

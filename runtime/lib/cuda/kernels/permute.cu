@@ -25,6 +25,8 @@
 #include "cuda/kernels/params.h"
 #include "cuda/kernels/words.cuh"
 
+#include <type_traits>
+
 using namespace te_rt::cuda;
 
 namespace {
@@ -197,32 +199,47 @@ template <typename T> __device__ void unpermuteRows(const PermuteArgs &args) {
     }
     return;
   }
-  for (int64_t i = index; i < args.cols / kWidth; i += step) {
-    float sums[kWidth] = {};
-    constexpr int kAhead = 8; // loads in flight
+  // Eight loads are in flight, of one word where there are many rows.
+  int64_t words = args.cols / kWidth;
+  auto sum = [&](auto perRow, int64_t i) {
+    constexpr int kWords = decltype(perRow)::value, kAhead = 8 / kWords;
+    float sums[kWords][kWidth] = {};
     for (int s0 = 0; s0 < count; s0 += kAhead) {
-      uint4 words[kAhead];
+      uint4 held[kAhead][kWords];
 #pragma unroll
       for (int a = 0; a < kAhead; ++a)
-        if (s0 + a < count)
-          words[a] = __ldcs(reinterpret_cast<const uint4 *>(
-                                input + sorted[s0 + a] * args.cols) +
-                            i);
+#pragma unroll
+        for (int w = 0; w < kWords; ++w)
+          if (s0 + a < count && i + w * step < words)
+            held[a][w] = __ldcs(reinterpret_cast<const uint4 *>(
+                                    input + sorted[s0 + a] * args.cols) +
+                                i + w * step);
 #pragma unroll
       for (int a = 0; a < kAhead; ++a)
-        if (s0 + a < count)
-          add(sums, words[a], T());
+#pragma unroll
+        for (int w = 0; w < kWords; ++w)
+          if (s0 + a < count && i + w * step < words)
+            add(sums[w], held[a][w], T());
     }
-    reinterpret_cast<uint4 *>(output)[i] = pack(sums);
-  }
+#pragma unroll
+    for (int w = 0; w < kWords; ++w)
+      if (i + w * step < words)
+        reinterpret_cast<uint4 *>(output)[i + w * step] = pack(sums[w]);
+  };
+  if (count > 4)
+    for (int64_t i = index; i < words; i += step)
+      sum(std::integral_constant<int, 1>(), i);
+  else
+    for (int64_t i = index; i < words; i += 2 * step)
+      sum(std::integral_constant<int, 2>(), i);
 }
 } // namespace
 
-extern "C" __global__ void __launch_bounds__(kRowThreads)
+extern "C" __global__ void __launch_bounds__(kUnpermuteThreads, 4)
     unpermute_bf16(const __grid_constant__ PermuteArgs args) {
   unpermuteRows<BF16>(args);
 }
-extern "C" __global__ void __launch_bounds__(kRowThreads)
+extern "C" __global__ void __launch_bounds__(kUnpermuteThreads, 4)
     unpermute_f32(const __grid_constant__ PermuteArgs args) {
   unpermuteRows<float>(args);
 }

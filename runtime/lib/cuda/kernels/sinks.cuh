@@ -22,8 +22,9 @@ namespace cuda {
 template <typename Tile> struct StoreSink {
   using T = typename Tile::Element;
   struct Shared {};
-  __device__ StoreSink(const TileArgs &, const TileTask &task,
-                       const Place &place, Shared &)
+  template <typename Args>
+  __device__ StoreSink(const Args &, const TileTask &task, const Place &place,
+                       Shared &)
       : task(task), place(place) {}
   int64_t colsBefore = 0; // of the parts before this one
 

@@ -254,9 +254,14 @@ __device__ inline void runStream(const TileArgs &args) {
   if (threadIdx.x == 0)
     isLast = arrive(args);
   __syncthreads();
-  if (isLast)
+  if (!isLast)
+    return;
+  if (threadIdx.x == 0)
+    *args.counter = *args.ticket = 0;
+  if (args.finishes)
     finish(args, blockDim.x);
 }
+
 } // namespace cuda
 } // namespace te_rt
 

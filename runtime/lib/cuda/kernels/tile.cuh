@@ -246,7 +246,7 @@ __device__ inline void finishGroup(const TileArgs &args, const TileTask &task,
 /// Called by one thread when the accumulators have all that this block gives;
 /// what the block stores besides may still be under way. True for the last
 /// block to arrive: who does not look at once does not wait.
-__device__ inline bool arrive(const TileArgs &args) {
+template <typename Args> __device__ inline bool arrive(const Args &args) {
   return addRelease(args.ticket, 1u) == gridDim.x - 1;
 }
 
@@ -267,50 +267,46 @@ __device__ inline void finishTask(const TileArgs &args, const TileTask &task,
 }
 
 /// The last block to arrive writes what depends on all of them, and leaves
-/// accumulators and counters at zero: `threads` of it, whole warps, of which the
+/// accumulators and ticket at zero: `threads` of it, whole warps, of which the
 /// first does what is no table.
-__device__ inline void finish(const TileArgs &args, int threads) {
+template <typename Args>
+__device__ inline void finish(const Args &args, int threads) {
   __threadfence();
-  if (args.finishes) {
-    if (!args.table && threadIdx.x < 32)
-      finishTask(args, args.task, threadIdx.x, 32);
-    for (int64_t i = threadIdx.x; args.table && i < args.numTasks; i += threads)
-      finishTask(args, args.table[i], 0, 1);
-  }
-  if (threadIdx.x == 0) {
+  if (!args.table && threadIdx.x < 32)
+    finishTask(args, args.task, threadIdx.x, 32);
+  for (int64_t i = threadIdx.x; args.table && i < args.numTasks; i += threads)
+    finishTask(args, args.table[i], 0, 1);
+  if (threadIdx.x == 0)
     *args.ticket = 0;
-    if (args.counter)
-      *args.counter = 0;
-  }
 }
 
 /// The task that has tile `tile` of all, which it makes one of that task's. A
 /// warp calls it.
-__device__ inline void fetchTask(const TileArgs &args,
-                                 const uint32_t *firstTiles, uint32_t &tile,
-                                 TileTask &task) {
+template <typename Args>
+__device__ inline void fetchTask(const Args &args, const uint32_t *firstTiles,
+                                 uint32_t &tile, typename Args::Task &task) {
   int index = countUpTo(args.numTasks, tile,
                         [&](int64_t i) { return firstTiles[i]; }) -
               1;
   auto *from = reinterpret_cast<const uint2 *>(args.table + index);
   auto *to = reinterpret_cast<uint2 *>(&task);
-  for (int i = threadIdx.x % 32; i < int(sizeof(TileTask) / sizeof(uint2));
-       i += 32)
+  for (int i = threadIdx.x % 32; i < int(sizeof(task) / sizeof(uint2)); i += 32)
     to[i] = from[i];
   __syncwarp();
   tile -= static_cast<uint32_t>(task.firstTile);
 }
 
-/// The body of all kernels over tiles.
-template <typename Source, typename Sink, bool FromTable = false>
-__device__ inline void runTile(const TileArgs &args) {
+/// The body of all kernels over tiles. Other arguments than TileArgs have their
+/// own finishTask.
+template <typename Source, typename Sink, bool FromTable = false, typename Args>
+__device__ inline void runTile(const Args &args) {
   __shared__ typename Sink::Shared shared;
   __shared__ Place place;
-  __shared__ TileTask fetched; // not there where nobody uses it
+  __shared__ typename Args::Task fetched; // not there where nobody uses it
   __shared__ bool works;
   if (args.noop && *args.noop == 1.0f)
     return;
-  const TileTask &task = FromTable ? fetched : args.task;
+  const typename Args::Task &task = FromTable ? fetched : args.task;
   if (threadIdx.x < 32) {
     uint32_t tile = blockIdx.x;
     if (FromTable)
