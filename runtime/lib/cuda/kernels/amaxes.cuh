@@ -1,11 +1,11 @@
-//===- amaxes.cuh - the largest magnitudes of a tile -------------*- C++ -*-===//
+//===- amaxes.cuh - the largest magnitudes of a tile ------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// Of the pieces of threads, combined over warps, blocks and groups, and the sink
-// that wants nothing else.
+// Of the pieces of threads, combined over warps, blocks and groups, and the
+// sink that wants nothing else.
 //
 //===----------------------------------------------------------------------===//
 

@@ -1,4 +1,4 @@
-//===- bulk.cuh - copies of whole rows to and from shared memory -*- C++ -*-===//
+//===- bulk.cuh - copies of rows to and from shared memory ------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -30,11 +30,10 @@ __device__ inline void init(uint64_t &barrier) {
 /// Copies to shared memory; `barrier` completes a phase when all is there.
 __device__ inline void load(void *to, const void *from, uint32_t bytes,
                             uint64_t &barrier) {
-  asm volatile(
-      "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(
-          addressOf(&barrier)),
-      "r"(bytes)
-      : "memory");
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(
+                   addressOf(&barrier)),
+               "r"(bytes)
+               : "memory");
   asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::"
                "bytes [%0], [%1], %2, [%3];" ::"r"(addressOf(to)),
                "l"(from), "r"(bytes), "r"(addressOf(&barrier))
@@ -56,10 +55,10 @@ __device__ inline void publish() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 __device__ inline void store(void *to, const void *from, uint32_t bytes) {
-  asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::
-                   "l"(to),
-               "r"(addressOf(from)), "r"(bytes)
-               : "memory");
+  asm volatile(
+      "cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(to),
+      "r"(addressOf(from)), "r"(bytes)
+      : "memory");
 }
 /// Until what this thread stores has been read.
 __device__ inline void waitRead() {

@@ -6,16 +6,15 @@
 //
 // permute (with padding, scales and probabilities) and permute_quantize to rows
 // in blocks of 1 x 128, where rows are whole words of 16 bytes; permute.cu has
-// the rest. One launch each;
-// two where many scales move.
+// the rest. One launch each, two where many scales move.
 //
 //   work      one block for some tokens, and a part of the columns where rows
 //             are long or few. A warp brings a token's row to shared memory in
 //             one copy, casts it there, and stores it as often as it is routed,
 //             each by one copy. Scales whose rows are neighbours in memory are
-//             scattered by a second kernel, in tiles of 128 rows, since single
+//             gathered by a second kernel, in tiles of 128 rows, since single
 //             words of scattered rows cost as much as a third of the values
-//   moves     permute: T + R rows of T tokens and R routed ones; 16384 tokens of
+//   moves     permute: T + R rows of T tokens and R routed ones; 16384 of
 //             7168 BF16, top 8: 2.1 GB; FP8 and scales: 1.1 GB; cast: 1.2 GB
 //   bound     memory; scattered rows run at 3.8 TB/s on an H200
 //   measured  docs/Benchmarks.md, rows permute and permute_quantize
@@ -37,8 +36,8 @@ struct Pairs {
   int32_t rows[kBlockPairs]; // kNowhere: not routed
   uint64_t arrivals[kWarps];
 
-  /// Reads those of `tokens` of the map; all threads call it. One block of those
-  /// that share tokens tells what it moves besides their rows.
+  /// Reads those of `tokens` of the map; all threads call it. One block of
+  /// those that share tokens tells what it moves besides their rows.
   __device__ void load(const ScatterArgs &args, int64_t first, int tokens,
                        bool tells) {
     int slots = static_cast<int>(args.rows.slots), count = tokens * slots;
@@ -142,8 +141,8 @@ __device__ void zeroPads(const ScatterArgs &args, int64_t index, uint4 *zeros) {
   int64_t g = index / rows.padBlocks, block = index % rows.padBlocks;
   int64_t begin = max(rows.offsets[g], 0) + int64_t(max(rows.counts[g], 0));
   int64_t end = min(int64_t(rows.offsets[g + 1]), rows.capacity);
-  int64_t share = (max(end - begin, int64_t(0)) + rows.padBlocks - 1) /
-                  rows.padBlocks;
+  int64_t share =
+      (max(end - begin, int64_t(0)) + rows.padBlocks - 1) / rows.padBlocks;
   begin += block * share;
   end = min(end, begin + share);
   if (begin >= end)
@@ -156,8 +155,9 @@ __device__ void zeroPads(const ScatterArgs &args, int64_t index, uint4 *zeros) {
   auto *to = static_cast<uint8_t *>(rows.output) + begin * rows.rowBytes;
   for (int64_t at = int64_t(threadIdx.x) * args.chunkBytes; at < bytes;
        at += int64_t(kThreads) * args.chunkBytes)
-    bulk::store(to + at, zeros,
-                static_cast<uint32_t>(min(int64_t(args.chunkBytes), bytes - at)));
+    bulk::store(
+        to + at, zeros,
+        static_cast<uint32_t>(min(int64_t(args.chunkBytes), bytes - at)));
   const RowScales &scales = rows.scales;
   int64_t count = end - begin;
   for (int64_t i = threadIdx.x;
@@ -194,12 +194,12 @@ template <bool Casts> __device__ void scatter(const ScatterArgs &args) {
   auto *input = static_cast<const uint8_t *>(rows.input) + part.from;
   auto *output = static_cast<uint8_t *>(rows.output) + part.to;
   uint4 *own = words + warp * (args.chunkBytes / 16);
-  auto *staged = reinterpret_cast<float *>(words + kWarps * (args.chunkBytes / 16));
+  auto *staged =
+      reinterpret_cast<float *>(words + kWarps * (args.chunkBytes / 16));
   int pitch = args.chunkScales | 1;
   uint64_t &arrival = pairs.arrivals[warp];
   auto request = [&](int t) {
-    bulk::load(own, input + (first + t) * args.readBytes,
-               part.bytes, arrival);
+    bulk::load(own, input + (first + t) * args.readBytes, part.bytes, arrival);
   };
   if (lane == 0) {
     bulk::init(arrival);
@@ -259,8 +259,8 @@ extern "C" __global__ void __launch_bounds__(kThreads, 4)
   scatter<true>(args);
 }
 
-/// One block for 128 rows: to(row, j) = from(tokens[row], j), or `padScale`; rows
-/// that no token has stay.
+/// One block for 128 rows: to(row, j) = from(tokens[row], j), or `padScale`;
+/// rows that no token has stay.
 extern "C" __global__ void __launch_bounds__(kThreads)
     gather_scales(const __grid_constant__ GatherScalesArgs args) {
   constexpr int kRows = 128, kCols = 64;
@@ -271,9 +271,9 @@ extern "C" __global__ void __launch_bounds__(kThreads)
   int64_t first = int64_t(blockIdx.x) * kRows;
   int count = static_cast<int>(min(args.rows - first, int64_t(kRows)));
   if (threadIdx.x < kRows)
-    tokens[threadIdx.x] =
-        static_cast<int>(threadIdx.x) < count ? args.tokens[first + threadIdx.x]
-                                              : -1;
+    tokens[threadIdx.x] = static_cast<int>(threadIdx.x) < count
+                              ? args.tokens[first + threadIdx.x]
+                              : -1;
   for (int64_t col0 = 0; col0 < scales.cols; col0 += kCols) {
     __syncthreads(); // tokens are there, and nobody reads the tile
     int cols = static_cast<int>(min(scales.cols - col0, int64_t(kCols)));
@@ -284,10 +284,10 @@ extern "C" __global__ void __launch_bounds__(kThreads)
       for (int j = lane; j < kCols; j += 32)
         if (j < cols && token != -1)
           tile[j][r] =
-              token >= 0 ? __ldg(static_cast<const float *>(scales.from) +
-                                 token * scales.fromRow +
-                                 (col0 + j) * scales.fromCol)
-                         : args.padScale;
+              token >= 0
+                  ? __ldg(static_cast<const float *>(scales.from) +
+                          token * scales.fromRow + (col0 + j) * scales.fromCol)
+                  : args.padScale;
     }
     __syncthreads();
     for (int j = warp; j < cols; j += kWarps)

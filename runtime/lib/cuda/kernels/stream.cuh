@@ -1,4 +1,4 @@
-//===- stream.cuh - blocks that take one tile after another ------*- C++ -*-===//
+//===- stream.cuh - blocks that take one tile after another -----*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -6,9 +6,9 @@
 //
 // As many blocks as fit take tiles from a counter, in the order of their
 // addresses. What a tile is made of comes to shared memory, each thread its own
-// part, while the tile before it is cast: so memory is never idle. One more warp
-// finds the tiles and what belongs to them, and does what has to wait for other
-// blocks; the others never do.
+// part, while the tile before it is cast: so memory is never idle. One more
+// warp finds the tiles and what belongs to them, and does what has to wait for
+// other blocks; the others never do.
 //
 //===----------------------------------------------------------------------===//
 
@@ -94,8 +94,8 @@ template <typename T, int R = kTileRows> struct MatrixStream {
     for (int i = 0; i < R; ++i)
       rows.get(i, piece, i);
   }
-  /// What remains to be done when all threads have taken a tile; a warp that has
-  /// no part of it calls this.
+  /// What remains to be done when all threads have taken a tile; a warp that
+  /// has no part of it calls this.
   __device__ static void settle(const TileTask &, const Place &) {}
 
 private:

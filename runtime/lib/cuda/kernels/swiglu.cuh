@@ -1,4 +1,4 @@
-//===- swiglu.cuh - gated activations as sources of tiles ------*- C++ -*-===//
+//===- swiglu.cuh - gated activations as sources of tiles -------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,4 +1,4 @@
-//===- swiglu_stream.cuh - the same for many tiles -------------*- C++ -*-===//
+//===- swiglu_stream.cuh - the same for many tiles --------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -60,9 +60,8 @@ private:
   float prob;
 };
 
-
-/// SwigluBackwardSource, with a, b and most of the gradients of the activation in
-/// shared memory: two blocks fit.
+/// SwigluBackwardSource, with a, b and most of the gradients of the activation
+/// in shared memory: two blocks fit.
 template <typename T, int R = kTileRows> struct SwigluBackwardStream {
   using Tile = Piece<T, R>;
   static constexpr int kParts = 2;
@@ -117,8 +116,8 @@ template <typename T, int R = kTileRows> struct SwigluBackwardStream {
 
 private:
   /// Leaves the gradients of a where a was, and those of b where those of the
-  /// activation were. Few rows at a time: all of them are more instructions than
-  /// an SM keeps.
+  /// activation were. Few rows at a time: all of them are more instructions
+  /// than an SM keeps.
   __device__ void compute(const TileTask &task, const Place &place) {
     a.wait();
     int lane = threadIdx.x % 16;
@@ -166,8 +165,7 @@ private:
   }
   __device__ void loadLast(const T *base, int width, const Place &place) {
     int cols = place.cols - Tile::col();
-    const T *from =
-        base + int64_t(Tile::row() + kApart) * width + Tile::col();
+    const T *from = base + int64_t(Tile::row() + kApart) * width + Tile::col();
     bool vector = isVector<T, R>(base, width, place);
 #pragma unroll
     for (int i = 0; i < R - kApart; ++i, from += width) {
