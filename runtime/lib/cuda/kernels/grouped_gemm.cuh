@@ -301,18 +301,18 @@ private:
   }
 
   /// Has sums lie in pairs of registers, the second one first: an element is
-  /// then in another bank than the part that is added to it. The store, which
-  /// no thread executes, wants its operands so.
-  static __device__ void pairUp(float (&sums)[kCols / 2]) {
-    uint32_t never = threadIdx.x >> 31;
+  /// then in another bank than the part that is added to it. The stores, which
+  /// no thread executes, want their operands so.
+  __device__ void pairUp(float (&sums)[kCols / 2]) {
 #pragma unroll
     for (int i = 0; i < kCols / 2; i += 4)
       asm volatile("{\n"
                    ".reg .pred p;\n"
-                   "setp.ne.u32 p, %4, 0;\n"
-                   "@p st.shared.v4.f32 [%4], {%0, %1, %2, %3};\n"
+                   "setp.lt.s32 p, %4, %6;\n" // of each its own: no branch
+                   "@p st.shared.v4.f32 [%5], {%0, %1, %2, %3};\n"
                    "}" ::"f"(sums[i + 1]),
-                   "f"(sums[i]), "f"(sums[i + 3]), "f"(sums[i + 2]), "r"(never));
+                   "f"(sums[i]), "f"(sums[i + 3]), "f"(sums[i + 2]),
+                   "r"(args.k), "r"(base), "r"(-i));
   }
 
   /// Where the block begins behind whose end another group's elements are.
