@@ -6,16 +6,17 @@
 //
 //   work      a block of three warpgroups on each multiprocessor, two blocks to
 //   a
-//             cluster; tiles of 128 x 192 (BF16: 256), K in blocks of 128 bytes
-//             in four buffers. The first warpgroup finds tiles and starts
-//             copies, the others multiply 64 rows each
+//             cluster; tiles of 128 x 192 (BF16: 256, 1 x 128 scales on both
+//             sides: 128), K in blocks of 128 bytes in four buffers. The first
+//             warpgroup finds tiles and starts copies, the others multiply 64
+//             rows each
 //   flops     2 m n k; BF16 and FP8 tensor cores
 //   moves     operands from the L2 once for each tile, what two blocks share
 //   once
 //             for both; the result once
 //   bound     tensor cores, and the power they take: 1585 TFLOP/s of FP8 with
-//             scales of 128 x 128 on an H200, about 1100 with 1 x 128 on both
-//             sides; memory where a group has few rows, or is the reduction
+//             scales of 128 x 128 on an H200, 1230 with 1 x 128 on both sides;
+//             memory where a group has few rows, or is the reduction
 //   measured  docs/Benchmarks.md, Products on an H200
 //   not here  operands that the copy engine cannot read at all (gemm.cu)
 //
@@ -52,18 +53,31 @@ class Product {
   static constexpr bool kByBlock =
       kScale == GroupedScale::RowSquare || kScale == GroupedScale::RowRow;
   /// Whether the two warpgroups multiply one after the other.
-  static constexpr bool kTakesTurns = kScale != GroupedScale::None;
+  static constexpr bool kTakesTurns =
+      kScale == GroupedScale::RowSquare || kScale == GroupedScale::Tensor;
   static constexpr int kHalfRow = kLhsBytes / 2, kHalfCol = kRhsBytes / 2;
+
+  /// Whether the tensor cores make the scales, in grouped_rowrow.cuh.
+  static constexpr bool kHasFactors = kScale == GroupedScale::RowRow;
+  static constexpr int kScaleSlots = 8;
+
+  using Results = Store<kCols, kStoreCols>;
+  static constexpr int kBoxes = Results::kBoxes;
 
   struct Shared {
     uint8_t lhs[kStages][kLhsBytes]; // at a multiple of 1024
     uint8_t rhs[kStages][kRhsBytes];
     uint8_t store[2][64 * kStoreCols * 2];
     float lhsScales[kStages][kByBlock ? kGroupedRows : 4];
-    float rhsScales[kStages][kScale == GroupedScale::RowRow ? kCols : 4];
+    // Of 1 x 128 scales on both sides, those of the columns, as they come and
+    // as multiplyFactors reads them.
+    float rhsScales[kScaleSlots][kHasFactors ? kCols : 4];
+    uint4 factors[kStages][kHasFactors ? kCols : 1];
     Ring ring;
-    uint64_t full[kStages], empty[kStages];
+    uint64_t full[kStages], empty[kStages], scalesFull[kScaleSlots];
     uint64_t tileFull[kRingSlots], tileEmpty[kRingSlots];
+    BoxBarriers<kBoxes> boxes;
+    BoxPlace places[kBoxes];
   };
   static_assert(sizeof(Shared) + 1024 <= groupedSharedBytes(kScale),
                 "shared memory");
@@ -82,12 +96,18 @@ public:
     int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
     if (threadIdx.x == 0) {
       for (int i = 0; i < kStages; ++i) {
-        initBarrier(at(&shared.full[i]), 1);
+        initBarrier(at(&shared.full[i]), kHasFactors ? 2 : 1);
         initBarrier(at(&shared.empty[i]), kGroupedCluster * 8);
       }
       for (int i = 0; i < kRingSlots; ++i) {
         initBarrier(at(&shared.tileFull[i]), 1);
-        initBarrier(at(&shared.tileEmpty[i]), 2 + 8); // warps that read tiles
+        initBarrier(at(&shared.tileEmpty[i]), 3 + 8); // warps that read tiles
+      }
+      for (int i = 0; i < kScaleSlots; ++i)
+        initBarrier(at(&shared.scalesFull[i]), 1);
+      for (int i = 0; i < kBoxes; ++i) {
+        initBarrier(at(&shared.boxes.loaded[i]), 1);
+        initBarrier(at(&shared.boxes.added[i]), 8);
       }
       asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
@@ -100,6 +120,8 @@ public:
         loadTilesByHand();
       else if (warp == 2)
         findTiles();
+      else if (threadIdx.x == 96)
+        moveSums();
     } else {
       takeRegisters<224>();
       multiplyTiles(warp / 4 - 1);
@@ -175,7 +197,7 @@ private:
         kRhsMajor == Major::Reduction && !isAligned(tile.begin, kElementBytes);
     if constexpr (kByBlock)
       hand.lhsScales = !args.lhsScalesInRows || !isAligned(tile.row, 4);
-    if constexpr (kScale == GroupedScale::RowRow)
+    if constexpr (kHasFactors)
       hand.rhsScales = !args.rhsScalesInRows;
     return hand;
   }
@@ -243,6 +265,16 @@ private:
                                      int outers, int depth, int depthEnd);
   /// A warp that copies what the copy engine cannot.
   __device__ void loadTilesByHand();
+  /// A warp's scales of columns to the form that multiplyFactors reads; `scaleOf`
+  /// tells that of a column of the tile.
+  template <typename ScaleOf>
+  __device__ void putFactors(int stage, ScaleOf scaleOf);
+  /// All of a tile of which nothing else is copied by hand. Scales come to
+  /// shared memory well before they are wanted, to `slot`.
+  __device__ void loadFactors(const Tile &tile, Cursor &stage, Cursor &slot);
+
+  /// One thread, which moves the boxes of sums between memory and Store.
+  __device__ void moveSums();
 
   //===--------------------------------------------------------------------===//
   // Products
@@ -337,11 +369,11 @@ private:
         addressIn(at(&shared.empty[0]), threadIdx.x % 32 % kGroupedCluster);
     Cursor slot, stage;
     Tile tile;
-    Store<kCols, kStoreCols> store(args, shared.store[half], half,
-                                   kStore + half);
+    Results store(args, shared.store[half], shared.boxes, half, kStore + half);
     while (nextTile(slot, tile)) {
       if (tile.rows <= half * 64 || tile.dead) {
         skipBlocks(tile, half, empty, stage);
+        store.skip(tile);
         continue;
       }
       const GroupedItem &item = args.items[tile.group];
@@ -383,6 +415,7 @@ private:
 #include "cuda/kernels/grouped_load.cuh"
 #include "cuda/kernels/grouped_multiply.cuh"
 #include "cuda/kernels/grouped_rowrow.cuh"
+#include "cuda/kernels/grouped_sums.cuh"
 
 /// Defines the kernel `name`; nothing where there is no sm_90a.
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)

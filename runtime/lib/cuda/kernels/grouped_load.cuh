@@ -30,15 +30,11 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTiles() {
     int member = args.rhsMaps == kGroupedPacked ? tile.group : 0;
     uint32_t halves = halvesOf(tile);
     uint32_t bytes = halves * kHalfRow + kRhsBytes;
-    const float *lhsScales = nullptr, *rhsScales = nullptr;
-    uint32_t lhsScaleSize = 0, rhsScaleSize = 0;
+    const float *lhsScales = nullptr;
+    uint32_t lhsScaleSize = 0;
     if constexpr (kByBlock) {
       lhsScales = lhsScalesOf(tile);
       bytes += lhsScaleSize = lhsScaleBytes(tile);
-    }
-    if constexpr (kScale == GroupedScale::RowRow) {
-      rhsScales = rhsScalesOf(tile) + tile.col * args.rhsScaleOuter;
-      bytes += rhsScaleSize = rhsScaleBytes(tile);
     }
     ByHand hand = byHand(tile);
 #pragma unroll 1
@@ -69,12 +65,6 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTiles() {
           loadRow(at(shared.lhsScales[stage.index]), lhsScales, lhsScaleSize,
                   barrier);
         lhsScales += args.lhsScaleInner;
-      }
-      if constexpr (kScale == GroupedScale::RowRow) {
-        if (!hand.rhsScales && rhsScaleSize)
-          loadRow(at(shared.rhsScales[stage.index]), rhsScales, rhsScaleSize,
-                  barrier);
-        rhsScales += args.rhsScaleInner;
       }
       stage.advance(kStages);
     }
@@ -108,18 +98,20 @@ template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
           Major kRhsMajor>
 __device__ void
 Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTilesByHand() {
-  Cursor slot, stage;
+  Cursor slot, stage, scales;
   Tile tile;
   while (nextTile(slot, tile)) {
     ByHand hand = byHand(tile);
     if (!hand.any()) {
-      stage.advance(kStages, numBlocks(tile));
+      if constexpr (kHasFactors)
+        loadFactors(tile, stage, scales);
+      else
+        stage.advance(kStages, numBlocks(tile));
       continue;
     }
     uint32_t bytes = (hand.lhs ? halvesOf(tile) * kHalfRow : 0) +
                      (hand.rhs ? kRhsBytes : 0) +
-                     (hand.lhsScales ? lhsScaleBytes(tile) : 0) +
-                     (hand.rhsScales ? rhsScaleBytes(tile) : 0);
+                     (hand.lhsScales ? lhsScaleBytes(tile) : 0);
     int block = 0;
 #pragma unroll 1
     for (int depth = tile.begin; depth < tile.end; depth += kDepth, ++block) {
@@ -137,15 +129,18 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTilesByHand() {
         for (int i = lane; i < tile.rows; i += 32)
           shared.lhsScales[stage.index][i] = lhsScalesOf(
               tile)[block * args.lhsScaleInner + i * args.lhsScaleOuter];
-      if (hand.rhsScales)
-        for (int i = lane; i < min(kCols, args.n - tile.col); i += 32)
-          shared.rhsScales[stage.index][i] =
-              rhsScalesOf(tile)[block * args.rhsScaleInner +
-                                (tile.col + i) * args.rhsScaleOuter];
+      if constexpr (kHasFactors)
+        putFactors(stage.index, [&](int i) {
+          int col = min(tile.col + i, args.n - 1);
+          return rhsScalesOf(tile)[block * args.rhsScaleInner +
+                                   col * args.rhsScaleOuter];
+        });
       fenceProxy();
       __syncwarp();
       if (lane == 0)
         completeBytes(at(&shared.full[stage.index]), bytes);
+      if (kHasFactors && lane == 0)
+        arrive(at(&shared.full[stage.index]));
       stage.advance(kStages);
     }
   }

@@ -145,6 +145,13 @@ __device__ inline void storeBox(const TensorMap *map, uint32_t from, int x,
                "r"(from), "r"(x), "r"(y), "r"(z)
                : "memory");
 }
+/// A box to the L2.
+__device__ inline void fetchBox(const TensorMap *map, int x, int y, int z) {
+  asm volatile("cp.async.bulk.prefetch.tensor.3d.L2.global.tile "
+               "[%0, {%1, %2, %3}];" ::"l"(map),
+               "r"(x), "r"(y), "r"(z)
+               : "memory");
+}
 __device__ inline void commitStores() {
   asm volatile("cp.async.bulk.commit_group;" ::: "memory");
 }
@@ -220,6 +227,14 @@ template <int N> __device__ inline void pin(float (&sums)[N]) {
 #define TE_OUT8(i)                                                             \
   "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]),                  \
   "+f"(d[i + 4]), "+f"(d[i + 5]), "+f"(d[i + 6]), "+f"(d[i + 7])
+#define TE_REGISTERS_128 \
+  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
+  "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, " \
+  "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
+  "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define TE_OUT_128 \
+  TE_OUT8(0), TE_OUT8(8), TE_OUT8(16), TE_OUT8(24), \
+  TE_OUT8(32), TE_OUT8(40), TE_OUT8(48), TE_OUT8(56)
 #define TE_REGISTERS_192 \
   "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
   "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, " \
@@ -268,6 +283,34 @@ __device__ inline void multiply(float (&d)[96], uint32_t lhs, uint32_t rhs,
   else
     TE_WGMMA(192, "96", "97", "98", "m64n192k32.f32.e4m3.e4m3", "1, 1");
 }
+/// 128 columns.
+template <Element lhsType, Element rhsType>
+__device__ inline void multiply(float (&d)[64], uint32_t lhs, uint32_t rhs,
+                                int accumulates) {
+  if constexpr (lhsType == Element::E5M2)
+    TE_WGMMA(128, "64", "65", "66", "m64n128k32.f32.e5m2.e4m3", "1, 1");
+  else if constexpr (rhsType == Element::E5M2)
+    TE_WGMMA(128, "64", "65", "66", "m64n128k32.f32.e4m3.e5m2", "1, 1");
+  else
+    TE_WGMMA(128, "64", "65", "66", "m64n128k32.f32.e4m3.e4m3", "1, 1");
+}
+/// d = lhs * rhs over 8 BF16, rows lane / 4 and 8 below of lhs in registers; rhs
+/// in shared memory, 16 bytes for each of 128 columns, its address counted in 16
+/// bytes. The instruction takes 16: the second 8 of lhs are zero, and those of
+/// rhs the first 8 again.
+__device__ inline void multiplyFactors(float (&d)[64], uint32_t upper,
+                                       uint32_t lower, uint32_t rhs) {
+  asm volatile(
+      "{\n.reg .pred p;\n.reg .b32 zero;\n.reg .b64 b;\n"
+      "setp.ne.b32 p, 0, 0;\n"
+      "mov.b32 zero, 0;\n"
+      /* Groups of eight columns are 128 bytes apart. */
+      "mov.b64 b, {%66, 8};\n"
+      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
+      "{" TE_REGISTERS_128 "}, {%64, %65, zero, zero}, b, p, 1, 1, 0;\n}"
+      : TE_OUT_128
+      : "r"(upper), "r"(lower), "r"(rhs & 0x3fff));
+}
 /// 256 columns of BF16.
 template <Major lhsMajor, Major rhsMajor>
 __device__ inline void multiply(float (&d)[128], uint32_t lhs, uint32_t rhs,
@@ -286,6 +329,8 @@ __device__ inline void multiply(float (&d)[128], uint32_t lhs, uint32_t rhs,
 #undef TE_OUT_256
 #undef TE_REGISTERS_256
 #undef TE_OUT_192
+#undef TE_OUT_128
+#undef TE_REGISTERS_128
 #undef TE_REGISTERS_192
 #undef TE_OUT8
 
