@@ -38,8 +38,16 @@ bool isFor(const Side &side) {
          std::max(side.outer(), side.inner()) < INT32_MAX;
 }
 
+/// Whether results go to memory by way of shared memory, by the copy engine.
+bool isCopied(const ProductCall &call, const GroupProduct &p) {
+  return p.resultType == TE_RT_BF16 && !call.accumulate &&
+         call.ragged != TE_RT_RAGGED_REDUCTION && p.rhs.outer() % 8 == 0 &&
+         isAligned(p.result, 16);
+}
+
 /// The kernel for a product, and how its operands are scaled; "" for none.
-std::string kernelFor(const GroupProduct &p, GroupedScale &scale) {
+std::string kernelFor(const ProductCall &call, const GroupProduct &p,
+                      GroupedScale &scale) {
   if (!isFor(p.lhs) || !isFor(p.rhs))
     return "";
   te_rt_dtype lhs = p.lhs.values.dtype, rhs = p.rhs.values.dtype;
@@ -63,6 +71,8 @@ std::string kernelFor(const GroupProduct &p, GroupedScale &scale) {
   } else {
     return "";
   }
+  if (scale != GroupedScale::RowRow && isCopied(call, p) && !p.bias)
+    name += "_staged";
   for (te_rt_dtype type : {lhs, rhs})
     name += type == TE_RT_F8E4M3 ? "_e4m3" : "_e5m2";
   return name;
@@ -103,9 +113,7 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
                GroupedArgs &args) {
   std::vector<TensorMap> maps(2);
   TE_RT_TRY(makeMap(first.lhs.values, 1, boxRows(first.lhs, 64), maps[0]));
-  bool copied = first.resultType == TE_RT_BF16 && !call.accumulate &&
-                call.ragged != TE_RT_RAGGED_REDUCTION && args.n % 8 == 0 &&
-                isAligned(first.result, 16);
+  bool copied = isCopied(call, first);
   if (copied) {
     te_rt_tensor result = call.results.items[0];
     TE_RT_TRY(makeMap(result, 1, 64, maps[1]));
@@ -189,7 +197,7 @@ Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
     return {};
   GroupProduct first = call.product(call.firstGroup);
   GroupedScale scale = GroupedScale::None;
-  std::string kernel = kernelFor(first, scale);
+  std::string kernel = kernelFor(call, first, scale);
   took = !kernel.empty();
   if (!took)
     return {};

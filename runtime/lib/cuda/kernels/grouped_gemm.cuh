@@ -37,7 +37,7 @@ namespace grouped {
 using namespace hopper;
 
 /// Named barriers of the two warpgroups that multiply; 0 is __syncthreads.
-enum : int { kTurn = 1, kStore = 3, kTail = 5 };
+enum : int { kStore = 1, kTail = 3 };
 
 template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
           Major kRhsMajor>
@@ -52,9 +52,8 @@ class Product {
   static constexpr int kDepth = kGroupedBytes / kElementBytes;
   static constexpr bool kByBlock =
       kScale == GroupedScale::RowSquare || kScale == GroupedScale::RowRow;
-  /// Whether the two warpgroups multiply one after the other.
-  static constexpr bool kTakesTurns =
-      kScale == GroupedScale::RowSquare || kScale == GroupedScale::Tensor;
+  /// Whether a warp brings the scales of columns, besides the copy engine.
+  static constexpr bool kHasScaleWarp = kByBlock;
   static constexpr int kHalfRow = kLhsBytes / 2, kHalfCol = kRhsBytes / 2;
 
   /// Whether the tensor cores make the scales, in grouped_rowrow.cuh.
@@ -91,12 +90,13 @@ public:
     keep(base);
   }
 
-  __device__ void run() {
+  /// Staged: results are BF16 that is only written, to groups of rows.
+  template <bool staged> __device__ void run() {
     // The compiler does not know that all lanes have the same.
     int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
     if (threadIdx.x == 0) {
       for (int i = 0; i < kStages; ++i) {
-        initBarrier(at(&shared.full[i]), kHasFactors ? 2 : 1);
+        initBarrier(at(&shared.full[i]), 1 + kHasScaleWarp);
         initBarrier(at(&shared.empty[i]), kGroupedCluster * 8);
       }
       for (int i = 0; i < kRingSlots; ++i) {
@@ -124,7 +124,10 @@ public:
         moveSums();
     } else {
       takeRegisters<224>();
-      multiplyTiles(warp / 4 - 1);
+      if constexpr (staged)
+        multiplyStagedTiles(warp / 4 - 1);
+      else
+        multiplyTiles(warp / 4 - 1);
     }
     // The other block's shared memory must be there until nobody writes to it.
     syncCluster();
@@ -226,32 +229,28 @@ private:
                                           : 0;
   }
 
-  __device__ void loadLhs(int stage, int half, int depth, int row,
-                          bool toBoth) {
+  __device__ void loadLhs(int stage, int half, int depth, int row, bool toBoth,
+                          Policy policy) {
     uint32_t to = at(shared.lhs[stage]) + half * kHalfRow;
     uint32_t barrier = at(&shared.full[stage]);
     row += half * 64;
     bool flat = kLhsMajor == Major::Reduction;
     int x = flat ? depth : row, y = flat ? row : depth;
-    toBoth ? loadBoxToBoth(to, args.lhs, barrier, x, y, 0)
-           : loadBox(to, args.lhs, barrier, x, y, 0);
+    toBoth ? loadBoxToBoth(to, args.lhs, barrier, x, y, 0, policy)
+           : loadBox(to, args.lhs, barrier, x, y, 0, policy);
   }
 
   __device__ void loadRhs(int stage, int half, const TensorMap *map, int member,
-                          int depth, int col, bool toBoth) {
+                          int depth, int col, bool toBoth, Policy policy) {
     uint32_t to = at(shared.rhs[stage]) + half * kHalfCol;
     uint32_t barrier = at(&shared.full[stage]);
     col += half * (kCols / 2);
-    if constexpr (kRhsMajor == Major::Reduction) {
-      toBoth ? loadBoxToBoth(to, map, barrier, depth, col, member)
-             : loadBox(to, map, barrier, depth, col, member);
-    } else {
+    constexpr bool flat = kRhsMajor == Major::Reduction;
 #pragma unroll
-      for (int i = 0; i < kCols / 128; ++i)
-        toBoth
-            ? loadBoxToBoth(to + i * 8192, map, barrier, col + i * 64, depth,
-                            member)
-            : loadBox(to + i * 8192, map, barrier, col + i * 64, depth, member);
+    for (int i = 0; i < (flat ? 1 : kCols / 128); ++i) {
+      int x = flat ? depth : col + i * 64, y = flat ? col : depth;
+      toBoth ? loadBoxToBoth(to + i * 8192, map, barrier, x, y, member, policy)
+             : loadBox(to + i * 8192, map, barrier, x, y, member, policy);
     }
   }
 
@@ -263,14 +262,22 @@ private:
   static __device__ void copyOperand(uint8_t *to, const void *values,
                                      int64_t stride, int outer, int outerEnd,
                                      int outers, int depth, int depthEnd);
-  /// A warp that copies what the copy engine cannot.
+  /// A warp that copies what the copy engine cannot, and brings the scales of
+  /// columns.
   __device__ void loadTilesByHand();
-  /// A warp's scales of columns to the form that multiplyFactors reads; `scaleOf`
-  /// tells that of a column of the tile.
+  /// Scales of blocks of 128 x 128: of a tile's first 64 columns, of those
+  /// between, and of the last 64.
+  __device__ float4 squareScales(const Tile &tile, int block) const;
+  /// These, of all of a tile of which nothing else is copied by hand.
+  __device__ void loadSquareScales(const Tile &tile, Cursor &stage);
+  /// The scales of a tile's columns in the form that multiplyFactors reads:
+  /// those of a thread, every 32nd; `scaleOf` tells that of a column.
   template <typename ScaleOf>
-  __device__ void putFactors(int stage, ScaleOf scaleOf);
-  /// All of a tile of which nothing else is copied by hand. Scales come to
-  /// shared memory well before they are wanted, to `slot`.
+  static __device__ void makeFactors(ScaleOf scaleOf,
+                                     uint4 (&factors)[kCols / 32]);
+  __device__ void putFactors(int stage, const uint4 (&factors)[kCols / 32]);
+  /// These, of all of a tile of which nothing else is copied by hand. Scales come to shared memory well before they are
+  /// wanted, to `slot`.
   __device__ void loadFactors(const Tile &tile, Cursor &stage, Cursor &slot);
 
   /// One thread, which moves the boxes of sums between memory and Store.
@@ -293,11 +300,8 @@ private:
   }
 
   static __device__ Operands operandsAt(const Operands &first, int stage) {
-    Operands operands = {first.lhs + stage * (kLhsBytes / 16),
-                         first.rhs + stage * (kRhsBytes / 16)};
-    keep(operands.lhs);
-    keep(operands.rhs);
-    return operands;
+    return {first.lhs + stage * (kLhsBytes / 16),
+            first.rhs + stage * (kRhsBytes / 16)};
   }
 
   static __device__ void multiplyBlock(const Operands &operands,
@@ -327,7 +331,7 @@ private:
   }
 
   /// Has sums lie in pairs of registers, the second one first: an element is
-  /// then in another bank than the part that multiplyScaled adds to it.
+  /// then in another bank than the part that is added to it.
   static __device__ void pairUp(float (&sums)[kCols / 2]) {
 #pragma unroll
     for (int i = 0; i < kCols / 2; i += 2) {
@@ -351,11 +355,24 @@ private:
   /// A warpgroup whose rows are not there keeps step with the other one.
   __device__ void skipBlocks(const Tile &tile, int half, uint32_t empty,
                              Cursor &stage);
+  static __device__ bool hasRows(const Tile &tile, int half) {
+    return tile.rows > half * 64 && !tile.dead;
+  }
+  class ScaledBlock;
   /// FP8 with one scale for 128 columns or for all: the sums of a block of K
   /// leave the tensor cores to be scaled and added in F32.
-  __device__ void multiplyScaled(const Tile &tile, int half, uint32_t empty,
-                                 Cursor &stage, float (&sums)[kCols / 2]);
-  /// FP8 with a scale for each column, likewise.
+  __device__ void multiplyScaled(const Tile &tile, int half, Cursor &stage,
+                                 float (&sums)[kCols / 2]);
+  /// All tiles of such, of which BF16 is only written.
+  __device__ void multiplyStagedTiles(int half);
+  __device__ void scaleSums(int group, float (&sums)[kCols / 2]) {
+    float lhs = args.lhsScales[args.lhsScalePerGroup ? group : 0];
+    float rhs = *args.items[group].rhsScales;
+#pragma unroll
+    for (int i = 0; i < kCols / 2; ++i)
+      sums[i] = sums[i] * lhs * rhs;
+  }
+  /// A tile of FP8 with a scale for each column, likewise.
   __device__ void multiplyRowRow(const Tile &tile, int half, uint32_t empty,
                                  Cursor &stage, float (&sums)[kCols / 2]);
   /// BF16: the tensor cores add all of K.
@@ -363,15 +380,14 @@ private:
                                 Cursor &stage, float (&sums)[kCols / 2]);
 
   __device__ void multiplyTiles(int half) {
-    if (kTakesTurns && half == 1)
-      arriveNamed(kTurn, 256);
     uint32_t empty =
         addressIn(at(&shared.empty[0]), threadIdx.x % 32 % kGroupedCluster);
     Cursor slot, stage;
     Tile tile;
     Results store(args, shared.store[half], shared.boxes, half, kStore + half);
-    while (nextTile(slot, tile)) {
-      if (tile.rows <= half * 64 || tile.dead) {
+    while (__any_sync(~0u, nextTile(slot, tile))) {
+      tile = uniform(tile);
+      if (!hasRows(tile, half)) {
         skipBlocks(tile, half, empty, stage);
         store.skip(tile);
         continue;
@@ -381,24 +397,14 @@ private:
 #pragma unroll
       for (float &sum : sums)
         sum = 0.0f;
-      if constexpr (kScale == GroupedScale::None) {
+      if constexpr (kScale == GroupedScale::None)
         multiplyPlain(tile, half, empty, stage, sums);
-      } else if constexpr (kScale == GroupedScale::RowRow) {
+      else if constexpr (kScale == GroupedScale::RowRow)
         multiplyRowRow(tile, half, empty, stage, sums);
-      } else if constexpr (kScale == GroupedScale::RowSquare) {
-        multiplyScaled(tile, half, empty, stage, sums);
-      } else {
-        float lhs = args.lhsScales[args.lhsScalePerGroup ? tile.group : 0];
-        float rhs = *item.rhsScales;
-        multiplyScaled(tile, half, empty, stage, sums);
-#pragma unroll
-        for (float &sum : sums)
-          sum = sum * lhs * rhs;
-      }
+      else
+        multiplyScaled(tile, half, stage, sums);
       store.run(tile, item, sums);
     }
-    if (kTakesTurns && half == 0)
-      syncNamed(kTurn, 256); // the other's last word
     store.finish();
   }
 
@@ -415,30 +421,32 @@ private:
 #include "cuda/kernels/grouped_load.cuh"
 #include "cuda/kernels/grouped_multiply.cuh"
 #include "cuda/kernels/grouped_rowrow.cuh"
+#include "cuda/kernels/grouped_scaled.cuh"
 #include "cuda/kernels/grouped_sums.cuh"
 
 /// Defines the kernel `name`; nothing where there is no sm_90a.
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
-#define TE_GROUPED_BODY(...)                                                   \
+#define TE_GROUPED_BODY(staged, ...)                                           \
   extern __shared__ uint8_t memory[];                                          \
-  te_rt::cuda::grouped::Product<__VA_ARGS__>(args, memory).run()
+  te_rt::cuda::grouped::Product<__VA_ARGS__>(args, memory)                     \
+      .template run<staged>()
 #else
 #define TE_GROUPED_BODY(...) __trap()
 #endif
-#define TE_GROUPED_KERNEL(name, ...)                                           \
+#define TE_GROUPED_KERNEL(name, staged, ...)                                   \
   extern "C" __global__ void __cluster_dims__(te_rt::cuda::kGroupedCluster)    \
       __launch_bounds__(te_rt::cuda::kGroupedThreads, 1)                       \
           name(const __grid_constant__ te_rt::cuda::GroupedArgs args) {        \
-    TE_GROUPED_BODY(__VA_ARGS__);                                              \
+    TE_GROUPED_BODY(staged, __VA_ARGS__);                                      \
   }
 
 /// Of FP8, each pair of types that may meet.
-#define TE_GROUPED_FP8_KERNELS(name, scale)                                    \
-  TE_GROUPED_KERNEL(name##_e4m3_e4m3, scale, Element::E4M3, Element::E4M3,     \
-                    Major::Reduction, Major::Reduction)                        \
-  TE_GROUPED_KERNEL(name##_e4m3_e5m2, scale, Element::E4M3, Element::E5M2,     \
-                    Major::Reduction, Major::Reduction)                        \
-  TE_GROUPED_KERNEL(name##_e5m2_e4m3, scale, Element::E5M2, Element::E4M3,     \
-                    Major::Reduction, Major::Reduction)
+#define TE_GROUPED_FP8_KERNELS(name, staged, scale)                            \
+  TE_GROUPED_KERNEL(name##_e4m3_e4m3, staged, scale, Element::E4M3,            \
+                    Element::E4M3, Major::Reduction, Major::Reduction)         \
+  TE_GROUPED_KERNEL(name##_e4m3_e5m2, staged, scale, Element::E4M3,            \
+                    Element::E5M2, Major::Reduction, Major::Reduction)         \
+  TE_GROUPED_KERNEL(name##_e5m2_e4m3, staged, scale, Element::E5M2,            \
+                    Element::E4M3, Major::Reduction, Major::Reduction)
 
 #endif // TE_RUNTIME_CUDA_KERNELS_GROUPED_GEMM_CUH

@@ -22,6 +22,11 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTiles() {
   prefetchMap(args.rhs);
   if (args.result)
     prefetchMap(args.result);
+  // Rows of lhs are read again for the next columns, soon. Beside large results
+  // that pass through the L2 it pays to leave it alone.
+  Policy lhsPolicy = dropLast(), rhsPolicy = dropFirst();
+  if (args.sums)
+    lhsPolicy = rhsPolicy = dropUsual();
   Cursor slot, stage;
   Tile tile;
   while (nextTile<false>(slot, tile)) {
@@ -45,19 +50,22 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTiles() {
       // Of what both blocks read, each loads a half.
       if (!hand.lhs) {
         if (tile.sharesRhs) {
-          loadLhs(stage.index, 0, depth, tile.row, false);
+          loadLhs(stage.index, 0, depth, tile.row, false, lhsPolicy);
           if (halves == 2)
-            loadLhs(stage.index, 1, depth, tile.row, false);
+            loadLhs(stage.index, 1, depth, tile.row, false, lhsPolicy);
         } else if (rank < halves) {
-          loadLhs(stage.index, rank, depth, tile.row, true);
+          loadLhs(stage.index, rank, depth, tile.row, true, lhsPolicy);
         }
       }
       if (!hand.rhs) {
         if (tile.sharesRhs) {
-          loadRhs(stage.index, rank, map, member, depth, tile.col, true);
+          loadRhs(stage.index, rank, map, member, depth, tile.col, true,
+                  rhsPolicy);
         } else {
-          loadRhs(stage.index, 0, map, member, depth, tile.col, false);
-          loadRhs(stage.index, 1, map, member, depth, tile.col, false);
+          loadRhs(stage.index, 0, map, member, depth, tile.col, false,
+                  rhsPolicy);
+          loadRhs(stage.index, 1, map, member, depth, tile.col, false,
+                  rhsPolicy);
         }
       }
       if constexpr (kByBlock) {
@@ -105,6 +113,8 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTilesByHand() {
     if (!hand.any()) {
       if constexpr (kHasFactors)
         loadFactors(tile, stage, scales);
+      else if constexpr (kScale == GroupedScale::RowSquare)
+        loadSquareScales(tile, stage);
       else
         stage.advance(kStages, numBlocks(tile));
       continue;
@@ -129,18 +139,67 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTilesByHand() {
         for (int i = lane; i < tile.rows; i += 32)
           shared.lhsScales[stage.index][i] = lhsScalesOf(
               tile)[block * args.lhsScaleInner + i * args.lhsScaleOuter];
-      if constexpr (kHasFactors)
-        putFactors(stage.index, [&](int i) {
-          int col = min(tile.col + i, args.n - 1);
-          return rhsScalesOf(tile)[block * args.rhsScaleInner +
-                                   col * args.rhsScaleOuter];
-        });
+      if constexpr (kHasFactors) {
+        uint4 factors[kCols / 32];
+        makeFactors(
+            [&](int i) {
+              int col = min(tile.col + i, args.n - 1);
+              return rhsScalesOf(tile)[block * args.rhsScaleInner +
+                                       col * args.rhsScaleOuter];
+            },
+            factors);
+        putFactors(stage.index, factors);
+      }
+      if constexpr (kScale == GroupedScale::RowSquare)
+        *reinterpret_cast<float4 *>(shared.rhsScales[stage.index]) =
+            squareScales(tile, block);
       fenceProxy();
       __syncwarp();
       if (lane == 0)
         completeBytes(at(&shared.full[stage.index]), bytes);
-      if (kHasFactors && lane == 0)
+      if (kHasScaleWarp && lane == 0)
         arrive(at(&shared.full[stage.index]));
+      stage.advance(kStages);
+    }
+  }
+}
+
+template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
+          Major kRhsMajor>
+__device__ float4
+Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::squareScales(
+    const Tile &tile, int block) const {
+  int square = min(tile.col / 128, args.rhsBlocks - 1);
+  const float *low = rhsScalesOf(tile) + square * args.rhsScaleOuter +
+                     block * args.rhsScaleInner;
+  const float *high =
+      low + (square + 1 < args.rhsBlocks ? args.rhsScaleOuter : 0);
+  float4 scales = {*low, 0, *high, 0};
+  scales.y = tile.col % 128 == 0 ? scales.x : scales.z;
+  return scales;
+}
+
+template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
+          Major kRhsMajor>
+__device__ void
+Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadSquareScales(
+    const Tile &tile, Cursor &stage) {
+  static_assert(kScale != GroupedScale::RowSquare || kCols == 192);
+  int lane = threadIdx.x % 32, blocks = numBlocks(tile);
+#pragma unroll 1
+  for (int first = 0; first < blocks; first += 32) {
+    int count = min(blocks - first, 32);
+    float4 scales = {};
+    if (lane < count)
+      scales = squareScales(tile, first + lane);
+#pragma unroll 1
+    for (int i = 0; i < count; ++i) {
+      wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
+      if (lane == i) {
+        *reinterpret_cast<float4 *>(shared.rhsScales[stage.index]) = scales;
+        arrive(at(&shared.full[stage.index]));
+      }
+      __syncwarp();
       stage.advance(kStages);
     }
   }

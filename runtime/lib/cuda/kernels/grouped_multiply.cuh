@@ -50,82 +50,9 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::skipBlocks(
     wait(at(&shared.full[stage.index]), stage.parity);
     if (depth == tailOf(tile))
       clearTail(stage.index, tile.end - depth);
-    if constexpr (kTakesTurns) {
-      syncNamed(kTurn + half, 256);
-      arriveNamed(kTurn + 1 - half, 256);
-    }
     release(empty, stage.index);
     stage.advance(kStages);
   }
-}
-
-template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
-          Major kRhsMajor>
-__device__ void
-Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyScaled(
-    const Tile &tile, int half, uint32_t empty, Cursor &stage,
-    float (&sums)[kCols / 2]) {
-  int row = half * 64 + threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4;
-  Operands first = operandsOf(half), operands = operandsAt(first, stage.index);
-  int tail = tailOf(tile);
-  // Of 192 columns in blocks of 128: the first 64, the last 64, and those
-  // between, which belong to either.
-  const float *low = nullptr, *high = nullptr;
-  float lowScale = 0, highScale = 0;
-  bool middleIsLow = tile.col % 128 == 0;
-  if constexpr (kScale == GroupedScale::RowSquare) {
-    static_assert(kCols == 192);
-    int square = min(tile.col / 128, args.rhsBlocks - 1);
-    low = rhsScalesOf(tile) + square * args.rhsScaleOuter;
-    high = low + (square + 1 < args.rhsBlocks ? args.rhsScaleOuter : 0);
-    if (tile.begin < tile.end)
-      lowScale = __ldg(low), highScale = __ldg(high);
-  }
-  bool isFull = false;
-#pragma unroll 1
-  for (int depth = tile.begin; depth < tile.end; depth += kDepth) {
-    float part[kCols / 2];
-    if (!isFull)
-      wait(at(&shared.full[stage.index]), stage.parity);
-    if (depth == tail)
-      clearTail(stage.index, tile.end - depth);
-    syncNamed(kTurn + half, 256);
-    multiplyBlock(operands, part, false);
-    arriveNamed(kTurn + 1 - half, 256);
-
-    int current = stage.index;
-    stage.advance(kStages);
-    operands = operandsAt(first, stage.index);
-    float scales[3][2];
-    if constexpr (kScale == GroupedScale::RowSquare) {
-      float middle = middleIsLow ? lowScale : highScale;
-#pragma unroll
-      for (int i = 0; i < 2; ++i) {
-        float lhs = shared.lhsScales[current][row + i * 8];
-        scales[0][i] = lhs * lowScale;
-        scales[1][i] = lhs * middle;
-        scales[2][i] = lhs * highScale;
-        keep(scales[0][i]), keep(scales[1][i]), keep(scales[2][i]);
-      }
-      if (depth + kDepth < tile.end) {
-        low += args.rhsScaleInner;
-        high += args.rhsScaleInner;
-        lowScale = __ldg(low);
-        highScale = __ldg(high);
-      }
-    }
-    isFull = depth + kDepth < tile.end &&
-             isDone(at(&shared.full[stage.index]), stage.parity);
-    waitProducts<0>();
-    pin(part);
-    release(empty, current);
-#pragma unroll
-    for (int j = 0; j < kCols / 2; ++j)
-      sums[j] = kScale == GroupedScale::RowSquare
-                    ? __fmaf_rn(part[j], scales[j / 32][j / 2 % 2], sums[j])
-                    : sums[j] + part[j];
-  }
-  pairUp(sums);
 }
 
 template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,

@@ -62,7 +62,7 @@ constexpr int groupedSharedBytes(GroupedScale scale) {
                : scale == GroupedScale::RowRow ? kGroupedRows * 4 + cols * 24
                                                : (kGroupedRows + cols) * 4;
   return 1024 + groupedStages(scale) * (operands + scales) +
-         kGroupedRows * groupedStoreCols(scale) * 2 + 512;
+         kGroupedRows * groupedStoreCols(scale) * 2 + 1024;
 }
 
 /// Maps of rhs.

@@ -48,15 +48,25 @@ struct Factors {
 template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
           Major kRhsMajor>
 template <typename ScaleOf>
-__device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::putFactors(
-    int stage, ScaleOf scaleOf) {
+__device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::makeFactors(
+    ScaleOf scaleOf, uint4 (&factors)[kCols / 32]) {
 #pragma unroll
-  for (int i = threadIdx.x % 32; i < kCols; i += 32) {
-    Factors of(scaleOf(i));
-    shared.factors[stage][i] = make_uint4(
-        Factors::pack(of.high, of.high), Factors::pack(of.high, of.middle),
-        Factors::pack(of.middle, of.low), 0);
+  for (int i = 0; i < kCols / 32; ++i) {
+    Factors of(scaleOf(i * 32 + threadIdx.x % 32));
+    factors[i] = make_uint4(Factors::pack(of.high, of.high),
+                            Factors::pack(of.high, of.middle),
+                            Factors::pack(of.middle, of.low), 0);
+    keep(factors[i].x), keep(factors[i].y), keep(factors[i].z);
   }
+}
+
+template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
+          Major kRhsMajor>
+__device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::putFactors(
+    int stage, const uint4 (&factors)[kCols / 32]) {
+#pragma unroll
+  for (int i = 0; i < kCols / 32; ++i)
+    shared.factors[stage][i * 32 + threadIdx.x % 32] = factors[i];
 }
 
 template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
@@ -80,9 +90,11 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadFactors(
   for (int block = 0; block < blocks; ++block) {
     if (bytes)
       wait(at(&shared.scalesFull[slot.index]), slot.parity);
+    uint4 factors[kCols / 32];
+    makeFactors([&](int i) { return shared.rhsScales[slot.index][i]; },
+                factors);
     wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
-    putFactors(stage.index,
-               [&](int i) { return shared.rhsScales[slot.index][i]; });
+    putFactors(stage.index, factors);
     fenceProxy();
     __syncwarp();
     if (lane == 0)
@@ -111,7 +123,6 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyRowRow(
   int tail = tailOf(tile);
   uint32_t high[2], rest[2];
   auto loadRows = [&] {
-    wait(at(&shared.full[stage.index]), stage.parity);
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       Factors of(shared.lhsScales[stage.index][row + i * 8]);
@@ -120,10 +131,13 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyRowRow(
       keep(high[i]), keep(rest[i]);
     }
   };
-  if (tile.begin < tile.end)
-    loadRows();
+  bool isFull = false;
 #pragma unroll 1
   for (int depth = tile.begin; depth < tile.end; depth += kDepth) {
+    if (!isFull) {
+      wait(at(&shared.full[stage.index]), stage.parity);
+      loadRows();
+    }
     if (depth == tail)
       clearTail(stage.index, tile.end - depth);
     float part[kCols / 2], scales[kCols / 2];
@@ -145,16 +159,19 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyRowRow(
     int current = stage.index;
     stage.advance(kStages);
     operands = operandsAt(first, stage.index);
-    // While this block is multiplied.
-    if (depth + kDepth < tile.end)
+    // While this block is multiplied, where the next one is there.
+    isFull = depth + kDepth < tile.end &&
+             __all_sync(~0u, isDone(at(&shared.full[stage.index]),
+                                    stage.parity));
+    if (isFull)
       loadRows();
     waitProducts<0>();
     pin(part);
     pin(scales);
+    release(empty, current);
 #pragma unroll
     for (int j = 0; j < kCols / 2; ++j)
       sums[j] = __fmaf_rn(part[j], scales[j], sums[j]);
-    release(empty, current);
   }
   pairUp(sums);
 }

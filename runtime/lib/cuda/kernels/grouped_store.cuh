@@ -72,6 +72,13 @@ public:
       direct<BF16>(item, row, rows, tile.col, sums);
   }
 
+  /// The same for BF16 that is only written.
+  __device__ void runStaged(const Tile &tile, const GroupedItem &item,
+                            float (&sums)[kCols / 2]) {
+    stage(item, tile.row + half * 64, min(tile.rows - half * 64, 64), tile.col,
+          sums);
+  }
+
   /// A warpgroup whose rows are not there keeps step with the other one.
   __device__ void skip(const Tile &tile) {
     if (args.sums && !tile.dead)
@@ -119,24 +126,28 @@ private:
         break;
       hopper::wait(loaded + box.index * 8, box.parity);
       uint8_t *values = memory + box.index * kBoxBytes + first;
-#pragma unroll
-      for (int j = 0; j < 4; ++j) {
+      auto pairOf = [&](int j, int below) {
         int at = (2 * (swaps ? j ^ 2 : j) + lane / 2 % 2) ^ row;
+        return reinterpret_cast<float2 *>(values + at * 16 + below * 1024);
+      };
+      float2 old[4][2] = {};
+      if (args.accumulate)
+#pragma unroll
+        for (int j = 0; j < 8; ++j)
+          old[j / 2][j % 2] = *pairOf(j / 2, j % 2);
+#pragma unroll
+      for (int j = 0; j < 4; ++j)
 #pragma unroll
         for (int below = 0; below < 2; ++below) {
-          auto *pair =
-              reinterpret_cast<float2 *>(values + at * 16 + below * 1024);
           const float *even = &sums[i * 16 + j * 4 + below * 2];
           const float *odd = &sums[i * 16 + (j ^ 2) * 4 + below * 2];
           float2 sum = {swaps ? odd[0] : even[0], swaps ? odd[1] : even[1]};
           if (args.accumulate) {
-            float2 old = *pair;
-            sum.x = old.x + sum.x;
-            sum.y = old.y + sum.y;
+            sum.x = old[j][below].x + sum.x;
+            sum.y = old[j][below].y + sum.y;
           }
-          *pair = sum;
+          *pairOf(j, below) = sum;
         }
-      }
       passBox();
     }
   }

@@ -37,6 +37,18 @@ struct alignas(16) Tile {
   int32_t dead;       // beyond the last column: loaded, but not stored
 };
 
+/// What all lanes of a warp have, told to the compiler: it then keeps it, and
+/// what comes of it, in registers of the warp. Loops must end by such, or by
+/// votes.
+__device__ inline int uniform(int value) {
+  return __shfl_sync(~0u, value, 0);
+}
+__device__ inline Tile uniform(const Tile &tile) {
+  return {uniform(tile.group),     uniform(tile.row), uniform(tile.rows),
+          uniform(tile.col),       uniform(tile.begin), uniform(tile.end),
+          uniform(tile.sharesRhs), uniform(tile.dead)};
+}
+
 struct Ring {
   Tile tiles[kRingSlots];
 };

@@ -102,6 +102,20 @@ __device__ inline void syncCluster() {
                "barrier.cluster.wait.acquire.aligned;" ::
                    : "memory");
 }
+/// F32 in shared memory, after the wait for it.
+__device__ inline float readShared(uint32_t from) {
+  float value;
+  asm volatile("ld.shared.f32 %0, [%1];" : "=f"(value) : "r"(from) : "memory");
+  return value;
+}
+__device__ inline float4 readSharedFour(uint32_t from) {
+  float4 v;
+  asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
+               : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
+               : "r"(from)
+               : "memory");
+  return v;
+}
 /// What this thread wrote to shared memory, to the copy engine and tensor cores.
 __device__ inline void fenceProxy() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
@@ -120,22 +134,48 @@ template <int Registers> __device__ inline void giveRegisters() {
 __device__ inline void prefetchMap(const TensorMap *map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
 }
+/// What the L2 is to do with lines when it needs room.
+struct Policy {
+  uint64_t word;
+};
+__device__ inline Policy dropFirst() {
+  Policy policy;
+  asm volatile("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;"
+               : "=l"(policy.word));
+  return policy;
+}
+__device__ inline Policy dropUsual() {
+  Policy policy;
+  asm volatile("createpolicy.fractional.L2::evict_normal.b64 %0, 1.0;"
+               : "=l"(policy.word));
+  return policy;
+}
+__device__ inline Policy dropLast() {
+  Policy policy;
+  asm volatile("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;"
+               : "=l"(policy.word));
+  return policy;
+}
 /// A box of the tensor at (x, y, z) to shared memory; `barrier` counts its bytes.
 __device__ inline void loadBox(uint32_t to, const TensorMap *map,
-                               uint32_t barrier, int x, int y, int z) {
+                               uint32_t barrier, int x, int y, int z,
+                               Policy policy) {
   asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::"
-               "complete_tx::bytes [%0], [%1, {%3, %4, %5}], [%2];" ::"r"(to),
-               "l"(map), "r"(barrier), "r"(x), "r"(y), "r"(z)
+               "complete_tx::bytes.L2::cache_hint [%0], [%1, {%3, %4, %5}], "
+               "[%2], %6;" ::"r"(to),
+               "l"(map), "r"(barrier), "r"(x), "r"(y), "r"(z), "l"(policy.word)
                : "memory");
 }
 /// The same, to the same place of both blocks of the cluster.
 __device__ inline void loadBoxToBoth(uint32_t to, const TensorMap *map,
-                                     uint32_t barrier, int x, int y, int z) {
+                                     uint32_t barrier, int x, int y, int z,
+                                     Policy policy) {
   asm volatile(
       "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::"
-      "bytes.multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], %6;" ::"r"(to),
+      "bytes.multicast::cluster.L2::cache_hint [%0], [%1, {%3, %4, %5}], [%2], "
+      "%6, %7;" ::"r"(to),
       "l"(map), "r"(barrier), "r"(x), "r"(y), "r"(z),
-      "h"(static_cast<uint16_t>(3))
+      "h"(static_cast<uint16_t>(3)), "l"(policy.word)
       : "memory");
 }
 __device__ inline void storeBox(const TensorMap *map, uint32_t from, int x,
