@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "te/Conversion/TEToTERuntime/Passes.h"
+#include "te/Dialect/TE/Transforms/Passes.h"
 #include "te/Dialect/TERuntime/IR/TERuntime.h"
 #include "te/Dialect/TERuntime/Transforms/Passes.h"
 #include "te/Pipelines/Pipelines.h"
@@ -13,7 +14,10 @@
 
 using namespace mlir;
 
-void te::buildLowerPipeline(OpPassManager &pm) {
+void te::buildLowerPipeline(OpPassManager &pm, const LowerOptions &options) {
+  // Here and not in te-optimize, which would see two bodies of one loop the next time.
+  if (options.overwriteZeros)
+    pm.nest<func::FuncOp>().addPass(createOverwriteZerosPass());
   pm.addPass(te::createConvertTEToTERuntimePass());
   OpPassManager &functions = pm.nest<func::FuncOp>();
   functions.addPass(te_rt::createPlanMemoryPass());

@@ -21,7 +21,9 @@ using namespace mlir::te;
 void te::buildCompilePipeline(OpPassManager &pm,
                               const OptimizeOptions &options) {
   buildOptimizePipeline(pm, options);
-  buildLowerPipeline(pm);
+  LowerOptions lowering;
+  lowering.overwriteZeros = true;
+  buildLowerPipeline(pm, lowering);
 }
 
 /// Padding first moves into te.permute, which then takes the cast along.
@@ -43,7 +45,7 @@ void te::registerTEPipelines() {
       "te-fuse-permute-pad and te-fuse-permute-quantize, with what they need "
       "in front",
       buildFusePermutePadQuantize);
-  PassPipelineRegistration<>(
+  PassPipelineRegistration<LowerOptions>(
       "te-lower",
       "From the te dialect to calls of the runtime, with "
       "all memory planned",

@@ -202,6 +202,7 @@ int main(int argc, char **argv) {
   std::printf("median us, spread, bytes a call must move, rate, rate of a copy "
               "in between, share of it\n");
   runCasts(bench);
+  runMicroscaling(bench);
   runMoves(bench);
   if (argc > 1) // minutes: only when asked for by name
     runProducts(bench);

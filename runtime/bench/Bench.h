@@ -75,6 +75,7 @@ private:
 };
 
 void runCasts(Bench &bench);
+void runMicroscaling(Bench &bench);
 void runMoves(Bench &bench);
 void runProducts(Bench &bench);
 

@@ -112,6 +112,7 @@ struct Builder {
     call.cost->launches = 1;
     call.cost->bytes = 32;
     call.cost->limit_ns = 12.5;
+    call.cost->predicted_ns = 14.5;
     steps.push_back(std::make_unique<StepT>());
     steps.back()->kind.Set(std::move(call));
     return *steps.back()->kind.AsCall();

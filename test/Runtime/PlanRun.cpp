@@ -229,6 +229,7 @@ TEST(PlanRun, Observer) {
   EXPECT_EQ(calls[2].launches, 1u);
   EXPECT_EQ(calls[2].bytes, 32u);
   EXPECT_EQ(calls[2].limit_ns, 12.5);
+  EXPECT_EQ(calls[2].predicted_ns, 14.5);
 }
 
 TEST(PlanRun, FirstVersion) {
@@ -258,6 +259,7 @@ TEST(PlanRun, FirstVersion) {
   EXPECT_EQ(calls[0].flops, 5u);
   EXPECT_EQ(calls[0].host_syncs, 1u);
   EXPECT_EQ(calls[0].limit_ns, 0);
+  EXPECT_EQ(calls[0].predicted_ns, 0);
 }
 
 TEST(PlanRun, FailureBeginsWithTheLocation) {

@@ -68,6 +68,11 @@ def main():
         read("against.log"),
         "Launches and time of one step, by class of calls.",
     )
+    section(
+        "Whole layers",
+        read("layers.log"),
+        "Times of all calls in seven steps; predicted is what the compiler expected.",
+    )
     section("Between GPUs", read("ranks.log"))
     section("Profiles", read("profile.log"))
 

@@ -20,10 +20,13 @@
 
 using namespace mlir;
 
-/// Runs `passes`, to which lowering is added, and translates.
-static LogicalResult compileTo(ModuleOp module, PassManager &passes,
+/// Runs `passes`, to which lowering is added, with its options unless `naive`, and
+/// translates.
+static LogicalResult compileTo(ModuleOp module, PassManager &passes, bool naive,
                                std::string &plan) {
-  te::buildLowerPipeline(passes);
+  te::LowerOptions options;
+  options.overwriteZeros = !naive;
+  te::buildLowerPipeline(passes, options);
   if (failed(passes.run(module)))
     return failure();
   return te::translateToPlan(module, plan);
@@ -50,7 +53,7 @@ bool te_run::compile(const std::string &path, Plans &plans) {
   if (plans.wantNaive) {
     OwningOpRef<ModuleOp> copy = module->clone();
     PassManager none(&context);
-    if (failed(compileTo(*copy, none, plans.naive)))
+    if (failed(compileTo(*copy, none, /*naive=*/true, plans.naive)))
       return false;
   }
   for (Rewritten &rewritten : plans.rewritten) {
@@ -58,7 +61,7 @@ bool te_run::compile(const std::string &path, Plans &plans) {
     PassManager passes(&context);
     if (failed(parsePassPipeline(rewritten.passes, passes)))
       return false;
-    if (failed(compileTo(*copy, passes, rewritten.plan)))
+    if (failed(compileTo(*copy, passes, /*naive=*/false, rewritten.plan)))
       rewritten.plan.clear();
   }
   return true;

@@ -42,10 +42,19 @@ struct OptimizeOptions : PassPipelineOptions<OptimizeOptions> {
 void buildOptimizePipeline(OpPassManager &pm,
                            const OptimizeOptions &options = {});
 
-/// te-lower: te to te_rt with planned memory, on a module.
-void buildLowerPipeline(OpPassManager &pm);
+/// What te-lower does beyond lowering.
+struct LowerOptions : PassPipelineOptions<LowerOptions> {
+  Option<bool> overwriteZeros{
+      *this, "overwrite-zeros",
+      llvm::cl::desc("Take the first micro-batch out of the loop where it can "
+                     "write sums, rather than add to zeros (te-overwrite-zeros)"),
+      llvm::cl::init(false)};
+};
 
-/// te-compile: te-optimize, then te-lower.
+/// te-lower: te to te_rt with planned memory, on a module.
+void buildLowerPipeline(OpPassManager &pm, const LowerOptions &options = {});
+
+/// te-compile: te-optimize, then te-lower with all options.
 void buildCompilePipeline(OpPassManager &pm,
                           const OptimizeOptions &options = {});
 

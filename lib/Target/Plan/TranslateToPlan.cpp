@@ -124,9 +124,11 @@ PlanWriter::writeCall(te_rt::CallOp call, PlanTensors &tensors) {
               .Union()));
   }
   OpCost cost = call.getCost();
+  TargetAttr target = TargetAttr::lookup(module);
   auto costs = plan::CreateCallCost(
       builder, cost.launches, cost.bytes, cost.flops, cost.hostSyncs,
-      getRooflineSeconds(cost, TargetAttr::lookup(module)) * 1e9);
+      getRooflineSeconds(cost, target) * 1e9,
+      getPredictedSeconds(cost, te_rt::getCallTypes(call), target) * 1e9);
   return plan::CreateCallDirect(builder, functions[call.getFunction()], &slots,
                                 &attributes, locations[describe(call.getLoc())],
                                 costClasses[stringifyCostClass(cost.costClass)],

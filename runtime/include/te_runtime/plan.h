@@ -161,6 +161,8 @@ typedef struct te_rt_call_info {
   double limit_ns; /* the least that the rates of the plan's target allow; 0 where
                       the plan does not say, as in version 1 */
   te_rt_dtype dtype; /* of the call's first tensor: of a product, its lhs */
+  double predicted_ns; /* what the compiler expects of the kernels of the plan's
+                          target; 0 where the plan does not say */
 } te_rt_call_info;
 typedef void (*te_rt_observer)(void *user, const te_rt_call_info *call);
 void te_rt_session_observe(te_rt_session *session, te_rt_observer observer,

@@ -33,7 +33,7 @@ static Driver openDriver() {
 }
 
 const Driver &te_rt::cuda::driver() {
-  static const Driver opened = openDriver();
+  static Driver opened = openDriver();
   return opened;
 }
 

@@ -86,6 +86,7 @@ enum : int {
   X(memcpyAsync, cuMemcpyAsync, (Address, Address, size_t, Handle))            \
   X(memsetAsync, cuMemsetD8Async,                                              \
     (Address, unsigned char, size_t, Handle))                                  \
+  X(pointerAttribute, cuPointerGetAttribute, (void *, int, Address))           \
   X(encodeTensorMap, cuTensorMapEncodeTiled,                                   \
     (void *, int, uint32_t, void *, const uint64_t *, const uint64_t *,        \
      const uint32_t *, const uint32_t *, int, int, int, int))                  \

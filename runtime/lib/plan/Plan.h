@@ -36,7 +36,7 @@ struct Tensor {
 /// What the compiler foresaw; zero where a plan does not say.
 struct CallCost {
   uint64_t launches = 0, bytes = 0, flops = 0, hostSyncs = 0;
-  double limitNs = 0;
+  double limitNs = 0, predictedNs = 0;
 };
 
 struct Call {

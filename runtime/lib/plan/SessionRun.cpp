@@ -251,7 +251,8 @@ void Session::tell(const Call &call, int64_t begin, int64_t end) {
                           begin,
                           end,
                           call.cost.limitNs,
-                          dtypeOf(call)};
+                          dtypeOf(call),
+                          call.cost.predictedNs};
   observer(observerUser, &info);
 }
 

@@ -117,8 +117,11 @@ CallCost StepVerifier::verifyCost(const plan::Call &source) {
     return {};
   if (!(cost->limit_ns() >= 0 && std::isfinite(cost->limit_ns())))
     v.where.refuse("limit is ", cost->limit_ns(), " ns, wanted 0 or more");
+  if (!(cost->predicted_ns() >= 0 && std::isfinite(cost->predicted_ns())))
+    v.where.refuse("prediction is ", cost->predicted_ns(),
+                   " ns, wanted 0 or more");
   return {cost->launches(), cost->bytes(), cost->flops(), cost->host_syncs(),
-          cost->limit_ns()};
+          cost->limit_ns(), cost->predicted_ns()};
 }
 
 Call StepVerifier::verifyCall(const plan::Call &source) {

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <thread>
 #include <unistd.h>
 
@@ -192,7 +193,7 @@ void Driver::runRank(int rank, Executions &executions) {
       observe(*found, plan, rank, step, runBegan);
     }
     runBegan = now() - began;
-    mine.planSeconds += found->step();
+    mine.planSeconds.push_back(found->step());
     if (isLast)
       found->finish();
     if (naive) {
@@ -219,9 +220,13 @@ void Driver::observe(Execution &execution, const Program &program, int rank,
   if (!timed && !watched)
     return;
   Timeline &timeline = timelines[static_cast<size_t>(rank)];
+  // What nothing has warmed up is no measure where there are other steps; a trace shows
+  // all of them.
+  bool skipsFirst =
+      options.trace.empty() && options.steps > 1 && !options.warmUp;
   execution.observe(
       [=, &program, &timeline, &step, &runBegan](const te_rt_call_info &call) {
-        if (timed)
+        if (timed && (step > 0 || !skipsFirst))
           timeline.add(call, runBegan);
         if (watched)
           progress->showCall(program.label, step, options.steps, call);
@@ -235,9 +240,14 @@ void Driver::writeOutputs(const Execution &execution, int rank) const {
 
 double Driver::secondsOfStep() const {
   double seconds = 0;
-  for (const RankReport &rank : reports)
-    seconds = std::max(seconds, rank.planSeconds);
-  return seconds / static_cast<double>(options.steps);
+  for (const RankReport &rank : reports) {
+    std::vector<double> steps = rank.planSeconds;
+    if (steps.size() > 1)
+      steps.erase(steps.begin());
+    std::sort(steps.begin(), steps.end());
+    seconds = std::max(seconds, steps[steps.size() / 2]);
+  }
+  return seconds;
 }
 
 bool Driver::report() const {
@@ -247,7 +257,9 @@ bool Driver::report() const {
   double planSeconds = 0, naiveSeconds = 0;
   for (const RankReport &rank : reports) {
     check.merge(rank.check);
-    planSeconds = std::max(planSeconds, rank.planSeconds);
+    planSeconds = std::max(planSeconds,
+                           std::accumulate(rank.planSeconds.begin(),
+                                           rank.planSeconds.end(), 0.0));
     naiveSeconds = std::max(naiveSeconds, rank.naiveSeconds);
   }
   if (naive)
@@ -260,6 +272,9 @@ bool Driver::report() const {
               static_cast<long long>(options.steps),
               options.steps == 1 ? "" : "s", ranks, ranks == 1 ? "" : "s",
               before.c_str());
+  if (options.steps > 1)
+    std::printf("a step, the median of all but the first: %s\n",
+                formatSeconds(secondsOfStep()).c_str());
   int64_t peak = plan.arenaBytes + plan.workspaceBytes + plan.argumentBytes;
   std::printf("memory of a rank: %s (arena %s, workspaces %s, arguments %s)\n",
               formatBytes(static_cast<double>(peak)).c_str(),

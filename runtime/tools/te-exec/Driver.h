@@ -26,12 +26,14 @@ public:
   bool report() const;
 
   const std::vector<Timeline> &timelinesOfRanks() const { return timelines; }
-  /// Of the slowest rank, for one step.
+  /// Of the slowest rank: the median step, the first, which nothing has warmed up,
+  /// left out where there are others.
   double secondsOfStep() const;
 
 private:
   struct RankReport {
-    double planSeconds = 0, naiveSeconds = 0;
+    std::vector<double> planSeconds; ///< of each step
+    double naiveSeconds = 0;
     CheckReport check;
   };
   void checkBackend();

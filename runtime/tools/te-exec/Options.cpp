@@ -76,7 +76,9 @@ void te::exec::addOptions(CLI::App &app, Options &options) {
          "of zeros")
       ->check(CLI::IsMember({"normal", "special"}));
   app.add_flag("--profile", options.profile,
-               "Prints a row per call: time, bytes, GB/s, TFLOP/s, its share");
+               "Prints a row per call: time, what the compiler predicted, bytes, "
+               "GB/s, TFLOP/s, its share; of all steps but the first, if "
+               "there are several");
   app.add_option("--trace", options.trace,
                  "Writes the timeline as JSON, for Perfetto");
   app.add_option("--ranks", options.ranks,

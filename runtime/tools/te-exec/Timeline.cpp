@@ -28,6 +28,7 @@ void CallSite::add(const CallSite &other) {
   bytes += other.bytes;
   flops += other.flops;
   nanoseconds += other.nanoseconds;
+  predicted += other.predicted;
 }
 
 void Timeline::add(const te_rt_call_info &call, int64_t runBegan) {
@@ -43,6 +44,7 @@ void Timeline::add(const te_rt_call_info &call, int64_t runBegan) {
   site.bytes += call.bytes;
   site.flops += call.flops;
   site.nanoseconds += call.end_ns - call.begin_ns;
+  site.predicted += call.predicted_ns;
   if (keepEvents)
     events.push_back(
         {call.step, runBegan + call.begin_ns, runBegan + call.end_ns});
@@ -62,7 +64,8 @@ static double limitOf(const CallSite &site, const te_rt_limits &limits) {
 }
 
 static std::vector<std::string> profileRow(const CallSite &site,
-                                           int64_t totalTime, double limit) {
+                                           int64_t totalTime, double limit,
+                                           bool foreseen) {
   double ns = static_cast<double>(std::max<int64_t>(site.nanoseconds, 1));
   double all = static_cast<double>(std::max<int64_t>(totalTime, 1));
   return {site.function,
@@ -70,6 +73,8 @@ static std::vector<std::string> profileRow(const CallSite &site,
           std::to_string(site.calls),
           std::to_string(site.launches),
           formatNumber("%.1f", ns / 1e3),
+          foreseen ? formatNumber("%.1f", site.predicted / 1e3) : "-",
+          foreseen ? formatNumber("%.2f", ns / site.predicted) : "-",
           std::to_string(site.bytes),
           formatNumber("%.2f", static_cast<double>(site.bytes) / ns),
           formatNumber("%.3f", static_cast<double>(site.flops) / ns / 1e3),
@@ -96,19 +101,24 @@ std::string te::exec::profileTable(const std::vector<Timeline> &ranks,
   std::multimap<int64_t, const CallSite *> byTime;
   for (auto &[key, site] : merged)
     byTime.emplace(-site.nanoseconds, &site);
-  Table table({"function", "class", "calls", "launches", "us", "bytes", "GB/s",
-               "TFLOP/s", "time", "of limit", "location"},
-              "llrrrrrrrrl");
-  // Of the whole, only if no part is unknown.
+  Table table({"function", "class", "calls", "launches", "us", "predicted",
+               "ratio", "bytes", "GB/s", "TFLOP/s", "time", "of limit",
+               "location"},
+              "llrrrrrrrrrrl");
+  // Of the whole, only if no part is unknown. Predictions are of a device's kernels.
   double all = 0;
-  bool known = true;
+  bool known = true, foreseen = limits.copy > 0;
   for (auto &[time, site] : byTime) {
     double limit = limitOf(*site, limits);
-    known &= limit > 0 || (site->bytes == 0 && site->flops == 0);
+    bool isFree = site->bytes == 0 && site->flops == 0;
+    known &= limit > 0 || isFree;
+    bool isForeseen = limits.copy > 0 && site->predicted > 0;
+    foreseen &= isForeseen || isFree;
     all += limit;
-    table.add(profileRow(*site, total.nanoseconds, limit));
+    table.add(profileRow(*site, total.nanoseconds, limit, isForeseen));
   }
-  table.add(profileRow(total, total.nanoseconds, known ? all : 0));
+  table.add(
+      profileRow(total, total.nanoseconds, known ? all : 0, foreseen));
   return table.str();
 }
 

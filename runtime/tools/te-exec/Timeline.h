@@ -22,6 +22,8 @@ struct CallSite {
   uint64_t calls = 0, launches = 0, bytes = 0, flops = 0;
   te_rt_dtype dtype = TE_RT_F32; ///< of the operands of a product
   int64_t nanoseconds = 0;
+  /// What the compiler expected; 0 if it did not say of any call.
+  double predicted = 0;
 
   void add(const CallSite &other);
 };
@@ -47,7 +49,8 @@ private:
 /// A table with a row for each function, class and location, the longest first,
 /// and a total: sums over all ranks and steps. "of limit" is the time that the
 /// bytes or, if that is longer, the operations of a row take at `limits`, as a
-/// share of its time; "-" where they are not known.
+/// share of its time, "predicted" what the compiler expected, and "ratio" the time as
+/// a multiple of that; "-" where they are not known.
 std::string profileTable(const std::vector<Timeline> &ranks,
                          const te_rt_limits &limits);
 

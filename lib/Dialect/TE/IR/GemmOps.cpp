@@ -70,6 +70,8 @@ MutableOperandRange GemmOp::getDestinations() { return getOutsMutable(); }
 bool GemmOp::readsDestinations() {
   return getAccumulate() || getRagged() == Ragged::Rows;
 }
+bool GemmOp::addsToDestinations() { return getAccumulate(); }
+void GemmOp::overwriteDestinations() { setAccumulate(false); }
 Value GemmOp::getGroupOffsets() { return getOffsets(); }
 std::optional<int64_t> GemmOp::getGroupMember() { return getMember(); }
 
@@ -266,6 +268,8 @@ MutableOperandRange GroupedGemmOp::getDestinations() {
   return getOutsMutable();
 }
 bool GroupedGemmOp::readsDestinations() { return getAccumulate(); }
+bool GroupedGemmOp::addsToDestinations() { return getAccumulate(); }
+void GroupedGemmOp::overwriteDestinations() { setAccumulate(false); }
 Value GroupedGemmOp::getGroupOffsets() { return getOffsets(); }
 std::optional<int64_t> GroupedGemmOp::getGroupMember() { return std::nullopt; }
 

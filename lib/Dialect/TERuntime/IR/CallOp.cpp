@@ -133,6 +133,21 @@ void CallOp::getEffects(
 
 te::OpCost CallOp::getCost() { return getCallCost().getCost(); }
 
+te::CallTypes te_rt::getCallTypes(CallOp call) {
+  te::CallTypes types{call.getFunction(), {}, {}};
+  for (auto [buffers, isOutput] :
+       llvm::zip(call.getSlots(), call.getSlotOutputs())) {
+    te::CallTypes::Slot &slot = types.slots.emplace_back();
+    slot.isOutput = isOutput;
+    for (Value buffer : buffers)
+      slot.types.push_back(cast<BufferType>(buffer.getType()).getTensor());
+  }
+  for (Attribute scalar : call.getScalars())
+    if (auto integer = dyn_cast<IntegerAttr>(scalar))
+      types.scalars.push_back(integer.getInt());
+  return types;
+}
+
 CallOp te_rt::createCall(OpBuilder &builder, Location loc,
                          const te::RuntimeCall &call,
                          function_ref<Value(Value)> getBuffer,

@@ -8,6 +8,7 @@
 #define TE_DIALECT_TE_IR_COST_H
 
 #include "mlir/IR/Attributes.h"
+#include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Operation.h"
 #include "mlir/IR/Types.h"
 
@@ -55,6 +56,22 @@ class TargetAttr;
 
 /// The least time that the rates of `target` allow one execution.
 double getRooflineSeconds(const OpCost &cost, TargetAttr target);
+
+/// A call of the runtime, as far as the time it takes depends on it.
+struct CallTypes {
+  struct Slot {
+    SmallVector<RankedTensorType> types;
+    bool isOutput;
+  };
+  StringRef function;
+  SmallVector<Slot> slots;
+  SmallVector<int64_t> scalars; ///< those that are integers
+};
+
+/// What one execution is predicted to take by the kernels of `target`, from measured
+/// ones (Prediction.cpp); 0 where nothing was measured.
+double getPredictedSeconds(const OpCost &cost, const CallTypes &call,
+                           TargetAttr target);
 
 /// Bytes of a value of this tensor type; 0 for another type or a dynamic one.
 int64_t getBytes(Type type);

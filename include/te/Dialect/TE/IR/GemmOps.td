@@ -21,7 +21,8 @@ let opDocGroup = TE_GemmDocs in {
 class TE_ProductOp<string mnemonic, list<Trait> traits = []>
     : TE_Op<mnemonic, !listconcat([
         Pure, AttrSizedOperandSegments,
-        DeclareOpInterfaceMethods<TE_DestinationOpInterface>,
+        DeclareOpInterfaceMethods<TE_DestinationOpInterface, [
+          "addsToDestinations", "overwriteDestinations"]>,
         DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, [
           "isRowResult", "getRowAlignment"]>], traits),
         ["getOperandLayouts", "getScaledData"]>;

@@ -78,6 +78,13 @@ def TE_DestinationOpInterface : OpInterface<"DestinationOpInterface"> {
         Whether the result depends on what the destination held: a member op, an
         accumulation, a `noop` flag.
       }], "bool", "readsDestinations">,
+    InterfaceMethod<[{
+        Whether the op adds to what all of its destinations held.
+      }], "bool", "addsToDestinations", (ins), "", [{ return false; }]>,
+    InterfaceMethod<[{
+        Lets an op that adds to its destinations write what it would have added.
+      }], "void", "overwriteDestinations", (ins), "",
+      [{ llvm_unreachable("an op that adds to destinations says how"); }]>,
   ];
   let verify = [{ return ::mlir::te::detail::verifyDestinations($_op); }];
 }

@@ -33,6 +33,9 @@ CallOp createCopy(OpBuilder &builder, Location loc, Value input, Value output);
 /// Every element of output becomes `value`.
 CallOp createFill(OpBuilder &builder, Location loc, Value output, double value);
 
+/// What the time of a call depends on.
+te::CallTypes getCallTypes(CallOp call);
+
 } // namespace mlir::te_rt
 
 #endif // TE_DIALECT_TERUNTIME_IR_TERUNTIME_H
