@@ -22,11 +22,8 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTiles() {
   prefetchMap(args.rhs);
   if (args.result)
     prefetchMap(args.result);
-  // Rows of lhs are read again for the next columns, soon. Beside large results
-  // that pass through the L2 it pays to leave it alone.
+  // Rows of lhs are read again for the next columns, soon.
   Policy lhsPolicy = dropLast(), rhsPolicy = dropFirst();
-  if (args.sums)
-    lhsPolicy = rhsPolicy = dropUsual();
   Cursor slot, stage;
   Tile tile;
   while (nextTile<false>(slot, tile)) {

@@ -25,7 +25,6 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::moveSums() {
   auto memory = [&](int half, uint32_t box) {
     return at(shared.store[half]) + box * kBoxBytes;
   };
-  Policy policy = dropUsual();
   Cursor slot, next, oldest;
   int held = 0; // boxes from oldest to next
   auto storeOldest = [&] {
@@ -62,7 +61,7 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::moveSums() {
         expectBytes(loaded, halves * kBoxBytes);
         for (int half = 0; half < halves; ++half)
           loadBox(memory(half, next.index), map, loaded, col,
-                  tile.row + half * 64, 0, policy);
+                  tile.row + half * 64, 0);
       } else {
         arrive(loaded);
       }

@@ -144,12 +144,6 @@ __device__ inline Policy dropFirst() {
                : "=l"(policy.word));
   return policy;
 }
-__device__ inline Policy dropUsual() {
-  Policy policy;
-  asm volatile("createpolicy.fractional.L2::evict_normal.b64 %0, 1.0;"
-               : "=l"(policy.word));
-  return policy;
-}
 __device__ inline Policy dropLast() {
   Policy policy;
   asm volatile("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;"
@@ -166,6 +160,13 @@ __device__ inline void loadBox(uint32_t to, const TensorMap *map,
                "l"(map), "r"(barrier), "r"(x), "r"(y), "r"(z), "l"(policy.word)
                : "memory");
 }
+__device__ inline void loadBox(uint32_t to, const TensorMap *map,
+                               uint32_t barrier, int x, int y, int z) {
+  asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::"
+               "complete_tx::bytes [%0], [%1, {%3, %4, %5}], [%2];" ::"r"(to),
+               "l"(map), "r"(barrier), "r"(x), "r"(y), "r"(z)
+               : "memory");
+}
 /// The same, to the same place of both blocks of the cluster.
 __device__ inline void loadBoxToBoth(uint32_t to, const TensorMap *map,
                                      uint32_t barrier, int x, int y, int z,
@@ -176,6 +177,15 @@ __device__ inline void loadBoxToBoth(uint32_t to, const TensorMap *map,
       "%6, %7;" ::"r"(to),
       "l"(map), "r"(barrier), "r"(x), "r"(y), "r"(z),
       "h"(static_cast<uint16_t>(3)), "l"(policy.word)
+      : "memory");
+}
+__device__ inline void loadBoxToBoth(uint32_t to, const TensorMap *map,
+                                     uint32_t barrier, int x, int y, int z) {
+  asm volatile(
+      "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::"
+      "bytes.multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], %6;" ::"r"(to),
+      "l"(map), "r"(barrier), "r"(x), "r"(y), "r"(z),
+      "h"(static_cast<uint16_t>(3))
       : "memory");
 }
 __device__ inline void storeBox(const TensorMap *map, uint32_t from, int x,
