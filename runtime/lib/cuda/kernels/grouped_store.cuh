@@ -85,7 +85,7 @@ public:
       for (int col = tile.col; col < min(tile.col + kCols, args.n);
            col += kBoxCols) {
         hopper::wait(loaded + box.index * 8, box.parity);
-        passBox();
+        passBoxes(1);
       }
   }
 
@@ -106,12 +106,15 @@ private:
     }
   }
 
-  __device__ void passBox() {
+  /// So many boxes to the warp that stores them.
+  __device__ void passBoxes(int count) {
     hopper::fenceProxy();
     __syncwarp();
-    if (threadIdx.x % 32 == 0)
-      hopper::arrive(added + box.index * 8);
-    box.advance(kBoxes);
+    for (; count > 0; --count) {
+      if (threadIdx.x % 32 == 0)
+        hopper::arrive(added + box.index * 8);
+      box.advance(kBoxes);
+    }
   }
 
   /// Lanes of odd rows go over the columns in another order than those of even
@@ -120,35 +123,41 @@ private:
     int lane = threadIdx.x % 32, row = lane / 4;
     bool swaps = row % 2;
     uint32_t first = threadIdx.x % 128 / 32 * 2048 + row * 128 + lane % 2 * 8;
+    // As many at a time as there are boxes.
 #pragma unroll
-    for (int i = 0; i < kCols / kBoxCols; ++i) {
-      if (col + i * kBoxCols >= args.n)
-        break;
-      hopper::wait(loaded + box.index * 8, box.parity);
-      uint8_t *values = memory + box.index * kBoxBytes + first;
-      auto pairOf = [&](int j, int below) {
-        int at = (2 * (swaps ? j ^ 2 : j) + lane / 2 % 2) ^ row;
-        return reinterpret_cast<float2 *>(values + at * 16 + below * 1024);
-      };
-      float2 old[4][2] = {};
-      if (args.accumulate)
+    for (int from = 0; from < kCols / kBoxCols; from += kBoxes) {
+      int count = 0;
+      Cursor at = box;
 #pragma unroll
-        for (int j = 0; j < 8; ++j)
-          old[j / 2][j % 2] = *pairOf(j / 2, j % 2);
+      for (int i = from; i < from + kBoxes && i < kCols / kBoxCols; ++i) {
+        if (col + i * kBoxCols >= args.n)
+          break;
+        hopper::wait(loaded + at.index * 8, at.parity);
+        uint8_t *values = memory + at.index * kBoxBytes + first;
+        auto pairOf = [&](int j, int below) {
+          int chunk = (2 * (swaps ? j ^ 2 : j) + lane / 2 % 2) ^ row;
+          return reinterpret_cast<float2 *>(values + chunk * 16 + below * 1024);
+        };
+        float2 old[4][2] = {};
+        if (args.accumulate)
 #pragma unroll
-      for (int j = 0; j < 4; ++j)
+          for (int j = 0; j < 8; ++j)
+            old[j / 2][j % 2] = *pairOf(j / 2, j % 2);
 #pragma unroll
-        for (int below = 0; below < 2; ++below) {
-          const float *even = &sums[i * 16 + j * 4 + below * 2];
-          const float *odd = &sums[i * 16 + (j ^ 2) * 4 + below * 2];
+        for (int j = 0; j < 8; ++j) {
+          const float *even = &sums[i * 16 + j / 2 * 4 + j % 2 * 2];
+          const float *odd = &sums[i * 16 + (j / 2 ^ 2) * 4 + j % 2 * 2];
           float2 sum = {swaps ? odd[0] : even[0], swaps ? odd[1] : even[1]};
           if (args.accumulate) {
-            sum.x = old[j][below].x + sum.x;
-            sum.y = old[j][below].y + sum.y;
+            sum.x = old[j / 2][j % 2].x + sum.x;
+            sum.y = old[j / 2][j % 2].y + sum.y;
           }
-          *pairOf(j, below) = sum;
+          *pairOf(j / 2, j % 2) = sum;
         }
-      passBox();
+        at.advance(kBoxes);
+        ++count;
+      }
+      passBoxes(count);
     }
   }
 

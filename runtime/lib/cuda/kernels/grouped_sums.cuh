@@ -6,9 +6,9 @@
 //
 // Included by grouped_gemm.cuh. A product that is added to a result moves 8
 // bytes for each element of it: with few rows in a group that takes longer than
-// to multiply. So the old sums of a tile are on their way from memory while the
-// tile is multiplied, as many as there is shared memory for, the others to the
-// L2, and nobody waits for the new ones to be written.
+// to multiply. So the old sums of a tile come from memory while the tile is
+// multiplied, as many as there is shared memory for, and nobody waits for the
+// new ones to be written.
 //
 //===----------------------------------------------------------------------===//
 
@@ -43,16 +43,9 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::moveSums() {
       continue;
     const TensorMap *map = args.sums + tile.group;
     int end = min(tile.col + kCols, args.n), halves = halvesOf(tile);
-    if (args.accumulate)
-      for (int col = tile.col + kBoxCols; col < end; col += kBoxCols)
-        for (int half = 0; half < halves; ++half)
-          fetchBox(map, col, tile.row + half * 64, 0);
     for (int col = tile.col; col < end; col += kBoxCols) {
       if (held == kBoxes) {
-        // All that the rest of the tile needs the boxes of.
-        int wanted = min((end - col + kBoxCols - 1) / kBoxCols, kBoxes);
-        while (held > kBoxes - wanted)
-          storeOldest();
+        storeOldest();
         waitStoresRead();
       }
       uint32_t loaded = at(&shared.boxes.loaded[next.index]);

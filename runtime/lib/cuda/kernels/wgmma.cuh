@@ -195,13 +195,6 @@ __device__ inline void storeBox(const TensorMap *map, uint32_t from, int x,
                "r"(from), "r"(x), "r"(y), "r"(z)
                : "memory");
 }
-/// A box to the L2.
-__device__ inline void fetchBox(const TensorMap *map, int x, int y, int z) {
-  asm volatile("cp.async.bulk.prefetch.tensor.3d.L2.global.tile "
-               "[%0, {%1, %2, %3}];" ::"l"(map),
-               "r"(x), "r"(y), "r"(z)
-               : "memory");
-}
 __device__ inline void commitStores() {
   asm volatile("cp.async.bulk.commit_group;" ::: "memory");
 }
