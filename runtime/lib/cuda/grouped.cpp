@@ -45,6 +45,13 @@ bool isCopied(const ProductCall &call, const GroupProduct &p) {
          isAligned(p.result, 16);
 }
 
+/// Whether Product::multiplyStagedTiles makes them.
+bool isStaged(const ProductCall &call, const GroupProduct &p,
+              GroupedScale scale) {
+  return (scale == GroupedScale::Tensor || scale == GroupedScale::RowSquare) &&
+         isCopied(call, p) && !p.bias;
+}
+
 /// The kernel for a product, and how its operands are scaled; "" for none.
 std::string kernelFor(const ProductCall &call, const GroupProduct &p,
                       GroupedScale &scale) {
@@ -71,7 +78,7 @@ std::string kernelFor(const ProductCall &call, const GroupProduct &p,
   } else {
     return "";
   }
-  if (scale != GroupedScale::RowRow && isCopied(call, p) && !p.bias)
+  if (isStaged(call, p, scale))
     name += "_staged";
   for (te_rt_dtype type : {lhs, rhs})
     name += type == TE_RT_F8E4M3 ? "_e4m3" : "_e5m2";
@@ -116,7 +123,8 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
   bool copied = isCopied(call, first);
   if (copied) {
     te_rt_tensor result = call.results.items[0];
-    TE_RT_TRY(makeMap(result, 1, 64, maps[1]));
+    TE_RT_TRY(makeMap(result, 1, groupedStoreRows(isStaged(call, first, scale)),
+                      maps[1]));
   }
   bool packed = call.rhs.items[0].rank == 3;
   args.rhsMaps = packed                ? kGroupedPacked

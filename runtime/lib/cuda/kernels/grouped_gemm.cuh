@@ -28,6 +28,7 @@
 #ifndef TE_RUNTIME_CUDA_KERNELS_GROUPED_GEMM_CUH
 #define TE_RUNTIME_CUDA_KERNELS_GROUPED_GEMM_CUH
 
+#include "cuda/kernels/grouped_staged.cuh"
 #include "cuda/kernels/grouped_store.cuh"
 #include "cuda/kernels/grouped_tiles.cuh"
 
@@ -314,9 +315,9 @@ private:
             first.rhs + stage * (kRhsBytes / 16)};
   }
 
+  template <int size>
   static __device__ void multiplyBlock(const Operands &operands,
-                                       float (&sums)[kCols / 2],
-                                       bool accumulates) {
+                                       float (&sums)[size], bool accumulates) {
     pin(sums);
     fenceRegisters();
 #pragma unroll
@@ -341,19 +342,18 @@ private:
   }
 
   /// Has sums lie in pairs of registers, the second one first: an element is
-  /// then in another bank than the part that is added to it.
+  /// then in another bank than the part that is added to it. The store, which
+  /// no thread executes, wants its operands so.
   static __device__ void pairUp(float (&sums)[kCols / 2]) {
+    uint32_t never = threadIdx.x >> 31;
 #pragma unroll
-    for (int i = 0; i < kCols / 2; i += 2) {
-      uint64_t pair;
-      asm("mov.b64 %0, {%1, %2};"
-          : "=l"(pair)
-          : "f"(sums[i + 1]), "f"(sums[i]));
-      keep(pair);
-      asm("mov.b64 {%0, %1}, %2;"
-          : "=f"(sums[i + 1]), "=f"(sums[i])
-          : "l"(pair));
-    }
+    for (int i = 0; i < kCols / 2; i += 4)
+      asm volatile("{\n"
+                   ".reg .pred p;\n"
+                   "setp.ne.u32 p, %4, 0;\n"
+                   "@p st.shared.v4.f32 [%4], {%0, %1, %2, %3};\n"
+                   "}" ::"f"(sums[i + 1]),
+                   "f"(sums[i]), "f"(sums[i + 3]), "f"(sums[i + 2]), "r"(never));
   }
 
   /// Where the block begins behind whose end another group's elements are.

@@ -23,7 +23,7 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTiles() {
   if (args.result)
     prefetchMap(args.result);
   // Rows of lhs are read again for the next columns, soon.
-  Policy lhsPolicy = dropLast(), rhsPolicy = dropFirst();
+  Policy lhsPolicy = dropLast(), rhsPolicy = dropOldest();
   Cursor slot, stage;
   Tile tile;
   while (nextTile<false>(slot, tile)) {

@@ -55,6 +55,8 @@ constexpr int groupedStoreCols(GroupedScale scale) {
          : scale == GroupedScale::RowRow ? 256
                                          : 192;
 }
+/// Rows that the copy engine stores at a time: those of a warp or a warpgroup.
+constexpr int groupedStoreRows(bool staged) { return staged ? 16 : 64; }
 constexpr int groupedSharedBytes(GroupedScale scale) {
   int cols = groupedCols(scale);
   int operands = (kGroupedRows + cols) * kGroupedBytes;

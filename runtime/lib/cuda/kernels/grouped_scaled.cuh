@@ -50,7 +50,8 @@ public:
     }
   }
 
-  __device__ void multiply(const Cursor &stage, float (&part)[kCols / 2]) {
+  template <int size>
+  __device__ void multiply(const Cursor &stage, float (&part)[size]) {
     multiplyBlock(operandsAt(first, stage.index), part, false);
   }
 
@@ -68,16 +69,17 @@ public:
   }
 
   /// Adds the block when its product is there; its operands are then free.
-  __device__ void add(int stage, float (&part)[kCols / 2],
+  template <int size>
+  __device__ void add(int stage, float (&part)[size],
                       float (&sums)[kCols / 2]) {
     waitProducts<0>();
     pin(part);
 #pragma unroll
-    for (int j = 0; j < kCols / 2; ++j) {
+    for (int j = 0; j < size; ++j) {
       sums[j] = kScale == GroupedScale::RowSquare
                     ? __fmaf_rn(part[j], scales[j / 32][j / 2 % 2], sums[j])
                     : sums[j] + part[j];
-      if (j == kCols / 4 - 1)
+      if (j == size / 2 - 1)
         release(empty, stage);
     }
   }
@@ -123,24 +125,23 @@ __device__ void
 Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyStagedTiles(
     int half) {
   ScaledBlock block(*this, half);
-  Results store(args, shared.store[half], shared.boxes, half, kStore + half);
+  StagedStore<kCols> store(args, shared.store[half], half);
   Cursor slot, stage;
-  Tile previous = {};
-  previous.rows = 0; // nothing to store
+  Tile previous = {}; // of no rows
+  previous.group = args.firstGroup;
   float sums[kCols / 2];
-#pragma unroll
-  for (int i = 0; i < kCols / 2; ++i)
-    sums[i] = 0.0f;
-  auto storePrevious = [&] {
-    if (hasRows(previous, half)) {
-      if constexpr (kScale == GroupedScale::Tensor)
-        scaleSums(previous.group, sums);
-      store.runStaged(previous, args.items[previous.group], sums);
-    }
+  auto clear = [&] {
 #pragma unroll
     for (int i = 0; i < kCols / 2; ++i)
       sums[i] = 0.0f;
   };
+  auto putPrevious = [&] {
+    if constexpr (kScale == GroupedScale::Tensor)
+      scaleSums(previous.group, sums);
+    store.put(sums);
+    clear();
+  };
+  clear();
   Tile next;
   bool isThere;
   auto takeTile = [&] {
@@ -149,9 +150,9 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyStagedTiles(
       block.prepare(stage);
   };
   takeTile();
-  while (isThere) {
-    Tile tile = uniform(next);
-    float part[kCols / 2];
+  // Columns that the last tile lacks are not multiplied.
+  auto multiplyTile = [&](auto cols) {
+    float part[decltype(cols)::value / 2];
     auto finishBlock = [&](bool isLast) {
       int done = stage.index;
       stage.advance(kStages);
@@ -163,17 +164,34 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyStagedTiles(
       block.add(done, part, sums);
     };
     block.multiply(stage, part);
-    storePrevious();
+    putPrevious();
+    if (args.k <= kDepth)
+      store.send(previous);
     finishBlock(args.k <= kDepth);
 #pragma unroll 1
     for (int depth = kDepth; depth < args.k; depth += kDepth) {
       block.multiply(stage, part);
+      if (depth == kDepth)
+        store.send(previous);
       finishBlock(depth + kDepth >= args.k);
     }
     pairUp(sums);
+  };
+  while (isThere) {
+    Tile tile = uniform(next);
+    int cols = args.n - tile.col;
+    if (cols > 128)
+      multiplyTile(std::integral_constant<int, 192>());
+    else if (cols > 64)
+      multiplyTile(std::integral_constant<int, 128>());
+    else
+      multiplyTile(std::integral_constant<int, 64>());
     previous = tile;
+    if (tile.dead)
+      previous.rows = 0;
   }
-  storePrevious();
+  putPrevious();
+  store.send(previous);
   store.finish();
 }
 

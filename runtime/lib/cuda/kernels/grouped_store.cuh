@@ -72,13 +72,6 @@ public:
       direct<BF16>(item, row, rows, tile.col, sums);
   }
 
-  /// The same for BF16 that is only written.
-  __device__ void runStaged(const Tile &tile, const GroupedItem &item,
-                            float (&sums)[kCols / 2]) {
-    stage(item, tile.row + half * 64, min(tile.rows - half * 64, 64), tile.col,
-          sums);
-  }
-
   /// A warpgroup whose rows are not there keeps step with the other one.
   __device__ void skip(const Tile &tile) {
     if (args.sums && !tile.dead)

@@ -138,9 +138,9 @@ __device__ inline void prefetchMap(const TensorMap *map) {
 struct Policy {
   uint64_t word;
 };
-__device__ inline Policy dropFirst() {
+__device__ inline Policy dropOldest() {
   Policy policy;
-  asm volatile("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;"
+  asm volatile("createpolicy.fractional.L2::evict_normal.b64 %0, 1.0;"
                : "=l"(policy.word));
   return policy;
 }
@@ -270,6 +270,11 @@ template <int N> __device__ inline void pin(float (&sums)[N]) {
 #define TE_OUT8(i)                                                             \
   "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]),                  \
   "+f"(d[i + 4]), "+f"(d[i + 5]), "+f"(d[i + 6]), "+f"(d[i + 7])
+#define TE_REGISTERS_64 \
+  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
+  "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define TE_OUT_64 \
+  TE_OUT8(0), TE_OUT8(8), TE_OUT8(16), TE_OUT8(24)
 #define TE_REGISTERS_128 \
   "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
   "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, " \
@@ -315,28 +320,22 @@ template <int N> __device__ inline void pin(float (&sums)[N]) {
                : "r"(lhs), "r"(rhs), "r"(accumulates))
 // clang-format on
 
-/// d (+)= lhs * rhs over 32 bytes of reduction: 64 rows, 192 columns of FP8.
-template <Element lhsType, Element rhsType>
-__device__ inline void multiply(float (&d)[96], uint32_t lhs, uint32_t rhs,
-                                int accumulates) {
-  if constexpr (lhsType == Element::E5M2)
-    TE_WGMMA(192, "96", "97", "98", "m64n192k32.f32.e5m2.e4m3", "1, 1");
-  else if constexpr (rhsType == Element::E5M2)
-    TE_WGMMA(192, "96", "97", "98", "m64n192k32.f32.e4m3.e5m2", "1, 1");
-  else
-    TE_WGMMA(192, "96", "97", "98", "m64n192k32.f32.e4m3.e4m3", "1, 1");
-}
-/// 128 columns.
-template <Element lhsType, Element rhsType>
-__device__ inline void multiply(float (&d)[64], uint32_t lhs, uint32_t rhs,
-                                int accumulates) {
-  if constexpr (lhsType == Element::E5M2)
-    TE_WGMMA(128, "64", "65", "66", "m64n128k32.f32.e5m2.e4m3", "1, 1");
-  else if constexpr (rhsType == Element::E5M2)
-    TE_WGMMA(128, "64", "65", "66", "m64n128k32.f32.e4m3.e5m2", "1, 1");
-  else
-    TE_WGMMA(128, "64", "65", "66", "m64n128k32.f32.e4m3.e4m3", "1, 1");
-}
+/// d (+)= lhs * rhs over 32 bytes of reduction: 64 rows of FP8, and of columns
+/// twice the number of registers.
+#define TE_MULTIPLY_FP8(cols, a, b, add)                                        \
+  template <Element lhsType, Element rhsType>                                  \
+  __device__ inline void multiply(float (&d)[cols / 2], uint32_t lhs,          \
+                                  uint32_t rhs, int accumulates) {             \
+    if constexpr (lhsType == Element::E5M2)                                    \
+      TE_WGMMA(cols, a, b, add, "m64n" #cols "k32.f32.e5m2.e4m3", "1, 1");     \
+    else if constexpr (rhsType == Element::E5M2)                               \
+      TE_WGMMA(cols, a, b, add, "m64n" #cols "k32.f32.e4m3.e5m2", "1, 1");     \
+    else                                                                       \
+      TE_WGMMA(cols, a, b, add, "m64n" #cols "k32.f32.e4m3.e4m3", "1, 1");     \
+  }
+TE_MULTIPLY_FP8(64, "32", "33", "34")
+TE_MULTIPLY_FP8(128, "64", "65", "66")
+TE_MULTIPLY_FP8(192, "96", "97", "98")
 /// d = lhs * rhs over 8 BF16, rows lane / 4 and 8 below of lhs in registers; rhs
 /// in shared memory, 16 bytes for each of 128 columns, its address counted in 16
 /// bytes. The instruction takes 16: the second 8 of lhs are zero, and those of
@@ -368,13 +367,16 @@ __device__ inline void multiply(float (&d)[128], uint32_t lhs, uint32_t rhs,
     TE_WGMMA(256, "128", "129", "130", "m64n256k16.f32.bf16.bf16", "1, 1, 1, 1");
 }
 
+#undef TE_MULTIPLY_FP8
 #undef TE_WGMMA
 #undef TE_OUT_256
 #undef TE_REGISTERS_256
 #undef TE_OUT_192
+#undef TE_REGISTERS_192
 #undef TE_OUT_128
 #undef TE_REGISTERS_128
-#undef TE_REGISTERS_192
+#undef TE_OUT_64
+#undef TE_REGISTERS_64
 #undef TE_OUT8
 
 } // namespace hopper
