@@ -4,16 +4,14 @@
 //
 //===----------------------------------------------------------------------===//
 //
-//   work      a block of three warpgroups on each multiprocessor, two blocks to
-//   a
+//   work      a block of three warpgroups on each multiprocessor, two blocks to a
 //             cluster; tiles of 128 x 192 (BF16: 256, 1 x 128 scales on both
 //             sides: 128), K in blocks of 128 bytes in four buffers. The first
 //             warpgroup finds tiles and starts copies, the others multiply 64
 //             rows each
 //   flops     2 m n k; BF16 and FP8 tensor cores
 //   moves     operands from the L2 once for each tile, what two blocks share
-//   once
-//             for both; the result once
+//             once for both; the result once
 //   bound     tensor cores, and the power they take: 1585 TFLOP/s of FP8 with
 //             scales of 128 x 128 on an H200, 1230 with 1 x 128 on both sides;
 //             memory where a group has few rows, or is the reduction
