@@ -36,6 +36,7 @@ enum : int {
   kEventWithoutTime = 2,
   kCaptureRelaxed = 2,
   kMapU8 = 0,
+  kMapF32 = 7,
   kMapBf16 = 9,
   kMapSwizzle128 = 3,
   kMapPromote256 = 3,
