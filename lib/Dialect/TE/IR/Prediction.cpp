@@ -22,9 +22,6 @@ using namespace mlir::te;
 namespace {
 /// Nanoseconds of each launch.
 constexpr double kLaunch = 2500;
-/// Picoseconds of each byte of a function that the table does not have.
-constexpr double kOtherByte = 0.28;
-
 /// A function that moves memory takes picoseconds for each byte that it reads and for each
 /// that it writes, and microseconds whatever it moves. `form`: the directions in which it
 /// casts, and to blocks or tensors that share a scale; empty if it casts nothing.
@@ -69,6 +66,7 @@ bool isQuantized(RankedTensorType type) {
   return isa<Float8E4M3FNType, Float8E5M2Type>(type.getElementType());
 }
 
+/// 0 where the function was not measured.
 double getMemoryTime(const OpCost &cost, const CallTypes &call) {
   bool columns = false, rows = false, tensor = false;
   double written = 0;
@@ -90,7 +88,7 @@ double getMemoryTime(const OpCost &cost, const CallTypes &call) {
     if (time.function == call.function && time.form == form)
       return ((cost.bytes - written) * time.read + written * time.write) * 1e-3 +
              time.fixed * 1e3;
-  return cost.bytes * kOtherByte * 1e-3;
+  return 0;
 }
 
 /// 0 where no such product was measured.
@@ -142,4 +140,22 @@ double te::getPredictedSeconds(const OpCost &cost, const CallTypes &call,
   double time =
       cost.flops ? getProductTime(cost, call) : getMemoryTime(cost, call);
   return time ? (cost.launches * kLaunch + time) * 1e-9 : 0;
+}
+
+double te::getPredictedSeconds(Operation *op) {
+  auto costly = dyn_cast<CostOpInterface>(op);
+  auto called = dyn_cast<RuntimeCallOpInterface>(op);
+  if (!costly || !called)
+    return 0;
+  RuntimeCall call = called.getRuntimeCall();
+  CallTypes types{call.function, {}, {}};
+  for (const RuntimeSlot &slot : call.slots) {
+    types.slots.push_back({{}, slot.isOutput});
+    for (Value value : slot.values)
+      types.slots.back().types.push_back(tensorType(value));
+  }
+  for (Attribute scalar : call.scalars)
+    if (auto integer = dyn_cast<IntegerAttr>(scalar))
+      types.scalars.push_back(integer.getInt());
+  return getPredictedSeconds(costly.getCost(), types, TargetAttr::lookup(op));
 }

@@ -70,6 +70,19 @@ bool te::canFuseIntoCast(QuantizeOp op, const Remarks &remarks) {
   return true;
 }
 
+bool te::isFasterApart(QuantizeOp op, Operation *fused,
+                       const Remarks &remarks) {
+  Operation *producer = op.getInput().getDefiningOp();
+  double first = getPredictedSeconds(producer), second = getPredictedSeconds(op),
+         both = getPredictedSeconds(fused);
+  if (!first || !second || both <= first + second)
+    return false;
+  remarks.missed(op, "it is predicted to take {0:F1} us with {1}, and {2:F1} us apart",
+                 both * 1e6, producer->getName(), (first + second) * 1e6);
+  fused->erase();
+  return true;
+}
+
 void te::replaceByFusedCast(QuantizeOp op, Operation *fused,
                             const Remarks &remarks) {
   Operation *producer = op.getInput().getDefiningOp();
