@@ -180,6 +180,7 @@ int main(int argc, char **argv) {
   std::printf("median us, spread, bytes a call must move, rate, rate of a copy "
               "in between, share of it\n");
   runCasts(bench);
+  runMicroscaling(bench);
   runMoves(bench);
   return 0;
 }

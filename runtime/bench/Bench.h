@@ -65,6 +65,7 @@ private:
 };
 
 void runCasts(Bench &bench);
+void runMicroscaling(Bench &bench);
 void runMoves(Bench &bench);
 
 } // namespace te_bench

@@ -108,7 +108,8 @@ Outcome cuda::describeScales(const te_rt_tensor &scales, int64_t rows,
 
 Cast::Cast(CudaDevice &device, te_rt_dtype inputType, const float *noop,
            bool pow2Scales, double epsilon)
-    : device(device), inputType(inputType) {
+    : device(device), inputType(inputType), micro(device, noop),
+      blocks(device, inputType, noop) {
   args.noop = noop;
   args.ticket = device.tickets();
   args.epsilon = static_cast<float>(epsilon);
@@ -116,7 +117,12 @@ Cast::Cast(CudaDevice &device, te_rt_dtype inputType, const float *noop,
   args.pow2 = pow2Scales;
 }
 
-Outcome Cast::add(TileTask task, const CastArguments &arguments) {
+Outcome Cast::add(TileTask task, CastArguments arguments) {
+  bool castsAny = arguments.values || arguments.valuesT;
+  TE_RT_TRY(blocks.add(task, arguments));
+  TE_RT_TRY(micro.add(task, arguments));
+  if (castsAny && !arguments.values && !arguments.valuesT && !arguments.amaxOut)
+    return {};
   const te_rt_tensor *values[] = {arguments.values, arguments.valuesT};
   const te_rt_tensor *scales[] = {arguments.scales, arguments.scalesT};
   const te_rt_tensor *tensorwise = nullptr;
@@ -196,6 +202,8 @@ Outcome Cast::add(TileTask task, const CastArguments &arguments) {
 }
 
 Outcome Cast::run(const CastKernels &kernels) {
+  TE_RT_TRY(micro.run(kernels));
+  TE_RT_TRY(blocks.run(kernels, args));
   if (tasks.empty())
     return {};
   if (needsAmaxPass) {

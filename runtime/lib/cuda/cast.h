@@ -10,8 +10,10 @@
 
 #include "common/check.h"
 #include "cuda/backend.h"
+#include "cuda/blocks.h"
 #include "cuda/device.h"
 #include "cuda/kernels/params.h"
+#include "cuda/microscaling.h"
 
 namespace te_rt {
 namespace cuda {
@@ -39,6 +41,11 @@ struct CastArguments {
   const te_rt_tensor *scale, *amax, *offsets;
   const te_rt_tensor *values, *scales, *valuesT, *scalesT, *amaxOut;
   int64_t member = -1;
+  // of scales of 8 bits alone
+  const te_rt_tensor *tensorAmax = nullptr, *tensorAmaxT = nullptr;
+  bool squareBlocks = false, hadamard = false;
+  const te_rt_tensor *rng = nullptr;
+  int64_t rngStream = 0;
 };
 
 /// Fills in how a matrix of this shape is divided: packed, ragged or plain.
@@ -56,12 +63,20 @@ struct ScaleStrides {
 };
 Outcome describeScales(const te_rt_tensor &scales, int64_t rows, int64_t cols,
                        bool ragged, bool transposed, ScaleStrides &strides);
+/// Scales that describeScales takes.
+inline bool isTileScale(const te_rt_tensor &scales) {
+  return scales.layout == TE_RT_TENSOR ||
+         (scales.dtype == TE_RT_F32 &&
+          (scales.block_rows == kTile || scales.block_cols == kTile) &&
+          scales.block_rows <= kTile && scales.block_cols <= kTile);
+}
 
 /// The names of the kernels of one source: `cast` casts, `amax` finds amaxes;
 /// with multi_ before, those that read a table of tasks.
 struct CastKernels {
   const char *cast, *amax;
-  int shared = 0; // bytes of dynamic shared memory
+  int shared = 0;        // bytes of dynamic shared memory
+  bool ofMemory = false; // the rows lie there, no function makes them
 };
 
 /// Casts of any number of matrices, described by describeMatrix and with their
@@ -70,12 +85,14 @@ class Cast {
 public:
   Cast(CudaDevice &device, te_rt_dtype inputType, const float *noop,
        bool pow2Scales, double epsilon);
-  Outcome add(TileTask task, const CastArguments &arguments);
+  Outcome add(TileTask task, CastArguments arguments);
   Outcome run(const CastKernels &kernels);
 
 private:
   CudaDevice &device;
   te_rt_dtype inputType;
+  MicroCast micro;
+  BlockCast blocks;
   TileArgs args = {};
   std::vector<TileTask> tasks;
   int64_t tiles = 0, groups = 0;

@@ -33,6 +33,7 @@ enum class Use {
   MoreOffsets, // of a function that takes two
   Operands,    // operands of a product in a type that it takes
   Workspace,   // of cuBLASLt
+  DecodedRows, // rows of a cast whose source no tile can make
   Gathered,    // what other ranks have sent
   Packed,      // rows to be sent back
   Returned,    // rows that came back

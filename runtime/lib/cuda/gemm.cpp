@@ -7,24 +7,17 @@
 // Which way a product goes is told by its arguments alone, never by what the
 // device holds: on sm_90 to the kernel for all groups (grouped.cpp says what that
 // takes), what it does not take to the library, group by group (gemm_library.cpp).
+// Operands with scales of 8 bits go to a kernel of their own (emulated_gemm.cpp).
 //
 //===----------------------------------------------------------------------===//
 
+#include "cuda/emulated_gemm.h"
 #include "cuda/product.h"
 
 using namespace te_rt;
 using namespace te_rt::cuda;
 
 namespace {
-/// Scales of 8 bits (MXFP8, NVFP4) are not for this backend yet.
-Outcome needsFloatScales(std::initializer_list<const te_rt_tensor *> all) {
-  for (const te_rt_tensor *scales : all)
-    if (scales && scales->dtype != TE_RT_F32)
-      return {TE_RT_UNSUPPORTED, std::string("scales: found ") +
-                                     dtypeName(scales->dtype) +
-                                     ", wanted F32 on cuda"};
-  return {};
-}
 
 /// Member `index` of a packed tensor, or the tensor itself.
 te_rt_tensor memberOf(const te_rt_tensor &packed, int32_t rank, int64_t index) {
@@ -50,8 +43,6 @@ te_rt_tensor_list listOf(const te_rt_tensor *tensor) {
 }
 
 Outcome run(te_rt_context *context, const ProductCall &call) {
-  TE_RT_TRY(needsFloatScales(
-      {call.lhsScales, call.rhsScales.count ? call.rhsScales.items : nullptr}));
   CudaDevice &device = deviceOf(context);
   bool took = false;
   TE_RT_TRY(multiplyGrouped(device, call, took));
@@ -89,12 +80,20 @@ GroupProduct ProductCall::product(int64_t g) const {
 }
 
 te_rt_status cuda::gemm(te_rt_context *context, const te_rt_tensor *lhs,
-                        const te_rt_tensor *lhs_scales, const te_rt_tensor *,
-                        const te_rt_tensor *rhs, const te_rt_tensor *rhs_scales,
-                        const te_rt_tensor *, const te_rt_tensor *bias,
+                        const te_rt_tensor *lhs_scales,
+                        const te_rt_tensor *lhs_amax, const te_rt_tensor *rhs,
+                        const te_rt_tensor *rhs_scales,
+                        const te_rt_tensor *rhs_amax, const te_rt_tensor *bias,
                         const te_rt_tensor *offsets, const te_rt_tensor *result,
                         int64_t ragged, int64_t member, int64_t transpose_lhs,
                         int64_t transpose_rhs, int64_t accumulate) {
+  if (hasByteScales(lhs_scales))
+    return context->finish(multiplyEmulated(
+        deviceOf(context),
+        {lhs, lhs_scales, lhs_amax, listOf(rhs), listOf(rhs_scales),
+         listOf(rhs_amax), listOf(bias), offsets, listOf(result), ragged,
+         offsets ? member : -1, transpose_lhs != 0, transpose_rhs != 0,
+         accumulate != 0}));
   int64_t first = offsets ? member : 0;
   return context->finish(
       run(context, {lhs, lhs_scales, listOf(rhs), listOf(rhs_scales),
@@ -105,10 +104,17 @@ te_rt_status cuda::gemm(te_rt_context *context, const te_rt_tensor *lhs,
 
 te_rt_status cuda::grouped_gemm(
     te_rt_context *context, const te_rt_tensor *lhs,
-    const te_rt_tensor *lhs_scales, const te_rt_tensor *, te_rt_tensor_list rhs,
-    te_rt_tensor_list rhs_scales, te_rt_tensor_list, te_rt_tensor_list bias,
+    const te_rt_tensor *lhs_scales, const te_rt_tensor *lhs_amax,
+    te_rt_tensor_list rhs, te_rt_tensor_list rhs_scales,
+    te_rt_tensor_list rhs_amax, te_rt_tensor_list bias,
     const te_rt_tensor *offsets, te_rt_tensor_list results, int64_t ragged,
     int64_t transpose_lhs, int64_t transpose_rhs, int64_t accumulate) {
+  if (hasByteScales(lhs_scales))
+    return context->finish(multiplyEmulated(
+        deviceOf(context),
+        {lhs, lhs_scales, lhs_amax, rhs, rhs_scales, rhs_amax, bias, offsets,
+         results, ragged, /*member=*/-1, transpose_lhs != 0, transpose_rhs != 0,
+         accumulate != 0}));
   return context->finish(
       run(context, {lhs, lhs_scales, rhs, rhs_scales, bias, offsets, results,
                     ragged, transpose_lhs != 0, transpose_rhs != 0,

@@ -124,9 +124,9 @@ te_rt_status cuda::convert_scales(te_rt_context *context,
                                   const te_rt_tensor *scales,
                                   const te_rt_tensor *output, int64_t rows,
                                   int64_t cols) {
-  if (scales->dtype != TE_RT_F32)
-    return context->fail(TE_RT_UNSUPPORTED, "scales: found ",
-                         dtypeName(scales->dtype), ", wanted F32 on cuda");
+  if (hasByteScales(scales))
+    return context->finish(convertByteScales(deviceOf(context), *scales,
+                                             *output, rows, cols));
   Ragged ragged = raggedOf(*scales);
   ScaleGrid from(*scales, rows, cols, ragged), to(*output, rows, cols, ragged);
   StridedArgs args = {};

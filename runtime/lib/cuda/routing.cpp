@@ -14,17 +14,6 @@ using namespace te_rt::cuda;
 
 namespace {
 constexpr int kThreads = 256;
-
-/// Scales of 8 bits (MXFP8, NVFP4) have padding that must be zero.
-Outcome needsNoByteScales(std::initializer_list<const te_rt_tensor *> tensors) {
-  for (const te_rt_tensor *tensor : tensors)
-    if (tensor && tensor->layout != TE_RT_NOT_SCALES &&
-        tensor->dtype != TE_RT_F32)
-      return {TE_RT_UNSUPPORTED, std::string("scales: found ") +
-                                     dtypeName(tensor->dtype) +
-                                     ", wanted F32 on cuda"};
-  return {};
-}
 } // namespace
 
 te_rt_status cuda::routing_map(te_rt_context *context,
@@ -107,14 +96,10 @@ namespace {
 Outcome describeRowScales(const te_rt_tensor *from, int64_t fromRows,
                           const te_rt_tensor *to, int64_t toRows, int64_t cols,
                           RowScales &scales) {
-  if (!from)
+  if (!from || hasByteScales(from))
     return {};
   ScaleGrid fromGrid(*from, fromRows, cols, Ragged::No);
   ScaleGrid toGrid(*to, toRows, cols, Ragged::No);
-  if (fromGrid.swizzled || toGrid.swizzled)
-    return {TE_RT_UNSUPPORTED,
-            "scales: found layout SWIZZLED, wanted COMPACT or GEMM_READY on "
-            "cuda"};
   scales = {from->data,         to->data,
             fromGrid.strideRow, fromGrid.strideCol,
             toGrid.strideRow,   toGrid.strideCol,
@@ -153,7 +138,6 @@ cuda::permute(te_rt_context *context, const te_rt_tensor *input,
               const te_rt_tensor *out_scales, const te_rt_tensor *out_probs) {
   CudaDevice &device = deviceOf(context);
   auto run = [&]() -> Outcome {
-    TE_RT_TRY(needsNoByteScales({scales, out_scales}));
     PermuteArgs args = {};
     args.input = input->data;
     args.output = output->data;
@@ -174,6 +158,8 @@ cuda::permute(te_rt_context *context, const te_rt_tensor *input,
       args.counts = data<int32_t>(counts);
       args.groups = static_cast<int32_t>(counts->shape[0]);
     }
+    if (hasByteScales(scales))
+      TE_RT_TRY(permuteByteScales(device, *scales, *out_scales, args));
     return device.launch(
         "permute_rows",
         {args.clusters + args.tokens + int64_t(args.groups) * args.padBlocks,
@@ -243,7 +229,7 @@ te_rt_status cuda::permute_quantize(
     rows.shape[0] = rowsOfCast(values, values_t, scales_t);
     TileTask task = {};
     TE_RT_TRY(describeMatrix(device, rows, offsets, -1, task));
-    if (values && !values_t && !amax_out && !scale) {
+    if (values && !values_t && !amax_out && !scale && isTileScale(*scales)) {
       PermuteArgs scatter = {};
       scatter.input = input->data;
       scatter.cols = input->shape[1];
@@ -349,7 +335,6 @@ te_rt_status moveGroups(te_rt_context *context, const te_rt_tensor *input,
                         const te_rt_tensor *out_probs) {
   CudaDevice &device = deviceOf(context);
   auto run = [&]() -> Outcome {
-    TE_RT_TRY(needsNoByteScales({input, output}));
     MoveGroupsArgs args = {};
     args.input = input->data;
     args.output = output->data;
@@ -361,6 +346,8 @@ te_rt_status moveGroups(te_rt_context *context, const te_rt_tensor *input,
     TE_RT_TRY(deviceOffsets(device, from, &args.from));
     TE_RT_TRY(deviceOffsets(device, to, &args.to, Use::MoreOffsets));
     args.groups = static_cast<int32_t>(from->shape[0] - 1);
+    if (output->layout == TE_RT_COMPACT && hasByteScales(output))
+      TE_RT_TRY(clearUnownedRows(device, *output, args.to, args.groups));
     return device.launch("move_groups", {args.outputRows, kThreads}, args);
   };
   return context->finish(run());

@@ -19,6 +19,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "cuda/kernels/casts.cuh"
+#include "cuda/kernels/micro_mxfp8.cuh"
 
 using namespace te_rt::cuda;
 
@@ -331,7 +332,8 @@ private:
 #define TE_RT_ACTIVATION(name, Source)                                         \
   TE_RT_TILE_KERNEL(name##_bf16, Source<BF16>, StoreSink, false, 2)            \
   TE_RT_TILE_KERNEL(name##_f32, Source<float>, StoreSink, false, 1)            \
-  TE_RT_CASTS(name, Source, 2)
+  TE_RT_CASTS(name, Source, 2)                                                 \
+  TE_RT_MICRO_CASTS(name, Source, 2)
 
 TE_RT_ACTIVATION(swiglu, SwigluSource)
 TE_RT_ACTIVATION(swiglu_backward, SwigluBackwardSource)

@@ -20,6 +20,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "cuda/kernels/casts.cuh"
+#include "cuda/kernels/micro_mxfp8.cuh"
 #include "cuda/kernels/words.cuh"
 
 using namespace te_rt::cuda;
@@ -78,4 +79,7 @@ extern "C" __global__ void __launch_bounds__(kRowThreads)
     args.outProbs[row] = 0.0f;
 }
 
+TE_RT_TILE_KERNEL(gather_bf16, GatherSource<BF16>, StoreSink, false, 3)
+TE_RT_TILE_KERNEL(gather_f32, GatherSource<float>, StoreSink, false, 1)
 TE_RT_CASTS(gather, GatherSource, 3)
+TE_RT_MICRO_CASTS(gather, GatherSource, 3)

@@ -104,6 +104,7 @@ struct TileTask {
 };
 
 struct TileArgs {
+  using Task = TileTask;
   TileTask task; // where there is no table
   const TileTask *table;
   const uint32_t *firstTiles; // of each task of the table
@@ -113,6 +114,20 @@ struct TileArgs {
   float epsilon, overflow; // overflow: of scales of blocks
   int32_t pow2;
   int32_t finishes; // the last block writes amaxes and scales of tensors
+};
+
+/// One direction of a cast in blocks of any size, in the orientation of the input.
+struct BlockCastArgs {
+  TileTask task;
+  uint8_t *values;
+  float *scales;
+  int64_t stride; // between rows of values as stored
+  int64_t memberScales, strideRow, strideCol;
+  int64_t chunkCols, chunks; // columns that a block of threads takes
+  const float *noop;
+  float epsilon, overflow;
+  int32_t blockRows, blockCols;
+  int32_t pow2, e5m2, transposed, ragged;
 };
 
 //===----------------------------------------------------------------------===//

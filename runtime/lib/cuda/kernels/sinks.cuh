@@ -91,11 +91,13 @@ __device__ inline float warpMax(float amax) {
 
 /// Adds what a block found to the accumulator of its group. One thread does it,
 /// and mostly finds that there is nothing to add.
-__device__ inline void accumulate(const TileTask &task, const Place &place,
-                                  float amax) {
-  uint32_t *accumulator = task.accumulators + place.group;
+__device__ inline void raise(uint32_t *accumulator, float amax) {
   if (__float_as_uint(amax) > __ldcg(accumulator))
     atomicMax(accumulator, __float_as_uint(amax));
+}
+__device__ inline void accumulate(const TileTask &task, const Place &place,
+                                  float amax) {
+  raise(task.accumulators + place.group, amax);
 }
 
 /// Combines R values over the sixteen threads of a row: each lane keeps half of
@@ -170,8 +172,9 @@ private:
 template <typename Tile> struct StoreSink {
   using T = typename Tile::Element;
   struct Shared {};
-  __device__ StoreSink(const TileArgs &, const TileTask &task,
-                       const Place &place, Shared &)
+  template <typename Args>
+  __device__ StoreSink(const Args &, const TileTask &task, const Place &place,
+                       Shared &)
       : task(task), place(place) {}
   int64_t colsBefore = 0; // of the parts before this one
 

@@ -230,7 +230,7 @@ __device__ inline void finishGroup(const TileArgs &args, const TileTask &task,
 /// Called by one thread when the accumulators have all that this block gives;
 /// what the block stores besides may still be under way. True for the last
 /// block to arrive: who does not look at once does not wait.
-__device__ inline bool arrive(const TileArgs &args) {
+template <typename Args> __device__ inline bool arrive(const Args &args) {
   return addRelease(args.ticket, 1u) == gridDim.x - 1;
 }
 
@@ -253,7 +253,8 @@ __device__ inline void finishTask(const TileArgs &args, const TileTask &task,
 /// The first warp of the last block to arrive writes what depends on all of
 /// them, and leaves accumulators and ticket at zero. Thread 0 knows whether
 /// this is it; the other warps have no need to wait.
-__device__ inline void finish(const TileArgs &args, bool isLast) {
+template <typename Args>
+__device__ inline void finish(const Args &args, bool isLast) {
   if (threadIdx.x >= 32 || !__shfl_sync(~0u, isLast, 0))
     return;
   __threadfence();
@@ -267,29 +268,31 @@ __device__ inline void finish(const TileArgs &args, bool isLast) {
 
 /// The task that has tile `tile` of all, which it makes one of that task's. A
 /// warp calls it.
-__device__ inline void fetchTask(const TileArgs &args, uint32_t &tile,
-                                 TileTask &task) {
+template <typename Args>
+__device__ inline void fetchTask(const Args &args, uint32_t &tile,
+                                 typename Args::Task &task) {
   int index = countUpTo(args.numTasks, tile,
                         [&](int64_t i) { return args.firstTiles[i]; }) -
               1;
   auto *from = reinterpret_cast<const uint2 *>(args.table + index);
   auto *to = reinterpret_cast<uint2 *>(&task);
-  for (int i = threadIdx.x; i < int(sizeof(TileTask) / sizeof(uint2)); i += 32)
+  for (int i = threadIdx.x; i < int(sizeof(task) / sizeof(uint2)); i += 32)
     to[i] = from[i];
   __syncwarp();
   tile -= static_cast<uint32_t>(task.firstTile);
 }
 
-/// The body of all kernels over tiles.
-template <typename Source, typename Sink, bool FromTable = false>
-__device__ inline void runTile(const TileArgs &args) {
+/// The body of all kernels over tiles. Other arguments than TileArgs have their
+/// own finishTask.
+template <typename Source, typename Sink, bool FromTable = false, typename Args>
+__device__ inline void runTile(const Args &args) {
   __shared__ typename Sink::Shared shared;
   __shared__ Place place;
-  __shared__ TileTask fetched; // not there where nobody uses it
+  __shared__ typename Args::Task fetched; // not there where nobody uses it
   __shared__ bool works;
   if (args.noop && *args.noop == 1.0f)
     return;
-  const TileTask &task = FromTable ? fetched : args.task;
+  const typename Args::Task &task = FromTable ? fetched : args.task;
   if (threadIdx.x < 32) {
     uint32_t tile = blockIdx.x;
     if (FromTable)

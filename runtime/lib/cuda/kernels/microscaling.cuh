@@ -1,0 +1,219 @@
+//===- microscaling.cuh - MXFP8 and NVFP4 as integers and floats -*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The rules of ref/block_scale.h, ref/philox.h and ref/hadamard.h. No
+// instruction of a GPU that has these formats is used, so that all give the same
+// bits.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_RUNTIME_CUDA_KERNELS_MICROSCALING_CUH
+#define TE_RUNTIME_CUDA_KERNELS_MICROSCALING_CUH
+
+#include "cuda/kernels/numeric.cuh"
+
+namespace te_rt {
+namespace cuda {
+
+constexpr float kLargestFloat = 3.402823466e38f;
+
+/// The magnitudes of a pair as numbers; NaN, which all were, as zero.
+__device__ inline float2 amaxesOf(uint32_t pair) {
+  return make_float2(fmaxf(fabsf(lowOf(pair)), 0.0f),
+                     fmaxf(fabsf(highOf(pair)), 0.0f));
+}
+__device__ inline float maxWith(float amax, int lanes) {
+  return fmaxf(amax, __shfl_xor_sync(~0u, amax, lanes));
+}
+
+//===----------------------------------------------------------------------===//
+// Scales
+//===----------------------------------------------------------------------===//
+
+/// The least power of two from 2^-127 to 2^127 that is at least `value`, which is
+/// no NaN, as its code.
+__device__ inline uint32_t roundUpToE8M0(float value) {
+  uint32_t bits = __float_as_uint(value);
+  uint32_t exponent = bits >> 23, mantissa = bits & 0x7fffff;
+  bool up = exponent == 0 ? mantissa > 0x400000 : mantissa > 0;
+  return min(exponent + up, 254u);
+}
+__device__ inline uint32_t chooseE8M0(float amax, bool e5m2) {
+  return roundUpToE8M0(
+      __fmul_rn(amax, e5m2 ? 1.0f / 57344.0f : 1.0f / 448.0f));
+}
+/// What a block with this scale is multiplied by.
+__device__ inline float multiplierOf(uint32_t e8m0) {
+  return __uint_as_float(max(0x7f000000u - (e8m0 << 23), 0x00400000u));
+}
+__device__ inline float valueOfE8M0(uint32_t code) {
+  return __uint_as_float(code == 255   ? 0x7fffffffu
+                         : code == 0 ? 0x00400000u
+                                     : code << 23);
+}
+__device__ inline float valueOfE4M3(uint32_t code) {
+  return decodePair(code, /*e5m2=*/false).x;
+}
+
+/// What NVFP4 scales multiply blocks by before they are E4M3.
+__device__ inline float tensorMultiplier(float amax) {
+  if (amax == 0.0f)
+    return 1.0f;
+  float multiplier = fminf(__fdiv_rn(2688.0f, amax), kLargestFloat);
+  return multiplier == 0.0f ? 1.0f : multiplier;
+}
+/// The code of a block's scale; `sixth`: a sixth of the tensor's multiplier.
+__device__ inline uint32_t chooseE4M3(float amax, float sixth) {
+  return encodeFour<false>(__fmul_rn(amax, sixth), 0.0f, 0.0f, 0.0f);
+}
+/// What a block with this scale is multiplied by; `inverse`: one by the tensor's
+/// multiplier.
+__device__ inline float multiplierOfE4M3(uint32_t code, float inverse) {
+  return fminf(__frcp_rn(__fmul_rn(valueOfE4M3(code), inverse)), kLargestFloat);
+}
+
+//===----------------------------------------------------------------------===//
+// FP4
+//===----------------------------------------------------------------------===//
+
+/// Codes in the last three bits of what this gives for a magnitude: to the
+/// nearest, ties to the even code, saturating; kFp4Base of them is code 0. NaN
+/// becomes code 0.
+///
+/// Up to 4, a sum with a number just below a power of two rounds to the values of
+/// FP4, since its last bit weighs a half of a half of 2 where it stays below that
+/// power, and twice as much where it does not. Beyond 4 there is one more step.
+constexpr uint32_t kFp4Base = 0x49fffffc; // 2^21 - 1/2
+__device__ inline uint32_t roundToFp4(float value) {
+  float upToFour = __saturatef(__fmul_rn(fabsf(value), 0.25f));
+  float beyond = __saturatef(__fmaf_rn(fabsf(value), 0.5f, -2.0f));
+  float sum = __fadd_rn(upToFour, __uint_as_float(kFp4Base));
+  return __float_as_uint(__fmaf_rn(beyond, 0.25f, sum));
+}
+/// kFp4Base in each of eight places of four bits.
+constexpr uint32_t kFp4Bases = static_cast<uint32_t>(kFp4Base * 0x11111111ull);
+
+/// To the nearest, ties to the even code, saturating; NaN becomes 7.
+__device__ inline uint32_t encodeFp4(float value) {
+  uint32_t magnitude = roundToFp4(fminf(fabsf(value), 8.0f)) - kFp4Base;
+  bool isNegative = __float_as_uint(value) >> 31 && value == value;
+  return magnitude | (isNegative ? 8 : 0);
+}
+
+/// One of the two neighbours, the farther from zero if `word` is less than 2^32
+/// times the part of the way to it.
+__device__ inline uint32_t encodeFp4(float value, uint32_t word) {
+  uint32_t bits = __float_as_uint(value);
+  float magnitude = fabsf(value);
+  if (!(magnitude < 6.0f)) // NaN too
+    return encodeFp4(value);
+  uint32_t code = magnitude < 1.0f ? magnitude >= 0.5f
+                                   : (__float_as_uint(magnitude) >> 22) - 252;
+  float lower =
+      code < 2 ? 0.5f * code : __uint_as_float((code + 252) << 22);
+  float steps = code < 4 ? 2.0f : code < 6 ? 1.0f : 0.5f; // to the next, inverse
+  float part = (magnitude - lower) * steps;
+  code += word < __float2uint_ru(part * 4294967296.0f);
+  return code | (bits >> 28 & 8);
+}
+
+__device__ inline float valueOfFp4(uint32_t code) {
+  uint32_t magnitude = code & 7;
+  float value = magnitude < 2 ? 0.5f * magnitude
+                              : __uint_as_float((magnitude + 252) << 22);
+  return code & 8 ? -value : value;
+}
+
+//===----------------------------------------------------------------------===//
+// Philox4x32-10
+//===----------------------------------------------------------------------===//
+
+struct Philox {
+  uint64_t seed, high; // key, and upper half of the counter
+  uint64_t first;      // added to the lower half
+
+  __device__ uint4 draw(uint64_t low) const {
+    low += first;
+    uint32_t k0 = static_cast<uint32_t>(seed);
+    uint32_t k1 = static_cast<uint32_t>(seed >> 32);
+    uint4 c = make_uint4(
+        static_cast<uint32_t>(low), static_cast<uint32_t>(low >> 32),
+        static_cast<uint32_t>(high), static_cast<uint32_t>(high >> 32));
+#pragma unroll
+    for (int round = 0; round < 10; ++round) {
+      uint32_t a = __umulhi(0xD2511F53u, c.x), b = __umulhi(0xCD9E8D57u, c.z);
+      c = make_uint4(b ^ c.y ^ k0, 0xCD9E8D57u * c.z, a ^ c.w ^ k1,
+                     0xD2511F53u * c.x);
+      k0 += 0x9E3779B9u;
+      k1 += 0xBB67AE85u;
+    }
+    return c;
+  }
+
+  /// Words of elements `index` to `index` + Count - 1: word i % 4 of draw i / 4.
+  template <int Count>
+  __device__ void words(int64_t index, uint32_t (&out)[Count]) const {
+    uint32_t flat[Count + 4];
+    int shift = static_cast<int>(index & 3);
+#pragma unroll
+    for (int d = 0; d <= Count / 4; ++d) {
+      uint4 drawn = make_uint4(0, 0, 0, 0);
+      if (d < Count / 4 || shift)
+        drawn = draw(static_cast<uint64_t>(index >> 2) + d);
+      flat[4 * d] = drawn.x, flat[4 * d + 1] = drawn.y;
+      flat[4 * d + 2] = drawn.z, flat[4 * d + 3] = drawn.w;
+    }
+#pragma unroll
+    for (int i = 0; i < Count; ++i)
+      out[i] = shift == 0   ? flat[i]
+               : shift == 1 ? flat[i + 1]
+               : shift == 2 ? flat[i + 2]
+                            : flat[i + 3];
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Hadamard transform
+//===----------------------------------------------------------------------===//
+
+/// Element (j, k) of diag(sign) times the Sylvester matrix is negative.
+__host__ __device__ constexpr bool isNegativeFactor(int j, int k) {
+  constexpr uint32_t kNegative = 0xd7e8u & 0xffffu;
+  int both = j & k, parity = 0;
+  for (; both; both &= both - 1)
+    parity ^= 1;
+  return ((kNegative >> j & 1) ^ parity) != 0;
+}
+
+/// The transform of the columns of sixteen rows. `rows` of them exist: others take
+/// part as zeros, and stay zero.
+__device__ inline void transform(uint32_t (&pairs)[16][4], int rows) {
+#pragma unroll
+  for (int p = 0; p < 4; ++p) {
+    float low[16], high[16];
+#pragma unroll
+    for (int j = 0; j < 16; ++j) {
+      low[j] = lowOf(pairs[j][p]);
+      high[j] = highOf(pairs[j][p]);
+    }
+#pragma unroll
+    for (int k = 0; k < 16; ++k) {
+      float sumLow = 0.0f, sumHigh = 0.0f;
+#pragma unroll
+      for (int j = 0; j < 16; ++j) {
+        bool negative = isNegativeFactor(j, k);
+        sumLow = __fadd_rn(sumLow, negative ? -low[j] : low[j]);
+        sumHigh = __fadd_rn(sumHigh, negative ? -high[j] : high[j]);
+      }
+      pairs[k][p] = k < rows ? packBf16(0.25f * sumLow, 0.25f * sumHigh) : 0;
+    }
+  }
+}
+
+} // namespace cuda
+} // namespace te_rt
+
+#endif // TE_RUNTIME_CUDA_KERNELS_MICROSCALING_CUH
