@@ -36,6 +36,8 @@ constexpr MemoryTime kMemoryTimes[] = {
     {"permute", "", 0, 0.285, 0},
     {"permute_quantize", "both block", 0, 0.749, 0},
     {"permute_quantize", "one block", 0, 0.4, 0},
+    {"quantize", "both block", 0.268, 0.268, 0},
+    {"quantize", "one block", 0.243, 0.243, 0},
     {"routing_map", "", 23.1, 0, 0},
     {"swiglu", "", 0.37, 0, 0},
     {"swiglu_backward", "", 0.6, 0, 0},
