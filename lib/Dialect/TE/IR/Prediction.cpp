@@ -31,20 +31,24 @@ struct MemoryTime {
 };
 constexpr MemoryTime kMemoryTimes[] = {
     // BEGIN memory
-    {"fill", "", 0, 0.3, 0},
-    {"multi_cast_transpose", "both block", 0.496, 0, 0},
-    {"permute", "", 0, 0.285, 0},
-    {"permute_quantize", "both block", 0, 0.749, 0},
-    {"permute_quantize", "one block", 0, 0.4, 0},
-    {"quantize", "both block", 0.268, 0.268, 0},
-    {"quantize", "one block", 0.243, 0.243, 0},
-    {"routing_map", "", 23.1, 0, 0},
-    {"swiglu", "", 0.37, 0, 0},
-    {"swiglu_backward", "", 0.6, 0, 0},
-    {"swiglu_backward_quantize", "both block", 0.63, 0, 0},
-    {"swiglu_quantize", "both block", 0.465, 0, 6.3},
-    {"swiglu_quantize", "one block", 0.36, 0, 0},
-    {"unpermute", "", 0.19, 0.608, 10.1},
+    {"fill", "", 0.2914, 0.2914, 0},
+    {"multi_cast_transpose", "both block", 0.2498, 0.2498, 0},
+    {"multi_cast_transpose", "both tensor", 0.2429, 0.2429, 105},
+    {"multi_cast_transpose", "one block", 0.2476, 0.2476, 0},
+    {"permute", "", 0.2843, 0.2843, 0},
+    {"permute_quantize", "both block", 0.6188, 0.6188, 0},
+    {"permute_quantize", "both tensor", 0.6716, 0.6716, 73.3},
+    {"permute_quantize", "one block", 0.3813, 0.3813, 0},
+    {"quantize", "both block", 0.285, 0.285, 0},
+    {"routing_map", "", 12.03, 12.03, 0},
+    {"swiglu", "", 0.237, 0.237, 0},
+    {"swiglu_backward", "", 0.259, 0.259, 0},
+    {"swiglu_backward_quantize", "both block", 0.3771, 0.3771, 0},
+    {"swiglu_backward_quantize", "both tensor", 0.352, 0.352, 0},
+    {"swiglu_quantize", "both block", 0.3235, 0.3235, 0},
+    {"swiglu_quantize", "both tensor", 0.3072, 0.3072, 0},
+    {"swiglu_quantize", "one block", 0.2912, 0.2912, 0},
+    {"unpermute", "", 0.1903, 0.5415, 18.9},
     // END memory
 };
 
@@ -57,10 +61,13 @@ struct ProductTime {
 };
 constexpr ProductTime kProductTimes[] = {
     // BEGIN products
-    {"bf16", false, false, 15, 6.0},
-    {"bf16", true, false, 40, 6.6},
-    {"block", false, false, 3.38, 3.81},
-    {"block", true, false, 28, 5.13},
+    {"bf16", false, false, 0, 6},
+    {"bf16", true, false, 0, 6.85},
+    {"block", false, false, 7.66, 3.02},
+    {"block", true, false, 15.2, 6.03},
+    {"block", true, true, 24.7, 6},
+    {"tensor", false, false, 8.62, 2.77},
+    {"tensor", true, false, 21.2, 4.02},
     // END products
 };
 
