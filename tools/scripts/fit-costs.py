@@ -116,8 +116,8 @@ def fit(samples, forms):
     return best
 
 
-# Of bytes read, bytes written, and nothing: all bytes alike, or not, and a fixed part.
-MEMORY = [[(0, 1)], [(0, 1), (2,)], [(0,), (1,)], [(0,), (1,), (2,)]]
+# Of bytes read, bytes written, and neither: all bytes alike, or not, and a fixed part.
+MEMORY = [[(0, 1)], [(0, 1), (2,)], [(0,), (1,)], [(1,)], [(1,), (2,)], [(0,), (1,), (2,)]]
 # Of blocks and tiles.
 PRODUCT = [[(0,)], [(0,), (1,)]]
 
