@@ -119,6 +119,8 @@ public:
   static constexpr int64_t kTickets = 1 << 19, kAccumulators = 1 << 18;
   /// From here on tickets are for parts of the rows of a matrix.
   static constexpr int64_t kRowTickets = 16;
+  /// The one that blocks draw tiles from.
+  static constexpr int64_t kTileCounter = 3;
 
   Outcome outcomeOf(const char *what, Result result) const;
   /// Makes the GPU's context the calling thread's.

@@ -38,8 +38,23 @@ bool isFor(const Side &side) {
          std::max(side.outer(), side.inner()) < INT32_MAX;
 }
 
+/// Whether results go to memory by way of shared memory, by the copy engine.
+bool isCopied(const ProductCall &call, const GroupProduct &p) {
+  return p.resultType == TE_RT_BF16 && !call.accumulate &&
+         call.ragged != TE_RT_RAGGED_REDUCTION && p.rhs.outer() % 8 == 0 &&
+         isAligned(p.result, 16);
+}
+
+/// Whether Product::multiplyStagedTiles makes them.
+bool isStaged(const ProductCall &call, const GroupProduct &p,
+              GroupedScale scale) {
+  return (scale == GroupedScale::Tensor || scale == GroupedScale::RowSquare) &&
+         isCopied(call, p) && !p.bias;
+}
+
 /// The kernel for a product, and how its operands are scaled; "" for none.
-std::string kernelFor(const GroupProduct &p, GroupedScale &scale) {
+std::string kernelFor(const ProductCall &call, const GroupProduct &p,
+                      GroupedScale &scale) {
   if (!isFor(p.lhs) || !isFor(p.rhs))
     return "";
   te_rt_dtype lhs = p.lhs.values.dtype, rhs = p.rhs.values.dtype;
@@ -63,6 +78,8 @@ std::string kernelFor(const GroupProduct &p, GroupedScale &scale) {
   } else {
     return "";
   }
+  if (isStaged(call, p, scale))
+    name += "_staged";
   for (te_rt_dtype type : {lhs, rhs})
     name += type == TE_RT_F8E4M3 ? "_e4m3" : "_e5m2";
   return name;
@@ -101,12 +118,11 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
                GroupedArgs &args) {
   std::vector<TensorMap> maps(2);
   TE_RT_TRY(makeMap(first.lhs.values, 1, boxRows(first.lhs, 64), maps[0]));
-  bool copied = first.resultType == TE_RT_BF16 && !call.accumulate &&
-                call.ragged != TE_RT_RAGGED_REDUCTION && args.n % 8 == 0 &&
-                isAligned(first.result, 16);
+  bool copied = isCopied(call, first);
   if (copied) {
     te_rt_tensor result = call.results.items[0];
-    TE_RT_TRY(makeMap(result, 1, 64, maps[1]));
+    TE_RT_TRY(makeMap(result, 1, groupedStoreRows(isStaged(call, first, scale)),
+                      maps[1]));
   }
   bool packed = call.rhs.items[0].rank == 3;
   args.rhsMaps = packed                ? kGroupedPacked
@@ -132,6 +148,7 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
     // One of each group: rank 1 that product() did not take apart.
     if (scale == GroupedScale::Tensor && p.rhs.scales.rank)
       scales += g;
+    args.rhsScalesInRows &= isAligned(scales, 16);
     items.push_back({scales, p.result, p.bias});
   }
   std::string bytes(reinterpret_cast<const char *>(maps.data()),
@@ -169,7 +186,7 @@ Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
     return {};
   GroupProduct first = call.product(call.firstGroup);
   GroupedScale scale = GroupedScale::None;
-  std::string kernel = kernelFor(first, scale);
+  std::string kernel = kernelFor(call, first, scale);
   took = !kernel.empty();
   if (!took)
     return {};
@@ -196,6 +213,12 @@ Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
     args.lhsScaleInner = lhs.strideCol;
     args.rhsScaleOuter = rhs.strideRow;
     args.rhsScaleInner = rhs.strideCol;
+    auto inRows = [](const ScaleGrid &grid, const float *scales) {
+      return grid.strideRow == 1 && grid.strideCol % 4 == 0 &&
+             isAligned(scales, 16);
+    };
+    args.lhsScalesInRows = inRows(lhs, args.lhsScales);
+    args.rhsScalesInRows = inRows(rhs, data<float>(&first.rhs.scales));
     args.rhsBlocks = static_cast<int32_t>(rhs.gridRows);
   }
   TE_RT_TRY(checkOffsets(device, call.offsets, call.firstGroup, call.lastGroup,
@@ -203,8 +226,8 @@ Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
   TE_RT_TRY(deviceOffsets(device, call.offsets, &args.offsets));
   TE_RT_TRY(upload(device, call, first, scale, args));
   int64_t clusters = device.numSms() / kGroupedCluster;
-  return device.launch(kernel.c_str(),
-                       {clusters * kGroupedCluster, kGroupedThreads,
-                        groupedSharedBytes(scale)},
-                       args);
+  return device.launch(
+      kernel.c_str(),
+      {clusters * kGroupedCluster, kGroupedThreads, groupedSharedBytes(scale)},
+      args);
 }

@@ -51,6 +51,8 @@ constexpr int groupedStages(GroupedScale) { return 4; }
 constexpr int groupedStoreCols(GroupedScale scale) {
   return scale == GroupedScale::None ? 128 : 192;
 }
+/// Rows that the copy engine stores at a time: those of a warp or a warpgroup.
+constexpr int groupedStoreRows(bool staged) { return staged ? 16 : 64; }
 constexpr int groupedSharedBytes(GroupedScale scale) {
   int cols = groupedCols(scale);
   int operands = (kGroupedRows + cols) * kGroupedBytes;
@@ -67,21 +69,23 @@ enum GroupedMaps : int32_t {
 };
 
 struct GroupedArgs {
-  const TensorMap *lhs, *rhs, *result; // result: of BF16, or nullptr
-  const GroupedItem *items;            // of group 0, 1, ...
-  const int32_t *offsets;              // nullptr: dense
+  const TensorMap *lhs, *rhs, *result;  // result: of BF16, or nullptr
+  const GroupedItem *items;             // of group 0, 1, ...
+  const int32_t *offsets;               // nullptr: dense
   int64_t lhsScaleOuter, lhsScaleInner; // between rows, between blocks of K
   int64_t rhsScaleOuter, rhsScaleInner;
   const float *lhsScales;
   // For what the copy engine cannot read: columns from the middle of 16 bytes.
   const void *lhsValues, *rhsValues;
   int64_t lhsStride, rhsStride; // in elements
-  int32_t m, n, k; // m or k of a ragged product: the capacity
+  int32_t m, n, k;              // m or k of a ragged product: the capacity
   int32_t firstGroup, lastGroup;
   int32_t reduction; // groups divide K, not rows
   int32_t rhsMaps;   // GroupedMaps
   int32_t rhsBlocks; // blocks of 128 columns that rhs has scales of
   int32_t lhsScalePerGroup;
+  // Scales of neighbouring rows lie side by side, at multiples of 16 bytes.
+  int32_t lhsScalesInRows, rhsScalesInRows;
   int32_t biasF32, resultF32, accumulate;
 };
 

@@ -4,10 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A warpgroup has 64 rows of a tile in registers. BF16 that is only written goes
-// through shared memory, and from there by the copy engine where all 64 rows are
-// the group's, else row by row. F32, and what is added to a result that is there,
-// goes from registers: four lanes write a sector of 32 bytes.
+// A warpgroup has 64 rows of a tile in registers. BF16 that is only written
+// goes through shared memory, and from there by the copy engine where all 64
+// rows are the group's, else row by row. F32, and what is added to a result
+// that is there, goes from registers: four lanes write a sector of 32 bytes.
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,8 +27,8 @@ public:
                    int barrier)
       : args(args), memory(memory), half(half), barrier(barrier) {}
 
-  /// Element 4 j + {0, 1} of `sums` is in column 8 j + 2 (lane mod 4) + {0, 1} and
-  /// row lane / 4 of the warp's 16; 4 j + {2, 3} eight rows below.
+  /// Element 4 j + {0, 1} of `sums` is in column 8 j + 2 (lane mod 4) + {0, 1}
+  /// and row lane / 4 of the warp's 16; 4 j + {2, 3} eight rows below.
   __device__ void run(const Tile &tile, const GroupedItem &item,
                       float (&sums)[kCols / 2]) {
     int rows = min(tile.rows - half * 64, 64);
@@ -63,7 +63,8 @@ private:
   __device__ void stage(const GroupedItem &item, int row, int rows, int col,
                         float (&sums)[kCols / 2]) {
     int lane = threadIdx.x % 32, warp = threadIdx.x % 128 / 32;
-    // The row of shared memory and the group of 8 columns that a lane addresses.
+    // The row of shared memory and the group of 8 columns that a lane
+    // addresses.
     int to = warp * 16 + lane % 16, group = lane / 16;
 #pragma unroll
     for (int part = 0; part < kCols; part += kStoreCols) {
@@ -75,10 +76,9 @@ private:
         uint32_t address = hopper::sharedAddress(memory) + j / 8 * 8192 +
                            to * 128 + ((j % 8 + group) ^ to % 8) * 16;
         const float *from = sums + (part / 8 + j) * 4;
-        hopper::storeMatrices(address, packBf16(from[0], from[1]),
-                              packBf16(from[2], from[3]),
-                              packBf16(from[4], from[5]),
-                              packBf16(from[6], from[7]));
+        hopper::storeMatrices(
+            address, packBf16(from[0], from[1]), packBf16(from[2], from[3]),
+            packBf16(from[4], from[5]), packBf16(from[6], from[7]));
       }
       hopper::fenceProxy();
       hopper::syncNamed(barrier, 128);
@@ -105,9 +105,8 @@ private:
       if (col + chunk * 8 < args.n)
         *reinterpret_cast<uint4 *>(result + int64_t(row + r) * args.n + col +
                                    chunk * 8) =
-            *reinterpret_cast<const uint4 *>(memory + chunk / 8 * 8192 +
-                                             r * 128 +
-                                             (chunk % 8 ^ r % 8) * 16);
+            *reinterpret_cast<const uint4 *>(
+                memory + chunk / 8 * 8192 + r * 128 + (chunk % 8 ^ r % 8) * 16);
     }
   }
 
@@ -116,10 +115,11 @@ private:
                          float (&sums)[kCols / 2]) {
     int lane = threadIdx.x % 32;
     int within = threadIdx.x % 128 / 32 * 16 + lane / 4;
-    T *result = static_cast<T *>(item.result) +
-                int64_t(row + within) * args.n + col + lane % 4 * 2;
-    bool pairs = args.n % 2 == 0 && col + kCols <= args.n &&
-                 reinterpret_cast<uintptr_t>(item.result) % (2 * sizeof(T)) == 0;
+    T *result = static_cast<T *>(item.result) + int64_t(row + within) * args.n +
+                col + lane % 4 * 2;
+    bool pairs =
+        args.n % 2 == 0 && col + kCols <= args.n &&
+        reinterpret_cast<uintptr_t>(item.result) % (2 * sizeof(T)) == 0;
     int left = args.n - col - lane % 4 * 2; // columns from the thread's first
 #pragma unroll
     for (int below = 0; below < 2; ++below) {

@@ -1,0 +1,201 @@
+//===- grouped_load.cuh - operands of a grouped product -------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Included by grouped_gemm.cuh: how tiles come to shared memory.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_RUNTIME_CUDA_KERNELS_GROUPED_LOAD_CUH
+#define TE_RUNTIME_CUDA_KERNELS_GROUPED_LOAD_CUH
+
+namespace te_rt {
+namespace cuda {
+namespace grouped {
+
+template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
+          Major kRhsMajor>
+__device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTiles() {
+  prefetchMap(args.lhs);
+  prefetchMap(args.rhs);
+  if (args.result)
+    prefetchMap(args.result);
+  // Rows of lhs are read again for the next columns, soon.
+  Policy lhsPolicy = dropLast(), rhsPolicy = dropOldest();
+  Cursor slot, stage;
+  Tile tile;
+  while (nextTile<false>(slot, tile)) {
+    const TensorMap *map =
+        args.rhs + (args.rhsMaps == kGroupedEach ? tile.group : 0);
+    int member = args.rhsMaps == kGroupedPacked ? tile.group : 0;
+    uint32_t halves = halvesOf(tile);
+    uint32_t bytes = halves * kHalfRow + kRhsBytes;
+    const float *lhsScales = nullptr, *rhsScales = nullptr;
+    uint32_t lhsScaleSize = 0, rhsScaleSize = 0;
+    if constexpr (kByBlock) {
+      lhsScales = lhsScalesOf(tile);
+      bytes += lhsScaleSize = lhsScaleBytes(tile);
+    }
+    if constexpr (kScale == GroupedScale::RowRow) {
+      rhsScales = rhsScalesOf(tile) + tile.col * args.rhsScaleOuter;
+      bytes += rhsScaleSize = rhsScaleBytes(tile);
+    }
+    ByHand hand = byHand(tile);
+#pragma unroll 1
+    for (int depth = tile.begin; depth < tile.end; depth += kDepth) {
+      wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
+      uint32_t barrier = at(&shared.full[stage.index]);
+      expectBytes(barrier, bytes);
+      // Of what both blocks read, each loads a half.
+      if (!hand.lhs) {
+        if (tile.sharesRhs) {
+          loadLhs(stage.index, 0, depth, tile.row, false, lhsPolicy);
+          if (halves == 2)
+            loadLhs(stage.index, 1, depth, tile.row, false, lhsPolicy);
+        } else if (rank < halves) {
+          loadLhs(stage.index, rank, depth, tile.row, true, lhsPolicy);
+        }
+      }
+      if (!hand.rhs) {
+        if (tile.sharesRhs) {
+          loadRhs(stage.index, rank, map, member, depth, tile.col, true,
+                  rhsPolicy);
+        } else {
+          loadRhs(stage.index, 0, map, member, depth, tile.col, false,
+                  rhsPolicy);
+          loadRhs(stage.index, 1, map, member, depth, tile.col, false,
+                  rhsPolicy);
+        }
+      }
+      if constexpr (kByBlock) {
+        if (!hand.lhsScales)
+          loadRow(at(shared.lhsScales[stage.index]), lhsScales, lhsScaleSize,
+                  barrier);
+        lhsScales += args.lhsScaleInner;
+      }
+      if constexpr (kScale == GroupedScale::RowRow) {
+        if (!hand.rhsScales && rhsScaleSize)
+          loadRow(at(shared.rhsScales[stage.index]), rhsScales, rhsScaleSize,
+                  barrier);
+        rhsScales += args.rhsScaleInner;
+      }
+      stage.advance(kStages);
+    }
+  }
+}
+
+template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
+          Major kRhsMajor>
+template <Major major>
+__device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::copyOperand(
+    uint8_t *to, const void *values, int64_t stride, int outer, int outerEnd,
+    int outers, int depth, int depthEnd) {
+  using Code = std::conditional_t<kElementBytes == 1, uint8_t, uint16_t>;
+  constexpr bool flat = major == Major::Reduction;
+  const Code *from = static_cast<const Code *>(values) +
+                     (flat ? outer * stride + depth : depth * stride + outer);
+#pragma unroll 4
+  for (int i = threadIdx.x % 32; i < outers * kDepth; i += 32) {
+    int o = flat ? i / kDepth : i / (64 * kDepth) * 64 + i % 64;
+    int d = flat ? i % kDepth : i / 64 % kDepth;
+    int row = flat ? o : d, byte = (flat ? d : o % 64) * kElementBytes;
+    Code code = 0;
+    if (o < outerEnd && d < depthEnd)
+      code = from[flat ? o * stride + d : d * stride + o];
+    *reinterpret_cast<Code *>(to + (flat ? 0 : o / 64 * 8192) + row * 128 +
+                              (byte / 16 ^ row % 8) * 16 + byte % 16) = code;
+  }
+}
+
+template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
+          Major kRhsMajor>
+__device__ void
+Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTilesByHand() {
+  Cursor slot, stage;
+  Tile tile;
+  while (nextTile(slot, tile)) {
+    ByHand hand = byHand(tile);
+    if (!hand.any()) {
+      stage.advance(kStages, numBlocks(tile));
+      continue;
+    }
+    uint32_t bytes = (hand.lhs ? halvesOf(tile) * kHalfRow : 0) +
+                     (hand.rhs ? kRhsBytes : 0) +
+                     (hand.lhsScales ? lhsScaleBytes(tile) : 0) +
+                     (hand.rhsScales ? rhsScaleBytes(tile) : 0);
+    int block = 0;
+#pragma unroll 1
+    for (int depth = tile.begin; depth < tile.end; depth += kDepth, ++block) {
+      wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
+      if (hand.lhs)
+        copyOperand<kLhsMajor>(shared.lhs[stage.index], args.lhsValues,
+                               args.lhsStride, tile.row, tile.rows,
+                               kGroupedRows, depth, tile.end - depth);
+      if (hand.rhs)
+        copyOperand<kRhsMajor>(shared.rhs[stage.index], args.rhsValues,
+                               args.rhsStride, tile.col, args.n - tile.col,
+                               kCols, depth, tile.end - depth);
+      int lane = threadIdx.x % 32;
+      if (hand.lhsScales)
+        for (int i = lane; i < tile.rows; i += 32)
+          shared.lhsScales[stage.index][i] = lhsScalesOf(
+              tile)[block * args.lhsScaleInner + i * args.lhsScaleOuter];
+      if (hand.rhsScales)
+        for (int i = lane; i < min(kCols, args.n - tile.col); i += 32)
+          shared.rhsScales[stage.index][i] =
+              rhsScalesOf(tile)[block * args.rhsScaleInner +
+                                (tile.col + i) * args.rhsScaleOuter];
+      fenceProxy();
+      __syncwarp();
+      if (lane == 0)
+        completeBytes(at(&shared.full[stage.index]), bytes);
+      stage.advance(kStages);
+    }
+  }
+}
+
+template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
+          Major kRhsMajor>
+__device__ void
+Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadSquareScales() {
+  static_assert(kScale != GroupedScale::RowSquare || kCols == 192);
+  Cursor slot, stage;
+  Tile tile;
+  int lane = threadIdx.x % 32;
+  while (nextTile(slot, tile)) {
+    int square = min(tile.col / 128, args.rhsBlocks - 1);
+    const float *low = rhsScalesOf(tile) + square * args.rhsScaleOuter;
+    const float *high =
+        low + (square + 1 < args.rhsBlocks ? args.rhsScaleOuter : 0);
+    bool middleIsLow = tile.col % 128 == 0;
+    int blocks = numBlocks(tile);
+#pragma unroll 1
+    for (int first = 0; first < blocks; first += 32) {
+      int count = min(blocks - first, 32);
+      float4 scales = {};
+      if (lane < count) {
+        scales.x = low[(first + lane) * args.rhsScaleInner];
+        scales.z = high[(first + lane) * args.rhsScaleInner];
+        scales.y = middleIsLow ? scales.x : scales.z;
+      }
+#pragma unroll 1
+      for (int i = 0; i < count; ++i) {
+        wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
+        if (lane == i) {
+          *reinterpret_cast<float4 *>(shared.rhsScales[stage.index]) = scales;
+          arrive(at(&shared.full[stage.index]));
+        }
+        __syncwarp();
+        stage.advance(kStages);
+      }
+    }
+  }
+}
+
+} // namespace grouped
+} // namespace cuda
+} // namespace te_rt
+
+#endif // TE_RUNTIME_CUDA_KERNELS_GROUPED_LOAD_CUH
