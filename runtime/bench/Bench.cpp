@@ -26,7 +26,7 @@ namespace {
 }
 } // namespace
 
-Bench::Bench(std::string filter) : filter(std::move(filter)) {
+Bench::Bench(std::vector<std::string> filters) : filters(std::move(filters)) {
   char message[512] = "";
   if (te_rt_context_create(TE_RT_CUDA, 0, nullptr, 0, &handle, message,
                            sizeof message) != TE_RT_OK)
@@ -198,7 +198,7 @@ void Bench::row(const std::string &name, int64_t bytes,
 }
 
 int main(int argc, char **argv) {
-  Bench bench(argc > 1 ? argv[1] : "");
+  Bench bench(std::vector<std::string>(argv + 1, argv + argc));
   std::printf("median us, spread, bytes a call must move, rate, rate of a copy "
               "in between, share of it\n");
   runCasts(bench);

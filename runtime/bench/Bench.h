@@ -20,6 +20,7 @@
 #include "te_runtime/quantize.h"
 #include "te_runtime/routing.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -30,8 +31,9 @@ namespace te_bench {
 /// A context, and the memory of the row that runs.
 class Bench {
 public:
-  /// Exits with one message where there is no GPU.
-  explicit Bench(std::string filter);
+  /// Runs the rows whose names hold one of `filters`, or all without any. Exits
+  /// with one message where there is no GPU.
+  explicit Bench(std::vector<std::string> filters);
   ~Bench();
 
   te_rt_context *context() const { return handle; }
@@ -58,7 +60,10 @@ public:
 
   /// Whether a row of this name is asked for.
   bool wants(const std::string &name) const {
-    return name.find(filter) != std::string::npos;
+    return filters.empty() ||
+           std::any_of(filters.begin(), filters.end(), [&](const auto &filter) {
+             return name.find(filter) != std::string::npos;
+           });
   }
   /// A graph of `times` calls; exits with a message where one fails.
   void *capture(const std::string &name, const Call &call, int times);
@@ -68,7 +73,7 @@ public:
 
 private:
 
-  std::string filter;
+  std::vector<std::string> filters;
   te_rt_context *handle = nullptr;
   std::vector<void *> memory;
   double copyRate = 0; // GB/s

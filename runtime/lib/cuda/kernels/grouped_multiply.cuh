@@ -50,10 +50,6 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::skipBlocks(
     wait(at(&shared.full[stage.index]), stage.parity);
     if (depth == tailOf(tile))
       clearTail(stage.index, tile.end - depth);
-    if constexpr (kTakesTurns) {
-      syncNamed(kTurn + half, 256);
-      arriveNamed(kTurn + 1 - half, 256);
-    }
     release(empty, stage.index);
     stage.advance(kStages);
   }
