@@ -11,7 +11,6 @@
 using namespace te_bench;
 
 namespace {
-constexpr int64_t kHidden = 7168;
 
 struct Weights {
   const char *name;
@@ -70,21 +69,23 @@ void multiCast(Bench &bench, const Weights &w, bool square) {
 }
 
 /// Rows of tokens, 1 x 128, with or without transposed columns.
-void quantize(Bench &bench, int64_t rows, bool columns) {
-  int64_t elements = rows * kHidden;
+void quantize(Bench &bench, int64_t rows, bool columns,
+              int64_t hidden = 7168) {
+  int64_t elements = rows * hidden;
   bench.row("quantize 1x128 rows" +
                 std::string(columns ? " + columns " : " ") +
-                std::to_string(rows),
+                std::to_string(rows) +
+                (hidden == 7168 ? "" : " x " + std::to_string(hidden)),
             elements * (columns ? 4 : 3) + elements / 32 * (columns ? 2 : 1),
-            [&bench, rows, columns]() -> Bench::Call {
-              te_rt_tensor x = bench.normal(TE_RT_BF16, {rows, kHidden});
-              te_rt_tensor q = bench.tensor(TE_RT_F8E4M3, {rows, kHidden});
+            [=, &bench]() -> Bench::Call {
+              te_rt_tensor x = bench.normal(TE_RT_BF16, {rows, hidden});
+              te_rt_tensor q = bench.tensor(TE_RT_F8E4M3, {rows, hidden});
               te_rt_tensor s =
-                  bench.scales(TE_RT_GEMM_READY, 1, 128, rows, kHidden);
+                  bench.scales(TE_RT_GEMM_READY, 1, 128, rows, hidden);
               te_rt_tensor qt = {}, st = {};
               if (columns) {
-                qt = bench.tensor(TE_RT_F8E4M3, {kHidden, rows});
-                st = bench.scales(TE_RT_GEMM_READY, 1, 128, kHidden, rows);
+                qt = bench.tensor(TE_RT_F8E4M3, {hidden, rows});
+                st = bench.scales(TE_RT_GEMM_READY, 1, 128, hidden, rows);
               }
               return [=, &bench] {
                 return te_rt_quantize(bench.context(), &x, nullptr, nullptr,
@@ -92,6 +93,58 @@ void quantize(Bench &bench, int64_t rows, bool columns) {
                                       columns ? &qt : nullptr,
                                       columns ? &st : nullptr, nullptr, nullptr,
                                       nullptr, -1, 1, 0, 0, 0, 0);
+              };
+            });
+}
+/// BF16, and the scales of activations.
+void layouts(Bench &bench) {
+  constexpr int64_t rows = 16384, cols = 7168, blocks = cols / 128;
+  bench.row("transpose bf16 16384 x 7168", 4 * rows * cols,
+            [&bench]() -> Bench::Call {
+              te_rt_tensor x = bench.normal(TE_RT_BF16, {rows, cols});
+              te_rt_tensor y = bench.tensor(TE_RT_BF16, {cols, rows});
+              return [=, &bench] {
+                return te_rt_transpose(bench.context(), &x, &y);
+              };
+            });
+  bench.row("convert_scales 131072 x 56, compact to ready",
+            8 * 8 * rows * blocks, [&bench]() -> Bench::Call {
+              te_rt_tensor from =
+                  bench.scales(TE_RT_COMPACT, 1, 128, 8 * rows, cols);
+              te_rt_tensor to =
+                  bench.scales(TE_RT_GEMM_READY, 1, 128, 8 * rows, cols);
+              return [=, &bench] {
+                return te_rt_convert_scales(bench.context(), &from, &to,
+                                            8 * rows, cols);
+              };
+            });
+}
+
+/// The scales of all slots of a layer of delayed scaling.
+void updateScales(Bench &bench, int64_t slots, int64_t groups) {
+  constexpr int64_t kHistory = 1024;
+  bench.row("update_scales " + std::to_string(slots) + " slots of " +
+                std::to_string(groups) + ", history 1024",
+            slots * groups * (2 * kHistory + 3) * 4,
+            [=, &bench]() -> Bench::Call {
+              struct Lists {
+                std::vector<te_rt_tensor> amax, history, scale;
+              };
+              auto lists = std::make_shared<Lists>();
+              for (int64_t i = 0; i < slots; ++i) {
+                lists->amax.push_back(bench.normal(TE_RT_F32, {groups}));
+                lists->history.push_back(
+                    bench.normal(TE_RT_F32, {groups, kHistory}));
+                lists->scale.push_back(bench.normal(TE_RT_F32, {groups}));
+              }
+              return [&bench, lists] {
+                auto list = [](const std::vector<te_rt_tensor> &items) {
+                  return te_rt_tensor_list{items.data(), int64_t(items.size())};
+                };
+                return te_rt_update_scales(
+                    bench.context(), list(lists->amax), list(lists->history),
+                    list(lists->scale), list(lists->history),
+                    list(lists->scale), 448, 0, 0);
               };
             });
 }
@@ -105,4 +158,9 @@ void te_bench::runCasts(Bench &bench) {
                        int64_t(32768), int64_t(65536)})
     for (bool columns : {false, true})
       quantize(bench, rows, columns);
+  for (bool columns : {false, true})
+    quantize(bench, 65536, columns, 2880);
+  layouts(bench);
+  updateScales(bench, 6, 8);
+  updateScales(bench, 6, 128);
 }

@@ -6,32 +6,42 @@
 
 #include "Bench.h"
 
+#include <cmath>
 #include <memory>
-#include <numeric>
 #include <random>
 
 using namespace te_bench;
 
 namespace {
-constexpr int64_t kTokens = 16384, kSlots = 8, kHidden = 7168, kWidth = 2048;
+constexpr int64_t kTokens = 16384, kWidth = 2048;
 
-/// Tokens to distinct experts, evenly.
+/// Tokens to distinct experts, evenly, or expert e in proportion to
+/// (e + 1)^-skew (Zipf).
 struct Routes {
-  int64_t experts, tokens;
+  int64_t experts, tokens, hidden, slots;
+  std::string suffix; // of names of rows
   std::vector<int32_t> indices, rowMap, counts, offsets;
   int64_t capacity = 0;
 
-  Routes(int64_t tokens, int64_t experts, int64_t alignment)
-      : experts(experts), tokens(tokens), counts(experts),
-        offsets(experts + 1) {
+  Routes(int64_t tokens, int64_t experts, int64_t alignment, double skew = 0,
+         int64_t hidden = 7168, int64_t slots = 8, std::string name = "")
+      : experts(experts), tokens(tokens), hidden(hidden), slots(slots),
+        suffix(std::to_string(tokens) + (name.empty() ? "" : " " + name)),
+        counts(experts), offsets(experts + 1) {
     std::mt19937 random(7);
-    std::vector<int32_t> order(experts);
-    std::iota(order.begin(), order.end(), 0);
+    std::vector<double> weights(experts);
+    for (int64_t e = 0; e < experts; ++e)
+      weights[e] = std::pow(double(e + 1), -skew);
+    std::discrete_distribution<int32_t> draw(weights.begin(), weights.end());
+    std::vector<int32_t> last(experts, -1); // the last token of each expert
     for (int64_t t = 0; t < tokens; ++t)
-      for (int64_t s = 0; s < kSlots; ++s) {
-        std::swap(order[s], order[s + random() % (experts - s)]);
-        indices.push_back(order[s]);
-        ++counts[order[s]];
+      for (int64_t s = 0; s < slots; ++s) {
+        int32_t expert = draw(random);
+        while (last[expert] == t)
+          expert = draw(random);
+        last[expert] = static_cast<int32_t>(t);
+        indices.push_back(expert);
+        ++counts[expert];
       }
     for (int64_t e = 0; e < experts; ++e)
       offsets[e + 1] = static_cast<int32_t>(
@@ -45,13 +55,14 @@ struct Routes {
 
 void routingMap(Bench &bench, int64_t experts, int64_t tokens) {
   auto routes = std::make_shared<Routes>(tokens, experts, 128);
-  bench.row("routing_map " + std::to_string(tokens * kSlots) + " ids, " +
+  int64_t slots = routes->slots;
+  bench.row("routing_map " + std::to_string(tokens * slots) + " ids, " +
                 std::to_string(experts) + " experts",
-            tokens * kSlots * 8, [&bench, routes]() -> Bench::Call {
+            tokens * slots * 8, [&bench, routes]() -> Bench::Call {
               te_rt_tensor indices =
-                  bench.integers({routes->tokens, kSlots}, routes->indices);
+                  bench.integers({routes->tokens, routes->slots}, routes->indices);
               te_rt_tensor map =
-                  bench.tensor(TE_RT_I32, {routes->tokens, kSlots});
+                  bench.tensor(TE_RT_I32, {routes->tokens, routes->slots});
               te_rt_tensor counts = bench.tensor(TE_RT_I32, {routes->experts});
               te_rt_tensor offsets =
                   bench.tensor(TE_RT_I32, {routes->experts + 1});
@@ -67,25 +78,25 @@ void permute(Bench &bench, std::shared_ptr<Routes> routes, te_rt_dtype type,
              bool pads) {
   int64_t size = type == TE_RT_BF16 ? 2 : 1;
   bool scaled = type != TE_RT_BF16;
-  int64_t rows = routes->tokens * (kSlots + 1);
+  int64_t rows = routes->tokens * (routes->slots + 1);
   if (pads)
     rows = routes->tokens + routes->capacity;
   bench.row(std::string("permute") + (pads ? " + pad 128 " : " ") +
                 (scaled ? "fp8 + scales " : "bf16 ") +
-                std::to_string(routes->tokens),
-            rows * (kHidden * size + (scaled ? kHidden / 32 : 0)),
+                routes->suffix,
+            rows * (routes->hidden * size + (scaled ? routes->hidden / 32 : 0)),
             [=, &bench]() -> Bench::Call {
               te_rt_tensor x =
-                  scaled ? bench.tensor(type, {routes->tokens, kHidden})
-                         : bench.normal(type, {routes->tokens, kHidden});
+                  scaled ? bench.tensor(type, {routes->tokens, routes->hidden})
+                         : bench.normal(type, {routes->tokens, routes->hidden});
               te_rt_tensor out =
-                  bench.tensor(type, {routes->capacity, kHidden});
+                  bench.tensor(type, {routes->capacity, routes->hidden});
               te_rt_tensor s = bench.scales(TE_RT_COMPACT, 1, 128,
-                                            routes->tokens, kHidden);
+                                            routes->tokens, routes->hidden);
               te_rt_tensor outS = bench.scales(TE_RT_GEMM_READY, 1, 128,
-                                               routes->capacity, kHidden);
+                                               routes->capacity, routes->hidden);
               te_rt_tensor map =
-                  bench.integers({routes->tokens, kSlots}, routes->rowMap);
+                  bench.integers({routes->tokens, routes->slots}, routes->rowMap);
               te_rt_tensor counts =
                   bench.integers({routes->experts}, routes->counts);
               te_rt_tensor offsets =
@@ -100,15 +111,15 @@ void permute(Bench &bench, std::shared_ptr<Routes> routes, te_rt_dtype type,
 }
 
 void unpermute(Bench &bench, std::shared_ptr<Routes> routes) {
-  bench.row("unpermute bf16 " + std::to_string(routes->tokens),
-            routes->tokens * (kSlots + 1) * kHidden * 2,
+  bench.row("unpermute bf16 " + routes->suffix,
+            routes->tokens * (routes->slots + 1) * routes->hidden * 2,
             [=, &bench]() -> Bench::Call {
               te_rt_tensor x =
-                  bench.normal(TE_RT_BF16, {routes->capacity, kHidden});
+                  bench.normal(TE_RT_BF16, {routes->capacity, routes->hidden});
               te_rt_tensor out =
-                  bench.tensor(TE_RT_BF16, {routes->tokens, kHidden});
+                  bench.tensor(TE_RT_BF16, {routes->tokens, routes->hidden});
               te_rt_tensor map =
-                  bench.integers({routes->tokens, kSlots}, routes->rowMap);
+                  bench.integers({routes->tokens, routes->slots}, routes->rowMap);
               return [=, &bench] {
                 return te_rt_unpermute(bench.context(), &x, nullptr, &map, &out,
                                        nullptr);
@@ -131,17 +142,17 @@ void permuteQuantize(Bench &bench, std::shared_ptr<Routes> routes,
   int64_t rows = routes->capacity;
   bench.row(std::string("permute_quantize rows") +
                 (columns ? " + columns " : " ") +
-                std::to_string(routes->tokens),
-            routes->tokens * kHidden * 2 +
-                rows * kHidden * (columns ? 2 : 1) +
-                rows * kHidden / 32 * (columns ? 2 : 1),
+                routes->suffix,
+            routes->tokens * routes->hidden * 2 +
+                rows * routes->hidden * (columns ? 2 : 1) +
+                rows * routes->hidden / 32 * (columns ? 2 : 1),
             [=, &bench]() -> Bench::Call {
               te_rt_tensor x =
-                  bench.normal(TE_RT_BF16, {routes->tokens, kHidden});
-              CastOutputs out(bench, rows, kHidden,
+                  bench.normal(TE_RT_BF16, {routes->tokens, routes->hidden});
+              CastOutputs out(bench, rows, routes->hidden,
                               static_cast<int32_t>(routes->experts));
               te_rt_tensor map =
-                  bench.integers({routes->tokens, kSlots}, routes->rowMap);
+                  bench.integers({routes->tokens, routes->slots}, routes->rowMap);
               te_rt_tensor counts =
                   bench.integers({routes->experts}, routes->counts);
               te_rt_tensor offsets =
@@ -156,16 +167,18 @@ void permuteQuantize(Bench &bench, std::shared_ptr<Routes> routes,
             });
 }
 
-void activations(Bench &bench, int64_t rows, bool backward, bool casts) {
-  int64_t written = (backward ? 2 : 1) * kWidth;
+void activations(Bench &bench, int64_t rows, bool backward, bool casts,
+                 int64_t width = kWidth) {
+  int64_t written = (backward ? 2 : 1) * width;
   bench.row(std::string("swiglu") + (backward ? "_backward" : "") +
-                (casts ? "_quantize both " : " ") + std::to_string(rows),
-            rows * kWidth * (backward ? 6 : 4) + rows * 4 +
+                (casts ? "_quantize both " : " ") + std::to_string(rows) +
+                (width == kWidth ? "" : " x " + std::to_string(width)),
+            rows * width * (backward ? 6 : 4) + rows * 4 +
                 (casts ? rows * written * 2 + rows * written / 16
                        : rows * written * 2),
             [=, &bench]() -> Bench::Call {
-              te_rt_tensor x = bench.normal(TE_RT_BF16, {rows, 2 * kWidth});
-              te_rt_tensor g = bench.normal(TE_RT_BF16, {rows, kWidth});
+              te_rt_tensor x = bench.normal(TE_RT_BF16, {rows, 2 * width});
+              te_rt_tensor g = bench.normal(TE_RT_BF16, {rows, width});
               te_rt_tensor p = bench.normal(TE_RT_F32, {rows});
               te_rt_tensor dp = bench.tensor(TE_RT_F32, {rows});
               te_rt_tensor y = bench.tensor(TE_RT_BF16, {rows, written});
@@ -192,12 +205,11 @@ void activations(Bench &bench, int64_t rows, bool backward, bool casts) {
 } // namespace
 
 void te_bench::runMoves(Bench &bench) {
-  for (int64_t experts : {32, 256})
+  for (int64_t experts : {32, 256, 384})
     routingMap(bench, experts, kTokens);
   routingMap(bench, 256, 64);
-  for (int64_t tokens : {int64_t(64), kTokens}) {
-    auto tight = std::make_shared<Routes>(tokens, 32, 1);
-    auto padded = std::make_shared<Routes>(tokens, 32, 128);
+  auto moves = [&](std::shared_ptr<Routes> tight,
+                   std::shared_ptr<Routes> padded) {
     permute(bench, tight, TE_RT_BF16, false);
     permute(bench, padded, TE_RT_BF16, true);
     permute(bench, tight, TE_RT_F8E4M3, false);
@@ -205,9 +217,27 @@ void te_bench::runMoves(Bench &bench) {
     unpermute(bench, tight);
     permuteQuantize(bench, padded, false);
     permuteQuantize(bench, padded, true);
-  }
+  };
+  for (int64_t tokens : {int64_t(3), int64_t(64), kTokens})
+    moves(std::make_shared<Routes>(tokens, 32, 1),
+          std::make_shared<Routes>(tokens, 32, 128));
+  struct {
+    const char *name;
+    int64_t experts, hidden, slots;
+    double skew;
+  } const others[] = {{"E=384", 384, 7168, 8, 0},
+                      {"Zipf 1.5", 32, 7168, 8, 1.5},
+                      {"GPT-OSS", 32, 2880, 4, 0}};
+  for (const auto &o : others)
+    moves(std::make_shared<Routes>(kTokens, o.experts, 1, o.skew, o.hidden,
+                                   o.slots, o.name),
+          std::make_shared<Routes>(kTokens, o.experts, 128, o.skew, o.hidden,
+                                   o.slots, o.name));
   for (int64_t rows : {int64_t(512), int64_t(131072)})
     for (bool backward : {false, true})
       for (bool casts : {false, true})
         activations(bench, rows, backward, casts);
+  for (int64_t width : {1408, 2880}) // DeepSeek-V2-Lite, GPT-OSS
+    for (bool backward : {false, true})
+      activations(bench, 65536, backward, true, width);
 }

@@ -121,9 +121,12 @@ te_rt_status cuda::swiglu_quantize(
     Cast cast(device, input->dtype, nullptr, pow2_scales, epsilon);
     TE_RT_TRY(cast.add(task, {scale, amax, offsets, values, scales, values_t,
                               scales_t, amax_out}));
-    return cast.run(
-        {byType(input->dtype, "swiglu_cast_bf16", "swiglu_cast_f32"),
-         byType(input->dtype, "swiglu_amax_bf16", "swiglu_amax_f32")});
+    CastKernels kernels = {
+        byType(input->dtype, "swiglu_cast_bf16", "swiglu_cast_f32"),
+        byType(input->dtype, "swiglu_amax_bf16", "swiglu_amax_f32")};
+    if (input->dtype == TE_RT_BF16)
+      kernels.stream = {"swiglu_cast_stream_bf16", 2, kTile * kTile * 4};
+    return cast.run(kernels);
   };
   return context->finish(run());
 }
@@ -145,16 +148,21 @@ te_rt_status cuda::swiglu_backward_quantize(
     TE_RT_TRY(cast.add(task, {scale, amax, offsets, values, scales, values_t,
                               scales_t, amax_out}));
     bool wide = isWide(task);
-    return cast.run(
-        {wide ? byType(input->dtype, "swiglu_backward_cast_bf16",
-                       "swiglu_backward_cast_f32")
-              : byType(input->dtype, "swiglu_backward_any_cast_bf16",
-                       "swiglu_backward_any_cast_f32"),
-         wide ? byType(input->dtype, "swiglu_backward_amax_bf16",
-                       "swiglu_backward_amax_f32")
-              : byType(input->dtype, "swiglu_backward_any_amax_bf16",
-                       "swiglu_backward_any_amax_f32"),
-         sharedFor(task, input->dtype)});
+    CastKernels kernels = {
+        wide ? byType(input->dtype, "swiglu_backward_cast_bf16",
+                      "swiglu_backward_cast_f32")
+             : byType(input->dtype, "swiglu_backward_any_cast_bf16",
+                      "swiglu_backward_any_cast_f32"),
+        wide ? byType(input->dtype, "swiglu_backward_amax_bf16",
+                      "swiglu_backward_amax_f32")
+             : byType(input->dtype, "swiglu_backward_any_amax_bf16",
+                      "swiglu_backward_any_amax_f32"),
+        sharedFor(task, input->dtype)};
+    // Of a, b, and six of eight rows of the gradients.
+    if (wide && input->dtype == TE_RT_BF16)
+      kernels.stream = {"swiglu_backward_cast_stream_bf16", 2,
+                        kTile * kTile * 2 * 11 / 4};
+    return cast.run(kernels);
   };
   return context->finish(run());
 }

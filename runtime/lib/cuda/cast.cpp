@@ -242,9 +242,17 @@ Outcome Cast::run(const CastKernels &kernels) {
     }
     // An empty tensor has an amax, too.
     int64_t blocks = finish ? std::max<int64_t>(tiles, 1) : tiles;
+    Grid grid = {blocks, kTileThreads, kernels.shared};
+    auto &stream = kernels.stream;
+    int64_t fit = int64_t(stream.perSm) * device.numSms();
+    if (stream.kernel && kernel == kernels.cast && blocks > fit) {
+      kernel = stream.kernel;
+      grid = {fit, kStreamThreads, stream.shared};
+      args.tiles = static_cast<uint32_t>(tiles);
+      args.counter = device.tickets() + CudaDevice::kTileCounter;
+    }
     std::string name = (args.table ? "multi_" : "") + std::string(kernel);
-    return device.launch(name.c_str(), {blocks, kTileThreads, kernels.shared},
-                         args);
+    return device.launch(name.c_str(), grid, args);
   };
   if (needsAmaxPass) {
     TE_RT_TRY(enqueue(kernels.amax, true));

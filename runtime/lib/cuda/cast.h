@@ -77,6 +77,12 @@ struct CastKernels {
   const char *cast, *amax;
   int shared = 0;        // bytes of dynamic shared memory
   bool ofMemory = false; // the rows lie there, no function makes them
+  /// Casts more tiles than fit at a time; blocks take one after another
+  /// (stream.cuh), so many on each SM.
+  struct {
+    const char *kernel = nullptr;
+    int perSm = 0, shared = 0;
+  } stream = {};
 };
 
 /// Casts of any number of matrices, described by describeMatrix and with their
@@ -87,6 +93,7 @@ public:
        bool pow2Scales, double epsilon);
   Outcome add(TileTask task, CastArguments arguments);
   Outcome run(const CastKernels &kernels);
+  size_t size() const { return tasks.size(); }
 
 private:
   CudaDevice &device;

@@ -111,22 +111,78 @@ Outcome describeRowScales(const te_rt_tensor *from, int64_t fromRows,
 namespace {
 /// Threads for rows of `bytes`, each of which takes as many words as the
 /// others.
-int threadsForRow(int64_t bytes) {
+int threadsForRow(int64_t bytes, int most = kThreads) {
   int64_t words = std::max<int64_t>(ceilDiv(bytes, 16), 1);
-  int64_t rounds = ceilDiv(words, kThreads);
+  int64_t rounds = ceilDiv(words, most);
   return static_cast<int>(roundUp(ceilDiv(words, rounds), 32));
 }
 
-/// Whether the scales of rows go out by clusters of tokens, and which.
-void formClusters(PermuteArgs &args) {
-  const RowScales &scales = args.scales;
-  constexpr int64_t kMost = 64, kFewest = 2048; // tokens
-  if (!scales.from || scales.toRow != 1 || scales.cols < 2 ||
-      args.slots > kClusterPairs || args.tokens < kFewest)
-    return;
-  args.clusterTokens = static_cast<int32_t>(
-      std::min(kMost, kClusterPairs / std::max<int64_t>(args.slots, 1)));
-  args.clusters = ceilDiv(args.tokens, args.clusterTokens);
+/// Divides the work of a block that scatters rows; false where these rows do not
+/// fit it.
+bool formScatter(const CudaDevice &device, bool casts, ScatterArgs &args,
+                 Grid &grid) {
+  const PermuteArgs &rows = args.rows;
+  int64_t read = args.readBytes;
+  auto misaligned = reinterpret_cast<uintptr_t>(rows.input) |
+                    reinterpret_cast<uintptr_t>(rows.output) |
+                    static_cast<uintptr_t>(read) |
+                    static_cast<uintptr_t>(rows.rowBytes);
+  if (read == 0 || misaligned % 16 || rows.slots > kBlockPairs ||
+      (rows.scales.to && rows.scales.size != 4))
+    return false;
+  constexpr int64_t kChunk = 8192, kLeast = 512; // bytes
+  int64_t tokens = std::min<int64_t>(
+      8, kBlockPairs / std::max<int64_t>(rows.slots, 1));
+  int64_t unit = casts ? kTile * 2 : 16; // casts: of BF16
+  int64_t chunk =
+      roundUp(ceilDiv(read, ceilDiv(read, kChunk)), unit);
+  int64_t blocks = ceilDiv(rows.tokens, tokens);
+  while (chunk > std::max(kLeast, unit) &&
+         blocks * ceilDiv(read, chunk) < 2 * device.numSms())
+    chunk = roundUp(chunk / 2, unit);
+  args.blockTokens = static_cast<int32_t>(tokens);
+  args.chunkBytes = static_cast<int32_t>(chunk);
+  args.chunks = static_cast<int32_t>(ceilDiv(read, chunk));
+  args.chunkScales = static_cast<int32_t>(
+      casts ? chunk / unit : ceilDiv(rows.scales.cols, args.chunks));
+  int64_t pads = rows.counts ? int64_t(rows.groups) * rows.padBlocks : 0;
+  grid.blocks = blocks * args.chunks + pads;
+  grid.threads = kScatterThreads;
+  grid.shared = static_cast<int>(kScatterThreads / 32 * chunk +
+                                 tokens * (args.chunkScales | 1) * 4);
+  return true;
+}
+/// Scatters rows, and their scales: in a kernel of their own where they are many
+/// and those of neighbouring rows are neighbours.
+Outcome enqueueScatter(CudaDevice &device, bool casts, ScatterArgs &args,
+                       const Grid &grid) {
+  const PermuteArgs &rows = args.rows;
+  const char *kernel = casts ? "scatter_cast_bf16" : "scatter_rows";
+  constexpr int64_t kFewest = 2048; // tokens
+  if (!rows.scales.to || rows.scales.toRow != 1 || rows.scales.cols < 2 ||
+      rows.tokens < kFewest)
+    return device.launch(kernel, grid, args);
+  GatherScalesArgs gather = {};
+  gather.scales = rows.scales;
+  gather.rows = rows.capacity;
+  gather.padScale = args.padScale;
+  void *memory = nullptr;
+  size_t bytes = static_cast<size_t>(rows.capacity) * sizeof(int32_t);
+  TE_RT_TRY(device.scratch(Use::Rows, bytes, &memory));
+  TE_RT_TRY(device.fillAsync(memory, 0xff, bytes));
+  gather.tokens = args.rowTokens = static_cast<int32_t *>(memory);
+  if (casts) {
+    TE_RT_TRY(device.scratch(
+        Use::Partials,
+        static_cast<size_t>(rows.tokens * rows.scales.cols) * sizeof(float),
+        &memory));
+    gather.scales.from = args.tokenScales = static_cast<float *>(memory);
+    gather.scales.fromRow = rows.scales.cols;
+    gather.scales.fromCol = 1;
+  }
+  TE_RT_TRY(device.launch(kernel, grid, args));
+  return device.launch("gather_scales",
+                       {ceilDiv(gather.rows, kTile), kScatterThreads}, gather);
 }
 } // namespace
 
@@ -151,7 +207,6 @@ cuda::permute(te_rt_context *context, const te_rt_tensor *input,
     args.outProbs = data<float>(out_probs);
     TE_RT_TRY(describeRowScales(scales, args.tokens, out_scales, args.capacity,
                                 args.cols, args.scales));
-    formClusters(args);
     args.padBlocks = 16;
     if (counts) {
       TE_RT_TRY(deviceOffsets(device, offsets, &args.offsets));
@@ -160,9 +215,15 @@ cuda::permute(te_rt_context *context, const te_rt_tensor *input,
     }
     if (hasByteScales(scales))
       TE_RT_TRY(permuteByteScales(device, *scales, *out_scales, args));
+    ScatterArgs scatter = {};
+    scatter.rows = args;
+    scatter.readBytes = args.rowBytes;
+    Grid grid = {};
+    if (formScatter(device, /*casts=*/false, scatter, grid))
+      return enqueueScatter(device, /*casts=*/false, scatter, grid);
     return device.launch(
         "permute_rows",
-        {args.clusters + args.tokens + int64_t(args.groups) * args.padBlocks,
+        {args.tokens + int64_t(args.groups) * args.padBlocks,
          threadsForRow(args.rowBytes)},
         args);
   };
@@ -179,38 +240,28 @@ Outcome scatterCast(CudaDevice &device, const te_rt_tensor &input,
   ScaleStrides strides;
   TE_RT_TRY(describeScales(scales, values.shape[0], values.shape[1],
                            /*ragged=*/false, /*transposed=*/false, strides));
-  auto misaligned = reinterpret_cast<uintptr_t>(input.data) |
-                    reinterpret_cast<uintptr_t>(values.data) |
-                    static_cast<uintptr_t>(rows.cols);
-  fits = strides.kind == kRowBlocks && input.dtype == TE_RT_BF16 &&
-         misaligned % 16 == 0;
-  if (!fits)
+  fits = false;
+  if (strides.kind != kRowBlocks || input.dtype != TE_RT_BF16)
     return {};
-  ScatterCastArgs args = {};
+  ScatterArgs args = {};
   args.rows = rows;
-  args.values = data<uint8_t>(&values);
-  args.scales = data<float>(&scales);
-  args.strideRow = strides.strideRow;
-  args.strideCol = strides.strideCol;
+  args.rows.output = values.data;
+  args.rows.rowBytes = rows.cols;
+  args.rows.scales = {nullptr,           scales.data,
+                      0,                 0,
+                      strides.strideRow, strides.strideCol,
+                      ceilDiv(rows.cols, kTile), 4};
+  args.readBytes = 2 * rows.cols;
   args.epsilon = static_cast<float>(epsilon);
   args.overflow = largestValue(input.dtype);
   args.pow2 = pow2;
   args.e5m2 = values.dtype == TE_RT_F8E5M2;
-  int64_t blocks = ceilDiv(rows.cols, kTile);
-  void *tokenScales = nullptr;
-  TE_RT_TRY(device.scratch(
-      Use::Partials, static_cast<size_t>(rows.tokens * blocks) * sizeof(float),
-      &tokenScales));
-  args.tokenScales = static_cast<float *>(tokenScales);
-  args.tickets = device.tickets() + CudaDevice::kRowTickets;
-  args.rows.scales = {tokenScales,       scales.data,       blocks, 1,
-                      strides.strideRow, strides.strideCol, blocks, 4};
-  formClusters(args.rows);
-  if (args.rows.clusters > CudaDevice::kTickets - CudaDevice::kRowTickets)
-    args.rows.clusters = 0;
-  int64_t pads = rows.counts ? int64_t(rows.groups) * rows.padBlocks : 0;
-  return device.launch("scatter_cast_bf16",
-                       {rows.tokens + pads, threadsForRow(rows.cols)}, args);
+  Grid grid = {};
+  fits = formScatter(device, /*casts=*/true, args, grid);
+  args.padScale =
+      1.0f / scaleFromAmax(0.0f, fp8Max(values.dtype), args.epsilon, pow2,
+                           args.overflow);
+  return fits ? enqueueScatter(device, /*casts=*/true, args, grid) : Outcome{};
 }
 } // namespace
 
@@ -261,8 +312,10 @@ te_rt_status cuda::permute_quantize(
     InvertArgs map = {};
     map.rowMap = data<int32_t>(row_map);
     map.tokens = static_cast<int32_t *>(tokens);
-    if (hasOrder)
+    if (hasOrder) {
       task.order = map.order = map.tokens + rows.shape[0];
+      task.band = static_cast<uint32_t>(task.groups);
+    }
     map.blocks = tileRows;
     map.pairs = numElements(*row_map);
     map.slots = row_map->shape[1];
@@ -305,11 +358,17 @@ Outcome gatherSums(CudaDevice &device, const te_rt_tensor &input,
   args.rowMap = data<int32_t>(&map);
   args.probs = data<float>(probs);
   args.outProbs = data<float>(outProbs);
+  // A warp takes 512 bytes of a token at a time, and keeps its slots twice.
+  int64_t bytes = args.cols * elementSize(input.dtype);
   Grid grid = {args.tokens,
-               threadsForRow(args.cols * elementSize(input.dtype))};
-  // The kernel reads the sorted half by fours.
-  int64_t shared =
-      2 * roundUp(args.slots, 4) * static_cast<int64_t>(sizeof(int32_t));
+               args.slots <= 64 ? threadsForRow(bytes, kUnpermuteThreads)
+                                 : 32};
+  int64_t rounds = ceilDiv(bytes, 16 * int64_t(grid.threads));
+  args.blocks = std::clamp<int64_t>(
+      ceilDiv(8 * device.numSms(), std::max<int64_t>(args.tokens, 1)), 1,
+      std::max<int64_t>(rounds, 1));
+  grid.blocks *= args.blocks;
+  int64_t shared = grid.threads / 32 * 2 * args.slots * 4;
   if (shared > 96 * 1024)
     return {TE_RT_UNSUPPORTED, "row_map: found " + std::to_string(args.slots) +
                                    " slots, wanted at most 12288 on cuda"};

@@ -23,6 +23,8 @@ constexpr int kTile = 128;
 /// Rows that a thread holds, eight columns wide, and so threads of a block.
 constexpr int kTileRows = 8;
 constexpr int kTileThreads = kTile * 16 / kTileRows;
+/// Of blocks that take one tile after another.
+constexpr int kStreamThreads = kTileThreads + 32;
 
 /// Which elements share a scale, in the orientation of the input.
 enum BlockKind : int32_t {
@@ -82,6 +84,7 @@ struct TileTask {
   const int32_t *offsets; // ragged; nullptr otherwise
   int64_t begin, end;     // ragged without offsets: the rows of `member`
   const int32_t *order;   // ragged: in which blocks of rows are taken; or none
+  uint32_t band; // rows of tiles that are taken column by column; 0: one
   int32_t groups;         // members, or groups; 1 for a plain matrix
   int32_t member;         // -1 for all
   // outputs
@@ -114,6 +117,9 @@ struct TileArgs {
   float epsilon, overflow; // overflow: of scales of blocks
   int32_t pow2;
   int32_t finishes; // the last block writes amaxes and scales of tensors
+  // of kernels whose blocks take several tiles
+  uint32_t tiles;
+  uint32_t *counter; // of tiles beyond the first of each block; zero between
 };
 
 /// One direction of a cast in blocks of any size, in the orientation of the input.
@@ -142,8 +148,12 @@ struct RowScales {
   int32_t size;
 };
 
-/// Pairs of a token and a row that are sorted at a time.
-constexpr int kClusterPairs = 256;
+/// Pairs of a token and a row that a block scatters.
+constexpr int kBlockPairs = 256;
+/// At most, so that four blocks of an SM keep their loads in registers.
+constexpr int kUnpermuteThreads = 224;
+/// In place of a row's token: padding has added the row.
+constexpr int32_t kPadRow = -2;
 
 /// permute and unpermute.
 struct PermuteArgs {
@@ -158,22 +168,33 @@ struct PermuteArgs {
   const int32_t *offsets;
   int32_t groups;
   int32_t padBlocks; // for each group
-  // of scales whose rows are neighbours: blocks that move those of so many tokens
-  int64_t clusters; // 0: each token's move with it
-  int32_t clusterTokens;
+  int64_t blocks;    // unpermute: of each token
 };
 
-/// permute_quantize to rows in blocks of 1 x 128: `rows` has no output of its own;
-/// its scales, where there are clusters, are those of tokens and those of rows.
-struct ScatterCastArgs {
+constexpr int kScatterThreads = 256;
+
+/// permute, and permute_quantize to rows in blocks of 1 x 128, of rows that are
+/// whole words of 16 bytes: a block takes some tokens, and a chunk of their
+/// columns. `rows.rowBytes` is of the output; scales are F32.
+struct ScatterArgs {
   PermuteArgs rows;
-  uint8_t *values;
-  float *scales;
-  float *tokenScales; // [tokens, blocks]
-  uint32_t *tickets;  // of each cluster; at zero between launches
-  int64_t strideRow, strideCol; // of scales
+  int32_t blockTokens; // so many that a block has at most kBlockPairs
+  int32_t chunks, chunkBytes, chunkScales;
+  int64_t readBytes; // of a row of the input
+  // Where gather_scales moves the scales: the token of each row, and, of a cast,
+  // the scales of each token, one after another.
+  int32_t *rowTokens;
+  float *tokenScales;
+  float padScale; // of rows that padding adds
   float epsilon, overflow;
   int32_t pow2, e5m2;
+};
+
+struct GatherScalesArgs {
+  RowScales scales;
+  const int32_t *tokens; // of each row; -1 for none
+  int64_t rows;
+  float padScale;
 };
 
 /// Fills tokens (of rows) from a row map, for gathers, and `order`.

@@ -7,10 +7,10 @@
 // permute (with padding, scales and probabilities), unpermute, pad and unpad.
 // One launch each.
 //
-//   work      one block for each token (permute, unpermute) or row (pad): a row
-//             is read once and written as often as it is routed; only rows that
-//             padding adds are zeroed. Scales whose rows are neighbours go out
-//             by clusters of tokens, sorted by row, so that they fill sectors
+//   work      permute, where scatter.cu does not take it, one block for each
+//             token: a row is read once and written as often as it is routed;
+//             only rows that padding adds are zeroed. unpermute: one block for
+//             each token, or several where these are few. pad: one block for each row
 //   moves     permute: T + R rows of T tokens and R routed ones; 16384 tokens
 //   of
 //             7168 BF16, top 8: 2.1 GB
@@ -24,6 +24,8 @@
 #include "cuda/kernels/numeric.cuh"
 #include "cuda/kernels/params.h"
 #include "cuda/kernels/words.cuh"
+
+#include <type_traits>
 
 using namespace te_rt::cuda;
 
@@ -46,68 +48,6 @@ __device__ void moveScales(const RowScales &scales, int64_t fromRow,
     moveScales<uint32_t>(scales, fromRow, toRow);
   else
     moveScales<uint8_t>(scales, fromRow, toRow);
-}
-
-/// Where the tokens of a cluster go, in the order of the rows, which
-/// neighbouring tokens of an expert have side by side. All threads call it; it
-/// returns how many there are.
-struct SortedPairs {
-  __align__(16) int32_t rows[kClusterPairs];
-  int16_t sorted[kClusterPairs];
-
-  __device__ int sort(const PermuteArgs &args, int64_t firstToken, int pairs) {
-    constexpr int32_t kNowhere = 0x7fffffff;
-    const int32_t *map = args.rowMap + firstToken * args.slots;
-    int count = 0;
-    for (int base = 0; base < kClusterPairs; base += blockDim.x) {
-      int p = base + threadIdx.x;
-      int32_t row = p < pairs ? map[p] : -1;
-      bool exists = row >= 0 && row < args.capacity;
-      if (p < kClusterPairs) {
-        rows[p] = exists ? row : kNowhere;
-        sorted[p] = -1; // where a map names a row twice
-      }
-      count += __syncthreads_count(exists);
-    }
-    for (int p = threadIdx.x; p < pairs; p += blockDim.x) {
-      int32_t row = rows[p];
-      int rank = 0;
-#pragma unroll 8
-      for (int q = 0; q < kClusterPairs; q += 4) {
-        int4 others = *reinterpret_cast<const int4 *>(rows + q);
-        rank += (others.x < row) + (others.y < row) + (others.z < row) +
-                (others.w < row);
-      }
-      if (row != kNowhere)
-        sorted[rank] = static_cast<int16_t>(p);
-    }
-    __syncthreads();
-    return count;
-  }
-};
-
-/// Moves the scales of a cluster of tokens to a matrix where those of
-/// neighbouring rows are neighbours: together they fill whole sectors.
-template <typename T>
-__device__ void spreadScales(const PermuteArgs &args, const RowScales &scales,
-                             int64_t cluster) {
-  __shared__ SortedPairs pairs;
-  int64_t first = cluster * args.clusterTokens;
-  int slots = static_cast<int>(args.slots);
-  int tokens =
-      static_cast<int>(min(args.tokens - first, int64_t(args.clusterTokens)));
-  int count = pairs.sort(args, first, tokens * slots);
-  for (int s = threadIdx.x; s < count; s += blockDim.x) {
-    int p = pairs.sorted[s];
-    if (p < 0)
-      continue;
-    auto *from = static_cast<const T *>(scales.from) +
-                 (first + p / slots) * scales.fromRow;
-    auto *to = static_cast<T *>(scales.to) + pairs.rows[p] * scales.toRow;
-#pragma unroll 8
-    for (int64_t j = 0; j < scales.cols; ++j)
-      to[j * scales.toCol] = from[j * scales.fromCol];
-  }
 }
 
 /// The rows that a token goes to, up to 32 of its slots at a time.
@@ -156,14 +96,7 @@ extern "C" __global__ void __launch_bounds__(kRowThreads)
   uintptr_t alignment = reinterpret_cast<uintptr_t>(args.input) |
                         reinterpret_cast<uintptr_t>(args.output) |
                         args.rowBytes;
-  int64_t token = int64_t(blockIdx.x) - args.clusters;
-  if (token < 0) {
-    if (args.scales.size == 4)
-      spreadScales<uint32_t>(args, args.scales, blockIdx.x);
-    else
-      spreadScales<uint8_t>(args, args.scales, blockIdx.x);
-    return;
-  }
+  int64_t token = blockIdx.x;
   if (token >= args.tokens) {
     forPads(args, token - args.tokens, [&](int64_t row) {
       forWords(alignment, args.rowBytes, [&](auto word, int64_t i) {
@@ -204,7 +137,7 @@ extern "C" __global__ void __launch_bounds__(kRowThreads)
         }
       }
     });
-    if (args.clusters || !args.scales.from)
+    if (!args.scales.from)
       continue;
     __syncthreads(); // `targets`, where a row has no words
     for (int r = 0; r < targets.count; ++r)
@@ -213,176 +146,52 @@ extern "C" __global__ void __launch_bounds__(kRowThreads)
 }
 
 //===----------------------------------------------------------------------===//
-// permute_quantize to rows alone: a token is read and cast once
-//===----------------------------------------------------------------------===//
-
-namespace {
-/// 16 elements as codes.
-template <bool E5M2>
-__device__ uint4 castWords(const uint4 (&words)[2], float scale) {
-  uint32_t codes[4];
-#pragma unroll
-  for (int q = 0; q < 4; ++q) {
-    const uint4 &from = words[q / 2];
-    uint32_t first = q % 2 ? from.z : from.x, second = q % 2 ? from.w : from.y;
-    codes[q] = encodeFour<E5M2>(
-        __fmul_rn(lowOf(first), scale), __fmul_rn(highOf(first), scale),
-        __fmul_rn(lowOf(second), scale), __fmul_rn(highOf(second), scale));
-  }
-  return make_uint4(codes[0], codes[1], codes[2], codes[3]);
-}
-
-__device__ float scaleFor(const ScatterCastArgs &args, float amax) {
-  return scaleFromAmax(amax, args.e5m2 ? 57344.0f : 448.0f, args.epsilon,
-                       args.pow2, args.overflow);
-}
-} // namespace
-
-/// Columns are a multiple of 16, all rows aligned to 16 bytes. A thread takes
-/// 16 columns at a time, eight neighbours a block of 128.
-extern "C" __global__ void __launch_bounds__(kRowThreads)
-    scatter_cast_bf16(const __grid_constant__ ScatterCastArgs args) {
-  constexpr int kAhead = 2;
-  __shared__ Targets targets;
-  const PermuteArgs &rows = args.rows;
-  int64_t token = blockIdx.x;
-  if (token >= rows.tokens) {
-    float inverse = __frcp_rn(scaleFor(args, 0.0f));
-    forPads(rows, token - rows.tokens, [&](int64_t row) {
-      for (int64_t i = threadIdx.x; i < rows.cols / 16; i += blockDim.x)
-        reinterpret_cast<uint4 *>(args.values + row * rows.cols)[i] =
-            make_uint4(0, 0, 0, 0);
-      for (int64_t j = threadIdx.x; j < (rows.cols + 127) / 128;
-           j += blockDim.x)
-        args.scales[row * args.strideRow + j * args.strideCol] = inverse;
-    });
-    return;
-  }
-  auto *input = reinterpret_cast<const uint4 *>(
-      static_cast<const BF16 *>(rows.input) + token * rows.cols);
-  int64_t chunks = rows.cols / 16, blocks = (rows.cols + 127) / 128;
-  bool isLast = false;
-  for (int64_t slot0 = 0; slot0 < rows.slots; slot0 += 32) {
-    __syncthreads(); // the last users of `targets`
-    targets.find(rows, token, slot0);
-    // Whole warps go round together: eight lanes share a block of 128.
-    for (int64_t base = threadIdx.x; base - threadIdx.x < chunks;
-         base += kAhead * blockDim.x) {
-      uint4 words[kAhead][2] = {};
-#pragma unroll
-      for (int a = 0; a < kAhead; ++a) {
-        int64_t chunk = base + a * blockDim.x;
-        if (chunk < chunks) {
-          words[a][0] = __ldcs(input + 2 * chunk);
-          words[a][1] = __ldcs(input + 2 * chunk + 1);
-        }
-      }
-      if (base == threadIdx.x)
-        __syncthreads(); // `targets` is there
-      uint4 codes[kAhead];
-#pragma unroll
-      for (int a = 0; a < kAhead; ++a) {
-        int64_t chunk = base + a * blockDim.x;
-        uint32_t pair = words[a][0].x;
-        pair = maxMagnitude(pair, words[a][0].y);
-        pair = maxMagnitude(pair, words[a][0].z);
-        pair = maxMagnitude(pair, words[a][0].w);
-        pair = maxMagnitude(maxMagnitude(pair, words[a][1].x),
-                            maxMagnitude(words[a][1].y, words[a][1].z));
-        pair = maxMagnitude(pair, words[a][1].w);
-#pragma unroll
-        for (int step = 1; step < 8; step *= 2)
-          pair = maxMagnitude(pair, __shfl_xor_sync(~0u, pair, step));
-        float scale = scaleFor(args, amaxOfPair(pair));
-        codes[a] = args.e5m2 ? castWords<true>(words[a], scale)
-                             : castWords<false>(words[a], scale);
-        if (chunk >= chunks)
-          continue;
-        float inverse = __frcp_rn(scale);
-        if (rows.clusters) {
-          if (slot0 == 0 && chunk % 8 == 0)
-            args.tokenScales[token * blocks + chunk / 8] = inverse;
-          continue;
-        }
-        // The lanes of a block, fewer than eight at the edge, share its rows.
-        int lanes = static_cast<int>(min(chunks - chunk / 8 * 8, int64_t(8)));
-        for (int r = threadIdx.x % 8; r < targets.count; r += lanes)
-          args.scales[targets.rows[r] * args.strideRow +
-                      chunk / 8 * args.strideCol] = inverse;
-      }
-      // The scales are all there before values are stored: nobody waits for
-      // these.
-      if (rows.clusters && slot0 == 0 &&
-          base - threadIdx.x + kAhead * blockDim.x >= chunks) {
-        __syncthreads();
-        int64_t cluster = token / rows.clusterTokens;
-        int64_t left = rows.tokens - cluster * rows.clusterTokens;
-        if (threadIdx.x == 0)
-          isLast = addRelease(args.tickets + cluster, 1u) ==
-                   min(left, int64_t(rows.clusterTokens)) - 1;
-      }
-      int count = targets.count;
-#pragma unroll 4
-      for (int r = 0; r < count; ++r) {
-        auto *to = reinterpret_cast<uint4 *>(args.values +
-                                             targets.rows[r] * rows.cols);
-#pragma unroll
-        for (int a = 0; a < kAhead; ++a)
-          if (base + a * blockDim.x < chunks)
-            __stcs(to + base + a * blockDim.x, codes[a]);
-      }
-    }
-  }
-  // The last token of a cluster spreads the scales of all.
-  if (!rows.clusters || !__syncthreads_or(isLast))
-    return;
-  __threadfence();
-  int64_t cluster = token / rows.clusterTokens;
-  if (threadIdx.x == 0)
-    args.tickets[cluster] = 0;
-  spreadScales<float>(rows, rows.scales, cluster);
-}
-
-//===----------------------------------------------------------------------===//
 // unpermute
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// Rows of a token, the last one first; sums begin at +0.
+/// Rows of a token, the last one first; sums begin at +0. Some blocks share a
+/// token; each warp sorts its rows, and waits for no other.
 template <typename T> __device__ void unpermuteRows(const PermuteArgs &args) {
-  extern __shared__ int32_t sorted[]; // [slots], then [slots] unsorted
-  int64_t token = blockIdx.x;
-  int slots = static_cast<int>(args.slots);
+  constexpr int kWidth = 16 / sizeof(T);
+  extern __shared__ int32_t lists[]; // [slots] sorted, [slots] not, of each warp
+  int slots = static_cast<int>(args.slots), lane = threadIdx.x % 32;
+  int64_t token = blockIdx.x / args.blocks,
+          part = blockIdx.x - token * args.blocks;
+  int32_t *sorted = lists + threadIdx.x / 32 * 2 * slots;
   int32_t *unsorted = sorted + slots;
-  for (int s = threadIdx.x; s < slots; s += blockDim.x) {
-    int32_t row = args.rowMap[token * slots + s];
+  int count = 0;
+  for (int s0 = 0; s0 < slots; s0 += 32) {
+    int s = s0 + lane;
+    int32_t row = s < slots ? args.rowMap[token * slots + s] : -1;
     bool exists = row >= 0 && row < args.capacity;
+    count += __popc(__ballot_sync(~0u, exists));
+    if (s >= slots)
+      continue;
     unsorted[s] = exists ? row : -1;
-    if (args.outProbs)
+    if (args.outProbs && part == 0 && threadIdx.x < 32)
       args.outProbs[token * slots + s] = exists ? args.probs[row] : 0.0f;
   }
-  __syncthreads();
-  for (int s = threadIdx.x; s < slots; s += blockDim.x) {
+  __syncwarp();
+  for (int s = lane; s < slots; s += 32) {
     int32_t row = unsorted[s];
     int rank = 0;
     for (int other = 0; other < slots; ++other)
       rank += unsorted[other] > row || (unsorted[other] == row && other < s);
     sorted[rank] = row;
   }
-  __syncthreads();
-  int count = 0;
-  while (count < slots && sorted[count] >= 0)
-    ++count;
+  __syncwarp();
   auto *input = static_cast<const T *>(args.input);
   auto *output = static_cast<T *>(args.output) + token * args.cols;
-  constexpr int kWidth = 16 / sizeof(T);
   bool vector =
       (reinterpret_cast<uintptr_t>(args.input) |
        reinterpret_cast<uintptr_t>(args.output) | args.cols * sizeof(T)) %
           16 ==
       0;
+  int64_t index = part * blockDim.x + threadIdx.x,
+          step = args.blocks * blockDim.x;
   if (!vector) {
-    for (int64_t j = threadIdx.x; j < args.cols; j += blockDim.x) {
+    for (int64_t j = index; j < args.cols; j += step) {
       float sum = 0.0f;
       for (int s = 0; s < count; ++s)
         sum += toFloat(input[sorted[s] * args.cols + j]);
@@ -390,32 +199,47 @@ template <typename T> __device__ void unpermuteRows(const PermuteArgs &args) {
     }
     return;
   }
-  for (int64_t i = threadIdx.x; i < args.cols / kWidth; i += blockDim.x) {
-    float sums[kWidth] = {};
-    constexpr int kAhead = 8; // loads in flight
+  // Eight loads are in flight, of one word where there are many rows.
+  int64_t words = args.cols / kWidth;
+  auto sum = [&](auto perRow, int64_t i) {
+    constexpr int kWords = decltype(perRow)::value, kAhead = 8 / kWords;
+    float sums[kWords][kWidth] = {};
     for (int s0 = 0; s0 < count; s0 += kAhead) {
-      uint4 words[kAhead];
+      uint4 held[kAhead][kWords];
 #pragma unroll
       for (int a = 0; a < kAhead; ++a)
-        if (s0 + a < count)
-          words[a] = __ldcs(reinterpret_cast<const uint4 *>(
-                                input + sorted[s0 + a] * args.cols) +
-                            i);
+#pragma unroll
+        for (int w = 0; w < kWords; ++w)
+          if (s0 + a < count && i + w * step < words)
+            held[a][w] = __ldcs(reinterpret_cast<const uint4 *>(
+                                    input + sorted[s0 + a] * args.cols) +
+                                i + w * step);
 #pragma unroll
       for (int a = 0; a < kAhead; ++a)
-        if (s0 + a < count)
-          add(sums, words[a], T());
+#pragma unroll
+        for (int w = 0; w < kWords; ++w)
+          if (s0 + a < count && i + w * step < words)
+            add(sums[w], held[a][w], T());
     }
-    reinterpret_cast<uint4 *>(output)[i] = pack(sums);
-  }
+#pragma unroll
+    for (int w = 0; w < kWords; ++w)
+      if (i + w * step < words)
+        reinterpret_cast<uint4 *>(output)[i + w * step] = pack(sums[w]);
+  };
+  if (count > 4)
+    for (int64_t i = index; i < words; i += step)
+      sum(std::integral_constant<int, 1>(), i);
+  else
+    for (int64_t i = index; i < words; i += 2 * step)
+      sum(std::integral_constant<int, 2>(), i);
 }
 } // namespace
 
-extern "C" __global__ void __launch_bounds__(kRowThreads)
+extern "C" __global__ void __launch_bounds__(kUnpermuteThreads, 4)
     unpermute_bf16(const __grid_constant__ PermuteArgs args) {
   unpermuteRows<BF16>(args);
 }
-extern "C" __global__ void __launch_bounds__(kRowThreads)
+extern "C" __global__ void __launch_bounds__(kUnpermuteThreads, 4)
     unpermute_f32(const __grid_constant__ PermuteArgs args) {
   unpermuteRows<float>(args);
 }

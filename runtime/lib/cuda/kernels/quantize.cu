@@ -9,10 +9,10 @@
 // has been read).
 //
 //   work      one block for each 128 x 128, both directions from one read; the
-//   tile
-//             stays in registers, and its codes are transposed in shared
+//             tile stays in registers, and its codes are transposed in shared
 //             memory. Where both directions have one scale they have the same
-//             codes
+//             codes. Casts of several tensors: as many blocks as fit, which take
+//             one tile after another
 //   moves     BF16 to rows: 2 + 1 B for each element and 4/128 B of scales;
 //   with
 //             columns 2 + 1 + 1 B; a pass for amaxes 2 B more
@@ -23,6 +23,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "cuda/kernels/casts.cuh"
+#include "cuda/kernels/stream.cuh"
 
 using namespace te_rt::cuda;
 
@@ -37,3 +38,6 @@ TE_RT_TILE_KERNELS(multi_amax, MatrixSource, AmaxSink, true)
 TE_RT_TILE_KERNELS(dequantize, CodeSource, StoreSink, false)
 TE_RT_TILE_KERNELS(requantize, CodeSource, CastSink, false)
 TE_RT_TILE_KERNELS(requantize_amax, CodeSource, AmaxSink, false)
+
+TE_RT_STREAM_KERNEL(multi_cast_stream_bf16, MatrixStream<BF16>, CastSink, true,
+                    3)

@@ -34,6 +34,10 @@ template <int R> struct PieceShape {
   /// The first row and column of the tile that this thread holds.
   __device__ static int row() { return threadIdx.x / 16 * R; }
   __device__ static int col() { return threadIdx.x % 16 * 8; }
+  /// Waits for all that hold a piece; a block may have other threads besides.
+  __device__ static void sync() {
+    asm volatile("bar.sync 1, %0;" ::"n"(kThreads) : "memory");
+  }
 };
 template <int R> struct Piece<BF16, R> : PieceShape<R> {
   using Element = BF16;
@@ -78,6 +82,7 @@ struct Place {
   int group;
   int rows, cols;   // of the tile that exist
   float multiplier; // kWholeTensor
+  uint32_t known;   // what the group's accumulator had, or less
 };
 
 /// How many of `count` values f(i) are at most `limit`; a warp calls it.
@@ -164,14 +169,17 @@ __device__ inline bool locate(const TileTask &task, uint32_t tile,
   uint32_t across = task.tilesAcross;
   uint32_t slot = divide(tile, across, task.perAcross),
            col = tile - slot * across;
-  if (task.order) {
-    // As many rows of tiles at a time as there are groups, column by column.
-    uint32_t groups = task.groups, perChunk = groups * across;
-    uint32_t chunk = tile / perChunk, within = tile - chunk * perChunk;
-    uint32_t left = static_cast<uint32_t>(task.tiles) / across - chunk * groups;
-    uint32_t down = left < groups ? left : groups;
+  if (task.band > 1) {
+    // So many rows of tiles at a time, column by column.
+    uint32_t perChunk = task.band * across, chunk = tile / perChunk;
+    uint32_t within = tile - chunk * perChunk, before = chunk * task.band;
+    uint32_t left = static_cast<uint32_t>(task.tiles) / across - before;
+    uint32_t down = left < task.band ? left : task.band;
     col = within / down;
-    int32_t ordered = task.order[chunk * groups + (within - col * down)];
+    slot = before + within - col * down;
+  }
+  if (task.order) {
+    int32_t ordered = task.order[slot];
     if (ordered < 0)
       return false;
     slot = ordered;
@@ -191,6 +199,14 @@ __device__ inline bool locate(const TileTask &task, uint32_t tile,
   int64_t left = task.rows - place.row0;
   place.rows = static_cast<int>(left < kTile ? left : kTile);
   return true;
+}
+
+/// What of memory a tile's threads need beside its elements. A warp calls it.
+__device__ inline void lookUp(const TileTask &task, Place &place) {
+  if (task.multipliers)
+    place.multiplier =
+        task.multipliers[task.multiplierPerGroup ? place.group : 0];
+  place.known = task.accumulators ? __ldcg(task.accumulators + place.group) : 0;
 }
 
 /// The largest amax of all groups.
@@ -250,17 +266,15 @@ __device__ inline void finishTask(const TileArgs &args, const TileTask &task,
     task.accumulators[g] = 0;
 }
 
-/// The first warp of the last block to arrive writes what depends on all of
-/// them, and leaves accumulators and ticket at zero. Thread 0 knows whether
-/// this is it; the other warps have no need to wait.
+/// The last block to arrive writes what depends on all of them, and leaves
+/// accumulators and ticket at zero: `threads` of it, whole warps, of which the
+/// first does what is no table.
 template <typename Args>
-__device__ inline void finish(const Args &args, bool isLast) {
-  if (threadIdx.x >= 32 || !__shfl_sync(~0u, isLast, 0))
-    return;
+__device__ inline void finish(const Args &args, int threads) {
   __threadfence();
-  if (!args.table)
+  if (!args.table && threadIdx.x < 32)
     finishTask(args, args.task, threadIdx.x, 32);
-  for (int64_t i = threadIdx.x; args.table && i < args.numTasks; i += 32)
+  for (int64_t i = threadIdx.x; args.table && i < args.numTasks; i += threads)
     finishTask(args, args.table[i], 0, 1);
   if (threadIdx.x == 0)
     *args.ticket = 0;
@@ -272,14 +286,14 @@ __device__ inline uint32_t tileOfBlock(const TileArgs &) { return blockIdx.x; }
 /// The task that has tile `tile` of all, which it makes one of that task's. A
 /// warp calls it.
 template <typename Args>
-__device__ inline void fetchTask(const Args &args, uint32_t &tile,
-                                 typename Args::Task &task) {
+__device__ inline void fetchTask(const Args &args, const uint32_t *firstTiles,
+                                 uint32_t &tile, typename Args::Task &task) {
   int index = countUpTo(args.numTasks, tile,
-                        [&](int64_t i) { return args.firstTiles[i]; }) -
+                        [&](int64_t i) { return firstTiles[i]; }) -
               1;
   auto *from = reinterpret_cast<const uint2 *>(args.table + index);
   auto *to = reinterpret_cast<uint2 *>(&task);
-  for (int i = threadIdx.x; i < int(sizeof(task) / sizeof(uint2)); i += 32)
+  for (int i = threadIdx.x % 32; i < int(sizeof(task) / sizeof(uint2)); i += 32)
     to[i] = from[i];
   __syncwarp();
   tile -= static_cast<uint32_t>(task.firstTile);
@@ -299,12 +313,11 @@ __device__ inline void runTile(const Args &args) {
   if (threadIdx.x < 32) {
     uint32_t tile = tileOfBlock(args);
     if (FromTable)
-      fetchTask(args, tile, fetched);
+      fetchTask(args, args.firstTiles, tile, fetched);
     Place found;
     bool exists = locate(task, tile, found);
-    if (exists && task.multipliers)
-      found.multiplier =
-          task.multipliers[task.multiplierPerGroup ? found.group : 0];
+    if (exists)
+      lookUp(task, found);
     if (threadIdx.x == 0) {
       place = found;
       works = exists;
@@ -328,8 +341,9 @@ __device__ inline void runTile(const Args &args) {
   } else if (args.finishes && threadIdx.x == 0) {
     isLast = arrive(args);
   }
-  if (args.finishes)
-    finish(args, isLast);
+  // Thread 0 knows; the other warps have no need to wait.
+  if (args.finishes && threadIdx.x < 32 && __shfl_sync(~0u, isLast, 0))
+    finish(args, 32);
 }
 
 } // namespace cuda

@@ -1,0 +1,276 @@
+//===- stream.cuh - blocks that take one tile after another -----*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// As many blocks as fit take tiles from a counter, in the order of their
+// addresses. What a tile is made of comes to shared memory, each thread its own
+// part, while the tile before it is cast: so memory is never idle. One more
+// warp finds the tiles and what belongs to them, and does what has to wait for
+// other blocks; the others never do.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_RUNTIME_CUDA_KERNELS_STREAM_CUH
+#define TE_RUNTIME_CUDA_KERNELS_STREAM_CUH
+
+#include "cuda/kernels/sinks.cuh"
+#include "cuda/kernels/sources.cuh"
+
+namespace te_rt {
+namespace cuda {
+
+//===----------------------------------------------------------------------===//
+// Rows that come
+//===----------------------------------------------------------------------===//
+
+/// The first `Kept` of R rows of one thread in the dynamic shared memory of a
+/// block, of which `Before` rows belong to others.
+template <typename T, int R, int Before, int Kept = R> struct Coming;
+template <int R, int Before, int Kept> struct Coming<BF16, R, Before, Kept> {
+  using Tile = Piece<BF16, R>;
+
+  __device__ static void request(const BF16 *base, int stride,
+                                 const Place &place) {
+    int rows = place.rows - Tile::row(), cols = place.cols - Tile::col();
+    const BF16 *from = base + int64_t(Tile::row()) * stride + Tile::col();
+    if (isVector<BF16, R>(base, stride, place)) {
+      rows = cols > 0 ? rows : 0;
+      auto to = static_cast<uint32_t>(__cvta_generic_to_shared(at(0)));
+#pragma unroll
+      for (int i = 0; i < Kept; ++i, from += stride)
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(
+                         to + i * int(Tile::kThreads * sizeof(uint4))),
+                     "l"(i < rows ? from : base), "r"(i < rows ? 16 : 0)
+                     : "memory");
+    } else {
+#pragma unroll
+      for (int i = 0; i < Kept; ++i, from += stride) {
+        Piece<BF16, 1> row;
+        loadSome(from, i < rows ? cols : 0, row, 0);
+        put(i, row, 0);
+      }
+    }
+  }
+  /// For all that this thread has requested.
+  __device__ static void wait() {
+    asm volatile("cp.async.wait_all;" ::: "memory");
+  }
+  template <int N>
+  __device__ static void put(int i, const Piece<BF16, N> &piece, int row) {
+    const uint32_t(&pairs)[4] = piece.pairs[row];
+    *at(i) = make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]);
+  }
+  template <int N>
+  __device__ static void get(int i, Piece<BF16, N> &piece, int row) {
+    uint4 words = *at(i);
+    piece.pairs[row][0] = words.x, piece.pairs[row][1] = words.y;
+    piece.pairs[row][2] = words.z, piece.pairs[row][3] = words.w;
+  }
+
+private:
+  __device__ static uint4 *at(int i) {
+    extern __shared__ uint4 words[];
+    return words + (Before + i) * Tile::kThreads + threadIdx.x;
+  }
+};
+
+/// A matrix in memory.
+template <typename T, int R = kTileRows> struct MatrixStream {
+  using Tile = Piece<T, R>;
+  static constexpr int kParts = 1;
+
+  /// What part `part` leaves free; all parts together request a tile.
+  __device__ void request(const TileTask &task, const Place &place, int) {
+    rows.request(static_cast<const T *>(task.source.input) +
+                     place.row * task.cols + place.col0,
+                 static_cast<int>(task.cols), place);
+  }
+  /// Waits for the tile where `part` is the first.
+  __device__ void take(const TileTask &, const Place &, int, Tile &piece) {
+    rows.wait();
+#pragma unroll
+    for (int i = 0; i < R; ++i)
+      rows.get(i, piece, i);
+  }
+  /// What remains to be done when all threads have taken a tile; a warp that
+  /// has no part of it calls this.
+  __device__ static void settle(const TileTask &, const Place &) {}
+
+private:
+  Coming<T, R, 0> rows;
+};
+
+//===----------------------------------------------------------------------===//
+// Blocks
+//===----------------------------------------------------------------------===//
+
+/// A tile of a block's; there are none after one that `isEnd`.
+template <bool FromTable> struct Assignment {
+  Place place;
+  bool isEnd;
+  __device__ const TileTask &taskOf(const TileArgs &args) const {
+    return args.task;
+  }
+};
+template <> struct Assignment<true> {
+  Place place;
+  bool isEnd;
+  TileTask fetched;
+  __device__ const TileTask &taskOf(const TileArgs &) const { return fetched; }
+};
+
+/// Finds the tiles of a block one after another; a warp has it.
+template <bool FromTable> class Finder {
+public:
+  struct Shared {
+    uint32_t firstTiles[FromTable ? 512 : 1];
+  };
+  __device__ Finder(const TileArgs &args, Shared &shared)
+      : args(args), firstTiles(args.firstTiles) {
+    int lane = threadIdx.x % 32;
+    if (FromTable && args.numTasks <= 512) {
+      for (int i = lane; i < args.numTasks; i += 32)
+        shared.firstTiles[i] = args.firstTiles[i];
+      __syncwarp();
+      firstTiles = shared.firstTiles;
+    }
+  }
+  /// The next tile that exists; false for none.
+  __device__ bool find(Assignment<FromTable> &found) {
+    Place place;
+    for (;;) {
+      uint32_t tile = next();
+      if (tile >= args.tiles) {
+        found.isEnd = true;
+        return false;
+      }
+      uint32_t within = tile;
+      if constexpr (FromTable) {
+        __syncwarp();
+        fetchTask(args, firstTiles, within, found.fetched);
+      }
+      if (locate(found.taskOf(args), within, place))
+        break;
+    }
+    lookUp(found.taskOf(args), place);
+    if (threadIdx.x % 32 == 0) {
+      found.place = place;
+      found.isEnd = false;
+    }
+    return true;
+  }
+
+private:
+  /// A block's first tile is its own; it draws the others, when it wants them:
+  /// blocks that keep to the order of addresses keep memory fast.
+  __device__ uint32_t next() {
+    if (isFirst) {
+      isFirst = false;
+      return blockIdx.x;
+    }
+    if (args.tiles <= gridDim.x)
+      return args.tiles;
+    uint32_t drawn = 0;
+    if (threadIdx.x % 32 == 0)
+      drawn = atomicAdd(args.counter, 1u);
+    return __shfl_sync(~0u, drawn, 0) + gridDim.x;
+  }
+
+  const TileArgs &args;
+  const uint32_t *firstTiles;
+  bool isFirst = true;
+};
+
+/// What the threads that hold pieces do.
+template <typename Source, typename Sink, bool FromTable>
+__device__ inline void castTiles(const TileArgs &args,
+                                 const Assignment<FromTable> (&ring)[3],
+                                 typename Sink::Shared &shared) {
+  auto after = [](int turn) { return turn == 2 ? 0 : turn + 1; };
+  Source source;
+  __syncthreads();
+  if (!ring[0].isEnd)
+#pragma unroll
+    for (int part = 0; part < Source::kParts; ++part)
+      source.request(ring[0].taskOf(args), ring[0].place, part);
+#pragma unroll 1
+  for (int turn = 0; !ring[turn].isEnd; turn = after(turn)) {
+    const Assignment<FromTable> &own = ring[turn], &next = ring[after(turn)];
+    Sink sink(args, own.taskOf(args), own.place, shared);
+#pragma unroll 1
+    for (int part = 0; part < Source::kParts; ++part) {
+      typename Source::Tile piece;
+      source.take(own.taskOf(args), own.place, part, piece);
+      if (part == 0) {
+        __syncthreads(); // `next` is there, and nobody uses `shared`
+      } else {
+        Source::Tile::sync();
+        sink.colsBefore += own.taskOf(args).source.width;
+      }
+      if (!next.isEnd)
+        source.request(next.taskOf(args), next.place, part);
+      sink.run(piece, false);
+    }
+  }
+}
+
+/// What the warp that has no piece does.
+template <typename Source, bool FromTable>
+__device__ inline void findTiles(const TileArgs &args,
+                                 Assignment<FromTable> (&ring)[3]) {
+  __shared__ typename Finder<FromTable>::Shared shared;
+  Finder<FromTable> finder(args, shared);
+  const Assignment<FromTable> *before = nullptr;
+#pragma unroll 1
+  for (int turn = 0;; turn = turn == 2 ? 0 : turn + 1) {
+    bool exists = finder.find(ring[turn]);
+    __syncthreads(); // what was found is there, the one before is taken
+    if (before)
+      Source::settle(before->taskOf(args), before->place);
+    if (!exists)
+      return;
+    before = &ring[turn];
+  }
+}
+
+/// The body of kernels of a warp more than hold pieces, and the dynamic shared
+/// memory that the source wants.
+template <typename Source, typename Sink, bool FromTable = false>
+__device__ inline void runStream(const TileArgs &args) {
+  __shared__ typename Sink::Shared shared;
+  // One is cast, one comes, and one is looked for.
+  __shared__ Assignment<FromTable> ring[3];
+  __shared__ bool isLast;
+  if (args.noop && *args.noop == 1.0f)
+    return;
+  if (threadIdx.x >= Source::Tile::kThreads) {
+    findTiles<Source>(args, ring);
+  } else {
+    castTiles<Source, Sink>(args, ring, shared);
+  }
+  __syncthreads(); // all that this block gives is there
+  if (threadIdx.x == 0)
+    isLast = arrive(args);
+  __syncthreads();
+  if (!isLast)
+    return;
+  if (threadIdx.x == 0)
+    *args.counter = *args.ticket = 0;
+  if (args.finishes)
+    finish(args, blockDim.x);
+}
+
+} // namespace cuda
+} // namespace te_rt
+
+/// A kernel over the tiles of a source; `blocksPerSm` bounds its registers.
+#define TE_RT_STREAM_KERNEL(name, source, sink, fromTable, blocksPerSm)        \
+  extern "C" __global__ void __launch_bounds__(source::Tile::kThreads + 32,    \
+                                               blocksPerSm)                    \
+      name(const __grid_constant__ te_rt::cuda::TileArgs args) {               \
+    runStream<source, sink<source::Tile>, fromTable>(args);                    \
+  }
+
+#endif // TE_RUNTIME_CUDA_KERNELS_STREAM_CUH
