@@ -4,7 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-//   work      a block of three warpgroups on each multiprocessor, two blocks to a
+//   work      a block of three warpgroups on each multiprocessor, two blocks to
+//   a
 //             cluster; tiles of 128 x 192 (BF16: 256, 1 x 128 scales on both
 //             sides: 128), K in blocks of 128 bytes in four buffers. The first
 //             warpgroup finds tiles and starts copies, the others multiply 64
@@ -285,8 +286,8 @@ private:
   static __device__ void makeFactors(ScaleOf scaleOf,
                                      uint4 (&factors)[kCols / 32]);
   __device__ void putFactors(int stage, const uint4 (&factors)[kCols / 32]);
-  /// These, of all of a tile of which nothing else is copied by hand. Scales come to shared memory well before they are
-  /// wanted, to `slot`.
+  /// These, of all of a tile of which nothing else is copied by hand. Scales
+  /// come to shared memory well before they are wanted, to `slot`.
   __device__ void loadFactors(const Tile &tile, Cursor &stage, Cursor &slot);
 
   /// One thread, which moves the boxes of sums between memory and Store.
@@ -351,7 +352,8 @@ private:
                    "setp.ne.u32 p, %4, 0;\n"
                    "@p st.shared.v4.f32 [%4], {%0, %1, %2, %3};\n"
                    "}" ::"f"(sums[i + 1]),
-                   "f"(sums[i]), "f"(sums[i + 3]), "f"(sums[i + 2]), "r"(never));
+                   "f"(sums[i]), "f"(sums[i + 3]), "f"(sums[i + 2]),
+                   "r"(never));
   }
 
   /// Where the block begins behind whose end another group's elements are.
