@@ -36,13 +36,6 @@ bool isWide(const TileTask &task) { return task.source.width % kTile == 0; }
 int sharedFor(const TileTask &task, te_rt_dtype dtype) {
   return isWide(task) && dtype == TE_RT_BF16 ? kTile * kTile * 2 : 0;
 }
-/// Keeps tiles of a and b, and six of eight rows of one of the gradients.
-Stream backwardStream(const TileTask &task, te_rt_dtype dtype,
-                      const char *kernel) {
-  if (!isWide(task) || dtype != TE_RT_BF16)
-    return {};
-  return {kernel, 2, kTile * kTile * 2 * 11 / 4};
-}
 
 Outcome describeBackward(CudaDevice &device, const te_rt_tensor &grad,
                          const te_rt_tensor &input, const te_rt_tensor *probs,
@@ -109,9 +102,7 @@ te_rt_status cuda::swiglu_backward(
                               "swiglu_backward_f32")
                      : byType(input->dtype, "swiglu_backward_any_bf16",
                               "swiglu_backward_any_f32"),
-                 sharedFor(args.task, input->dtype),
-                 backwardStream(args.task, input->dtype,
-                                "swiglu_backward_stream_bf16"));
+                 sharedFor(args.task, input->dtype));
   };
   return context->finish(run());
 }
@@ -167,8 +158,10 @@ te_rt_status cuda::swiglu_backward_quantize(
              : byType(input->dtype, "swiglu_backward_any_amax_bf16",
                       "swiglu_backward_any_amax_f32"),
         sharedFor(task, input->dtype)};
-    kernels.stream = backwardStream(task, input->dtype,
-                                    "swiglu_backward_cast_stream_bf16");
+    // Of a, b, and six of eight rows of the gradients.
+    if (wide && input->dtype == TE_RT_BF16)
+      kernels.stream = {"swiglu_backward_cast_stream_bf16", 2,
+                        kTile * kTile * 2 * 11 / 4};
     return cast.run(kernels);
   };
   return context->finish(run());

@@ -106,19 +106,6 @@ Outcome cuda::describeScales(const te_rt_tensor &scales, int64_t rows,
   return {};
 }
 
-bool cuda::takesStream(CudaDevice &device, const Stream &stream, int64_t tiles,
-                       TileArgs &args, Grid &grid, const char *&kernel) {
-  int64_t fit = int64_t(stream.perSm) * device.numSms();
-  if (!stream.kernel || tiles <= fit)
-    return false;
-  kernel = stream.kernel;
-  grid = {fit, kStreamThreads, stream.shared};
-  args.tiles = static_cast<uint32_t>(tiles);
-  args.counter = device.tickets() + CudaDevice::kTileCounter;
-  args.ticket = device.tickets();
-  return true;
-}
-
 Cast::Cast(CudaDevice &device, te_rt_dtype inputType, const float *noop,
            bool pow2Scales, double epsilon)
     : device(device), inputType(inputType), micro(device, noop),
@@ -256,8 +243,14 @@ Outcome Cast::run(const CastKernels &kernels) {
     // An empty tensor has an amax, too.
     int64_t blocks = finish ? std::max<int64_t>(tiles, 1) : tiles;
     Grid grid = {blocks, kTileThreads, kernels.shared};
-    if (kernel == kernels.cast)
-      takesStream(device, kernels.stream, blocks, args, grid, kernel);
+    auto &stream = kernels.stream;
+    int64_t fit = int64_t(stream.perSm) * device.numSms();
+    if (stream.kernel && kernel == kernels.cast && blocks > fit) {
+      kernel = stream.kernel;
+      grid = {fit, kStreamThreads, stream.shared};
+      args.tiles = static_cast<uint32_t>(tiles);
+      args.counter = device.tickets() + CudaDevice::kTileCounter;
+    }
     std::string name = (args.table ? "multi_" : "") + std::string(kernel);
     return device.launch(name.c_str(), grid, args);
   };

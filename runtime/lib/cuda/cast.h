@@ -71,23 +71,18 @@ inline bool isTileScale(const te_rt_tensor &scales) {
           scales.block_rows <= kTile && scales.block_cols <= kTile);
 }
 
-/// A kernel for more tiles than fit at a time, whose blocks take one after
-/// another (stream.cuh), so many on each SM.
-struct Stream {
-  const char *kernel = nullptr; // none
-  int perSm = 0, shared = 0;    // bytes of dynamic shared memory
-};
-/// Whether `stream` serves; then it replaces the kernel and its grid.
-bool takesStream(CudaDevice &device, const Stream &stream, int64_t tiles,
-                 TileArgs &args, Grid &grid, const char *&kernel);
-
 /// The names of the kernels of one source: `cast` casts, `amax` finds amaxes;
 /// with multi_ before, those that read a table of tasks.
 struct CastKernels {
   const char *cast, *amax;
   int shared = 0;        // bytes of dynamic shared memory
   bool ofMemory = false; // the rows lie there, no function makes them
-  Stream stream = {};    // casts, too
+  /// Casts more tiles than fit at a time; blocks take one after another
+  /// (stream.cuh), so many on each SM.
+  struct {
+    const char *kernel = nullptr;
+    int perSm = 0, shared = 0;
+  } stream = {};
 };
 
 /// Casts of any number of matrices, described by describeMatrix and with their
@@ -113,13 +108,11 @@ private:
 
 /// Enqueues a kernel that stores the rows of one matrix.
 inline Outcome store(CudaDevice &device, TileArgs &args, const char *kernel,
-                     int shared = 0, const Stream &stream = {}) {
+                     int shared = 0) {
   args.task.tiles = numTiles(args.task);
   args.task.perAcross = inverseOf(args.task.tilesAcross);
   args.task.perMember = inverseOf(args.task.tilesPerMember);
-  Grid grid = {args.task.tiles, kTileThreads, shared};
-  takesStream(device, stream, args.task.tiles, args, grid, kernel);
-  return device.launch(kernel, grid, args);
+  return device.launch(kernel, {args.task.tiles, kTileThreads, shared}, args);
 }
 
 /// "cast_bf16" or "cast_f32" by type.

@@ -37,7 +37,5 @@ TE_RT_ACTIVATION(swiglu_backward_any, SwigluBackwardAnySource)
 
 TE_RT_STREAM_KERNEL(swiglu_cast_stream_bf16, SwigluStream<BF16>, CastSink,
                     false, 2)
-TE_RT_STREAM_KERNEL(swiglu_backward_stream_bf16, SwigluBackwardStream<BF16>,
-                    StoreSink, false, 2)
 TE_RT_STREAM_KERNEL(swiglu_backward_cast_stream_bf16,
                     SwigluBackwardStream<BF16>, CastSink, false, 2)
