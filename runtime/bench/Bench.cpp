@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <random>
 
 using namespace te_bench;
@@ -70,30 +71,38 @@ te_rt_tensor Bench::scales(te_rt_scale_layout layout, int32_t blockRows,
 }
 
 te_rt_tensor Bench::normal(te_rt_dtype dtype, std::vector<int64_t> shape) {
-  te_rt_tensor made = tensor(dtype, shape);
+  te_rt_tensor made = tensor(dtype, std::move(shape));
+  fillNormal(made);
+  return made;
+}
+
+void Bench::fillNormal(const te_rt_tensor &made) {
   // A period of an odd number of elements, repeated.
-  static std::vector<unsigned char> period[2];
-  std::vector<unsigned char> &bytes = period[dtype == TE_RT_BF16];
+  static std::map<te_rt_dtype, std::vector<unsigned char>> periods;
+  std::vector<unsigned char> &bytes = periods[made.dtype];
   constexpr int64_t count = (1 << 22) + 37;
-  int64_t size = te_rt::bytesOf(dtype, 1);
+  int64_t size = te_rt::bytesOf(made.dtype, 1);
   if (bytes.empty()) {
     std::mt19937 random(1);
     std::normal_distribution<float> distribution;
     bytes.resize(count * size);
-    for (int64_t i = 0; i < count; ++i)
-      if (dtype == TE_RT_BF16)
-        te_rt::fromFloat(distribution(random),
+    for (int64_t i = 0; i < count; ++i) {
+      float value = distribution(random);
+      if (made.dtype == TE_RT_BF16)
+        te_rt::fromFloat(value,
                          reinterpret_cast<te_rt::BFloat16 *>(bytes.data())[i]);
+      else if (made.dtype == TE_RT_F32)
+        reinterpret_cast<float *>(bytes.data())[i] = value;
       else
-        reinterpret_cast<float *>(bytes.data())[i] = distribution(random);
+        bytes[i] = te_rt::encode<te_rt::E4M3>(150 * value);
+    }
   }
   int64_t total = size;
-  for (int64_t extent : shape)
-    total *= extent;
+  for (int32_t i = 0; i < made.rank; ++i)
+    total *= made.shape[i];
   for (int64_t at = 0; at < total; at += static_cast<int64_t>(bytes.size()))
     te_rt_copy_memory(handle, static_cast<char *>(made.data) + at, bytes.data(),
                       std::min<int64_t>(bytes.size(), total - at));
-  return made;
 }
 
 te_rt_tensor Bench::integers(std::vector<int64_t> shape,
@@ -113,12 +122,32 @@ double Bench::replay(void *graph, int calls) {
   return device.nanosecondsBetween(0, 1) / 1e3 / calls;
 }
 
+void *Bench::capture(const std::string &name, const Call &call, int times) {
+  te_rt::Device &device = *handle->device;
+  void *graph = nullptr;
+  // What it allocates, it allocates here.
+  if (call() != TE_RT_OK)
+    die(name + ": " + te_rt_last_error(handle));
+  device.synchronize();
+  device.beginCapture();
+  for (int time = 0; time < times; ++time)
+    if (call() != TE_RT_OK)
+      die(name + ": " + te_rt_last_error(handle));
+  te_rt::Outcome outcome = device.endCapture(&graph);
+  if (outcome.status != TE_RT_OK)
+    die(name + ": " + outcome.message);
+  return graph;
+}
+
+void Bench::releaseAll() {
+  for (void *data : memory)
+    te_rt_release(handle, data);
+  memory.clear();
+}
+
 void Bench::row(const std::string &name, int64_t bytes,
                 const std::function<Call()> &make) {
-  if (!filters.empty() &&
-      std::none_of(filters.begin(), filters.end(), [&](const std::string &f) {
-        return name.find(f) != std::string::npos;
-      }))
+  if (!wants(name))
     return;
   te_rt::Device &device = *handle->device;
   constexpr int64_t kApart = 512 << 20; // bytes between two uses of a set
@@ -135,24 +164,16 @@ void Bench::row(const std::string &name, int64_t bytes,
   int repeats = std::max(1, 64 / sets);
   if (bytes > 100 << 20)
     repeats = 1;
-  auto capture = [&](const std::vector<Call> &work, int times) {
-    void *graph = nullptr;
-    for (const Call &call : work) // what it allocates, it allocates here
-      if (call() != TE_RT_OK)
-        die(name + ": " + te_rt_last_error(handle));
-    device.synchronize();
-    device.beginCapture();
-    for (int time = 0; time < times; ++time)
-      for (const Call &call : work)
-        if (call() != TE_RT_OK)
-          die(name + ": " + te_rt_last_error(handle));
-    te_rt::Outcome outcome = device.endCapture(&graph);
-    if (outcome.status != TE_RT_OK)
-      die(name + ": " + outcome.message);
-    return graph;
+  auto all = [&] {
+    te_rt_status status = TE_RT_OK;
+    for (const Call &call : calls)
+      if (status == TE_RT_OK)
+        status = call();
+    return status;
   };
-  void *graph = capture(calls, repeats);
-  void *copy = capture({[&] { return te_rt_copy(handle, &from, &to); }}, 1);
+  void *graph = capture(name, all, repeats);
+  void *copy =
+      capture(name, [&] { return te_rt_copy(handle, &from, &to); }, 1);
   std::vector<double> times, copies;
   constexpr int kReplays = 15;
   for (int i = 0; i < kReplays + 2; ++i) {
@@ -173,9 +194,7 @@ void Bench::row(const std::string &name, int64_t bytes,
   std::fflush(stdout);
   device.destroyGraph(graph);
   device.destroyGraph(copy);
-  for (void *data : memory)
-    te_rt_release(handle, data);
-  memory.clear();
+  releaseAll();
 }
 
 int main(int argc, char **argv) {
@@ -185,5 +204,7 @@ int main(int argc, char **argv) {
   runCasts(bench);
   runMicroscaling(bench);
   runMoves(bench);
+  if (argc > 1) // minutes: only when asked for by name
+    runProducts(bench);
   return 0;
 }

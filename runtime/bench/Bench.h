@@ -20,6 +20,7 @@
 #include "te_runtime/quantize.h"
 #include "te_runtime/routing.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -44,8 +45,9 @@ public:
                       int32_t blockCols, int64_t rows, int64_t cols,
                       int32_t groups = 0, int64_t members = 0,
                       te_rt_dtype dtype = TE_RT_F32);
-  /// Filled with normal data of BF16 or F32.
+  /// Filled with normal data; of FP8 150 times as large, as scales would make it.
   te_rt_tensor normal(te_rt_dtype dtype, std::vector<int64_t> shape);
+  void fillNormal(const te_rt_tensor &tensor);
   te_rt_tensor integers(std::vector<int64_t> shape,
                         const std::vector<int32_t> &values);
 
@@ -56,8 +58,20 @@ public:
   void row(const std::string &name, int64_t bytes,
            const std::function<Call()> &make);
 
-private:
+  /// Whether a row of this name is asked for.
+  bool wants(const std::string &name) const {
+    return filters.empty() ||
+           std::any_of(filters.begin(), filters.end(), [&](const auto &filter) {
+             return name.find(filter) != std::string::npos;
+           });
+  }
+  /// A graph of `times` calls; exits with a message where one fails.
+  void *capture(const std::string &name, const Call &call, int times);
+  /// us of one of the calls in a graph.
   double replay(void *graph, int calls);
+  void releaseAll();
+
+private:
 
   std::vector<std::string> filters;
   te_rt_context *handle = nullptr;
@@ -68,6 +82,7 @@ private:
 void runCasts(Bench &bench);
 void runMicroscaling(Bench &bench);
 void runMoves(Bench &bench);
+void runProducts(Bench &bench);
 
 } // namespace te_bench
 

@@ -108,7 +108,7 @@ Outcome cuda::describeScales(const te_rt_tensor &scales, int64_t rows,
 
 Cast::Cast(CudaDevice &device, te_rt_dtype inputType, const float *noop,
            bool pow2Scales, double epsilon)
-    : device(device), inputType(inputType), micro(device, noop),
+    : device(device), inputType(inputType), micro(device, inputType, noop),
       blocks(device, inputType, noop) {
   args.noop = noop;
   args.ticket = device.tickets();

@@ -57,13 +57,16 @@ GroupProduct ProductCall::product(int64_t g) const {
   bool reduction = ragged == TE_RT_RAGGED_REDUCTION;
   GroupProduct p = {};
   p.lhs = {*lhs, {}, transposeLhs, raggedSide(ragged, transposeLhs)};
-  p.rhs = {memberOf(entry(rhs), 2, g), {}, transposeRhs,
+  p.rhs = {memberOf(entry(rhs), 2, g),
+           {},
+           transposeRhs,
            reduction ? raggedSide(ragged, transposeRhs) : Ragged::No};
   if (lhsScales)
     p.lhs.scales = *lhsScales;
   if (rhsScales.count) {
     bool packed = entry(rhs).rank == 3 && entry(rhsScales).rank;
-    p.rhs.scales = packed ? memberOf(entry(rhsScales), -1, g) : entry(rhsScales);
+    p.rhs.scales =
+        packed ? memberOf(entry(rhsScales), -1, g) : entry(rhsScales);
   }
   if (bias.count) {
     te_rt_tensor added = memberOf(entry(bias), 1, g);
@@ -95,11 +98,10 @@ te_rt_status cuda::gemm(te_rt_context *context, const te_rt_tensor *lhs,
          offsets ? member : -1, transpose_lhs != 0, transpose_rhs != 0,
          accumulate != 0}));
   int64_t first = offsets ? member : 0;
-  return context->finish(
-      run(context, {lhs, lhs_scales, listOf(rhs), listOf(rhs_scales),
-                    listOf(bias), offsets, listOf(result), ragged,
-                    transpose_lhs != 0, transpose_rhs != 0, accumulate != 0,
-                    first, first + 1}));
+  return context->finish(run(
+      context, {lhs, lhs_scales, listOf(rhs), listOf(rhs_scales), listOf(bias),
+                offsets, listOf(result), ragged, transpose_lhs != 0,
+                transpose_rhs != 0, accumulate != 0, first, first + 1}));
 }
 
 te_rt_status cuda::grouped_gemm(

@@ -113,8 +113,9 @@ Outcome Gemm::reserve(const GroupProduct &p) {
   Blas *blas = nullptr;
   TE_RT_TRY(device.blas(&blas));
   TE_RT_TRY(device.scratch(Use::Workspace, kWorkspaceBytes, &memory));
-  return p.lhs.isScaled() ? device.scratch(Use::Operands, scratchBytes(p), &memory)
-                      : Outcome();
+  return p.lhs.isScaled()
+             ? device.scratch(Use::Operands, scratchBytes(p), &memory)
+             : Outcome();
 }
 
 /// The number, along a dimension with blocks of `block`, of a group's first
@@ -251,12 +252,11 @@ Outcome readOffsets(CudaDevice &device, const te_rt_tensor &offsets,
 
 Outcome cuda::badOffsets(int64_t group, int32_t begin, int32_t end,
                          int64_t capacity) {
-  return {TE_RT_INVALID_ARGUMENT,
-          "offsets[" + std::to_string(group) + "], [" +
-              std::to_string(group + 1) + "]: found " + std::to_string(begin) +
-              ", " + std::to_string(end) +
-              ", wanted ascending values from 0 to " +
-              std::to_string(capacity)};
+  return {
+      TE_RT_INVALID_ARGUMENT,
+      "offsets[" + std::to_string(group) + "], [" + std::to_string(group + 1) +
+          "]: found " + std::to_string(begin) + ", " + std::to_string(end) +
+          ", wanted ascending values from 0 to " + std::to_string(capacity)};
 }
 
 Outcome cuda::multiplyEach(CudaDevice &device, const ProductCall &call) {

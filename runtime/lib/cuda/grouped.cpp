@@ -38,8 +38,23 @@ bool isFor(const Side &side) {
          std::max(side.outer(), side.inner()) < INT32_MAX;
 }
 
+/// Whether results go to memory by way of shared memory, by the copy engine.
+bool isCopied(const ProductCall &call, const GroupProduct &p) {
+  return p.resultType == TE_RT_BF16 && !call.accumulate &&
+         call.ragged != TE_RT_RAGGED_REDUCTION && p.rhs.outer() % 8 == 0 &&
+         isAligned(p.result, 16);
+}
+
+/// Whether Product::multiplyStagedTiles makes them.
+bool isStaged(const ProductCall &call, const GroupProduct &p,
+              GroupedScale scale) {
+  return (scale == GroupedScale::Tensor || scale == GroupedScale::RowSquare) &&
+         isCopied(call, p) && !p.bias;
+}
+
 /// The kernel for a product, and how its operands are scaled; "" for none.
-std::string kernelFor(const GroupProduct &p, GroupedScale &scale) {
+std::string kernelFor(const ProductCall &call, const GroupProduct &p,
+                      GroupedScale &scale) {
   if (!isFor(p.lhs) || !isFor(p.rhs))
     return "";
   te_rt_dtype lhs = p.lhs.values.dtype, rhs = p.rhs.values.dtype;
@@ -63,6 +78,8 @@ std::string kernelFor(const GroupProduct &p, GroupedScale &scale) {
   } else {
     return "";
   }
+  if (isStaged(call, p, scale))
+    name += "_staged";
   for (te_rt_dtype type : {lhs, rhs})
     name += type == TE_RT_F8E4M3 ? "_e4m3" : "_e5m2";
   return name;
@@ -80,7 +97,9 @@ Outcome makeMap(const te_rt_tensor &matrix, int64_t members, int64_t boxRows,
   uint32_t box[] = {uint32_t(kGroupedBytes / size), uint32_t(boxRows), 1};
   uint32_t steps[] = {1, 1, 1};
   Result result = driver().encodeTensorMap(
-      &map, size == 1 ? kMapU8 : kMapBf16, 3, matrix.data, dims, strides, box,
+      &map, size == 1   ? kMapU8
+            : size == 2 ? kMapBf16
+                        : kMapF32, 3, matrix.data, dims, strides, box,
       steps, /*interleave=*/0, kMapSwizzle128, kMapPromote256, /*fill=*/0);
   if (result == 0)
     return {};
@@ -101,9 +120,7 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
                GroupedArgs &args) {
   std::vector<TensorMap> maps(2);
   TE_RT_TRY(makeMap(first.lhs.values, 1, boxRows(first.lhs, 64), maps[0]));
-  bool copied = first.resultType == TE_RT_BF16 && !call.accumulate &&
-                call.ragged != TE_RT_RAGGED_REDUCTION && args.n % 8 == 0 &&
-                isAligned(first.result, 16);
+  bool copied = isCopied(call, first);
   if (copied) {
     te_rt_tensor result = call.results.items[0];
     TE_RT_TRY(makeMap(result, 1, 64, maps[1]));
@@ -125,6 +142,22 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
     TE_RT_TRY(makeMap(rhs.values, packed ? call.rhs.items[0].shape[0] : 1,
                       boxRows(rhs, groupedCols(scale) / 2), maps.back()));
   }
+  // Sums of which the copy engine can read and write boxes.
+  bool inBoxes = first.resultType == TE_RT_F32 &&
+                 call.ragged == TE_RT_RAGGED_REDUCTION && args.n % 4 == 0;
+  for (int64_t g = call.firstGroup; g < call.lastGroup; ++g)
+    inBoxes &= isAligned(call.product(g).result, 16);
+  int64_t firstSums = maps.size();
+  for (int64_t g = call.firstGroup; inBoxes && g < call.lastGroup; ++g) {
+    te_rt_tensor sums = {};
+    sums.data = call.product(g).result;
+    sums.dtype = TE_RT_F32;
+    sums.rank = 2;
+    sums.shape[0] = args.m;
+    sums.shape[1] = args.n;
+    maps.emplace_back();
+    TE_RT_TRY(makeMap(sums, 1, 64, maps.back()));
+  }
   std::vector<GroupedItem> items;
   for (int64_t g = call.firstGroup; g < call.lastGroup; ++g) {
     GroupProduct p = call.product(g);
@@ -132,6 +165,7 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
     // One of each group: rank 1 that product() did not take apart.
     if (scale == GroupedScale::Tensor && p.rhs.scales.rank)
       scales += g;
+    args.rhsScalesInRows &= isAligned(scales, 16);
     items.push_back({scales, p.result, p.bias});
   }
   std::string bytes(reinterpret_cast<const char *>(maps.data()),
@@ -144,6 +178,7 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
   args.result = copied ? args.lhs + 1 : nullptr;
   args.rhs = args.lhs + 2;
   // Groups are counted from that of offsets[0].
+  args.sums = inBoxes ? args.lhs + firstSums - call.firstGroup : nullptr;
   args.items = reinterpret_cast<const GroupedItem *>(args.lhs + maps.size()) -
                call.firstGroup;
   return {};
@@ -169,7 +204,7 @@ Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
     return {};
   GroupProduct first = call.product(call.firstGroup);
   GroupedScale scale = GroupedScale::None;
-  std::string kernel = kernelFor(first, scale);
+  std::string kernel = kernelFor(call, first, scale);
   took = !kernel.empty();
   if (!took)
     return {};
@@ -185,6 +220,7 @@ Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
   args.resultF32 = first.resultType == TE_RT_F32;
   args.accumulate = call.accumulate;
   args.lhsScales = data<float>(&first.lhs.scales);
+  args.resultValues = first.result;
   args.lhsValues = first.lhs.values.data;
   args.rhsValues = first.rhs.values.data;
   args.lhsStride = first.lhs.ld();
@@ -196,6 +232,12 @@ Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
     args.lhsScaleInner = lhs.strideCol;
     args.rhsScaleOuter = rhs.strideRow;
     args.rhsScaleInner = rhs.strideCol;
+    auto inRows = [](const ScaleGrid &grid, const float *scales) {
+      return grid.strideRow == 1 && grid.strideCol % 4 == 0 &&
+             isAligned(scales, 16);
+    };
+    args.lhsScalesInRows = inRows(lhs, args.lhsScales);
+    args.rhsScalesInRows = inRows(rhs, data<float>(&first.rhs.scales));
     args.rhsBlocks = static_cast<int32_t>(rhs.gridRows);
   }
   TE_RT_TRY(checkOffsets(device, call.offsets, call.firstGroup, call.lastGroup,
@@ -203,8 +245,8 @@ Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
   TE_RT_TRY(deviceOffsets(device, call.offsets, &args.offsets));
   TE_RT_TRY(upload(device, call, first, scale, args));
   int64_t clusters = device.numSms() / kGroupedCluster;
-  return device.launch(kernel.c_str(),
-                       {clusters * kGroupedCluster, kGroupedThreads,
-                        groupedSharedBytes(scale)},
-                       args);
+  return device.launch(
+      kernel.c_str(),
+      {clusters * kGroupedCluster, kGroupedThreads, groupedSharedBytes(scale)},
+      args);
 }

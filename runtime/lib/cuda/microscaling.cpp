@@ -172,13 +172,15 @@ Outcome MicroCast::run(const CastKernels &kernels) {
                      mxfp8.finishes));
   if (nvfp4.tasks.empty())
     return {};
-  // One matrix with a Hadamard transform or stochastic rounding.
-  std::string prefix = nvfp4.args.hadamard || nvfp4.args.rng ? "nv_any_" : "nv_";
+  std::string amax = nvfp4.args.hadamard ? "nv_hadamard_" : "nv_";
+  std::string cast = nvfp4.args.rng ? "nv_random_" : amax;
   Grid grid = {0, kTile * 16 / kNvfp4Rows};
-  TE_RT_TRY(launch(nvfp4, prefix + kernels.amax, grid, true));
+  TE_RT_TRY(launch(nvfp4, amax + kernels.amax, grid, true));
   for (MicroTask &task : nvfp4.tasks)
     task.accumulators = task.transformed = nullptr;
-  return launch(nvfp4, prefix + kernels.cast, grid, false);
+  nvfp4.args.descends = true;
+  grid.shared = static_cast<int>(kTile * kTile * elementSize(inputType));
+  return launch(nvfp4, cast + kernels.cast, grid, false);
 }
 
 //===----------------------------------------------------------------------===//
@@ -218,26 +220,26 @@ Outcome cuda::convertByteScales(CudaDevice &device, const te_rt_tensor &scales,
   int64_t tileRows = args.members * (args.paddedOuter / 128);
   auto bits = reinterpret_cast<uintptr_t>(args.from) |
               reinterpret_cast<uintptr_t>(args.to);
-  bool turns = args.fromSwizzled != args.toSwizzled && bits % 16 == 0;
-  // These take as many blocks of 128 lines for a warp.
-  constexpr int64_t kWarps = kThreads / 32, kOfRows = 32, kOfColumns = 16;
-  if (turns && args.toSwizzled && !args.outerDense &&
-      args.paddedBlocks % 16 == 0)
+  if (args.fromSwizzled == args.toSwizzled || bits % 16 != 0 ||
+      (!args.outerDense && args.paddedBlocks % 16 != 0))
     return device.launch(
-        "swizzle_rows",
-        {ceilDiv(tileRows * ceilDiv(args.paddedBlocks, kOfRows), kWarps),
-         kThreads},
+        "swizzle_bytes",
+        {ceilDiv(args.members * args.memberBytes / 4, kThreads), kThreads},
         args);
-  if (turns && args.fromSwizzled && args.outerDense)
-    return device.launch(
-        "unswizzle_columns",
-        {ceilDiv(tileRows * ceilDiv(args.paddedBlocks, kOfColumns), kWarps),
-         kThreads},
-        args);
-  TE_RT_TRY(needsAlignment({&scales, &output}));
-  return device.launch("swizzle_bytes",
-                       {tileRows * ceilDiv(args.paddedBlocks, 128), kThreads},
-                       args);
+  int64_t quads = args.paddedBlocks / 4;
+  // Quads of a block, and threads for each of them, as in swizzle.cu.
+  auto launch = [&](const char *kernel, int64_t each, int threads) {
+    return device.launch(kernel, {tileRows * ceilDiv(quads, each),
+                                  static_cast<int>(each) * threads}, args);
+  };
+  if (args.outerDense)
+    return launch(args.toSwizzled ? "swizzle_columns" : "unswizzle_columns", 4,
+                  32);
+  if (!args.toSwizzled)
+    return launch("unswizzle_rows_16", 16, 16);
+  // Hidden sizes that are multiples of 7.
+  return quads % 28 == 0 ? launch("swizzle_rows_28", 28, 16)
+                         : launch("swizzle_rows_16", 16, 16);
 }
 
 Outcome cuda::permuteByteScales(CudaDevice &device, const te_rt_tensor &scales,

@@ -47,8 +47,8 @@ Outcome decodeRows(CudaDevice &device, const te_rt_tensor &values,
 /// The part of casts that is under scales of 8 bits.
 class MicroCast {
 public:
-  MicroCast(CudaDevice &device, const float *noop)
-      : device(device), noop(noop) {}
+  MicroCast(CudaDevice &device, te_rt_dtype inputType, const float *noop)
+      : device(device), inputType(inputType), noop(noop) {}
 
   /// Takes from `arguments` the directions that it casts, and the amax where no
   /// other direction is left.
@@ -72,6 +72,7 @@ private:
                  bool finishes);
 
   CudaDevice &device;
+  te_rt_dtype inputType;
   const float *noop;
   Batch mxfp8, nvfp4;
 };

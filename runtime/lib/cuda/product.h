@@ -1,4 +1,5 @@
-//===- product.h - a call for products of experts ----------------*- C++ -*-===//
+//===- product.h - a call for products of experts ----------------*- C++
+//-*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -52,8 +53,8 @@ struct GroupProduct {
   }
 };
 
-/// The arguments of te_rt_grouped_gemm; te_rt_gemm is one with lists of one entry
-/// and one group, or none.
+/// The arguments of te_rt_grouped_gemm; te_rt_gemm is one with lists of one
+/// entry and one group, or none.
 struct ProductCall {
   const te_rt_tensor *lhs, *lhsScales;
   te_rt_tensor_list rhs, rhsScales, bias;
@@ -70,12 +71,13 @@ struct ProductCall {
 /// What is wrong with the offsets of a group.
 Outcome badOffsets(int64_t group, int32_t begin, int32_t end, int64_t capacity);
 
-/// All groups in one launch of a kernel that reads offsets on the device: sm_90,
-/// and what that kernel takes. `took` is false, and nothing done, for the rest.
+/// All groups in one launch of a kernel that reads offsets on the device:
+/// sm_90, and what that kernel takes. `took` is false, and nothing done, for
+/// the rest.
 Outcome multiplyGrouped(CudaDevice &device, const ProductCall &call,
                         bool &took);
-/// One group after the other: through cuBLASLt, with extents that the host reads
-/// and waits for; or, while a graph is captured and for what that library
+/// One group after the other: through cuBLASLt, with extents that the host
+/// reads and waits for; or, while a graph is captured and for what that library
 /// refuses, through a kernel for any product.
 Outcome multiplyEach(CudaDevice &device, const ProductCall &call);
 

@@ -320,20 +320,19 @@ __device__ void decodeTile(const DecodeArgs &args, Body body) {
 }
 } // namespace
 
-#define TE_RT_DECODE(name, T, decoder)                                         \
-  extern "C" __global__ void __launch_bounds__(Shape::kThreads,                \
-                                               sizeof(T) == 2 ? 3 : 2)         \
+#define TE_RT_DECODE(name, T, blocksPerSm, decoder)                            \
+  extern "C" __global__ void __launch_bounds__(Shape::kThreads, blocksPerSm)   \
       name(const __grid_constant__ DecodeArgs args) {                          \
     decodeTile<T>(args, [&](const Place &place, Decoded<T> &piece) {           \
       decoder(args, place, piece);                                             \
     });                                                                        \
   }
-#define TE_RT_DECODE_MICRO(name, T, fp4)                                       \
-  TE_RT_DECODE(name, T, (decodeMicro<T, fp4>))
+#define TE_RT_DECODE_MICRO(name, T, blocksPerSm, fp4)                          \
+  TE_RT_DECODE(name, T, blocksPerSm, (decodeMicro<T, fp4>))
 
-TE_RT_DECODE_MICRO(decode_mx_bf16, BF16, false)
-TE_RT_DECODE_MICRO(decode_mx_f32, float, false)
-TE_RT_DECODE_MICRO(decode_nv_bf16, BF16, true)
-TE_RT_DECODE_MICRO(decode_nv_f32, float, true)
-TE_RT_DECODE(decode_blocks_bf16, BF16, decodeBlocks<BF16>)
-TE_RT_DECODE(decode_blocks_f32, float, decodeBlocks<float>)
+TE_RT_DECODE_MICRO(decode_mx_bf16, BF16, 3, false)
+TE_RT_DECODE_MICRO(decode_mx_f32, float, 2, false)
+TE_RT_DECODE_MICRO(decode_nv_bf16, BF16, 5, true)
+TE_RT_DECODE_MICRO(decode_nv_f32, float, 2, true)
+TE_RT_DECODE(decode_blocks_bf16, BF16, 3, decodeBlocks<BF16>)
+TE_RT_DECODE(decode_blocks_f32, float, 2, decodeBlocks<float>)

@@ -11,7 +11,7 @@ using namespace te_rt::cuda::hopper;
 
 // By which operands are stored transposed.
 #define TE_KERNEL(name, lhsMajor, rhsMajor)                                    \
-  TE_GROUPED_KERNEL(name, GroupedScale::None, Element::BF16, Element::BF16,    \
+  TE_GROUPED_KERNEL(name, false, GroupedScale::None, Element::BF16, Element::BF16,    \
                     Major::lhsMajor, Major::rhsMajor)
 
 TE_KERNEL(grouped_bf16_nn, Reduction, Reduction)

@@ -9,5 +9,6 @@
 using namespace te_rt::cuda;
 using namespace te_rt::cuda::hopper;
 
-TE_GROUPED_FP8_KERNELS(grouped_row_square, GroupedScale::RowSquare)
-TE_GROUPED_FP8_KERNELS(grouped_row_row, GroupedScale::RowRow)
+TE_GROUPED_FP8_KERNELS(grouped_row_square, false, GroupedScale::RowSquare)
+TE_GROUPED_FP8_KERNELS(grouped_row_square_staged, true, GroupedScale::RowSquare)
+TE_GROUPED_FP8_KERNELS(grouped_row_row, false, GroupedScale::RowRow)

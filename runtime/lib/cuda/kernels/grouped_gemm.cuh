@@ -3,9 +3,30 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+//
+//   work      a block of three warpgroups on each multiprocessor, two blocks to a
+//             cluster; tiles of 128 x 192 (BF16: 256, 1 x 128 scales on both
+//             sides: 128), K in blocks of 128 bytes in four buffers. The first
+//             warpgroup finds tiles and starts copies, the others multiply 64
+//             rows each
+//   flops     2 m n k; BF16 and FP8 tensor cores
+//   moves     operands from the L2 once for each tile, what two blocks share
+//             once for both; the result once
+//   bound     tensor cores, and the power they take: 1585 TFLOP/s of FP8 with
+//             scales of 128 x 128 on an H200, 1230 with 1 x 128 on both sides;
+//             memory where a group has few rows, or is the reduction
+//   measured  docs/Benchmarks.md, Products on an H200
+//   not here  operands that the copy engine cannot read at all (gemm.cu)
+//
+// The sum of an element is of its own K in ascending order: the same bits in
+// any tile, at any time, whatever other groups hold.
+//
+//===----------------------------------------------------------------------===//
+
 #ifndef TE_RUNTIME_CUDA_KERNELS_GROUPED_GEMM_CUH
 #define TE_RUNTIME_CUDA_KERNELS_GROUPED_GEMM_CUH
 
+#include "cuda/kernels/grouped_staged.cuh"
 #include "cuda/kernels/grouped_store.cuh"
 #include "cuda/kernels/grouped_tiles.cuh"
 
@@ -15,7 +36,7 @@ namespace grouped {
 using namespace hopper;
 
 /// Named barriers of the two warpgroups that multiply; 0 is __syncthreads.
-enum : int { kTurn = 1, kStore = 3, kTail = 5 };
+enum : int { kStore = 1, kTail = 3 };
 
 template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
           Major kRhsMajor>
@@ -30,20 +51,31 @@ class Product {
   static constexpr int kDepth = kGroupedBytes / kElementBytes;
   static constexpr bool kByBlock =
       kScale == GroupedScale::RowSquare || kScale == GroupedScale::RowRow;
-  static constexpr int kSegments = kCols / 64;
-  static constexpr int kRhsScales =
-      kScale == GroupedScale::RowRow ? kCols : kSegments;
+  /// Whether a warp brings the scales of columns, besides the copy engine.
+  static constexpr bool kHasScaleWarp = kByBlock;
   static constexpr int kHalfRow = kLhsBytes / 2, kHalfCol = kRhsBytes / 2;
+
+  /// Whether the tensor cores make the scales, in grouped_rowrow.cuh.
+  static constexpr bool kHasFactors = kScale == GroupedScale::RowRow;
+  static constexpr int kScaleSlots = 8;
+
+  using Results = Store<kCols, kStoreCols>;
+  static constexpr int kBoxes = Results::kBoxes;
 
   struct Shared {
     uint8_t lhs[kStages][kLhsBytes]; // at a multiple of 1024
     uint8_t rhs[kStages][kRhsBytes];
     uint8_t store[2][64 * kStoreCols * 2];
-    float lhsScales[kByBlock ? kStages : 1][kByBlock ? kGroupedRows : 4];
-    float rhsScales[kByBlock ? kStages : 1][kByBlock ? kRhsScales : 4];
+    float lhsScales[kStages][kByBlock ? kGroupedRows : 4];
+    // Of 1 x 128 scales on both sides, those of the columns, as they come and
+    // as multiplyFactors reads them.
+    float rhsScales[kScaleSlots][kHasFactors ? kCols : 4];
+    uint4 factors[kStages][kHasFactors ? kCols : 1];
     Ring ring;
-    uint64_t full[kStages], empty[kStages];
+    uint64_t full[kStages], empty[kStages], scalesFull[kScaleSlots];
     uint64_t tileFull[kRingSlots], tileEmpty[kRingSlots];
+    BoxBarriers<kBoxes> boxes;
+    BoxPlace places[kBoxes];
   };
   static_assert(sizeof(Shared) + 1024 <= groupedSharedBytes(kScale),
                 "shared memory");
@@ -51,44 +83,60 @@ class Product {
 public:
   __device__ Product(const GroupedArgs &args, uint8_t *memory)
       : args(args), rank(clusterRank()),
-        shared(*reinterpret_cast<Shared *>(
-            memory + (-sharedAddress(memory) & 1023u))) {}
+        shared(*reinterpret_cast<Shared *>(memory +
+                                           (-sharedAddress(memory) & 1023u))),
+        base(sharedAddress(&shared)) {
+    keep(base);
+  }
 
-  __device__ void run() {
+  /// Staged: results are BF16 that is only written, to groups of rows.
+  template <bool staged> __device__ void run() {
+    // The compiler does not know that all lanes have the same.
+    int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
     if (threadIdx.x == 0) {
       for (int i = 0; i < kStages; ++i) {
-        initBarrier(at(&shared.full[i]), 1 + (kByBlock ? 32 : 0));
+        initBarrier(at(&shared.full[i]), 1 + kHasScaleWarp);
         initBarrier(at(&shared.empty[i]), kGroupedCluster * 8);
       }
       for (int i = 0; i < kRingSlots; ++i) {
         initBarrier(at(&shared.tileFull[i]), 1);
-        // The warps that load, and those that multiply.
-        initBarrier(at(&shared.tileEmpty[i]), (kByBlock ? 2 : 1) + 8);
+        initBarrier(at(&shared.tileEmpty[i]), 3 + 8); // warps that read tiles
+      }
+      for (int i = 0; i < kScaleSlots; ++i)
+        initBarrier(at(&shared.scalesFull[i]), 1);
+      for (int i = 0; i < kBoxes; ++i) {
+        initBarrier(at(&shared.boxes.loaded[i]), 1);
+        initBarrier(at(&shared.boxes.added[i]), 8);
       }
       asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
     syncCluster();
-    int warpgroup = threadIdx.x / 128;
-    if (warpgroup == 0) {
-      giveRegisters<40>();
-      int warp = threadIdx.x / 32;
-      if (warp == 0)
-        loadOperands();
-      else if (warp == 1 && kByBlock)
-        loadScales();
+    if (warp < 4) {
+      giveRegisters<56>();
+      if (warp == 0 && threadIdx.x == 0)
+        loadTiles();
+      else if (warp == 1)
+        loadTilesByHand();
       else if (warp == 2)
         findTiles();
+      else if (threadIdx.x == 96)
+        moveSums();
     } else {
-      takeRegisters<232>();
-      multiplyTiles(warpgroup - 1);
+      takeRegisters<224>();
+      if constexpr (staged)
+        multiplyStagedTiles(warp / 4 - 1);
+      else
+        multiplyTiles(warp / 4 - 1);
     }
     // The other block's shared memory must be there until nobody writes to it.
     syncCluster();
   }
 
 private:
-  static __device__ uint32_t at(const void *pointer) {
-    return sharedAddress(pointer);
+  __device__ uint32_t at(const void *pointer) const {
+    return base +
+           static_cast<uint32_t>(static_cast<const uint8_t *>(pointer) -
+                                 reinterpret_cast<const uint8_t *>(&shared));
   }
 
   //===--------------------------------------------------------------------===//
@@ -116,11 +164,13 @@ private:
   }
 
   /// The next tile; false where there is none. One arrival for each warp.
+  template <bool wholeWarp = true>
   __device__ bool nextTile(Cursor &slot, Tile &tile) {
     wait(at(&shared.tileFull[slot.index]), slot.parity);
     tile = shared.ring.tiles[slot.index];
-    __syncwarp();
-    if (threadIdx.x % 32 == 0)
+    if constexpr (wholeWarp)
+      __syncwarp();
+    if (!wholeWarp || threadIdx.x % 32 == 0)
       arrive(at(&shared.tileEmpty[slot.index]));
     slot.advance(kRingSlots);
     return tile.group >= 0;
@@ -134,196 +184,144 @@ private:
   // Loads
   //===--------------------------------------------------------------------===//
 
-  __device__ void loadLhs(uint32_t to, uint32_t barrier, int half, int depth,
-                          int row, bool toBoth) {
-    to += half * kHalfRow;
+  /// What the copy engine cannot read, since it lies in the middle of 16 bytes
+  /// or not in a row, and how many bytes it is.
+  struct ByHand {
+    bool lhs, rhs, lhsScales, rhsScales;
+    __device__ bool any() const { return lhs || rhs || lhsScales || rhsScales; }
+  };
+  __device__ ByHand byHand(const Tile &tile) const {
+    auto isAligned = [](int first, int size) { return first * size % 16 == 0; };
+    ByHand hand = {};
+    hand.lhs = !isAligned(kLhsMajor == Major::Reduction ? tile.begin : tile.row,
+                          kElementBytes);
+    hand.rhs =
+        kRhsMajor == Major::Reduction && !isAligned(tile.begin, kElementBytes);
+    if constexpr (kByBlock)
+      hand.lhsScales = !args.lhsScalesInRows || !isAligned(tile.row, 4);
+    if constexpr (kHasFactors)
+      hand.rhsScales = !args.rhsScalesInRows;
+    return hand;
+  }
+  /// Bytes of the scales that a tile has of each block of K.
+  __device__ uint32_t lhsScaleBytes(const Tile &tile) const {
+    return (tile.rows + 3) / 4 * 16;
+  }
+  __device__ uint32_t rhsScaleBytes(const Tile &tile) const {
+    return max(0, min(kCols, (args.n + 3) / 4 * 4 - tile.col)) * 4;
+  }
+  static __device__ uint32_t halvesOf(const Tile &tile) {
+    return tile.rows > 64 ? 2 : 1;
+  }
+  /// The scales of a tile's first block of K.
+  __device__ const float *lhsScalesOf(const Tile &tile) const {
+    return args.lhsScales + firstBlock(tile) * args.lhsScaleInner +
+           tile.row * args.lhsScaleOuter;
+  }
+  __device__ const float *rhsScalesOf(const Tile &tile) const {
+    return args.items[tile.group].rhsScales +
+           firstBlock(tile) * args.rhsScaleInner;
+  }
+  /// Blocks begin anew at each group.
+  __device__ int64_t firstBlock(const Tile &tile) const {
+    return args.reduction && args.offsets ? tile.begin / kDepth + tile.group
+                                          : 0;
+  }
+
+  /// Groups that divide the reduction have operands with long rows, of which a
+  /// box takes 128 bytes each: those are left to the L2 as they are.
+  __device__ void load(bool toBoth, uint32_t to, const TensorMap *map,
+                       uint32_t barrier, int x, int y, int z,
+                       Policy policy) const {
+    if (args.reduction)
+      toBoth ? loadBoxToBoth(to, map, barrier, x, y, z)
+             : loadBox(to, map, barrier, x, y, z);
+    else
+      toBoth ? loadBoxToBoth(to, map, barrier, x, y, z, policy)
+             : loadBox(to, map, barrier, x, y, z, policy);
+  }
+  __device__ void loadLhs(int stage, int half, int depth, int row, bool toBoth,
+                          Policy policy) {
+    uint32_t to = at(shared.lhs[stage]) + half * kHalfRow;
+    uint32_t barrier = at(&shared.full[stage]);
     row += half * 64;
     bool flat = kLhsMajor == Major::Reduction;
     int x = flat ? depth : row, y = flat ? row : depth;
-    toBoth ? loadBoxToBoth(to, args.lhs, barrier, x, y, 0)
-           : loadBox(to, args.lhs, barrier, x, y, 0);
+    load(toBoth, to, args.lhs, barrier, x, y, 0, policy);
   }
 
-  __device__ void loadRhs(uint32_t to, uint32_t barrier, int half,
-                          const TensorMap *map, int member, int depth, int col,
-                          bool toBoth) {
-    to += half * kHalfCol;
+  __device__ void loadRhs(int stage, int half, const TensorMap *map, int member,
+                          int depth, int col, bool toBoth, Policy policy) {
+    uint32_t to = at(shared.rhs[stage]) + half * kHalfCol;
+    uint32_t barrier = at(&shared.full[stage]);
     col += half * (kCols / 2);
-    if constexpr (kRhsMajor == Major::Reduction) {
-      toBoth ? loadBoxToBoth(to, map, barrier, depth, col, member)
-             : loadBox(to, map, barrier, depth, col, member);
-    } else {
+    constexpr bool flat = kRhsMajor == Major::Reduction;
 #pragma unroll
-      for (int i = 0; i < kCols / 128; ++i)
-        toBoth ? loadBoxToBoth(to + i * 8192, map, barrier, col + i * 64, depth,
-                               member)
-               : loadBox(to + i * 8192, map, barrier, col + i * 64, depth,
-                         member);
+    for (int i = 0; i < (flat ? 1 : kCols / 128); ++i) {
+      int x = flat ? depth : col + i * 64, y = flat ? col : depth;
+      load(toBoth, to + i * 8192, map, barrier, x, y, member, policy);
     }
   }
 
-  /// Elements [0, outerEnd) x [0, depthEnd) of an operand, zeros behind them, to
-  /// where a box would put them.
+  /// One thread, which starts the copy engine.
+  __device__ void loadTiles();
+  /// Elements [0, outerEnd) x [0, depthEnd) of an operand, zeros behind them,
+  /// to where a box would put them.
   template <Major major>
-  static __device__ void
-  copyByHand(uint8_t *to, const void *values, int64_t stride, int outer,
-             int outerEnd, int outers, int depth, int depthEnd) {
-    using Code = std::conditional_t<kElementBytes == 1, uint8_t, uint16_t>;
-    constexpr bool flat = major == Major::Reduction;
-    const Code *from = static_cast<const Code *>(values) +
-                       (flat ? outer * stride + depth : depth * stride + outer);
-    for (int i = threadIdx.x % 32; i < outers * kDepth; i += 32) {
-      int o = flat ? i / kDepth : i / (64 * kDepth) * 64 + i % 64;
-      int d = flat ? i % kDepth : i / 64 % kDepth;
-      int row = flat ? o : d, byte = (flat ? d : o % 64) * kElementBytes;
-      Code code = 0;
-      if (o < outerEnd && d < depthEnd)
-        code = from[flat ? o * stride + d : d * stride + o];
-      *reinterpret_cast<Code *>(to + (flat ? 0 : o / 64 * 8192) + row * 128 +
-                                (byte / 16 ^ row % 8) * 16 + byte % 16) = code;
-    }
-    fenceProxy();
-    __syncwarp();
-  }
+  static __device__ void copyOperand(uint8_t *to, const void *values,
+                                     int64_t stride, int outer, int outerEnd,
+                                     int outers, int depth, int depthEnd);
+  /// A warp that copies what the copy engine cannot, and brings the scales of
+  /// columns.
+  __device__ void loadTilesByHand();
+  /// Scales of blocks of 128 x 128: of a tile's first 64 columns, of those
+  /// between, and of the last 64.
+  __device__ float4 squareScales(const Tile &tile, int block) const;
+  /// These, of all of a tile of which nothing else is copied by hand.
+  __device__ void loadSquareScales(const Tile &tile, Cursor &stage);
+  /// The scales of a tile's columns in the form that multiplyFactors reads:
+  /// those of a thread, every 32nd; `scaleOf` tells that of a column.
+  template <typename ScaleOf>
+  static __device__ void makeFactors(ScaleOf scaleOf,
+                                     uint4 (&factors)[kCols / 32]);
+  __device__ void putFactors(int stage, const uint4 (&factors)[kCols / 32]);
+  /// These, of all of a tile of which nothing else is copied by hand. Scales come to shared memory well before they are
+  /// wanted, to `slot`.
+  __device__ void loadFactors(const Tile &tile, Cursor &stage, Cursor &slot);
 
-  /// Whether columns from `first` on begin at a multiple of 16 bytes.
-  static __device__ bool isAligned(int first) {
-    return first * kElementBytes % 16 == 0;
-  }
-
-  __device__ void loadOperands() {
-    Cursor slot, stage;
-    Tile tile;
-    bool leader = threadIdx.x % 32 == 0;
-    if (leader) {
-      prefetchMap(args.lhs);
-      prefetchMap(args.rhs);
-      if (args.result)
-        prefetchMap(args.result);
-    }
-    while (nextTile(slot, tile)) {
-      const TensorMap *map =
-          args.rhs + (args.rhsMaps == kGroupedEach ? tile.group : 0);
-      int member = args.rhsMaps == kGroupedPacked ? tile.group : 0;
-      uint32_t halves = tile.rows > 64 ? 2 : 1;
-      bool lhsByHand = !isAligned(kLhsMajor == Major::Reduction ? tile.begin
-                                                                : tile.row);
-      bool rhsByHand = kRhsMajor == Major::Reduction && !isAligned(tile.begin);
-      uint32_t bytes = (lhsByHand ? 0 : halves * kHalfRow) +
-                       (rhsByHand ? 0 : kRhsBytes);
-#pragma unroll 1
-      for (int block = 0, blocks = numBlocks(tile); block < blocks; ++block) {
-        wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
-        int depth = tile.begin + block * kDepth;
-        if (lhsByHand)
-          copyByHand<kLhsMajor>(shared.lhs[stage.index], args.lhsValues,
-                                args.lhsStride, tile.row, tile.rows,
-                                kGroupedRows, depth, tile.end - depth);
-        if (rhsByHand)
-          copyByHand<kRhsMajor>(shared.rhs[stage.index], args.rhsValues,
-                                args.rhsStride, tile.col, args.n - tile.col,
-                                kCols, depth, tile.end - depth);
-        if (leader) {
-          uint32_t barrier = at(&shared.full[stage.index]);
-          uint32_t lhs = at(shared.lhs[stage.index]);
-          uint32_t rhs = at(shared.rhs[stage.index]);
-          expectBytes(barrier, bytes);
-          // Of what both blocks read, each loads a half.
-          for (uint32_t half = 0; half < halves && !lhsByHand; ++half)
-            if (tile.sharesRhs || half == rank)
-              loadLhs(lhs, barrier, half, depth, tile.row, !tile.sharesRhs);
-          for (uint32_t half = 0; half < 2 && !rhsByHand; ++half)
-            if (!tile.sharesRhs || half == rank)
-              loadRhs(rhs, barrier, half, map, member, depth, tile.col,
-                      tile.sharesRhs);
-        }
-        __syncwarp();
-        stage.advance(kStages);
-      }
-    }
-  }
-
-  __device__ void loadScales() {
-    Cursor slot, stage;
-    Tile tile;
-    int lane = threadIdx.x % 32;
-    while (nextTile(slot, tile)) {
-      const float *lhs = args.lhsScales;
-      const float *rhs = args.items[tile.group].rhsScales;
-      if (args.reduction && args.offsets) {
-        // Blocks begin anew at each group.
-        int64_t first = tile.begin / kDepth + tile.group;
-        lhs += first * args.lhsScaleInner;
-        rhs += first * args.rhsScaleInner;
-      }
-      lhs += (tile.row + lane) * args.lhsScaleOuter;
-#pragma unroll 1
-      for (int block = 0, blocks = numBlocks(tile); block < blocks; ++block) {
-        wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
-        uint32_t to = at(shared.lhsScales[stage.index]) + lane * 4;
-#pragma unroll
-        for (int i = 0; i < kGroupedRows / 32; ++i)
-          copyWord(to + i * 128, lhs + i * 32 * args.lhsScaleOuter,
-                   i * 32 + lane < tile.rows);
-        to = at(shared.rhsScales[stage.index]) + lane * 4;
-        if constexpr (kScale == GroupedScale::RowRow) {
-          int col = tile.col + lane;
-#pragma unroll
-          for (int i = 0; i < kCols / 32; ++i, col += 32)
-            copyWord(to + i * 128, rhs + col * args.rhsScaleOuter,
-                     col < args.n);
-        } else if (lane < kSegments) {
-          int segment = (tile.col + lane * 64) / 128;
-          copyWord(to, rhs + segment * args.rhsScaleOuter,
-                   segment < args.rhsBlocks);
-        }
-        arriveAfterCopies(at(&shared.full[stage.index]));
-        stage.advance(kStages);
-        lhs += args.lhsScaleInner;
-        rhs += args.rhsScaleInner;
-      }
-    }
-  }
+  /// One thread, which moves the boxes of sums between memory and Store.
+  __device__ void moveSums();
 
   //===--------------------------------------------------------------------===//
   // Products
   //===--------------------------------------------------------------------===//
 
   /// Zeros behind the end of a group's reduction, where another's begins.
-  __device__ void clearTail(int stage, int valid) {
-    int thread = threadIdx.x - 128;
-    auto clear = [&](uint8_t *operand, int outer, bool flat) {
-      if (flat) {
-        int bytes = valid * kElementBytes;
-        for (int i = thread; i < outer * 8; i += 256) {
-          int row = i / 8, chunk = i % 8;
-          uint8_t *to = operand + row * 128 + (chunk ^ row % 8) * 16;
-          for (int at = max(0, bytes - chunk * 16); at < 16; ++at)
-            to[at] = 0;
-        }
-      } else { // boxes of 64 rows, one for each element of the reduction
-        for (int i = thread; i < outer * 8; i += 256)
-          if (i / 8 % 64 >= valid)
-            *reinterpret_cast<uint4 *>(operand + i * 16) =
-                make_uint4(0, 0, 0, 0);
-      }
-    };
-    clear(shared.lhs[stage], kGroupedRows, kLhsMajor == Major::Reduction);
-    clear(shared.rhs[stage], kCols, kRhsMajor == Major::Reduction);
-    fenceProxy();
-    syncNamed(kTail, 256);
+  __device__ void clearTail(int stage, int valid);
+
+  /// Descriptors of the operands of stage 0.
+  struct Operands {
+    uint32_t lhs, rhs;
+  };
+  __device__ Operands operandsOf(int half) const {
+    return {describe<kLhsMajor>(at(shared.lhs[0]) + half * kHalfRow),
+            describe<kRhsMajor>(at(shared.rhs[0]))};
   }
 
-  __device__ void multiplyBlock(int stage, int half, float (&sums)[kCols / 2],
-                                bool accumulates) {
-    uint64_t lhs = describe<kLhsMajor>(at(shared.lhs[stage]) + half * kHalfRow);
-    uint64_t rhs = describe<kRhsMajor>(at(shared.rhs[stage]));
+  static __device__ Operands operandsAt(const Operands &first, int stage) {
+    return {first.lhs + stage * (kLhsBytes / 16),
+            first.rhs + stage * (kRhsBytes / 16)};
+  }
+
+  template <int size>
+  static __device__ void multiplyBlock(const Operands &operands,
+                                       float (&sums)[size], bool accumulates) {
     pin(sums);
     fenceRegisters();
 #pragma unroll
     for (int step = 0; step < 4; ++step) {
-      uint64_t a = lhs + step * kNextStep<kLhsMajor>;
-      uint64_t b = rhs + step * kNextStep<kRhsMajor>;
+      uint32_t a = operands.lhs + step * kNextStep<kLhsMajor>;
+      uint32_t b = operands.rhs + step * kNextStep<kRhsMajor>;
       if constexpr (kScale == GroupedScale::None)
         multiply<kLhsMajor, kRhsMajor>(sums, a, b, accumulates || step);
       else
@@ -333,167 +331,130 @@ private:
     pin(sums);
   }
 
-  __device__ void release(int stage) {
-    if (int lane = threadIdx.x % 32; lane < kGroupedCluster)
-      arriveAt(at(&shared.empty[stage]), lane);
+  /// Lanes 0 and 1 tell the two blocks of the cluster; `empty` is the barrier
+  /// of stage 0 in theirs.
+  static __device__ void release(uint32_t empty, int stage) {
+    if (threadIdx.x % 32 < kGroupedCluster)
+      arriveThere(empty + stage * 8);
     __syncwarp();
   }
 
-  /// FP8: the sums of a block of K leave the tensor cores to be scaled and added
-  /// in F32. The warpgroups take turns: one multiplies while the other adds.
-  __device__ void multiplyScaled(const Tile &tile, int half, Cursor &stage,
-                                 float (&sums)[kCols / 2]) {
-    int row = half * 64 + threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4;
-    bool takesPart = tile.rows > half * 64 && !tile.dead;
-    for (int block = 0, blocks = numBlocks(tile); block < blocks; ++block) {
-      float part[kCols / 2];
-      wait(at(&shared.full[stage.index]), stage.parity);
-      int valid = tile.end - tile.begin - block * kDepth;
-      if (valid < kDepth && args.reduction)
-        clearTail(stage.index, valid);
-      float lhs[2], rhs[kSegments];
-      if constexpr (kByBlock) {
-        lhs[0] = shared.lhsScales[stage.index][row];
-        lhs[1] = shared.lhsScales[stage.index][row + 8];
-      }
-      if constexpr (kScale == GroupedScale::RowSquare)
+  /// Has sums lie in pairs of registers, the second one first: an element is
+  /// then in another bank than the part that is added to it. The stores, which
+  /// no thread executes, want their operands so.
+  __device__ void pairUp(float (&sums)[kCols / 2]) {
 #pragma unroll
-        for (int i = 0; i < kSegments; ++i)
-          rhs[i] = shared.rhsScales[stage.index][i];
-      syncNamed(kTurn + half, 256);
-      if (takesPart)
-        multiplyBlock(stage.index, half, part, false);
-      arriveNamed(kTurn + 1 - half, 256);
-      waitProducts<0>();
-      pin(part);
-      if constexpr (kScale != GroupedScale::RowRow)
-        release(stage.index);
-      if (takesPart) {
-        if constexpr (kScale == GroupedScale::RowSquare) {
-#pragma unroll
-          for (int i = 0; i < kSegments; ++i) {
-            float scale[2] = {lhs[0] * rhs[i], lhs[1] * rhs[i]};
-#pragma unroll
-            for (int j = i * 32; j < i * 32 + 32; ++j)
-              sums[j] = __fmaf_rn(part[j], scale[j / 2 % 2], sums[j]);
-          }
-        } else if constexpr (kScale == GroupedScale::RowRow) {
-          const float2 *cols = reinterpret_cast<const float2 *>(
-                                   shared.rhsScales[stage.index]) +
-                               threadIdx.x % 4;
-#pragma unroll
-          for (int j = 0; j < kCols / 8; ++j) {
-            float2 col = cols[j * 4];
-            sums[4 * j] = __fmaf_rn(part[4 * j] * col.x, lhs[0], sums[4 * j]);
-            sums[4 * j + 1] =
-                __fmaf_rn(part[4 * j + 1] * col.y, lhs[0], sums[4 * j + 1]);
-            sums[4 * j + 2] =
-                __fmaf_rn(part[4 * j + 2] * col.x, lhs[1], sums[4 * j + 2]);
-            sums[4 * j + 3] =
-                __fmaf_rn(part[4 * j + 3] * col.y, lhs[1], sums[4 * j + 3]);
-          }
-        } else {
-#pragma unroll
-          for (int j = 0; j < kCols / 2; ++j)
-            sums[j] += part[j];
-        }
-      }
-      if constexpr (kScale == GroupedScale::RowRow)
-        release(stage.index);
-      stage.advance(kStages);
-    }
+    for (int i = 0; i < kCols / 2; i += 4)
+      asm volatile("{\n"
+                   ".reg .pred p;\n"
+                   "setp.lt.s32 p, %4, %6;\n" // of each its own: no branch
+                   "@p st.shared.v4.f32 [%5], {%0, %1, %2, %3};\n"
+                   "}" ::"f"(sums[i + 1]),
+                   "f"(sums[i]), "f"(sums[i + 3]), "f"(sums[i + 2]),
+                   "r"(args.k), "r"(base), "r"(-i));
   }
 
-  /// BF16: the tensor cores add all of K.
-  __device__ void multiplyPlain(const Tile &tile, int half, Cursor &stage,
-                                float (&sums)[kCols / 2]) {
-    bool takesPart = tile.rows > half * 64 && !tile.dead;
-    int previous = -1;
-    for (int block = 0, blocks = numBlocks(tile); block < blocks; ++block) {
-      wait(at(&shared.full[stage.index]), stage.parity);
-      int valid = tile.end - tile.begin - block * kDepth;
-      if (valid < kDepth && args.reduction)
-        clearTail(stage.index, valid);
-      if (takesPart)
-        multiplyBlock(stage.index, half, sums, true);
-      waitProducts<1>();
-      if (previous >= 0)
-        release(previous);
-      previous = stage.index;
-      stage.advance(kStages);
-    }
-    waitProducts<0>();
-    pin(sums);
-    if (previous >= 0)
-      release(previous);
+  /// Where the block begins behind whose end another group's elements are.
+  __device__ int tailOf(const Tile &tile) const {
+    int rest = (tile.end - tile.begin) % kDepth;
+    return args.reduction && rest ? tile.end - rest : -1;
   }
+
+  /// A warpgroup whose rows are not there keeps step with the other one.
+  __device__ void skipBlocks(const Tile &tile, int half, uint32_t empty,
+                             Cursor &stage);
+  static __device__ bool hasRows(const Tile &tile, int half) {
+    return tile.rows > half * 64 && !tile.dead;
+  }
+  class ScaledBlock;
+  /// FP8 with one scale for 128 columns or for all: the sums of a block of K
+  /// leave the tensor cores to be scaled and added in F32.
+  __device__ void multiplyScaled(const Tile &tile, int half, Cursor &stage,
+                                 float (&sums)[kCols / 2]);
+  /// All tiles of such, of which BF16 is only written.
+  __device__ void multiplyStagedTiles(int half);
+  __device__ void scaleSums(int group, float (&sums)[kCols / 2]) {
+    float lhs = args.lhsScales[args.lhsScalePerGroup ? group : 0];
+    float rhs = *args.items[group].rhsScales;
+#pragma unroll
+    for (int i = 0; i < kCols / 2; ++i)
+      sums[i] = sums[i] * lhs * rhs;
+  }
+  /// A tile of FP8 with a scale for each column, likewise.
+  __device__ void multiplyRowRow(const Tile &tile, int half, uint32_t empty,
+                                 Cursor &stage, float (&sums)[kCols / 2]);
+  /// BF16: the tensor cores add all of K.
+  __device__ void multiplyPlain(const Tile &tile, int half, uint32_t empty,
+                                Cursor &stage, float (&sums)[kCols / 2]);
 
   __device__ void multiplyTiles(int half) {
-    constexpr bool takesTurns = kScale != GroupedScale::None;
-    if (takesTurns && half == 1)
-      arriveNamed(kTurn, 256);
+    uint32_t empty =
+        addressIn(at(&shared.empty[0]), threadIdx.x % 32 % kGroupedCluster);
     Cursor slot, stage;
     Tile tile;
-    Store<kCols, kStoreCols> store(args, shared.store[half], half,
-                                   kStore + half);
-    while (nextTile(slot, tile)) {
-      float factors[2] = {1.0f, 1.0f};
-      const GroupedItem &item = args.items[tile.group];
-      if constexpr (kScale == GroupedScale::Tensor) {
-        factors[0] = args.lhsScales[args.lhsScalePerGroup ? tile.group : 0];
-        factors[1] = *item.rhsScales;
+    Results store(args, shared.store[half], shared.boxes, half, kStore + half);
+    while (__any_sync(~0u, nextTile(slot, tile))) {
+      tile = uniform(tile);
+      if (!hasRows(tile, half)) {
+        skipBlocks(tile, half, empty, stage);
+        store.skip(tile);
+        continue;
       }
+      const GroupedItem &item = args.items[tile.group];
       float sums[kCols / 2];
 #pragma unroll
       for (float &sum : sums)
         sum = 0.0f;
-      if constexpr (takesTurns)
-        multiplyScaled(tile, half, stage, sums);
+      if constexpr (kScale == GroupedScale::None)
+        multiplyPlain(tile, half, empty, stage, sums);
+      else if constexpr (kScale == GroupedScale::RowRow)
+        multiplyRowRow(tile, half, empty, stage, sums);
       else
-        multiplyPlain(tile, half, stage, sums);
-      if constexpr (kScale == GroupedScale::Tensor)
-#pragma unroll
-        for (float &sum : sums)
-          sum = sum * factors[0] * factors[1];
-      if (tile.rows > half * 64 && !tile.dead)
-        store.run(tile, item, sums);
+        multiplyScaled(tile, half, stage, sums);
+      store.run(tile, item, sums);
     }
-    if (takesTurns && half == 0)
-      syncNamed(kTurn, 256); // the other's last word
     store.finish();
   }
 
   const GroupedArgs &args;
   uint32_t rank;
   Shared &shared;
+  uint32_t base; // its address
 };
 
 } // namespace grouped
 } // namespace cuda
 } // namespace te_rt
 
+#include "cuda/kernels/grouped_load.cuh"
+#include "cuda/kernels/grouped_multiply.cuh"
+#include "cuda/kernels/grouped_rowrow.cuh"
+#include "cuda/kernels/grouped_scaled.cuh"
+#include "cuda/kernels/grouped_sums.cuh"
+
 /// Defines the kernel `name`; nothing where there is no sm_90a.
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
-#define TE_GROUPED_BODY(...)                                                   \
+#define TE_GROUPED_BODY(staged, ...)                                           \
   extern __shared__ uint8_t memory[];                                          \
-  te_rt::cuda::grouped::Product<__VA_ARGS__>(args, memory).run()
+  te_rt::cuda::grouped::Product<__VA_ARGS__>(args, memory)                     \
+      .template run<staged>()
 #else
 #define TE_GROUPED_BODY(...) __trap()
 #endif
-#define TE_GROUPED_KERNEL(name, ...)                                           \
+#define TE_GROUPED_KERNEL(name, staged, ...)                                   \
   extern "C" __global__ void __cluster_dims__(te_rt::cuda::kGroupedCluster)    \
       __launch_bounds__(te_rt::cuda::kGroupedThreads, 1)                       \
           name(const __grid_constant__ te_rt::cuda::GroupedArgs args) {        \
-    TE_GROUPED_BODY(__VA_ARGS__);                                              \
+    TE_GROUPED_BODY(staged, __VA_ARGS__);                                      \
   }
 
 /// Of FP8, each pair of types that may meet.
-#define TE_GROUPED_FP8_KERNELS(name, scale)                                    \
-  TE_GROUPED_KERNEL(name##_e4m3_e4m3, scale, Element::E4M3, Element::E4M3,     \
-                    Major::Reduction, Major::Reduction)                        \
-  TE_GROUPED_KERNEL(name##_e4m3_e5m2, scale, Element::E4M3, Element::E5M2,     \
-                    Major::Reduction, Major::Reduction)                        \
-  TE_GROUPED_KERNEL(name##_e5m2_e4m3, scale, Element::E5M2, Element::E4M3,     \
-                    Major::Reduction, Major::Reduction)
+#define TE_GROUPED_FP8_KERNELS(name, staged, scale)                            \
+  TE_GROUPED_KERNEL(name##_e4m3_e4m3, staged, scale, Element::E4M3,            \
+                    Element::E4M3, Major::Reduction, Major::Reduction)         \
+  TE_GROUPED_KERNEL(name##_e4m3_e5m2, staged, scale, Element::E4M3,            \
+                    Element::E5M2, Major::Reduction, Major::Reduction)         \
+  TE_GROUPED_KERNEL(name##_e5m2_e4m3, staged, scale, Element::E5M2,            \
+                    Element::E4M3, Major::Reduction, Major::Reduction)
 
 #endif // TE_RUNTIME_CUDA_KERNELS_GROUPED_GEMM_CUH

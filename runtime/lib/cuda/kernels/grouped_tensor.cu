@@ -9,4 +9,5 @@
 using namespace te_rt::cuda;
 using namespace te_rt::cuda::hopper;
 
-TE_GROUPED_FP8_KERNELS(grouped_tensor, GroupedScale::Tensor)
+TE_GROUPED_FP8_KERNELS(grouped_tensor, false, GroupedScale::Tensor)
+TE_GROUPED_FP8_KERNELS(grouped_tensor_staged, true, GroupedScale::Tensor)

@@ -4,13 +4,13 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// One warp of each block finds out, from offsets on the device, which tile comes
-// next, and hands it to the other warps through a ring in shared memory.
+// One warp of each block finds out, from offsets on the device, which tile
+// comes next, and hands it to the other warps through a ring in shared memory.
 //
-// The two blocks of a cluster take neighbouring tiles that share an operand: two
-// blocks of rows of the same columns, or, of an odd last block of rows, two
-// blocks of columns. Within a group they go over panels of rows that stay in the
-// L2, and in a panel over all columns.
+// The two blocks of a cluster take neighbouring tiles that share an operand:
+// two blocks of rows of the same columns, or, of an odd last block of rows, two
+// blocks of columns. Within a group they go over panels of rows that stay in
+// the L2, and in a panel over all columns.
 //
 //===----------------------------------------------------------------------===//
 
@@ -29,13 +29,25 @@ constexpr int kRingSlots = 4;
 constexpr int kPanelPairs = 8;
 
 struct alignas(16) Tile {
-  int32_t group;      // -1: there are no more
-  int32_t row, rows;  // first one, and how many are within the group (<= 128)
+  int32_t group;     // -1: there are no more
+  int32_t row, rows; // first one, and how many are within the group (<= 128)
   int32_t col;
   int32_t begin, end; // of the reduction
   int32_t sharesRhs;  // else lhs
   int32_t dead;       // beyond the last column: loaded, but not stored
 };
+
+/// What all lanes of a warp have, told to the compiler: it then keeps it, and
+/// what comes of it, in registers of the warp. Loops must end by such, or by
+/// votes.
+__device__ inline int uniform(int value) {
+  return __shfl_sync(~0u, value, 0);
+}
+__device__ inline Tile uniform(const Tile &tile) {
+  return {uniform(tile.group),     uniform(tile.row), uniform(tile.rows),
+          uniform(tile.col),       uniform(tile.begin), uniform(tile.end),
+          uniform(tile.sharesRhs), uniform(tile.dead)};
+}
 
 struct Ring {
   Tile tiles[kRingSlots];
@@ -49,6 +61,11 @@ struct Cursor {
       index = 0;
       parity ^= 1;
     }
+  }
+  __device__ void advance(uint32_t size, uint32_t times) {
+    index += times;
+    parity ^= index / size & 1;
+    index %= size;
   }
 };
 

@@ -17,6 +17,11 @@
 namespace te_rt {
 namespace cuda {
 
+/// The second of two passes begins where the first has ended, in the L2.
+__device__ inline uint32_t tileOfBlock(const MicroArgs &args) {
+  return args.descends ? gridDim.x - 1 - blockIdx.x : blockIdx.x;
+}
+
 /// Amaxes of groups g of the last block to arrive, which leaves accumulators at
 /// zero.
 __device__ inline void finishTask(const MicroArgs &, const MicroTask &task,

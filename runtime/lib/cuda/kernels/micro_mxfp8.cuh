@@ -214,25 +214,26 @@ private:
     bool vector = (reinterpret_cast<uintptr_t>(base) | out.stride) % 8 == 0;
     int rows = place.rows - Tile::row(), cols = place.cols - Tile::col();
     uint8_t *to = base + int64_t(Tile::row()) * stride + Tile::col();
-    auto encode = [&](int i) {
+    uint2 codes[kRows];
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) {
       auto scaled = [&](int j) {
         return __fmul_rn(piece.get(i, j), scale[ByRow ? i : j]);
       };
-      return make_uint2(
+      codes[i] = make_uint2(
           encodeFour<E5M2>(scaled(0), scaled(1), scaled(2), scaled(3)),
           encodeFour<E5M2>(scaled(4), scaled(5), scaled(6), scaled(7)));
-    };
+    }
     if (vector && cols >= 8) {
 #pragma unroll
       for (int i = 0; i < kRows; ++i, to += stride)
         if (i < rows)
-          *reinterpret_cast<uint2 *>(to) = encode(i);
+          *reinterpret_cast<uint2 *>(to) = codes[i];
       return;
     }
 #pragma unroll
     for (int i = 0; i < kRows; ++i, to += stride) {
-      uint2 codes = encode(i);
-      uint64_t bits = codes.x | uint64_t(codes.y) << 32;
+      uint64_t bits = codes[i].x | uint64_t(codes[i].y) << 32;
 #pragma unroll 1
       for (int j = 0; i < rows && j < min(cols, 8); ++j, bits >>= 8)
         to[j] = static_cast<uint8_t>(bits);

@@ -5,7 +5,9 @@
 //===----------------------------------------------------------------------===//
 //
 // A thread has blocks of columns to itself, since its pieces are sixteen rows
-// high, and shares those of rows with one neighbour.
+// high, and shares those of rows with one neighbour. Casts take these rows and
+// columns from shared memory in loops: unrolled over registers, instructions
+// arrive too late.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,41 +21,69 @@
 namespace te_rt {
 namespace cuda {
 
-using Bf16Piece = Piece<BF16, kNvfp4Rows>;
-using FloatPiece = Piece<float, kNvfp4Rows>;
-
 //===----------------------------------------------------------------------===//
-// Amaxes
+// Lines: eight columns of a row, or two columns of sixteen rows
 //===----------------------------------------------------------------------===//
 
-/// Of row `row` and the next one, over the sixteen columns of two neighbours.
-__device__ inline float2 amaxesOfRows(const Bf16Piece &piece, int row) {
-  uint32_t upper = rowAmax(piece, row), lower = rowAmax(piece, row + 1);
+/// Pairs of neighbours of a row.
+template <typename T, int Count> struct Pairs;
+template <int Count> struct Pairs<BF16, Count> {
+  uint32_t words[Count];
+  __device__ float low(int i) const { return lowOf(words[i]); }
+  __device__ float high(int i) const { return highOf(words[i]); }
+  /// Largest magnitudes of both; NaN loses.
+  __device__ uint32_t amax() const {
+    uint32_t largest = words[0];
+#pragma unroll
+    for (int i = 1; i < Count; ++i)
+      largest = maxMagnitude(largest, words[i]);
+    return largest;
+  }
+  /// NaN, which nobody asks about any more, as infinity: both become 6.
+  __device__ void replaceNan() {
+#pragma unroll
+    for (uint32_t &word : words)
+      asm("min.bf16x2 %0, %0, %1;" : "+r"(word) : "r"(0x7f807f80));
+  }
+};
+template <int Count> struct Pairs<float, Count> {
+  float lows[Count], highs[Count];
+  __device__ float low(int i) const { return lows[i]; }
+  __device__ float high(int i) const { return highs[i]; }
+  __device__ float2 amax() const {
+    float2 largest = make_float2(0.0f, 0.0f);
+#pragma unroll
+    for (int i = 0; i < Count; ++i) {
+      largest.x = fmaxf(largest.x, fabsf(lows[i]));
+      largest.y = fmaxf(largest.y, fabsf(highs[i]));
+    }
+    return largest;
+  }
+  __device__ void replaceNan() {
+    float infinity = __uint_as_float(0x7f800000);
+#pragma unroll
+    for (int i = 0; i < Count; ++i) {
+      lows[i] = fminf(lows[i], infinity);
+      highs[i] = fminf(highs[i], infinity);
+    }
+  }
+};
+
+__device__ inline float2 amaxesOf(float2 amax) { return amax; }
+
+/// Over the sixteen columns of two neighbours, of two rows.
+__device__ inline float2 amaxesOfRows(const Pairs<BF16, 4> (&rows)[2]) {
+  uint32_t upper = rows[0].amax(), lower = rows[1].amax();
   uint32_t both = maxMagnitude(__byte_perm(upper, lower, 0x5410),
                                __byte_perm(upper, lower, 0x7632));
   return amaxesOf(maxMagnitude(both, __shfl_xor_sync(~0u, both, 1)));
 }
-__device__ inline float2 amaxesOfRows(const FloatPiece &piece, int row) {
-  return make_float2(maxWith(__uint_as_float(rowAmax(piece, row)), 1),
-                     maxWith(__uint_as_float(rowAmax(piece, row + 1)), 1));
+__device__ inline float2 amaxesOfRows(const Pairs<float, 4> (&rows)[2]) {
+  float2 upper = rows[0].amax(), lower = rows[1].amax();
+  return make_float2(maxWith(fmaxf(upper.x, upper.y), 1),
+                     maxWith(fmaxf(lower.x, lower.y), 1));
 }
-/// Of columns 2 p and 2 p + 1.
-__device__ inline float2 amaxesOfColumns(const Bf16Piece &piece, int p) {
-  uint32_t amax = piece.pairs[0][p];
-#pragma unroll
-  for (int i = 1; i < kNvfp4Rows; ++i)
-    amax = maxMagnitude(amax, piece.pairs[i][p]);
-  return amaxesOf(amax);
-}
-__device__ inline float2 amaxesOfColumns(const FloatPiece &piece, int p) {
-  float2 amax = make_float2(0.0f, 0.0f);
-#pragma unroll
-  for (int i = 0; i < kNvfp4Rows; ++i) {
-    amax.x = fmaxf(amax.x, fabsf(piece.values[i][2 * p]));
-    amax.y = fmaxf(amax.y, fabsf(piece.values[i][2 * p + 1]));
-  }
-  return amax;
-}
+
 /// Of all of a piece.
 template <typename T>
 __device__ inline float amaxOfPiece(const Piece<T, kNvfp4Rows> &piece) {
@@ -64,72 +94,120 @@ __device__ inline float amaxOfPiece(const Piece<T, kNvfp4Rows> &piece) {
   return amaxOf<T>(word);
 }
 
-__device__ inline void transformColumns(Bf16Piece &piece, const Place &place) {
-  transform(piece.pairs, place.rows - Bf16Piece::row());
+/// A thread's rows in shared memory.
+template <typename T> class RowsAside;
+template <> class RowsAside<BF16> {
+public:
+  __device__ explicit RowsAside(const Piece<BF16, kNvfp4Rows> &piece)
+      : own(sharedWords() + threadIdx.x) {
+#pragma unroll
+    for (int i = 0; i < kNvfp4Rows; ++i)
+      own[i * kStep] = make_uint4(piece.pairs[i][0], piece.pairs[i][1],
+                                  piece.pairs[i][2], piece.pairs[i][3]);
+  }
+  __device__ void row(int i, Pairs<BF16, 4> &to) const {
+    uint4 word = own[i * kStep];
+    to.words[0] = word.x, to.words[1] = word.y;
+    to.words[2] = word.z, to.words[3] = word.w;
+  }
+  /// Columns 2 p and 2 p + 1.
+  __device__ void columns(int p, Pairs<BF16, kNvfp4Rows> &to) const {
+    auto *from = reinterpret_cast<const uint32_t *>(own) + p;
+#pragma unroll
+    for (int i = 0; i < kNvfp4Rows; ++i)
+      to.words[i] = from[i * kStep * 4];
+  }
+
+private:
+  static constexpr int kStep = PieceShape<kNvfp4Rows>::kThreads;
+  __device__ static uint4 *sharedWords() {
+    extern __shared__ uint4 words[];
+    return words;
+  }
+  uint4 *own;
+};
+template <> class RowsAside<float> {
+public:
+  __device__ explicit RowsAside(const Piece<float, kNvfp4Rows> &piece)
+      : own(sharedWords() + threadIdx.x) {
+#pragma unroll
+    for (int i = 0; i < kNvfp4Rows; ++i)
+#pragma unroll
+      for (int p = 0; p < 4; ++p)
+        own[(i * 4 + p) * kStep] = make_float2(piece.values[i][2 * p],
+                                               piece.values[i][2 * p + 1]);
+  }
+  __device__ void row(int i, Pairs<float, 4> &to) const {
+#pragma unroll
+    for (int p = 0; p < 4; ++p)
+      take(i, p, to.lows[p], to.highs[p]);
+  }
+  __device__ void columns(int p, Pairs<float, kNvfp4Rows> &to) const {
+#pragma unroll
+    for (int i = 0; i < kNvfp4Rows; ++i)
+      take(i, p, to.lows[i], to.highs[i]);
+  }
+
+private:
+  static constexpr int kStep = PieceShape<kNvfp4Rows>::kThreads;
+  __device__ static float2 *sharedWords() {
+    extern __shared__ float2 pairs[];
+    return pairs;
+  }
+  __device__ void take(int i, int p, float &low, float &high) const {
+    float2 pair = own[(i * 4 + p) * kStep];
+    low = pair.x, high = pair.y;
+  }
+  float2 *own;
+};
+
+/// The Hadamard transform, of BF16 alone; `rows` of the sixteen exist.
+__device__ inline void transform(Pairs<BF16, kNvfp4Rows> &columns, int rows) {
+  transform(columns.words, rows);
 }
-__device__ inline void transformColumns(FloatPiece &, const Place &) {}
+__device__ inline void transform(Pairs<float, kNvfp4Rows> &, int) {}
 
 //===----------------------------------------------------------------------===//
 // Codes
 //===----------------------------------------------------------------------===//
 
-/// NaN, which nobody asks about any more, as infinity: both become 6.
-__device__ inline void replaceNan(Bf16Piece &piece) {
-#pragma unroll
-  for (int i = 0; i < kNvfp4Rows; ++i)
-#pragma unroll
-    for (int p = 0; p < 4; ++p)
-      asm("min.bf16x2 %0, %0, %1;"
-          : "+r"(piece.pairs[i][p])
-          : "r"(0x7f807f80));
-}
-__device__ inline void replaceNan(FloatPiece &piece) {
-#pragma unroll
-  for (int i = 0; i < kNvfp4Rows; ++i)
-#pragma unroll
-    for (int j = 0; j < 8; ++j)
-      piece.values[i][j] =
-          fminf(piece.values[i][j], __uint_as_float(0x7f800000));
-}
-
-/// Signs of row i, of its eight columns, in bits 3, 7, ..
-__device__ inline uint32_t signsOfRow(const Bf16Piece &piece, int i) {
-  const uint32_t(&pairs)[4] = piece.pairs[i];
-  uint32_t left = __byte_perm(pairs[0], pairs[1], 0x7531);
-  uint32_t right = __byte_perm(pairs[2], pairs[3], 0x7531);
+/// Signs of a row, of its eight columns, in bits 3, 7, ..
+__device__ inline uint32_t signsOfRow(const Pairs<BF16, 4> &row) {
+  uint32_t left = __byte_perm(row.words[0], row.words[1], 0x7531);
+  uint32_t right = __byte_perm(row.words[2], row.words[3], 0x7531);
   uint32_t even = __byte_perm(left, right, 0x6420) >> 4;
   uint32_t odd = __byte_perm(left, right, 0x7531);
   return (even & 0x08080808) | (odd & 0x80808080);
 }
-__device__ inline uint32_t signsOfRow(const FloatPiece &piece, int i) {
+__device__ inline uint32_t signsOfRow(const Pairs<float, 4> &row) {
   uint32_t signs = 0;
 #pragma unroll
-  for (int j = 0; j < 8; ++j)
-    signs |= __float_as_uint(piece.values[i][j]) >> 31 << (4 * j + 3);
+  for (int p = 0; p < 4; ++p)
+    signs |= __float_as_uint(row.lows[p]) >> 31 << (8 * p + 3) |
+             __float_as_uint(row.highs[p]) >> 31 << (8 * p + 7);
   return signs;
 }
-/// The same of rows `row` to `row` + 7 of columns 2 p and 2 p + 1.
-__device__ inline void signsOfColumns(const Bf16Piece &piece, int row, int p,
-                                      uint32_t (&signs)[2]) {
+/// The same of rows `row` to `row` + 7 of two columns.
+__device__ inline void signsOfColumns(const Pairs<BF16, kNvfp4Rows> &columns,
+                                      int row, uint32_t (&signs)[2]) {
   uint32_t four[2]; // rows of both columns
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
-    auto word = [&](int i) { return piece.pairs[row + 4 * h + i][p]; };
+    auto word = [&](int i) { return columns.words[row + 4 * h + i]; };
     four[h] = (word(0) >> 12 & 0x00080008) | (word(1) >> 8 & 0x00800080) |
               (word(2) >> 4 & 0x08000800) | (word(3) & 0x80008000);
   }
   signs[0] = __byte_perm(four[0], four[1], 0x5410);
   signs[1] = __byte_perm(four[0], four[1], 0x7632);
 }
-__device__ inline void signsOfColumns(const FloatPiece &piece, int row, int p,
-                                      uint32_t (&signs)[2]) {
+__device__ inline void signsOfColumns(const Pairs<float, kNvfp4Rows> &columns,
+                                      int row, uint32_t (&signs)[2]) {
   signs[0] = signs[1] = 0;
 #pragma unroll
-  for (int i = 0; i < 8; ++i)
-#pragma unroll
-    for (int c = 0; c < 2; ++c)
-      signs[c] |= __float_as_uint(piece.values[row + i][2 * p + c]) >> 31
-                  << (4 * i + 3);
+  for (int i = 0; i < 8; ++i) {
+    signs[0] |= __float_as_uint(columns.lows[row + i]) >> 31 << (4 * i + 3);
+    signs[1] |= __float_as_uint(columns.highs[row + i]) >> 31 << (4 * i + 3);
+  }
 }
 
 /// The codes of eight values without their signs, four bits each.
@@ -180,8 +258,9 @@ __device__ inline void setNibble(uint8_t *values, int64_t element,
 // Casts
 //===----------------------------------------------------------------------===//
 
-/// `Any`: with a Hadamard transform or stochastic rounding, if asked for.
-template <typename T, bool Any> struct Nvfp4AnySink {
+/// `Transforms`: columns may be asked for under a Hadamard transform. `Random`:
+/// rounding is stochastic. Wants the bytes of a tile as dynamic shared memory.
+template <typename T, bool Transforms, bool Random> struct Nvfp4CastSink {
   static constexpr int kRows = kNvfp4Rows, kBlock = 16;
   using Tile = Piece<T, kRows>;
   // 64 bytes of FP4 for each column, and 8 more to meet all banks.
@@ -189,31 +268,28 @@ template <typename T, bool Any> struct Nvfp4AnySink {
   struct Shared {
     uint8_t stage[kTile * kStagePitch];      // columnwise
     uint8_t codes[2][kTile / kBlock][kTile]; // scales: direction, block, line
-    float multipliers[2][128];               // of each code
+    float multipliers[1 + Transforms][128];  // of each code
   };
-  __device__ Nvfp4AnySink(const MicroArgs &args, const MicroTask &task,
-                          const Place &place, Shared &shared)
+  __device__ Nvfp4CastSink(const MicroArgs &args, const MicroTask &task,
+                           const Place &place, Shared &shared)
       : args(args), task(task), place(place), shared(shared) {}
   int64_t colsBefore = 0; // there are no parts
 
   __device__ bool run(Tile &piece, bool) {
     const MicroOutput &rows = task.micro[0], &columns = task.micro[1];
-    tabulate(0);
-    tabulate(1);
-    __syncthreads();
+    // Both directions have the amax of the tensor, but for a transform's.
+    float sixth = tabulate(rows.values ? rows : columns, 0);
+    float sixthOfColumns =
+        Transforms && columns.values ? tabulate(columns, 1) : sixth;
     float square = 0.0f;
     if (args.square)
       square = maxWith(amaxOfPiece(piece), 1);
+    RowsAside<T> aside(piece); // read by who has written it
+    __syncthreads();
     if (rows.values)
-      castRows(piece, rows, square);
-    if (columns.values) {
-      if (Any && args.hadamard) {
-        transformColumns(piece, place);
-        if (args.square)
-          square = maxWith(amaxOfPiece(piece), 1);
-      }
-      castColumns(piece, columns, square);
-    }
+      castRows(aside, rows, sixth, square);
+    if (columns.values)
+      castColumns(aside, columns, sixthOfColumns, square);
     __syncthreads();
     if (rows.values)
       storeScales<kBlock, false, Tile::kThreads>(task, place, 0, rows.scales,
@@ -227,114 +303,130 @@ template <typename T, bool Any> struct Nvfp4AnySink {
   }
 
 private:
-  __device__ float tensorMultiplierOf(const MicroOutput &out) const {
-    return tensorMultiplier(out.tensorAmax[out.amaxPerGroup ? place.group : 0]);
-  }
-  __device__ void tabulate(int d) {
+  /// Notes what each code of a scale stands for; gives a sixth of the tensor's
+  /// multiplier.
+  __device__ float tabulate(const MicroOutput &out, int table) {
     static_assert(Tile::kThreads == 128, "a thread for each code");
-    const MicroOutput &out = task.micro[d];
-    if (out.values)
-      shared.multipliers[d][threadIdx.x] =
-          multiplierOfE4M3(threadIdx.x, __frcp_rn(tensorMultiplierOf(out)));
+    float multiplier =
+        tensorMultiplier(out.tensorAmax[out.amaxPerGroup ? place.group : 0]);
+    shared.multipliers[table][threadIdx.x] =
+        multiplierOfE4M3(threadIdx.x, __frcp_rn(multiplier));
+    return __fmul_rn(multiplier, 1.0f / 6.0f);
   }
 
-  __device__ void castRows(const Tile &piece, const MicroOutput &out,
-                           float square) {
-    float sixth = __fmul_rn(tensorMultiplierOf(out), 1.0f / 6.0f);
-    uint32_t codes[4] = {0, 0, 0, 0}; // of all rows
-#pragma unroll
-    for (int i = 0; i < kRows; i += 2) {
-      float2 amax = make_float2(square, square);
-      if (!args.square)
-        amax = amaxesOfRows(piece, i);
-      codes[i / 4] |= (chooseE4M3(amax.x, sixth) |
-                       chooseE4M3(amax.y, sixth) << 8) << (i % 4 * 8);
-    }
-    bool odd = threadIdx.x & 1;
-    *reinterpret_cast<uint2 *>(shared.codes[0][threadIdx.x % 16 / 2] +
-                               Tile::row() + (odd ? 8 : 0)) =
-        make_uint2(odd ? codes[2] : codes[0], odd ? codes[3] : codes[1]);
-    Tile cleaned = piece;
-    replaceNan(cleaned);
+  /// `square`: the amax of a thread's sixteen rows and its neighbour's.
+  __device__ void castRows(const RowsAside<T> &aside, const MicroOutput &out,
+                           float sixth, float square) {
     int rows = place.rows - Tile::row(), cols = place.cols - Tile::col();
     int64_t first = (place.row + Tile::row()) * task.cols + place.col0 +
                     Tile::col();
-    int stride = static_cast<int>(task.cols / 2); // that number is even
-    uint8_t *to = out.values + first / 2;
-    bool vector =
-        cols >= 8 &&
-        (reinterpret_cast<uintptr_t>(out.values) * 2 + first | task.cols) % 8 ==
-            0;
-#pragma unroll
-    for (int i = 0; i < kRows; ++i, to += stride) {
-      if (i >= rows || cols <= 0)
-        continue;
-      float multiplier =
-          shared.multipliers[0][codes[i / 4] >> (i % 4 * 8) & 0xff];
-      auto scaled = [&](int j) {
-        return __fmul_rn(cleaned.get(i, j), multiplier);
-      };
-      uint32_t word;
-      if (Any && args.rng)
-        word = encodeRandomly(args, false, first + i * task.cols, scaled);
-      else
-        word = magnitudes(scaled) | signsOfRow(cleaned, i);
-      if (vector)
-        *reinterpret_cast<uint32_t *>(to) = word;
-      else
+    // The number of columns is even.
+    uint32_t stride = static_cast<uint32_t>(task.cols) / 2;
+    uint8_t *to = out.values + static_cast<uint64_t>(first) / 2;
+    bool whole = (reinterpret_cast<uintptr_t>(to) | stride) % 4 == 0 &&
+                 rows >= kRows && cols >= 8;
+    uint8_t *toCodes =
+        shared.codes[0][threadIdx.x % 16 / 2] + Tile::row();
 #pragma unroll 1
-        for (int j = 0; j < min(cols, 8); j += 2, word >>= 8)
-          to[j / 2] = static_cast<uint8_t>(word);
+    for (int row = 0; row < kRows; row += 2) {
+      Pairs<T, 4> both[2];
+      aside.row(row, both[0]);
+      aside.row(row + 1, both[1]);
+      float2 amax = amaxesOfRows(both);
+      if (args.square)
+        amax = make_float2(square, square);
+      uint32_t codes = chooseE4M3(amax, sixth);
+      if (threadIdx.x % 2 == 0)
+        *reinterpret_cast<uint16_t *>(toCodes + row) =
+            static_cast<uint16_t>(codes);
+#pragma unroll
+      for (int i = 0; i < 2; ++i, to += stride) {
+        float multiplier = shared.multipliers[0][codes >> (i * 8) & 0xff];
+        both[i].replaceNan();
+        auto scaled = [&](int j) {
+          return __fmul_rn(j % 2 ? both[i].high(j / 2) : both[i].low(j / 2),
+                           multiplier);
+        };
+        uint32_t word;
+        if (Random)
+          word = encodeRandomly(args, false, first + (row + i) * task.cols,
+                                scaled);
+        else
+          word = magnitudes(scaled) | signsOfRow(both[i]);
+        if (whole)
+          *reinterpret_cast<uint32_t *>(to) = word;
+        else
+          storeRow(to, row + i < rows ? cols : 0, word);
+      }
     }
   }
+  __device__ static void storeRow(uint8_t *to, int count, uint32_t word) {
+#pragma unroll 1
+    for (int j = 0; j < min(count, 8); j += 2, word >>= 8)
+      to[j / 2] = static_cast<uint8_t>(word);
+  }
 
-  __device__ void castColumns(Tile &piece, const MicroOutput &out,
-                              float square) {
-    float sixth = __fmul_rn(tensorMultiplierOf(out), 1.0f / 6.0f);
+  __device__ void castColumns(const RowsAside<T> &aside, const MicroOutput &out,
+                              float sixth, float square) {
     int block = Tile::row() / kBlock;
-    uint32_t codes[2] = {0, 0};
-#pragma unroll
-    for (int p = 0; p < 4; ++p) {
-      float2 amax = make_float2(square, square);
-      if (!args.square)
-        amax = amaxesOfColumns(piece, p);
-      codes[p / 2] |= (chooseE4M3(amax.x, sixth) |
-                       chooseE4M3(amax.y, sixth) << 8) << (p % 2 * 16);
+    int64_t first =
+        (place.member * task.cols + place.col0 + Tile::col()) * out.stride +
+        place.row0 + Tile::row();
+    uint8_t *to = shared.stage + stagePosition(Tile::col()) * kStagePitch +
+                  block * 8;
+    uint8_t *toCodes = shared.codes[1][block] + Tile::col();
+    auto load = [&](int p, Pairs<T, kRows> &columns) {
+      aside.columns(p, columns);
+      if (Transforms && args.hadamard)
+        transform(columns, place.rows - Tile::row());
+      float2 amax = amaxesOf(columns.amax());
+      return amax;
+    };
+    if (Transforms && args.square && args.hadamard) {
+      float largest = 0.0f;
+#pragma unroll 1
+      for (int p = 0; p < 4; ++p) {
+        Pairs<T, kRows> columns;
+        float2 amax = load(p, columns);
+        largest = fmaxf(largest, fmaxf(amax.x, amax.y));
+      }
+      square = maxWith(largest, 1);
     }
-    *reinterpret_cast<uint2 *>(shared.codes[1][block] + Tile::col()) =
-        make_uint2(codes[0], codes[1]);
-    replaceNan(piece);
-#pragma unroll
+#pragma unroll 1
     for (int p = 0; p < 4; ++p) {
+      Pairs<T, kRows> columns;
+      float2 amax = load(p, columns);
+      if (args.square)
+        amax = make_float2(square, square);
+      uint32_t codes = chooseE4M3(amax, sixth);
+      *reinterpret_cast<uint16_t *>(toCodes + 2 * p) =
+          static_cast<uint16_t>(codes);
+      columns.replaceNan();
       uint32_t words[2][2]; // of a column, of eight rows
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
         uint32_t signs[2];
-        signsOfColumns(piece, 8 * h, p, signs);
+        signsOfColumns(columns, 8 * h, signs);
 #pragma unroll
         for (int c = 0; c < 2; ++c) {
-          int col = 2 * p + c;
           float multiplier =
-              shared.multipliers[1][codes[p / 2] >> (col % 4 * 8) & 0xff];
+              shared.multipliers[Transforms][codes >> (c * 8) & 0xff];
           auto scaled = [&](int i) {
-            return __fmul_rn(piece.get(8 * h + i, col), multiplier);
+            return __fmul_rn(c ? columns.high(8 * h + i)
+                               : columns.low(8 * h + i),
+                             multiplier);
           };
-          if (Any && args.rng)
+          if (Random)
             words[c][h] = encodeRandomly(
-                args, true,
-                (place.member * task.cols + place.col0 + Tile::col() + col) *
-                        out.stride +
-                    place.row0 + Tile::row() + 8 * h,
-                scaled);
+                args, true, first + (2 * p + c) * out.stride + 8 * h, scaled);
           else
             words[c][h] = magnitudes(scaled) | signs[c];
         }
       }
 #pragma unroll
       for (int c = 0; c < 2; ++c)
-        *reinterpret_cast<uint2 *>(
-            shared.stage + stagePosition(Tile::col() + 2 * p + c) * kStagePitch +
-            block * 8) = make_uint2(words[c][0], words[c][1]);
+        *reinterpret_cast<uint2 *>(to + stagePosition(2 * p + c) * kStagePitch) =
+            make_uint2(words[c][0], words[c][1]);
     }
   }
 
@@ -348,26 +440,33 @@ private:
     int part = threadIdx.x % 4, rows = min(place.rows - part * 32, 32);
     if (rows <= 0)
       return;
+    // Position p of the stage is of column p % 16 * 8 + p / 16.
+    constexpr int kColumns = Tile::kThreads / 4; // at a time
+    int position = threadIdx.x / 4;
+    int col = position % 16 * 8 + position / 16;
+    const uint8_t *from = shared.stage + position * kStagePitch + part * 16;
+    int64_t first =
+        (place.member * task.cols + place.col0 + col) * out.stride +
+        place.row0 + part * 32;
+    uint8_t *to = out.values + static_cast<uint64_t>(first) / 2;
+    auto step = static_cast<uint32_t>(kColumns / 16 * out.stride / 2);
+    bool vector = rows == 32 && out.stride % 32 == 0 &&
+                  (reinterpret_cast<uintptr_t>(out.values) * 2 + first) % 32 == 0;
 #pragma unroll
-    for (int round = 0; round < kTile * 4 / Tile::kThreads; ++round) {
-      int position = round * (Tile::kThreads / 4) + threadIdx.x / 4;
-      int col = position % 16 * 8 + position / 16;
-      if (col >= place.cols)
-        continue;
-      const uint8_t *from = shared.stage + position * kStagePitch + part * 16;
-      int64_t first =
-          (place.member * task.cols + place.col0 + col) * out.stride +
-          place.row0 + part * 32;
-      uint8_t *to = out.values + first / 2;
-      bool vector = rows == 32 && first % 2 == 0 &&
-                    reinterpret_cast<uintptr_t>(to) % 16 == 0;
-      if (vector) {
-        uint2 low = *reinterpret_cast<const uint2 *>(from);
-        uint2 high = *reinterpret_cast<const uint2 *>(from + 8);
-        *reinterpret_cast<uint4 *>(to) = make_uint4(low.x, low.y, high.x, high.y);
-      } else {
-        storeNibbles(out.values, first, rows, from);
+    for (int round = 0; round < kTile / kColumns; ++round) {
+      if (col + round * (kColumns / 16) < place.cols) {
+        if (vector) {
+          uint2 low = *reinterpret_cast<const uint2 *>(from);
+          uint2 high = *reinterpret_cast<const uint2 *>(from + 8);
+          *reinterpret_cast<uint4 *>(to) =
+              make_uint4(low.x, low.y, high.x, high.y);
+        } else {
+          storeNibbles(out.values, first + round * (kColumns / 16) * out.stride,
+                       rows, from);
+        }
       }
+      from += kColumns * kStagePitch;
+      to += step;
     }
   }
   /// Neighbours may have the other half of the first byte and of the last one.
@@ -388,28 +487,27 @@ private:
   const Place &place;
   Shared &shared;
 };
-template <typename T> using Nvfp4Sink = Nvfp4AnySink<T, false>;
-template <typename T> using Nvfp4OptionsSink = Nvfp4AnySink<T, true>;
+template <typename T> using Nvfp4Sink = Nvfp4CastSink<T, false, false>;
+template <typename T> using Nvfp4HadamardSink = Nvfp4CastSink<T, true, false>;
+template <typename T> using Nvfp4RandomSink = Nvfp4CastSink<T, true, true>;
 
-/// The first of the two passes of NVFP4: amaxes alone. `Any` as above.
-template <typename T, bool Any> struct Nvfp4AnyAmaxSink {
+/// The first of the two passes of NVFP4: amaxes alone.
+template <typename T, bool Transforms> struct Nvfp4AmaxesSink {
   static constexpr int kRows = kNvfp4Rows;
   using Tile = Piece<T, kRows>;
   struct Shared {
     float warps[2][Tile::kWarps];
   };
-  __device__ Nvfp4AnyAmaxSink(const MicroArgs &args, const MicroTask &task,
-                              const Place &place, Shared &shared)
+  __device__ Nvfp4AmaxesSink(const MicroArgs &args, const MicroTask &task,
+                             const Place &place, Shared &shared)
       : args(args), task(task), place(place), shared(shared) {}
   int64_t colsBefore = 0;
 
   __device__ bool run(Tile &piece, bool) {
-    note(piece, 0);
-    bool transforms = Any && task.transformed;
-    if (transforms) {
-      transformColumns(piece, place);
-      note(piece, 1);
-    }
+    note(amaxOfPiece(piece), 0);
+    bool transforms = Transforms && task.transformed;
+    if (transforms)
+      note(amaxOfTransform(piece), 1);
     __syncthreads();
     if (threadIdx.x != 0)
       return false;
@@ -420,8 +518,28 @@ template <typename T, bool Any> struct Nvfp4AnyAmaxSink {
   }
 
 private:
-  __device__ void note(const Tile &piece, int which) {
-    float amax = warpMax(amaxOfPiece(piece));
+  __device__ float amaxOfTransform(Tile &piece) const {
+    float largest = 0.0f;
+    if constexpr (Transforms)
+#pragma unroll 1
+      for (int p = 0; p < 4; ++p) {
+        // Columns go round, so that all of this is there once.
+        Pairs<BF16, kRows> columns;
+#pragma unroll
+        for (int i = 0; i < kRows; ++i) {
+          columns.words[i] = piece.pairs[i][0];
+#pragma unroll
+          for (int next = 1; next < 4; ++next)
+            piece.pairs[i][next - 1] = piece.pairs[i][next];
+        }
+        transform(columns, place.rows - Tile::row());
+        float2 amax = amaxesOf(columns.amax());
+        largest = fmaxf(largest, fmaxf(amax.x, amax.y));
+      }
+    return largest;
+  }
+  __device__ void note(float amax, int which) {
+    amax = warpMax(amax);
     if (threadIdx.x % 32 == 0)
       shared.warps[which][threadIdx.x / 32] = amax;
   }
@@ -438,8 +556,8 @@ private:
   const Place &place;
   Shared &shared;
 };
-template <typename T> using Nvfp4AmaxSink = Nvfp4AnyAmaxSink<T, false>;
-template <typename T> using Nvfp4OptionsAmaxSink = Nvfp4AnyAmaxSink<T, true>;
+template <typename T> using Nvfp4AmaxSink = Nvfp4AmaxesSink<T, false>;
+template <typename T> using Nvfp4HadamardAmaxSink = Nvfp4AmaxesSink<T, true>;
 
 } // namespace cuda
 } // namespace te_rt

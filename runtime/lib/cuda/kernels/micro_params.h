@@ -60,6 +60,7 @@ struct MicroArgs {
   int64_t rngStream;
   int32_t square, hadamard;
   int32_t finishes; // the last block writes amaxes
+  int32_t descends; // through the tiles
 };
 
 /// Rows of codes with scales of any blocks, to be stored as T.

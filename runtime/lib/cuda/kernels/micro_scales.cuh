@@ -100,6 +100,24 @@ __device__ inline void storeScales(const TileTask &task, const Place &place,
   };
   bool aligned = reinterpret_cast<uintptr_t>(scales) % 4 == 0;
   bool sharesQuads = places.restarts && !places.swizzled; // with other groups
+  if (aligned && places.swizzled && outer0 % kTile == 0 && lines == kTile &&
+      blocks % 4 == 0) {
+    // Tiles of 512 bytes, side by side.
+    static_assert(Threads % kTile == 0, "a thread for each word of a tile");
+    int k = threadIdx.x % kTile, line = k % 4 * 32 + k / 4;
+    int64_t at = (outer0 / kTile * tilesAcross + block0 / 4) * 512 + k * 4;
+    for (int quad = threadIdx.x / kTile; quad < blocks / 4;
+         quad += Threads / kTile) {
+      uint32_t word = 0;
+#pragma unroll
+      for (int b = 0; b < 4; ++b)
+        word |= static_cast<uint32_t>(codes[quad * 4 + b][line]) << (8 * b);
+      // Offsets that are no multiples of 128 must not lead out of the tensor.
+      if (!places.restarts || base + at + quad * 512 < end)
+        *reinterpret_cast<uint32_t *>(scales + at + quad * 512) = word;
+    }
+    return;
+  }
   if (aligned && !sharesQuads &&
       (places.swizzled || places.strideBlock == 1)) {
     // Four blocks of a line are a word.
@@ -115,7 +133,6 @@ __device__ inline void storeScales(const TileTask &task, const Place &place,
         if (line < lines && quad + b < blocks)
           word |= static_cast<uint32_t>(codes[quad + b][line]) << (8 * b);
       int64_t at = placeAt(line, quad);
-      // Offsets that are no multiples of 128 must not lead out of the tensor.
       if (!places.restarts || base + at < end)
         *reinterpret_cast<uint32_t *>(scales + at) = word;
     }

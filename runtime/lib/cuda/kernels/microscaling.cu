@@ -29,18 +29,18 @@ using namespace te_rt::cuda;
 
 TE_RT_MICRO_KERNELS(mx_cast_bf16, BF16, Mxfp8Sink, 3)
 TE_RT_MICRO_KERNELS(mx_cast_f32, float, Mxfp8Sink, 2)
-TE_RT_MICRO_KERNELS(nv_cast_bf16, BF16, Nvfp4Sink, 4)
+TE_RT_MICRO_KERNELS(nv_cast_bf16, BF16, Nvfp4Sink, 5)
 TE_RT_MICRO_KERNELS(nv_cast_f32, float, Nvfp4Sink, 2)
-TE_RT_MICRO_KERNELS(nv_amax_bf16, BF16, Nvfp4AmaxSink, 4)
+TE_RT_MICRO_KERNELS(nv_amax_bf16, BF16, Nvfp4AmaxSink, 6)
 TE_RT_MICRO_KERNELS(nv_amax_f32, float, Nvfp4AmaxSink, 2)
 
-// One matrix with a Hadamard transform or stochastic rounding.
-#define TE_RT_OPTIONS_KERNEL(name, T, Sink, blocksPerSm)                       \
-  TE_RT_MICRO_KERNEL(nv_any_##name, MatrixSource, T, Sink, false, blocksPerSm)
-TE_RT_OPTIONS_KERNEL(cast_bf16, BF16, Nvfp4OptionsSink, 3)
-TE_RT_OPTIONS_KERNEL(cast_f32, float, Nvfp4OptionsSink, 2)
-TE_RT_OPTIONS_KERNEL(amax_bf16, BF16, Nvfp4OptionsAmaxSink, 3)
-TE_RT_OPTIONS_KERNEL(amax_f32, float, Nvfp4AmaxSink, 2)
+// One matrix with a Hadamard transform, of BF16, or stochastic rounding.
+#define TE_RT_MATRIX_KERNEL(name, T, Sink, blocksPerSm)                        \
+  TE_RT_MICRO_KERNEL(name, MatrixSource, T, Sink, false, blocksPerSm)
+TE_RT_MATRIX_KERNEL(nv_hadamard_amax_bf16, BF16, Nvfp4HadamardAmaxSink, 4)
+TE_RT_MATRIX_KERNEL(nv_hadamard_cast_bf16, BF16, Nvfp4HadamardSink, 4)
+TE_RT_MATRIX_KERNEL(nv_random_cast_bf16, BF16, Nvfp4RandomSink, 4)
+TE_RT_MATRIX_KERNEL(nv_random_cast_f32, float, Nvfp4RandomSink, 1)
 
 TE_RT_MICRO_KERNEL(mx_requantize_bf16, CodeSource, BF16, Mxfp8Sink, false, 2)
 TE_RT_MICRO_KERNEL(mx_requantize_f32, CodeSource, float, Mxfp8Sink, false, 2)

@@ -65,9 +65,11 @@ __device__ inline float tensorMultiplier(float amax) {
   float multiplier = fminf(__fdiv_rn(2688.0f, amax), kLargestFloat);
   return multiplier == 0.0f ? 1.0f : multiplier;
 }
-/// The code of a block's scale; `sixth`: a sixth of the tensor's multiplier.
-__device__ inline uint32_t chooseE4M3(float amax, float sixth) {
-  return encodeFour<false>(__fmul_rn(amax, sixth), 0.0f, 0.0f, 0.0f);
+/// The codes of the scales of two blocks, the first in the low byte; `sixth`: a
+/// sixth of the tensor's multiplier.
+__device__ inline uint32_t chooseE4M3(float2 amax, float sixth) {
+  return encodeFour<false>(__fmul_rn(amax.x, sixth), __fmul_rn(amax.y, sixth),
+                           0.0f, 0.0f);
 }
 /// What a block with this scale is multiplied by; `inverse`: one by the tensor's
 /// multiplier.
@@ -156,22 +158,26 @@ struct Philox {
   /// Words of elements `index` to `index` + Count - 1: word i % 4 of draw i / 4.
   template <int Count>
   __device__ void words(int64_t index, uint32_t (&out)[Count]) const {
-    uint32_t flat[Count + 4];
+    auto first = static_cast<uint64_t>(index >> 2);
     int shift = static_cast<int>(index & 3);
 #pragma unroll
-    for (int d = 0; d <= Count / 4; ++d) {
-      uint4 drawn = make_uint4(0, 0, 0, 0);
-      if (d < Count / 4 || shift)
-        drawn = draw(static_cast<uint64_t>(index >> 2) + d);
-      flat[4 * d] = drawn.x, flat[4 * d + 1] = drawn.y;
-      flat[4 * d + 2] = drawn.z, flat[4 * d + 3] = drawn.w;
+    for (int d = 0; d < Count / 4; ++d) {
+      uint4 drawn = draw(first + d);
+      out[4 * d] = drawn.x, out[4 * d + 1] = drawn.y;
+      out[4 * d + 2] = drawn.z, out[4 * d + 3] = drawn.w;
     }
+    if (shift == 0)
+      return;
+    uint4 drawn = draw(first + Count / 4);
+    uint32_t more[3] = {drawn.x, drawn.y, drawn.z};
 #pragma unroll
-    for (int i = 0; i < Count; ++i)
-      out[i] = shift == 0   ? flat[i]
-               : shift == 1 ? flat[i + 1]
-               : shift == 2 ? flat[i + 2]
-                            : flat[i + 3];
+    for (int s = 0; s < 3; ++s)
+      if (s < shift) {
+#pragma unroll
+        for (int i = 1; i < Count; ++i)
+          out[i - 1] = out[i];
+        out[Count - 1] = more[s];
+      }
   }
 };
 
@@ -188,28 +194,25 @@ __host__ __device__ constexpr bool isNegativeFactor(int j, int k) {
   return ((kNegative >> j & 1) ^ parity) != 0;
 }
 
-/// The transform of the columns of sixteen rows. `rows` of them exist: others take
+/// The transform of two columns of sixteen rows. `rows` of them exist: others take
 /// part as zeros, and stay zero.
-__device__ inline void transform(uint32_t (&pairs)[16][4], int rows) {
+__device__ inline void transform(uint32_t (&pairs)[16], int rows) {
+  float low[16], high[16];
 #pragma unroll
-  for (int p = 0; p < 4; ++p) {
-    float low[16], high[16];
+  for (int j = 0; j < 16; ++j) {
+    low[j] = lowOf(pairs[j]);
+    high[j] = highOf(pairs[j]);
+  }
+#pragma unroll
+  for (int k = 0; k < 16; ++k) {
+    float sumLow = 0.0f, sumHigh = 0.0f;
 #pragma unroll
     for (int j = 0; j < 16; ++j) {
-      low[j] = lowOf(pairs[j][p]);
-      high[j] = highOf(pairs[j][p]);
+      bool negative = isNegativeFactor(j, k);
+      sumLow = __fadd_rn(sumLow, negative ? -low[j] : low[j]);
+      sumHigh = __fadd_rn(sumHigh, negative ? -high[j] : high[j]);
     }
-#pragma unroll
-    for (int k = 0; k < 16; ++k) {
-      float sumLow = 0.0f, sumHigh = 0.0f;
-#pragma unroll
-      for (int j = 0; j < 16; ++j) {
-        bool negative = isNegativeFactor(j, k);
-        sumLow = __fadd_rn(sumLow, negative ? -low[j] : low[j]);
-        sumHigh = __fadd_rn(sumHigh, negative ? -high[j] : high[j]);
-      }
-      pairs[k][p] = k < rows ? packBf16(0.25f * sumLow, 0.25f * sumHigh) : 0;
-    }
+    pairs[k] = k < rows ? packBf16(0.25f * sumLow, 0.25f * sumHigh) : 0;
   }
 }
 

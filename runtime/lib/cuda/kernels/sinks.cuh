@@ -41,12 +41,8 @@ template <typename Tile> struct StoreSink {
     if (vector && cols >= 8) {
 #pragma unroll
       for (int i = 0; i < Tile::kRows; ++i, to += stride)
-        if (i < rows) {
-          auto *from = reinterpret_cast<const uint4 *>(rowOf(piece, i));
-#pragma unroll
-          for (int v = 0; v < static_cast<int>(sizeof(T)) / 2; ++v)
-            reinterpret_cast<uint4 *>(to)[v] = from[v];
-        }
+        if (i < rows)
+          storeVector(to, piece, i);
       return false;
     }
 #pragma unroll
@@ -59,13 +55,30 @@ template <typename Tile> struct StoreSink {
   }
 
 private:
-  template <int R>
-  __device__ static const void *rowOf(const Piece<BF16, R> &piece, int i) {
-    return piece.pairs[i];
+  /// 16 bytes at once, which nvcc splits where it may.
+  __device__ static void storeWord(void *to, uint32_t a, uint32_t b, uint32_t c,
+                                   uint32_t d) {
+    asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(
+                     __cvta_generic_to_global(to)),
+                 "r"(a), "r"(b), "r"(c), "r"(d)
+                 : "memory");
   }
   template <int R>
-  __device__ static const void *rowOf(const Piece<float, R> &piece, int i) {
-    return piece.values[i];
+  __device__ static void storeVector(BF16 *to, const Piece<BF16, R> &piece,
+                                     int i) {
+    const uint32_t(&from)[4] = piece.pairs[i];
+    storeWord(to, from[0], from[1], from[2], from[3]);
+  }
+  template <int R>
+  __device__ static void storeVector(float *to, const Piece<float, R> &piece,
+                                     int i) {
+#pragma unroll
+    for (int j = 0; j < 8; j += 4) {
+      auto bits = [&](int k) {
+        return __float_as_uint(piece.values[i][j + k]);
+      };
+      storeWord(to + j, bits(0), bits(1), bits(2), bits(3));
+    }
   }
 
   const TileTask &task;

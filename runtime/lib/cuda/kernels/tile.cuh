@@ -280,6 +280,9 @@ __device__ inline void finish(const Args &args, int threads) {
     *args.ticket = 0;
 }
 
+/// Which tile of all a block takes.
+__device__ inline uint32_t tileOfBlock(const TileArgs &) { return blockIdx.x; }
+
 /// The task that has tile `tile` of all, which it makes one of that task's. A
 /// warp calls it.
 template <typename Args>
@@ -297,7 +300,7 @@ __device__ inline void fetchTask(const Args &args, const uint32_t *firstTiles,
 }
 
 /// The body of all kernels over tiles. Other arguments than TileArgs have their
-/// own finishTask.
+/// own tileOfBlock and finishTask.
 template <typename Source, typename Sink, bool FromTable = false, typename Args>
 __device__ inline void runTile(const Args &args) {
   __shared__ typename Sink::Shared shared;
@@ -308,7 +311,7 @@ __device__ inline void runTile(const Args &args) {
     return;
   const typename Args::Task &task = FromTable ? fetched : args.task;
   if (threadIdx.x < 32) {
-    uint32_t tile = blockIdx.x;
+    uint32_t tile = tileOfBlock(args);
     if (FromTable)
       fetchTask(args, args.firstTiles, tile, fetched);
     Place found;

@@ -14,6 +14,8 @@
 
 #include "cuda/kernels/grouped_params.h"
 
+#include <type_traits>
+
 namespace te_rt {
 namespace cuda {
 namespace hopper {
@@ -40,14 +42,17 @@ __device__ inline void arrive(uint32_t barrier) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier)
                : "memory");
 }
-/// On the same barrier of block `rank` of the cluster.
-__device__ inline void arriveAt(uint32_t barrier, uint32_t rank) {
-  asm volatile("{\n"
-               ".reg .b32 there;\n"
-               "mapa.shared::cluster.u32 there, %0, %1;\n"
-               "mbarrier.arrive.shared::cluster.b64 _, [there];\n"
-               "}" ::"r"(barrier),
-               "r"(rank)
+/// The same address in block `rank` of the cluster.
+__device__ inline uint32_t addressIn(uint32_t address, uint32_t rank) {
+  uint32_t there;
+  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;"
+               : "=r"(there)
+               : "r"(address), "r"(rank));
+  return there;
+}
+/// On a barrier that addressIn told.
+__device__ inline void arriveThere(uint32_t barrier) {
+  asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(barrier)
                : "memory");
 }
 __device__ inline void wait(uint32_t barrier, uint32_t parity) {
@@ -60,11 +65,26 @@ __device__ inline void wait(uint32_t barrier, uint32_t parity) {
                "r"(parity)
                : "memory");
 }
-/// Arrives once the asynchronous copies of this thread so far are done.
-__device__ inline void arriveAfterCopies(uint32_t barrier) {
-  asm volatile(
-      "cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(barrier)
-      : "memory");
+/// Whether the wait for this parity is over.
+__device__ inline bool isDone(uint32_t barrier, uint32_t parity) {
+  uint32_t done;
+  asm volatile("{\n"
+               ".reg .pred done;\n"
+               "mbarrier.test_wait.parity.shared::cta.b64 done, [%1], %2;\n"
+               "selp.b32 %0, 1, 0, done;\n"
+               "}"
+               : "=r"(done)
+               : "r"(barrier), "r"(parity)
+               : "memory");
+  return done;
+}
+/// Counts bytes as the copy engine does, for what threads have copied.
+__device__ inline void completeBytes(uint32_t barrier, uint32_t bytes) {
+  asm volatile("fence.acq_rel.cta;\n"
+               "mbarrier.complete_tx.relaxed.cta.shared::cta.b64 [%0], %1;" ::"r"(
+                   barrier),
+               "r"(bytes)
+               : "memory");
 }
 __device__ inline void syncNamed(int barrier, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
@@ -81,6 +101,28 @@ __device__ inline void syncCluster() {
   asm volatile("barrier.cluster.arrive.release.aligned;\n"
                "barrier.cluster.wait.acquire.aligned;" ::
                    : "memory");
+}
+/// F32 in shared memory, after the wait for it.
+__device__ inline float readShared(uint32_t from) {
+  float value;
+  asm volatile("ld.shared.f32 %0, [%1];" : "=f"(value) : "r"(from) : "memory");
+  return value;
+}
+__device__ inline uint4 readSharedWords(uint32_t from) {
+  uint4 v;
+  asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "r"(from)
+               : "memory");
+  return v;
+}
+__device__ inline float4 readSharedFour(uint32_t from) {
+  float4 v;
+  asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
+               : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
+               : "r"(from)
+               : "memory");
+  return v;
 }
 /// What this thread wrote to shared memory, to the copy engine and tensor cores.
 __device__ inline void fenceProxy() {
@@ -100,7 +142,32 @@ template <int Registers> __device__ inline void giveRegisters() {
 __device__ inline void prefetchMap(const TensorMap *map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
 }
+/// What the L2 is to do with lines when it needs room.
+struct Policy {
+  uint64_t word;
+};
+__device__ inline Policy dropOldest() {
+  Policy policy;
+  asm volatile("createpolicy.fractional.L2::evict_normal.b64 %0, 1.0;"
+               : "=l"(policy.word));
+  return policy;
+}
+__device__ inline Policy dropLast() {
+  Policy policy;
+  asm volatile("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;"
+               : "=l"(policy.word));
+  return policy;
+}
 /// A box of the tensor at (x, y, z) to shared memory; `barrier` counts its bytes.
+__device__ inline void loadBox(uint32_t to, const TensorMap *map,
+                               uint32_t barrier, int x, int y, int z,
+                               Policy policy) {
+  asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::"
+               "complete_tx::bytes.L2::cache_hint [%0], [%1, {%3, %4, %5}], "
+               "[%2], %6;" ::"r"(to),
+               "l"(map), "r"(barrier), "r"(x), "r"(y), "r"(z), "l"(policy.word)
+               : "memory");
+}
 __device__ inline void loadBox(uint32_t to, const TensorMap *map,
                                uint32_t barrier, int x, int y, int z) {
   asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::"
@@ -109,6 +176,17 @@ __device__ inline void loadBox(uint32_t to, const TensorMap *map,
                : "memory");
 }
 /// The same, to the same place of both blocks of the cluster.
+__device__ inline void loadBoxToBoth(uint32_t to, const TensorMap *map,
+                                     uint32_t barrier, int x, int y, int z,
+                                     Policy policy) {
+  asm volatile(
+      "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::"
+      "bytes.multicast::cluster.L2::cache_hint [%0], [%1, {%3, %4, %5}], [%2], "
+      "%6, %7;" ::"r"(to),
+      "l"(map), "r"(barrier), "r"(x), "r"(y), "r"(z),
+      "h"(static_cast<uint16_t>(3)), "l"(policy.word)
+      : "memory");
+}
 __device__ inline void loadBoxToBoth(uint32_t to, const TensorMap *map,
                                      uint32_t barrier, int x, int y, int z) {
   asm volatile(
@@ -135,10 +213,12 @@ __device__ inline void waitStoresRead() {
 __device__ inline void waitStores() {
   asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
 }
-/// Four bytes, or zeros if not `valid`.
-__device__ inline void copyWord(uint32_t to, const void *from, bool valid) {
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(to),
-               "l"(from), "r"(valid ? 4 : 0)
+/// `bytes` in a row; addresses and length are multiples of 16.
+__device__ inline void loadRow(uint32_t to, const void *from, uint32_t bytes,
+                               uint32_t barrier) {
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::"
+               "bytes [%0], [%1], %2, [%3];" ::"r"(to),
+               "l"(from), "r"(bytes), "r"(barrier)
                : "memory");
 }
 __device__ inline void storeMatrices(uint32_t to, uint32_t a, uint32_t b,
@@ -158,17 +238,16 @@ enum class Element { E4M3, E5M2, BF16 };
 /// Which dimension of an operand is contiguous: its reduction, or the other.
 enum class Major { Reduction, Outer };
 
-/// An operand in shared memory, in 128-byte rows, swizzled by 128 bytes. Reduction:
-/// a row for each outer index. Outer: boxes of 64 rows of 64 outer indices.
-template <Major major> __device__ inline uint64_t describe(uint32_t address) {
-  constexpr uint64_t layout =
-      (uint64_t(1) << 62) | (uint64_t(64) << 32) |
-      (uint64_t(major == Major::Reduction ? 1 : 512) << 16);
-  return layout | (address >> 4 & 0x3fff);
+/// The low half of the descriptor of an operand in shared memory, in 128-byte rows,
+/// swizzled by 128 bytes. Reduction: a row for each outer index. Outer: boxes of 64
+/// rows of 64 outer indices. Addresses count in 16 bytes.
+template <Major major> __device__ inline uint32_t describe(uint32_t address) {
+  // Above 18 bits, the address tells the block of the cluster.
+  return (major == Major::Reduction ? 1 : 512) << 16 | (address >> 4 & 0x3fff);
 }
 /// What to add to a descriptor to go to the next 32 bytes of the reduction.
 template <Major major>
-constexpr uint64_t kNextStep = major == Major::Reduction ? 2 : 128;
+constexpr uint32_t kNextStep = major == Major::Reduction ? 2 : 128;
 
 __device__ inline void fenceRegisters() {
   asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
@@ -178,6 +257,15 @@ __device__ inline void commitProducts() {
 }
 template <int Pending> __device__ inline void waitProducts() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Pending) : "memory");
+}
+/// Keeps the compiler from computing a value again where it is used.
+template <typename T> __device__ inline void keep(T &value) {
+  if constexpr (std::is_floating_point_v<T>)
+    asm volatile("" : "+f"(value));
+  else if constexpr (sizeof(T) == 8)
+    asm volatile("" : "+l"(value));
+  else
+    asm volatile("" : "+r"(value));
 }
 /// Keeps the compiler from moving uses of accumulators across.
 template <int N> __device__ inline void pin(float (&sums)[N]) {
@@ -190,6 +278,19 @@ template <int N> __device__ inline void pin(float (&sums)[N]) {
 #define TE_OUT8(i)                                                             \
   "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]),                  \
   "+f"(d[i + 4]), "+f"(d[i + 5]), "+f"(d[i + 6]), "+f"(d[i + 7])
+#define TE_REGISTERS_64 \
+  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
+  "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define TE_OUT_64 \
+  TE_OUT8(0), TE_OUT8(8), TE_OUT8(16), TE_OUT8(24)
+#define TE_REGISTERS_128 \
+  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
+  "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, " \
+  "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
+  "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define TE_OUT_128 \
+  TE_OUT8(0), TE_OUT8(8), TE_OUT8(16), TE_OUT8(24), \
+  TE_OUT8(32), TE_OUT8(40), TE_OUT8(48), TE_OUT8(56)
 #define TE_REGISTERS_192 \
   "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
   "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, " \
@@ -216,27 +317,53 @@ template <int N> __device__ inline void pin(float (&sums)[N]) {
   TE_OUT8(64), TE_OUT8(72), TE_OUT8(80), TE_OUT8(88), \
   TE_OUT8(96), TE_OUT8(104), TE_OUT8(112), TE_OUT8(120)
 #define TE_WGMMA(cols, a, b, add, shape, immediates)                           \
-  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" add ", 0;\n"               \
+  asm volatile("{\n.reg .pred p;\n.reg .b64 a, b;\n"                           \
+               "setp.ne.b32 p, %" add ", 0;\n"                                 \
+               /* Groups of eight rows are 1024 bytes apart. */                \
+               "mov.b64 a, {%" a ", 0x40000040};\n"                            \
+               "mov.b64 b, {%" b ", 0x40000040};\n"                            \
                "wgmma.mma_async.sync.aligned." shape " {" TE_REGISTERS_##cols    \
-               "}, %" a ", %" b ", p, " immediates ";\n}"                       \
+               "}, a, b, p, " immediates ";\n}"                                \
                : TE_OUT_##cols                                                 \
-               : "l"(lhs), "l"(rhs), "r"(accumulates))
+               : "r"(lhs), "r"(rhs), "r"(accumulates))
 // clang-format on
 
-/// d (+)= lhs * rhs over 32 bytes of reduction: 64 rows, 192 columns of FP8.
-template <Element lhsType, Element rhsType>
-__device__ inline void multiply(float (&d)[96], uint64_t lhs, uint64_t rhs,
-                                int accumulates) {
-  if constexpr (lhsType == Element::E5M2)
-    TE_WGMMA(192, "96", "97", "98", "m64n192k32.f32.e5m2.e4m3", "1, 1");
-  else if constexpr (rhsType == Element::E5M2)
-    TE_WGMMA(192, "96", "97", "98", "m64n192k32.f32.e4m3.e5m2", "1, 1");
-  else
-    TE_WGMMA(192, "96", "97", "98", "m64n192k32.f32.e4m3.e4m3", "1, 1");
+/// d (+)= lhs * rhs over 32 bytes of reduction: 64 rows of FP8, and of columns
+/// twice the number of registers.
+#define TE_MULTIPLY_FP8(cols, a, b, add)                                        \
+  template <Element lhsType, Element rhsType>                                  \
+  __device__ inline void multiply(float (&d)[cols / 2], uint32_t lhs,          \
+                                  uint32_t rhs, int accumulates) {             \
+    if constexpr (lhsType == Element::E5M2)                                    \
+      TE_WGMMA(cols, a, b, add, "m64n" #cols "k32.f32.e5m2.e4m3", "1, 1");     \
+    else if constexpr (rhsType == Element::E5M2)                               \
+      TE_WGMMA(cols, a, b, add, "m64n" #cols "k32.f32.e4m3.e5m2", "1, 1");     \
+    else                                                                       \
+      TE_WGMMA(cols, a, b, add, "m64n" #cols "k32.f32.e4m3.e4m3", "1, 1");     \
+  }
+TE_MULTIPLY_FP8(64, "32", "33", "34")
+TE_MULTIPLY_FP8(128, "64", "65", "66")
+TE_MULTIPLY_FP8(192, "96", "97", "98")
+/// d = lhs * rhs over 8 BF16, rows lane / 4 and 8 below of lhs in registers; rhs
+/// in shared memory, 16 bytes for each of 128 columns, its address counted in 16
+/// bytes. The instruction takes 16: the second 8 of lhs are zero, and those of
+/// rhs the first 8 again.
+__device__ inline void multiplyFactors(float (&d)[64], uint32_t upper,
+                                       uint32_t lower, uint32_t rhs) {
+  asm volatile(
+      "{\n.reg .pred p;\n.reg .b32 zero;\n.reg .b64 b;\n"
+      "setp.ne.b32 p, 0, 0;\n"
+      "mov.b32 zero, 0;\n"
+      /* Groups of eight columns are 128 bytes apart. */
+      "mov.b64 b, {%66, 8};\n"
+      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
+      "{" TE_REGISTERS_128 "}, {%64, %65, zero, zero}, b, p, 1, 1, 0;\n}"
+      : TE_OUT_128
+      : "r"(upper), "r"(lower), "r"(rhs & 0x3fff));
 }
 /// 256 columns of BF16.
 template <Major lhsMajor, Major rhsMajor>
-__device__ inline void multiply(float (&d)[128], uint64_t lhs, uint64_t rhs,
+__device__ inline void multiply(float (&d)[128], uint32_t lhs, uint32_t rhs,
                                 int accumulates) {
   if constexpr (lhsMajor == Major::Reduction && rhsMajor == Major::Reduction)
     TE_WGMMA(256, "128", "129", "130", "m64n256k16.f32.bf16.bf16", "1, 1, 0, 0");
@@ -248,11 +375,16 @@ __device__ inline void multiply(float (&d)[128], uint64_t lhs, uint64_t rhs,
     TE_WGMMA(256, "128", "129", "130", "m64n256k16.f32.bf16.bf16", "1, 1, 1, 1");
 }
 
+#undef TE_MULTIPLY_FP8
 #undef TE_WGMMA
 #undef TE_OUT_256
 #undef TE_REGISTERS_256
 #undef TE_OUT_192
 #undef TE_REGISTERS_192
+#undef TE_OUT_128
+#undef TE_REGISTERS_128
+#undef TE_OUT_64
+#undef TE_REGISTERS_64
 #undef TE_OUT8
 
 } // namespace hopper

@@ -1,0 +1,211 @@
+//===- Products.cpp - times of grouped products ---------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The kernels for all groups, and in turns with them the loop over cuBLASLt,
+// which has the counts of rows on the host. Burst: 2 ms of work after a pause.
+// Sustained: windows of 100 ms and more, of which the first third does not
+// count.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Bench.h"
+
+#include "common/context.h"
+#include "cuda/product.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <random>
+#include <thread>
+
+using namespace te_bench;
+using te_rt::cuda::ProductCall;
+
+namespace {
+struct Layer {
+  const char *name;
+  int64_t experts, n, k;
+  std::vector<int64_t> rows; // of an expert
+};
+const Layer layers[] = {
+    {"E=8 fc1 4096x7168", 8, 4096, 7168, {128, 512, 1024, 4096, 8192}},
+    {"E=8 fc2 7168x2048", 8, 7168, 2048, {128, 512, 1024, 4096, 8192}},
+    {"E=8 fc1 dgrad 7168x4096", 8, 7168, 4096, {4096}},
+    {"E=8 fc2 dgrad 2048x7168", 8, 2048, 7168, {4096}},
+    {"E=32 fc1 4096x7168", 32, 4096, 7168, {512, 4096}},
+    {"E=32 fc2 7168x2048", 32, 7168, 2048, {512, 4096}},
+    {"E=128 fc1 1536x2048", 128, 1536, 2048, {128, 512, 1024}},
+    {"E=128 fc2 2048x768", 128, 2048, 768, {128, 512, 1024}},
+};
+
+/// Square: wgrad whose rhs has blocks of 128 x 128.
+enum class Kind { Block, Square, Tensor, Bf16 };
+
+/// Rows of each expert: m, give or take 30 %, rounded up to 128.
+std::vector<int32_t> offsetsOf(const Layer &layer, int64_t m) {
+  std::mt19937 random(5);
+  std::vector<int32_t> offsets = {0};
+  for (int64_t e = 0; e < layer.experts; ++e) {
+    double rows = double(m) * (0.7 + 0.6 * (random() % 10000) / 10000.0);
+    offsets.push_back(offsets.back() +
+                      int32_t(te_rt::roundUp(int64_t(rows), 128)));
+  }
+  return offsets;
+}
+
+/// A call and what it reads and writes.
+struct Work {
+  te_rt_tensor lhs, lhsScales, rhs, rhsScales, offsets, result;
+  ProductCall call;
+};
+
+std::shared_ptr<Work> makeWork(Bench &bench, const Layer &layer, Kind kind,
+                               const std::vector<int32_t> &offsets, bool wgrad,
+                               bool accumulate) {
+  auto work = std::make_shared<Work>();
+  int64_t rows = offsets.back(), experts = layer.experts;
+  auto groups = static_cast<int32_t>(experts);
+  std::vector<int64_t> lhs = {rows, layer.k}, rhs = {experts, layer.n, layer.k},
+                       result = {rows, layer.n};
+  bool transposed = wgrad && kind == Kind::Bf16;
+  if (wgrad) {
+    lhs = {layer.n, rows}, rhs = {layer.k, rows};
+    result = {experts, layer.n, layer.k};
+    if (transposed)
+      std::swap(lhs[0], lhs[1]), std::swap(rhs[0], rhs[1]);
+  }
+  te_rt_dtype type = kind == Kind::Bf16 ? TE_RT_BF16 : TE_RT_F8E4M3;
+  work->lhs = bench.normal(type, lhs);
+  work->rhs = bench.normal(type, rhs);
+  if (kind == Kind::Tensor) {
+    work->lhsScales = bench.normal(TE_RT_F32, {experts});
+    work->rhsScales = bench.normal(TE_RT_F32, {experts});
+    work->lhsScales.layout = work->rhsScales.layout = TE_RT_TENSOR;
+  } else if (kind != Kind::Bf16) {
+    work->lhsScales = bench.scales(TE_RT_GEMM_READY, 1, 128, lhs[0], lhs[1],
+                                   wgrad ? groups : 0);
+    work->rhsScales =
+        wgrad ? bench.scales(TE_RT_GEMM_READY, kind == Kind::Square ? 128 : 1,
+                             128, rhs[0], rhs[1], groups)
+              : bench.scales(TE_RT_GEMM_READY, 128, 128, rhs[1], rhs[2], 0,
+                             experts);
+    bench.fillNormal(work->lhsScales);
+    bench.fillNormal(work->rhsScales);
+  }
+  work->offsets = bench.integers({experts + 1}, offsets);
+  work->result = bench.tensor(wgrad ? TE_RT_F32 : TE_RT_BF16, result);
+  bool scaled = kind != Kind::Bf16;
+  work->call = {&work->lhs,
+                scaled ? &work->lhsScales : nullptr,
+                {&work->rhs, 1},
+                {&work->rhsScales, scaled ? 1 : 0},
+                {},
+                &work->offsets,
+                {&work->result, 1},
+                wgrad ? TE_RT_RAGGED_REDUCTION : TE_RT_RAGGED_ROWS,
+                transposed,
+                transposed,
+                accumulate,
+                0,
+                experts};
+  return work;
+}
+
+/// One of those that are held against each other.
+struct Contender {
+  void *graph;
+  int calls;
+  std::vector<double> bursts, windows;
+};
+
+void product(Bench &bench, const Layer &layer, int64_t m, Kind kind, bool wgrad,
+             bool accumulate) {
+  const char *kinds[] = {"1x128", "128x128", "tensor", "bf16"};
+  std::string name = std::string(wgrad ? "wgrad " : "rows ") +
+                     kinds[int(kind)] + " " + layer.name + " m~" +
+                     std::to_string(m) +
+                     (!wgrad       ? ""
+                      : accumulate ? " +="
+                                   : " =");
+  if (!bench.wants("product " + name))
+    return;
+  std::vector<int32_t> offsets = offsetsOf(layer, m);
+  std::shared_ptr<Work> work =
+      makeWork(bench, layer, kind, offsets, wgrad, accumulate);
+  // The library is told the counts.
+  te_rt_tensor onHost = work->offsets;
+  onHost.data = const_cast<int32_t *>(offsets.data());
+  onHost.on_host = 1;
+  ProductCall library = work->call;
+  library.offsets = &onHost;
+
+  double flops = 2.0 * offsets.back() * double(layer.n) * double(layer.k);
+  int calls = std::max(1, int(2e-3 / (flops / 1e15)));
+  te_rt::cuda::CudaDevice &device = te_rt::cuda::deviceOf(bench.context());
+  auto own = [&]() -> te_rt_status {
+    bool took = false;
+    te_rt::Outcome outcome =
+        te_rt::cuda::multiplyGrouped(device, work->call, took);
+    return took ? outcome.status : TE_RT_UNSUPPORTED;
+  };
+  auto loop = [&] { return te_rt::cuda::multiplyEach(device, library).status; };
+  Contender both[] = {{bench.capture(name, own, calls), calls, {}, {}},
+                      {bench.capture(name, loop, calls), calls, {}, {}}};
+  for (int round = 0; round < 5; ++round)
+    for (Contender &one : both) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(30));
+      one.bursts.push_back(bench.replay(one.graph, one.calls));
+    }
+  for (int round = 0; round < 2; ++round)
+    for (Contender &one : both) {
+      double total = 0, us = 0;
+      int counted = 0;
+      std::sort(one.bursts.begin(), one.bursts.end());
+      double window = 120e3;
+      while (total < window) {
+        double each = bench.replay(one.graph, one.calls);
+        total += each * one.calls;
+        if (total > window / 3)
+          us += each, ++counted;
+      }
+      one.windows.push_back(us / std::max(1, counted));
+    }
+  double burst[2], sustained[2];
+  for (int i = 0; i < 2; ++i) {
+    burst[i] = both[i].bursts[both[i].bursts.size() / 2];
+    sustained[i] = (both[i].windows[0] + both[i].windows[1]) / 2;
+    device.destroyGraph(both[i].graph);
+  }
+  std::printf("%-46s burst %9.1f us %5.0f TFLOP/s (library %5.0f)  sustained "
+              "%9.1f us %5.0f (%5.0f) x %.3f\n",
+              name.c_str(), burst[0], flops / burst[0] / 1e6,
+              flops / burst[1] / 1e6, sustained[0], flops / sustained[0] / 1e6,
+              flops / sustained[1] / 1e6, sustained[1] / sustained[0]);
+  std::fflush(stdout);
+  bench.releaseAll();
+}
+} // namespace
+
+void te_bench::runProducts(Bench &bench) {
+  for (const Layer &layer : layers)
+    for (int64_t m : layer.rows)
+      product(bench, layer, m, Kind::Block, false, false);
+  for (const Layer &layer : layers)
+    for (int64_t m : layer.rows)
+      if (m >= 512)
+        product(bench, layer, m, Kind::Block, true, true);
+  product(bench, layers[0], 512, Kind::Block, true, false);
+  product(bench, layers[0], 1024, Kind::Block, true, false);
+  for (const Layer *layer : {&layers[0], &layers[1]})
+    for (int64_t m : {1024, 4096, 8192})
+      product(bench, *layer, m, Kind::Square, true, true);
+  for (Kind kind : {Kind::Tensor, Kind::Bf16})
+    for (bool wgrad : {false, true})
+      for (const Layer *layer : {&layers[0], &layers[1]})
+        product(bench, *layer, 4096, kind, wgrad, wgrad);
+}
