@@ -100,7 +100,8 @@ public:
       }
       for (int i = 0; i < kRingSlots; ++i) {
         initBarrier(at(&shared.tileFull[i]), 1);
-        initBarrier(at(&shared.tileEmpty[i]), 3 + 8); // warps that read tiles
+        // Warps that read tiles.
+        initBarrier(at(&shared.tileEmpty[i]), (staged ? 2 : 3) + 8);
       }
       for (int i = 0; i < kScaleSlots; ++i)
         initBarrier(at(&shared.scalesFull[i]), 1);
@@ -119,7 +120,7 @@ public:
         loadTilesByHand();
       else if (warp == 2)
         findTiles();
-      else if (threadIdx.x == 96)
+      else if (!staged && threadIdx.x == 96)
         moveSums();
     } else {
       takeRegisters<224>();
