@@ -97,10 +97,12 @@ Outcome makeMap(const te_rt_tensor &matrix, int64_t members, int64_t boxRows,
   uint32_t box[] = {uint32_t(kGroupedBytes / size), uint32_t(boxRows), 1};
   uint32_t steps[] = {1, 1, 1};
   Result result = driver().encodeTensorMap(
-      &map, size == 1   ? kMapU8
-            : size == 2 ? kMapBf16
-                        : kMapF32, 3, matrix.data, dims, strides, box,
-      steps, /*interleave=*/0, kMapSwizzle128, kMapPromote256, /*fill=*/0);
+      &map,
+      size == 1   ? kMapU8
+      : size == 2 ? kMapBf16
+                  : kMapF32,
+      3, matrix.data, dims, strides, box, steps, /*interleave=*/0,
+      kMapSwizzle128, kMapPromote256, /*fill=*/0);
   if (result == 0)
     return {};
   return {TE_RT_DEVICE_ERROR,

@@ -130,8 +130,8 @@ SmallVector<int64_t> ScalesAttr::getScalesShape(ArrayRef<int64_t> data) const {
     return shape;
   }
   int64_t m = data[data.size() - 2], k = data[data.size() - 1];
-  // The grid starts anew at each group along the dimension of the blocks, that of
-  // squares along columns; groups of swizzled scales begin at a tile.
+  // The grid starts anew at each group along the dimension of the blocks, that
+  // of squares along columns; groups of swizzled scales begin at a tile.
   bool startsAnew = getGroups() && getLayout() != ScaleLayout::Swizzled;
   auto blocks = [&](int64_t extent, int64_t block, bool isRagged) {
     if (startsAnew && isRagged)

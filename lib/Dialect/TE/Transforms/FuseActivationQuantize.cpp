@@ -114,8 +114,6 @@ void FuseActivationQuantizePass::fuse(QuantizingOpInterface producer,
                                       QuantizeOp quantize, Operation *place) {
   OpBuilder builder(place);
   Operation *fused = producer.formQuantized(builder, quantize);
-  if (isFasterApart(quantize, fused, remarks))
-    return;
   fused->setDiscardableAttrs(quantize->getDiscardableAttrDictionary());
   OpResult input = producer.getQuantizableResult();
   unsigned next = 0;

@@ -70,21 +70,6 @@ bool te::canFuseIntoCast(QuantizeOp op, const Remarks &remarks) {
   return true;
 }
 
-bool te::isFasterApart(QuantizeOp op, Operation *fused,
-                       const Remarks &remarks) {
-  Operation *producer = op.getInput().getDefiningOp();
-  double first = getPredictedSeconds(producer), second = getPredictedSeconds(op),
-         both = getPredictedSeconds(fused);
-  // Below this, times are those of launches, and not what was measured.
-  constexpr double kLeast = 20e-6;
-  if (!first || !second || both < kLeast || both <= first + second)
-    return false;
-  remarks.missed(op, "it is predicted to take {0:F1} us with {1}, and {2:F1} us apart",
-                 both * 1e6, producer->getName(), (first + second) * 1e6);
-  fused->erase();
-  return true;
-}
-
 void te::replaceByFusedCast(QuantizeOp op, Operation *fused,
                             const Remarks &remarks) {
   Operation *producer = op.getInput().getDefiningOp();

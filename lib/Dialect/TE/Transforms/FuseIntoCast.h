@@ -25,10 +25,6 @@ std::string getUnfusableReason(QuantizeOp op);
 /// nobody else wants that. Otherwise says why in a remark.
 bool canFuseIntoCast(QuantizeOp op, const Remarks &remarks);
 
-/// Whether the two take less time than `fused`, as far as the times of their kernels are
-/// known: then says so in a remark and erases `fused`, which nobody reads yet.
-bool isFasterApart(QuantizeOp op, Operation *fused, const Remarks &remarks);
-
 /// Replaces `op` and what makes its input by `fused`, whose first results are
 /// those of `op`, and tells what that saves.
 void replaceByFusedCast(QuantizeOp op, Operation *fused,

@@ -74,8 +74,6 @@ void FusePermuteQuantizePass::fuse(QuantizeOp op, PermuteOp from,
       hasProbs ? Value(from.getProbs()) : Value(), from.getRowMap(),
       op.getScale(), op.getAmax(), op.getOffsets(), from.getCounts(),
       op.getPow2Scales(), op.getEpsilon());
-  if (isFasterApart(op, fused, remarks))
-    return;
   if (hasProbs)
     outProbs.replaceAllUsesWith(fused.getOutProbs());
   replaceByFusedCast(op, fused, remarks);

@@ -68,8 +68,6 @@ void FuseRequantizePass::fuse(QuantizeOp op, DequantizeOp from) {
       types.scales, types.valuesT, types.scalesT, types.amaxOut,
       from.getValues(), from.getScales(), op.getScale(), op.getAmax(),
       op.getOffsets(), via, op.getPow2Scales(), op.getEpsilon());
-  if (isFasterApart(op, fused, remarks))
-    return;
   replaceByFusedCast(op, fused, remarks);
   ++numFused;
 }

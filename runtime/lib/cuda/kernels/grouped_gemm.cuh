@@ -4,11 +4,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-//   work      a block of three warpgroups on each multiprocessor, two blocks to a
-//             cluster; tiles of 128 x 192 (BF16: 256, 1 x 128 scales on both
-//             sides: 128), K in blocks of 128 bytes in four buffers. The first
-//             warpgroup finds tiles and starts copies, the others multiply 64
-//             rows each
+//   work      a block of three warpgroups on each multiprocessor, two blocks
+//             to a cluster; tiles of 128 x 192 (BF16: 256, 1 x 128 scales on
+//             both sides: 128), K in blocks of 128 bytes in four buffers. The
+//             first warpgroup finds tiles and starts copies, the others
+//             multiply 64 rows each
 //   flops     2 m n k; BF16 and FP8 tensor cores
 //   moves     operands from the L2 once for each tile, what two blocks share
 //             once for both; the result once
@@ -100,7 +100,8 @@ public:
       }
       for (int i = 0; i < kRingSlots; ++i) {
         initBarrier(at(&shared.tileFull[i]), 1);
-        initBarrier(at(&shared.tileEmpty[i]), 3 + 8); // warps that read tiles
+        // Warps that read tiles.
+        initBarrier(at(&shared.tileEmpty[i]), (staged ? 2 : 3) + 8);
       }
       for (int i = 0; i < kScaleSlots; ++i)
         initBarrier(at(&shared.scalesFull[i]), 1);
@@ -119,7 +120,7 @@ public:
         loadTilesByHand();
       else if (warp == 2)
         findTiles();
-      else if (threadIdx.x == 96)
+      else if (!staged && threadIdx.x == 96)
         moveSums();
     } else {
       takeRegisters<224>();
@@ -285,8 +286,8 @@ private:
   static __device__ void makeFactors(ScaleOf scaleOf,
                                      uint4 (&factors)[kCols / 32]);
   __device__ void putFactors(int stage, const uint4 (&factors)[kCols / 32]);
-  /// These, of all of a tile of which nothing else is copied by hand. Scales come to shared memory well before they are
-  /// wanted, to `slot`.
+  /// These, of all of a tile of which nothing else is copied by hand. Scales
+  /// come to shared memory well before they are wanted, to `slot`.
   __device__ void loadFactors(const Tile &tile, Cursor &stage, Cursor &slot);
 
   /// One thread, which moves the boxes of sums between memory and Store.

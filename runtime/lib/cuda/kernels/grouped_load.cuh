@@ -141,8 +141,8 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTilesByHand() {
         makeFactors(
             [&](int i) {
               int col = min(tile.col + i, args.n - 1);
-              return rhsScalesOf(tile)[block * args.rhsScaleInner +
-                                       col * args.rhsScaleOuter];
+              return rhsScalesOf(
+                  tile)[block * args.rhsScaleInner + col * args.rhsScaleOuter];
             },
             factors);
         putFactors(stage.index, factors);

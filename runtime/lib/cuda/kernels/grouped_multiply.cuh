@@ -17,8 +17,9 @@ namespace grouped {
 
 template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
           Major kRhsMajor>
-__device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::clearTail(
-    int stage, int valid) {
+__device__ void
+Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::clearTail(int stage,
+                                                             int valid) {
   int thread = threadIdx.x - 128;
   auto clear = [&](uint8_t *operand, int outer, bool flat) {
     if (flat) {

@@ -6,17 +6,17 @@
 //
 // Included by grouped_gemm.cuh.
 //
-// Each element of a block of K has a scale of its own, that of its row times that
-// of its column. To read the columns' from shared memory and to multiply takes
-// longer than the block's product. So the tensor cores make the scales too: a
-// scale is the sum h + m + l of three BF16, and
+// Each element of a block of K has a scale of its own, that of its row times
+// that of its column. To read the columns' from shared memory and to multiply
+// takes longer than the block's product. So the tensor cores make the scales
+// too: a scale is the sum h + m + l of three BF16, and
 //
 //   row    h m l h m h . .
 //   column h h h m m l 0 0
 //
 // multiply to the scale of the element but for 2^-23 of it, in the registers
-// where its sum will be. That is a fifth instruction beside the four of FP8, and
-// leaves one multiplication and addition for each element.
+// where its sum will be. That is a fifth instruction beside the four of FP8,
+// and leaves one multiplication and addition for each element.
 //
 // Infinite scales make elements NaN.
 //
@@ -160,9 +160,9 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyRowRow(
     stage.advance(kStages);
     operands = operandsAt(first, stage.index);
     // While this block is multiplied, where the next one is there.
-    isFull = depth + kDepth < tile.end &&
-             __all_sync(~0u, isDone(at(&shared.full[stage.index]),
-                                    stage.parity));
+    isFull =
+        depth + kDepth < tile.end &&
+        __all_sync(~0u, isDone(at(&shared.full[stage.index]), stage.parity));
     if (isFull)
       loadRows();
     waitProducts<0>();

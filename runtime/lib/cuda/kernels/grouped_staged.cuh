@@ -50,22 +50,22 @@ public:
   /// Writes them to the tile's place in the result. n is a multiple of 8.
   __device__ void send(const Tile &tile) {
     __syncwarp();
-    int lane = threadIdx.x % 32;
+    uint32_t lane = threadIdx.x % 32;
     hopper::keep(lane);
-    int within = lane / 8, chunk = lane % 8;
-    int row = first + within, rows = tile.rows - row;
-    int col = tile.col + chunk * 8, cols = args.n - col;
+    uint32_t within = lane / 8, chunk = lane % 8;
+    int rows = tile.rows - first - int(within);
+    int col = tile.col + int(chunk) * 8, cols = args.n - col;
     BF16 *to = static_cast<BF16 *>(args.resultValues) +
-               int64_t(tile.row + row) * args.n + col;
+               int64_t(tile.row + first + int(within)) * args.n + col;
 #pragma unroll
     for (int r = 0; r < 16; r += 4) {
+      uint32_t from = memory + (r + within) * 128 +
+                      (chunk ^ (r % 8 + within)) * 16;
 #pragma unroll
       for (int i = 0; i < kCols / 64; ++i) {
-        uint4 values = hopper::readSharedWords(
-            memory + i * kBoxBytes + (r + within) * 128 +
-            (chunk ^ (r + within) % 8) * 16);
+        uint4 values = hopper::readSharedWords(from + i * kBoxBytes);
         if (r < rows && i * 64 < cols)
-          *reinterpret_cast<uint4 *>(to + i * 64) = values;
+          hopper::writeWords(to + i * 64, values);
       }
       to += 4 * int64_t(args.n);
     }

@@ -89,9 +89,6 @@ __device__ inline void completeBytes(uint32_t barrier, uint32_t bytes) {
 __device__ inline void syncNamed(int barrier, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
 }
-__device__ inline void arriveNamed(int barrier, int threads) {
-  asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
-}
 __device__ inline uint32_t clusterRank() {
   uint32_t rank;
   asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
@@ -115,6 +112,12 @@ __device__ inline uint4 readSharedWords(uint32_t from) {
                : "r"(from)
                : "memory");
   return v;
+}
+/// At once: the compiler may take apart what it wrote by itself.
+__device__ inline void writeWords(void *to, uint4 v) {
+  asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(v.x),
+               "r"(v.y), "r"(v.z), "r"(v.w)
+               : "memory");
 }
 __device__ inline float4 readSharedFour(uint32_t from) {
   float4 v;
