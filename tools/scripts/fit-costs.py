@@ -94,24 +94,32 @@ def read(program, profile):
         yield Call(lines[int(place[1]) - 1]), times
 
 
-def fit(samples):
-    """x of a.x = t, of least relative errors and not below 0."""
+def fit(samples, forms):
+    """(x, error) of a.x = t: of least relative errors and not below 0, by the first of
+    `forms`, columns of a to use, that no later one betters by 2 %."""
     a = numpy.array([s[0] for s in samples], dtype=float)
     t = numpy.array([s[1] for s in samples], dtype=float)
     best = None
-    for used in range(1, 2 ** a.shape[1]):
-        columns = [c for c in range(a.shape[1]) if used >> c & 1]
-        if len(columns) > len(t):
+    for form in forms:
+        if len(form) > len(t):
             continue
-        x = numpy.linalg.lstsq(a[:, columns] / t[:, None], numpy.ones_like(t), rcond=None)[0]
+        chosen = numpy.stack([a[:, list(c)].sum(axis=1) for c in form], axis=1)
+        x = numpy.linalg.lstsq(chosen / t[:, None], numpy.ones_like(t), rcond=None)[0]
         if (x < 0).any():
             continue
         full = numpy.zeros(a.shape[1])
-        full[columns] = x
+        for c, value in zip(form, x):
+            full[list(c)] = value
         error = numpy.abs(a @ full / t - 1).max()
-        if best is None or error < best[1] - 1e-3:
+        if best is None or error < best[1] - 0.02:
             best = (full, error)
     return best
+
+
+# Of bytes read, bytes written, and neither: all bytes alike, or not, and a fixed part.
+MEMORY = [[(0, 1)], [(0, 1), (2,)], [(0,), (1,)], [(1,)], [(1,), (2,)], [(0,), (1,), (2,)]]
+# Of blocks and tiles.
+PRODUCT = [[(0,)], [(0,), (1,)]]
 
 
 def main():
@@ -123,19 +131,19 @@ def main():
             time -= LAUNCH * call.launches
             if call.flops and call.function == "grouped_gemm":
                 form, tiles, blocks = call.product()
-                products.setdefault(form, []).append(([tiles, tiles * blocks], time))
+                products.setdefault(form, []).append(([tiles * blocks, tiles], time))
             elif not call.flops and time > 10e3:
                 form, reads, writes = call.memory()
                 memory.setdefault(form, []).append(([reads, writes, 1], time))
     flag = lambda value: "true" if value else "false"
     for (function, form), samples in sorted(memory.items()):
-        (reads, writes, fixed), error = fit(samples)
+        (reads, writes, fixed), error = fit(samples, MEMORY)
         print(
             f'    {{"{function}", "{form}", {reads * 1e3:.4g}, {writes * 1e3:.4g}, {fixed / 1e3:.3g}}},'
             f" // {len(samples)} to {error:.0%}"
         )
     for (form, reduction, adds), samples in sorted(products.items()):
-        (tile, block), error = fit(samples)
+        (block, tile), error = fit(samples, PRODUCT)
         print(
             f'    {{"{form}", {flag(reduction)}, {flag(adds)}, {tile:.3g}, {block:.3g}}},'
             f" // {len(samples)} to {error:.0%}"

@@ -24,6 +24,10 @@ te_rt_status te_rt_allocate(te_rt_context *context, int64_t bytes, void **data);
 /* Waits for the work that may use it, then gives it back; NULL is allowed. */
 void te_rt_release(te_rt_context *context, void *data);
 
+/* The most bytes of its GPU's memory that a cuda context has allocated at a time, for
+ * sessions, for te_rt_allocate and for itself; 0 on ref. */
+int64_t te_rt_peak_memory(const te_rt_context *context);
+
 /* Copies between memory of the host and of the backend, either way, behind the
  * work enqueued so far; returns when it is done. */
 te_rt_status te_rt_copy_memory(te_rt_context *context, void *to,

@@ -184,8 +184,10 @@ te_rt_status te_rt_session_prepare(te_rt_session *session);
  * te_rt_synchronize (device.h) waits for it. */
 te_rt_status te_rt_session_run(te_rt_session *session);
 
-/* With 1 the next run captures the program's work in one graph of the device, and
- * runs launch that, until an argument is bound anew. Needs a cuda context and a
+/* With 1 or 2 the next run captures the program's work in one graph of the device, and
+ * runs launch that, until an argument is bound anew. With 1 calls of the graph wait for
+ * those alone whose memory they use, so that independent ones may run at a time; with 2,
+ * and of a program of several ranks, each waits for the one before. Needs a cuda context and a
  * program without host synchronizations. A run of a graph tells the observer
  * nothing. 0 is the default. */
 void te_rt_session_use_graph(te_rt_session *session, int32_t enable);

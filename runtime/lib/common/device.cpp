@@ -68,6 +68,10 @@ int32_t te_rt_has_device_memory(const te_rt_context *context) {
   return context && !context->device->isHost();
 }
 
+int64_t te_rt_peak_memory(const te_rt_context *context) {
+  return context ? context->device->peakBytes() : 0;
+}
+
 te_rt_status te_rt_allocate(te_rt_context *context, int64_t bytes,
                             void **data) {
   if (data)

@@ -10,8 +10,10 @@
 #include "te_runtime/device.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace te_rt {
 
@@ -31,6 +33,8 @@ public:
   /// nullptr if there is not as much.
   virtual void *allocate(size_t bytes);
   virtual void release(void *memory);
+  /// The most bytes allocated at a time, of a device's memory.
+  virtual int64_t peakBytes() const { return 0; }
   virtual Outcome copy(void *to, const void *from, size_t bytes);
   virtual Outcome fill(void *memory, int byte, size_t bytes);
   virtual Outcome synchronize() { return {}; }
@@ -50,6 +54,13 @@ public:
   /// Work between the two becomes a graph, launched by launchGraph.
   virtual Outcome beginCapture();
   virtual Outcome endCapture(void **graph);
+  /// In between, the work that follows depends on that of the given calls alone, and
+  /// the work since then is the next call's: 0, 1, ...
+  virtual Outcome beginBranch(const std::vector<size_t> &) { return {}; }
+  virtual Outcome endBranch() { return {}; }
+  /// Memory that is not a call's arguments and that work since the last such question
+  /// shares with other work, as bits.
+  virtual uint64_t takeShared() { return 0; }
   virtual Outcome launchGraph(void *graph);
   virtual void destroyGraph(void *) {}
 

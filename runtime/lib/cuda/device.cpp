@@ -141,13 +141,22 @@ void *CudaDevice::allocate(size_t bytes) {
   Address memory = 0;
   if (cu.memAlloc(&memory, std::max<size_t>(bytes, 1)))
     return nullptr;
-  return reinterpret_cast<void *>(memory);
+  void *data = reinterpret_cast<void *>(memory);
+  allocated[data] = bytes;
+  held += static_cast<int64_t>(bytes);
+  peak = std::max(peak, held);
+  return data;
 }
 
 void CudaDevice::release(void *memory) {
   enter();
   cu.streamSynchronize(work);
   cu.memFree(reinterpret_cast<Address>(memory));
+  auto found = allocated.find(memory);
+  if (found == allocated.end())
+    return;
+  held -= static_cast<int64_t>(found->second);
+  allocated.erase(found);
 }
 
 Outcome CudaDevice::copyAsync(void *to, const void *from, size_t bytes) {
@@ -202,6 +211,7 @@ bool CudaDevice::takeOverflow() {
 
 Outcome CudaDevice::scratch(Use use, size_t bytes, void **memory) {
   Block &block = scratches[static_cast<size_t>(use)];
+  shared |= uint64_t(1) << static_cast<int>(use);
   if (bytes > block.bytes) {
     if (isCapturing())
       return {TE_RT_UNSUPPORTED,
@@ -298,6 +308,7 @@ bool CudaDevice::isCapturing() const {
 
 Outcome CudaDevice::beginCapture() {
   enter();
+  ends.clear();
   return outcomeOf("cuStreamBeginCapture",
                    cu.beginCapture(work, kCaptureRelaxed));
 }
@@ -311,6 +322,29 @@ Outcome CudaDevice::endCapture(void **graph) {
       outcomeOf("cuGraphInstantiate", cu.instantiate(graph, captured, 0));
   cu.graphDestroy(captured);
   return outcome;
+}
+
+Outcome CudaDevice::beginBranch(const std::vector<size_t> &after) {
+  std::vector<Handle> nodes;
+  for (size_t call : after)
+    nodes.insert(nodes.end(), ends[call].begin(), ends[call].end());
+  std::sort(nodes.begin(), nodes.end());
+  nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+  return outcomeOf("cuStreamUpdateCaptureDependencies",
+                   cu.setDependencies(work, nodes.data(), nodes.size(),
+                                      kDependenciesSet));
+}
+
+Outcome CudaDevice::endBranch() {
+  int state = 0;
+  size_t count = 0;
+  Handle graph = nullptr;
+  const Handle *nodes = nullptr;
+  uint64_t id = 0;
+  TE_RT_TRY(outcomeOf("cuStreamGetCaptureInfo",
+                      cu.captureInfo(work, &state, &id, &graph, &nodes, &count)));
+  ends.emplace_back(nodes, nodes + count);
+  return {};
 }
 
 Outcome CudaDevice::launchGraph(void *graph) {

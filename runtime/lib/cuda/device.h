@@ -12,6 +12,7 @@
 
 #include <memory>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 /// Returns from the function what `call`, an Outcome, tells of a failure.
@@ -59,6 +60,7 @@ public:
   bool isHost() const override { return false; }
   void *allocate(size_t bytes) override;
   void release(void *memory) override;
+  int64_t peakBytes() const override { return peak; }
   Outcome copy(void *to, const void *from, size_t bytes) override;
   Outcome fill(void *memory, int byte, size_t bytes) override;
   Outcome synchronize() override;
@@ -70,6 +72,9 @@ public:
   Outcome endPreparing() override;
   Outcome beginCapture() override;
   Outcome endCapture(void **graph) override;
+  Outcome beginBranch(const std::vector<size_t> &after) override;
+  Outcome endBranch() override;
+  uint64_t takeShared() override { return std::exchange(shared, 0); }
   Outcome launchGraph(void *graph) override;
   void destroyGraph(void *graph) override;
   Outcome mark(size_t index) override;
@@ -105,8 +110,11 @@ public:
 
   /// Words that every kernel leaves at zero: amaxes of groups, and counters of
   /// blocks that have finished.
-  uint32_t *accumulators() const { return counters + kTickets; }
-  uint32_t *tickets() const { return counters; }
+  uint32_t *accumulators() { return tickets() + kTickets; }
+  uint32_t *tickets() {
+    shared |= uint64_t(1) << static_cast<int>(Use::Count);
+    return counters;
+  }
   int32_t *overflowFlag() const { return overflow; }
   static constexpr int64_t kTickets = 1 << 19, kAccumulators = 1 << 18;
   /// From here on tickets are for parts of the rows of a matrix.
@@ -154,6 +162,10 @@ private:
   };
   std::unordered_map<std::string, Function> functions;
   std::vector<Handle> events;
+  std::unordered_map<void *, size_t> allocated; // bytes of each allocation
+  int64_t held = 0, peak = 0;                   // bytes of all of them
+  uint64_t shared = 0;                    // a bit for each Use, one for the counters
+  std::vector<std::vector<Handle>> ends; // of each captured call: its last nodes
   std::unique_ptr<Blas> blasLibrary;
   std::unique_ptr<Link> linkToOthers;
 };

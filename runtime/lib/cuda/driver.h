@@ -35,6 +35,7 @@ enum : int {
   kStreamNonBlocking = 1,
   kEventWithoutTime = 2,
   kCaptureRelaxed = 2,
+  kDependenciesSet = 1,
   kMapU8 = 0,
   kMapF32 = 7,
   kMapBf16 = 9,
@@ -62,6 +63,10 @@ enum : int {
   X(enablePeer, cuCtxEnablePeerAccess, (Handle, unsigned))                     \
   X(streamIsCapturing, cuStreamIsCapturing, (Handle, int *))                   \
   X(beginCapture, cuStreamBeginCapture_v2, (Handle, int))                      \
+  X(captureInfo, cuStreamGetCaptureInfo_v2,                                    \
+    (Handle, int *, uint64_t *, Handle *, const Handle **, size_t *))          \
+  X(setDependencies, cuStreamUpdateCaptureDependencies,                        \
+    (Handle, Handle *, size_t, unsigned))                                      \
   X(endCapture, cuStreamEndCapture, (Handle, Handle *))                        \
   X(instantiate, cuGraphInstantiateWithFlags,                                  \
     (Handle *, Handle, unsigned long long))                                    \

@@ -125,8 +125,7 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
   bool copied = isCopied(call, first);
   if (copied) {
     te_rt_tensor result = call.results.items[0];
-    TE_RT_TRY(makeMap(result, 1, groupedStoreRows(isStaged(call, first, scale)),
-                      maps[1]));
+    TE_RT_TRY(makeMap(result, 1, 64, maps[1]));
   }
   bool packed = call.rhs.items[0].rank == 3;
   args.rhsMaps = packed                ? kGroupedPacked
@@ -223,6 +222,7 @@ Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
   args.resultF32 = first.resultType == TE_RT_F32;
   args.accumulate = call.accumulate;
   args.lhsScales = data<float>(&first.lhs.scales);
+  args.resultValues = first.result;
   args.lhsValues = first.lhs.values.data;
   args.rhsValues = first.rhs.values.data;
   args.lhsStride = first.lhs.ld();

@@ -11,6 +11,7 @@
 #define TE_RT_PLAN_SESSION_H
 
 #include "common/context.h"
+#include "plan/Branches.h"
 #include "plan/Dlpack.h"
 #include "plan/Plan.h"
 
@@ -49,8 +50,9 @@ public:
   te_rt_status prepare();
   te_rt_status findWorkspace(int32_t workspace, void **data) const;
   te_rt_status run();
-  /// From the next run on, a run is one launch of a graph.
-  void useGraph(bool enable);
+  /// From the next run on, a run is one launch of a graph, in which calls follow those
+  /// alone that they must, or with `inOrder` the one before.
+  void useGraph(bool enable, bool inOrder);
   ~Session();
 
   te_rt_context *const context;
@@ -106,7 +108,9 @@ private:
   te_rt_status runSteps(const std::vector<ReadyStep> &steps, size_t depth);
   te_rt_status runCall(const ReadyCall &ready);
   te_rt_status invoke(const ReadyCall &ready);
+  void moveDescriptors(const ReadyCall &ready);
   te_rt_status describeFailure(const Call &call, te_rt_status status);
+  te_rt_status captureCall(const ReadyCall &ready);
 
   const te_rt_plan &plan;
   const Program &program;
@@ -115,6 +119,11 @@ private:
   Memory hostArena; // for what lies on the host, where the arena does not
   bool graphWanted = false;
   void *graph = nullptr;
+  bool inOrder = false; // calls of the graph one after the other
+  Branches branches;    // of a capture, unless inOrder
+  bool isBranching = false;
+  size_t numCaptured = 0; // calls so far
+  std::vector<uint64_t> shared; // of each call of a run: Device::takeShared
   std::vector<const Call *> timed; // calls of this run, with a mark on each side
   std::vector<Binding> bindings;
   bool bindingsVerified = false;

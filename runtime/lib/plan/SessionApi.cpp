@@ -141,5 +141,5 @@ te_rt_status te_rt_session_run(te_rt_session *session) {
 
 void te_rt_session_use_graph(te_rt_session *session, int32_t enable) {
   if (session)
-    session->useGraph(enable != 0);
+    session->useGraph(enable != 0, enable == 2);
 }

@@ -133,6 +133,7 @@ te_rt_status Session::prepareDevice() {
   context->device->beginPreparing();
   isPreparing = true;
   te_rt_status status = runAll();
+  shared.clear();
   // Tables of the first pass may hold addresses of scratch that has grown since.
   if (status == TE_RT_OK)
     status = runAll();
@@ -141,10 +142,11 @@ te_rt_status Session::prepareDevice() {
   return status == TE_RT_OK ? context->finish(outcome) : status;
 }
 
-void Session::useGraph(bool enable) {
+void Session::useGraph(bool enable, bool inOrderWanted) {
   graphWanted = enable;
-  if (!enable)
+  if (!enable || inOrder != inOrderWanted)
     dropGraph();
+  inOrder = inOrderWanted;
 }
 
 te_rt_status Session::capture() {
@@ -152,7 +154,12 @@ te_rt_status Session::capture() {
     return status;
   te_rt_observer told = observer;
   observer = nullptr; // nothing runs while it is captured
+  // Communication has an order of its own.
+  isBranching = !inOrder && program.ranks == 1;
+  branches.clear();
+  numCaptured = 0;
   te_rt_status status = runAll();
+  isBranching = false;
   observer = told;
   std::string message = context->message;
   Outcome outcome = context->device->endCapture(&graph);
@@ -187,7 +194,7 @@ te_rt_status Session::runSteps(const std::vector<ReadyStep> &steps,
   return TE_RT_OK;
 }
 
-te_rt_status Session::invoke(const ReadyCall &ready) {
+void Session::moveDescriptors(const ReadyCall &ready) {
   for (uint32_t i = ready.movingBegin; i < ready.movingEnd; ++i) {
     const Tensor &tensor = *moving[i].tensor;
     uint8_t *data = address(tensor);
@@ -196,14 +203,49 @@ te_rt_status Session::invoke(const ReadyCall &ready) {
         data += tensor.strides[loop] * counters[loop];
     descriptors[moving[i].descriptor].data = data;
   }
+}
+
+te_rt_status Session::invoke(const ReadyCall &ready) {
+  moveDescriptors(ready);
   const Call &call = *ready.call;
   te_rt_status status =
       call.function->invoke(context, operands.data() + ready.operands);
   return status == TE_RT_OK ? status : describeFailure(call, status);
 }
 
+/// Captures a call behind those alone that it must follow.
+te_rt_status Session::captureCall(const ReadyCall &ready) {
+  std::vector<Branches::Reach> reaches;
+  const Function &function = *ready.call->function;
+  moveDescriptors(ready);
+  const Operand *operand = operands.data() + ready.operands;
+  for (uint32_t slot = 0; slot < function.numSlots; ++slot)
+    for (int64_t i = 0; i < operand[slot].tensors.count; ++i) {
+      auto begin =
+          reinterpret_cast<uintptr_t>(operand[slot].tensors.items[i].data);
+      uint64_t bytes = program.tensors[ready.call->slots[slot][i]].bytes;
+      reaches.push_back(
+          {begin, begin + bytes, function.parameters[slot].isWritten()});
+    }
+  Device &device = *context->device;
+  std::vector<size_t> after =
+      branches.add(std::move(reaches), shared[numCaptured++]);
+  if (te_rt_status status = context->finish(device.beginBranch(after)))
+    return status;
+  if (te_rt_status status = invoke(ready))
+    return status;
+  return context->finish(device.endBranch());
+}
+
 te_rt_status Session::runCall(const ReadyCall &ready) {
-  if (!observer || isPreparing)
+  if (isBranching)
+    return captureCall(ready);
+  if (isPreparing) {
+    te_rt_status status = invoke(ready);
+    shared.push_back(context->device->takeShared());
+    return status;
+  }
+  if (!observer)
     return invoke(ready);
   const Call &call = *ready.call;
   Device &device = *context->device;

@@ -61,6 +61,8 @@ Driver::Driver(const Options &options, std::string_view planBytes,
 void Driver::checkBackend() {
   if (options.graph && options.backend != TE_RT_CUDA)
     fail("--graph: found --backend=ref, wanted --backend=cuda");
+  if (options.inOrder && !options.graph)
+    fail("--in-order: found no --graph, wanted one");
   if (options.backend == TE_RT_REF)
     return;
   te_rt_context *context = nullptr;
@@ -182,12 +184,13 @@ void Driver::runRank(int rank, Executions &executions) {
       mine.naiveSeconds += wanted->step();
       // One arena at a time, where there is but one step.
       if (isLast)
-        wanted->finish();
+        wanted->finish(/*wanted=*/true);
     }
     if (!found) {
       found = std::make_unique<Execution>(
           plan, options.backend, threadsPerRank, *planWorlds, rank, constants,
-          data, naive ? options.poison : -1, options.graph);
+          data, naive ? options.poison : -1,
+          options.graph ? 1 + options.inOrder : 0);
       if (options.warmUp)
         found->step();
       observe(*found, plan, rank, step, runBegan);
@@ -195,7 +198,8 @@ void Driver::runRank(int rank, Executions &executions) {
     runBegan = now() - began;
     mine.planSeconds.push_back(found->step());
     if (isLast)
-      found->finish();
+      found->finish(naive || !options.outputDirectory.empty());
+    mine.peakBytes = found->peakBytes();
     if (naive) {
       std::string where;
       if (ranks > 1)
@@ -255,12 +259,14 @@ bool Driver::report() const {
     std::printf("%s\n", profileTable(timelines, limits).c_str());
   CheckReport check;
   double planSeconds = 0, naiveSeconds = 0;
+  int64_t peakBytes = 0;
   for (const RankReport &rank : reports) {
     check.merge(rank.check);
     planSeconds = std::max(planSeconds,
                            std::accumulate(rank.planSeconds.begin(),
                                            rank.planSeconds.end(), 0.0));
     naiveSeconds = std::max(naiveSeconds, rank.naiveSeconds);
+    peakBytes = std::max(peakBytes, rank.peakBytes);
   }
   if (naive)
     std::printf("%s\n", check.str().c_str());
@@ -274,12 +280,16 @@ bool Driver::report() const {
               before.c_str());
   if (options.steps > 1)
     std::printf("a step, the median of all but the first: %s\n",
-                formatSeconds(secondsOfStep()).c_str());
-  int64_t peak = plan.arenaBytes + plan.workspaceBytes + plan.argumentBytes;
+                formatNumber("%.1f us", secondsOfStep() * 1e6).c_str());
+  int64_t planned = plan.arenaBytes + plan.workspaceBytes + plan.argumentBytes;
   std::printf("memory of a rank: %s (arena %s, workspaces %s, arguments %s)\n",
-              formatBytes(static_cast<double>(peak)).c_str(),
+              formatBytes(static_cast<double>(planned)).c_str(),
               formatBytes(static_cast<double>(plan.arenaBytes)).c_str(),
               formatBytes(static_cast<double>(plan.workspaceBytes)).c_str(),
               formatBytes(static_cast<double>(plan.argumentBytes)).c_str());
+  if (peakBytes)
+    std::printf("allocated at most: %s, %s more than planned\n",
+                formatBytes(static_cast<double>(peakBytes)).c_str(),
+                formatBytes(static_cast<double>(peakBytes - planned)).c_str());
   return !naive || check.passed();
 }

@@ -34,6 +34,7 @@ private:
   struct RankReport {
     std::vector<double> planSeconds; ///< of each step
     double naiveSeconds = 0;
+    int64_t peakBytes = 0; ///< of the plan, on a device
     CheckReport check;
   };
   void checkBackend();

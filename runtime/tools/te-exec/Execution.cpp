@@ -39,7 +39,7 @@ void Worlds::abort() {
 Execution::Execution(const Program &program, te_rt_backend backend, int threads,
                      const Worlds &worlds, int rank,
                      const ConstantInputs &constants, const InputData &data,
-                     int poison, bool graph)
+                     int poison, int graph)
     : program(program), rank(rank) {
   char message[1024] = "";
   if (te_rt_context_create(backend, threads, worlds.of(rank),
@@ -145,8 +145,10 @@ double Execution::step() {
   return seconds;
 }
 
-void Execution::finish() {
-  download();
+void Execution::finish(bool wanted) {
+  if (wanted)
+    download();
+  peak = te_rt_peak_memory(context);
   release();
 }
 

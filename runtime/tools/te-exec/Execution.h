@@ -45,10 +45,11 @@ public:
   using Observer = std::function<void(const te_rt_call_info &)>;
 
   /// `poison`: the byte that memory not yet written is filled with, of 0xFF it
-  /// reads as NaN; -1 leaves it as it is. Throws Error.
+  /// reads as NaN; -1 leaves it as it is. `graph` as for te_rt_session_use_graph.
+  /// Throws Error.
   Execution(const Program &program, te_rt_backend backend, int threads,
             const Worlds &worlds, int rank, const ConstantInputs &constants,
-            const InputData &data, int poison, bool graph = false);
+            const InputData &data, int poison, int graph = 0);
   ~Execution();
   Execution(const Execution &) = delete;
   Execution &operator=(const Execution &) = delete;
@@ -58,11 +59,13 @@ public:
   /// them. Returns the seconds taken. Throws Error, also where routing
   /// overflowed.
   double step();
-  /// Brings the results to the host, and gives back all memory but that of
-  /// arguments there.
-  void finish();
+  /// Brings the results to the host where `wanted`, and gives back all memory but that
+  /// of arguments there.
+  void finish(bool wanted);
   /// All results by name of the leaf, after bringing them to the host.
   Results results();
+  /// Of a device: the most bytes held at a time, once finished.
+  int64_t peakBytes() const { return peak; }
   /// The memory of argument `index`.
   const char *data(size_t index) const { return memory[index]; }
 
@@ -78,7 +81,7 @@ private:
 
   const Program &program;
   int rank;
-  int64_t stepsRun = 0;
+  int64_t stepsRun = 0, peak = 0;
   std::vector<Buffer> buffers;
   std::vector<char *> memory; ///< of each argument, on the host
   std::vector<void *> onDevice; ///< likewise; null where it is on the host alone

@@ -54,6 +54,9 @@ void te::exec::addOptions(CLI::App &app, Options &options) {
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
   app.add_flag("--graph", options.graph,
                "Captures a step as one CUDA graph; needs --backend=cuda");
+  app.add_flag("--in-order", options.inOrder,
+               "With --graph: calls wait for the one before, and not for those "
+               "alone whose memory they use");
   app.add_option_function<std::string>(
       "--routing",
       [&options](const std::string &text) {

@@ -33,6 +33,7 @@ struct Options {
   enum class OutputForm { AsIs, Packed, Members } outputForm = OutputForm::AsIs;
   int64_t steps = 1;
   bool graph = false;
+  bool inOrder = false; ///< calls of the graph one after the other
   bool warmUp = false; ///< a step first that nobody times
   Routing routing;
   bool specials = false; ///< values that are hard to cast, among random data

@@ -70,6 +70,9 @@ Saving &Saving::add(Operation *op, int sign) {
   int64_t times = sign * getNumExecutions(op).value_or(1);
   launches -= times * cost.launches;
   bytes -= times * cost.bytes;
+  double seconds = cost.launches ? getPredictedSeconds(op) : 0;
+  predictedUs -= times * seconds * 1e6;
+  isPredicted &= seconds > 0 || cost.launches == 0;
   return *this;
 }
 
@@ -80,6 +83,10 @@ remark::detail::InFlightRemark Remarks::passedAt(Location loc, Operation *op,
     remark << remark::metric("Op", op->getName().getStringRef())
            << remark::metric("LaunchesSaved", saving.launches)
            << remark::metric("BytesSaved", saving.bytes);
+  if (remark && saving.isPredicted)
+    remark << remark::metric(
+        "PredictedUsSaved",
+        llvm::formatv("{0:F1}", saving.predictedUs).str());
   return remark;
 }
 

@@ -23,6 +23,9 @@ public:
   Saving &added(Operation *op) { return add(op, 1); }
 
   int64_t launches = 0, bytes = 0;
+  /// By the times of the target's kernels; unknown unless all of them are known.
+  double predictedUs = 0;
+  bool isPredicted = true;
 
 private:
   Saving &add(Operation *op, int sign);
@@ -35,7 +38,7 @@ std::string describe(Operation *op);
 /// The remarks of one rewrite. Their category is the name of the pass, so that
 /// `--remarks-filter=te-...` selects them; their text is made only when read.
 /// All carry the op's name as `Op`. One of what was done carries what it saved
-/// as `LaunchesSaved` and `BytesSaved`, one of what was not done what the op
+/// as `LaunchesSaved`, `BytesSaved` and, where it is known, `PredictedUsSaved`, one of what was not done what the op
 /// that stays costs, and thus the rewrite can save at most, as `LaunchesLost`
 /// and `BytesLost`.
 ///

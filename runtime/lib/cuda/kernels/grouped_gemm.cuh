@@ -100,7 +100,8 @@ public:
       }
       for (int i = 0; i < kRingSlots; ++i) {
         initBarrier(at(&shared.tileFull[i]), 1);
-        initBarrier(at(&shared.tileEmpty[i]), 3 + 8); // warps that read tiles
+        // Warps that read tiles.
+        initBarrier(at(&shared.tileEmpty[i]), (staged ? 2 : 3) + 8);
       }
       for (int i = 0; i < kScaleSlots; ++i)
         initBarrier(at(&shared.scalesFull[i]), 1);
@@ -119,7 +120,7 @@ public:
         loadTilesByHand();
       else if (warp == 2)
         findTiles();
-      else if (threadIdx.x == 96)
+      else if (!staged && threadIdx.x == 96)
         moveSums();
     } else {
       takeRegisters<224>();
@@ -340,19 +341,18 @@ private:
   }
 
   /// Has sums lie in pairs of registers, the second one first: an element is
-  /// then in another bank than the part that is added to it. The store, which
-  /// no thread executes, wants its operands so.
-  static __device__ void pairUp(float (&sums)[kCols / 2]) {
-    uint32_t never = threadIdx.x >> 31;
+  /// then in another bank than the part that is added to it. The stores, which
+  /// no thread executes, want their operands so.
+  __device__ void pairUp(float (&sums)[kCols / 2]) {
 #pragma unroll
     for (int i = 0; i < kCols / 2; i += 4)
       asm volatile("{\n"
                    ".reg .pred p;\n"
-                   "setp.ne.u32 p, %4, 0;\n"
-                   "@p st.shared.v4.f32 [%4], {%0, %1, %2, %3};\n"
+                   "setp.lt.s32 p, %4, %6;\n" // of each its own: no branch
+                   "@p st.shared.v4.f32 [%5], {%0, %1, %2, %3};\n"
                    "}" ::"f"(sums[i + 1]),
                    "f"(sums[i]), "f"(sums[i + 3]), "f"(sums[i + 2]),
-                   "r"(never));
+                   "r"(args.k), "r"(base), "r"(-i));
   }
 
   /// Where the block begins behind whose end another group's elements are.

@@ -55,8 +55,6 @@ constexpr int groupedStoreCols(GroupedScale scale) {
          : scale == GroupedScale::RowRow ? 256
                                          : 192;
 }
-/// Rows that the copy engine stores at a time: those of a warp or a warpgroup.
-constexpr int groupedStoreRows(bool staged) { return staged ? 16 : 64; }
 constexpr int groupedSharedBytes(GroupedScale scale) {
   int cols = groupedCols(scale);
   int operands = (kGroupedRows + cols) * kGroupedBytes;
@@ -82,6 +80,7 @@ struct GroupedArgs {
   int64_t lhsScaleOuter, lhsScaleInner; // between rows, between blocks of K
   int64_t rhsScaleOuter, rhsScaleInner;
   const float *lhsScales;
+  void *resultValues; // of all groups of rows
   // For what the copy engine cannot read: columns from the middle of 16 bytes.
   const void *lhsValues, *rhsValues;
   int64_t lhsStride, rhsStride; // in elements

@@ -17,7 +17,7 @@
 // CHECK-NEXT:    %[[V:.*]], %[[S:.*]], %[[T:.*]], %[[TS:.*]], %[[YP:.*]] = te.permute_quantize %[[X]] probs(%[[P]] : tensor<96x8xf32>) rows(%[[MAP]] : tensor<96x8xi32>) groups(%[[O]] : tensor<9xi32>) counts(%[[N]] : tensor<8xi32>) {pow2_scales} : tensor<96x256xbf16>
 // CHECK-SAME:      -> tensor<896x256xf8E4M3FN>, tensor<2x896xf32, {{.*}}> columnwise tensor<256x896xf8E4M3FN>, tensor<15x256xf32, {{.*}}> out_probs tensor<896xf32>
 // CHECK-NEXT:    return %[[V]], %[[T]], %[[YP]]
-// REMARK-DAG: [[#@LINE+5]]:{{.*}}[Passed] FusePermuteQuantize{{.*}}BytesSaved=917540, LaunchesSaved=1
+// REMARK-DAG: [[#@LINE+5]]:{{.*}}[Passed] FusePermuteQuantize{{.*}}BytesSaved=917540, LaunchesSaved=1, Op=te.permute_quantize, PredictedUsSaved=
 func.func @padded(%x: tensor<96x256xbf16>, %p: tensor<96x8xf32>, %i: tensor<96x8xi32>)
     -> (tensor<896x256xf8E4M3FN>, tensor<256x896xf8E4M3FN>, tensor<896xf32>) {
   %map, %n, %o = te.routing_map %i {alignment = 16, capacity = 896} : tensor<96x8xi32> -> tensor<96x8xi32>, tensor<8xi32>, tensor<9xi32>

@@ -72,6 +72,8 @@ struct CallTypes {
 /// ones (Prediction.cpp); 0 where nothing was measured.
 double getPredictedSeconds(const OpCost &cost, const CallTypes &call,
                            TargetAttr target);
+/// The same of the call that `op` becomes; 0 too where it becomes none.
+double getPredictedSeconds(Operation *op);
 
 /// Bytes of a value of this tensor type; 0 for another type or a dynamic one.
 int64_t getBytes(Type type);
