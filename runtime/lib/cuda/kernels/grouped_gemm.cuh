@@ -35,7 +35,8 @@ namespace cuda {
 namespace grouped {
 using namespace hopper;
 
-/// Named barriers of the two warpgroups that multiply; 0 is __syncthreads.
+/// Named barriers of the two warpgroups that multiply; 0 is __syncthreads. There
+/// is one kTail for each stage.
 enum : int { kStore = 1, kTail = 3 };
 
 template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
@@ -298,7 +299,7 @@ private:
   //===--------------------------------------------------------------------===//
 
   /// Zeros behind the end of a group's reduction, where another's begins.
-  __device__ void clearTail(int stage, int valid);
+  __device__ void clearTail(int stage, int valid, bool multiplies = true);
 
   /// Descriptors of the operands of stage 0.
   struct Operands {

@@ -18,8 +18,8 @@ namespace grouped {
 template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
           Major kRhsMajor>
 __device__ void
-Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::clearTail(int stage,
-                                                             int valid) {
+Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::clearTail(
+    int stage, int valid, bool multiplies) {
   int thread = threadIdx.x - 128;
   auto clear = [&](uint8_t *operand, int outer, bool flat) {
     if (flat) {
@@ -39,7 +39,10 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::clearTail(int stage,
   clear(shared.lhs[stage], kGroupedRows, kLhsMajor == Major::Reduction);
   clear(shared.rhs[stage], kCols, kRhsMajor == Major::Reduction);
   fenceProxy();
-  syncNamed(kTail, 256);
+  if (multiplies)
+    syncNamed(kTail + stage, 256);
+  else
+    arriveNamed(kTail + stage, 256);
 }
 
 template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
@@ -50,7 +53,7 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::skipBlocks(
   for (int depth = tile.begin; depth < tile.end; depth += kDepth) {
     wait(at(&shared.full[stage.index]), stage.parity);
     if (depth == tailOf(tile))
-      clearTail(stage.index, tile.end - depth);
+      clearTail(stage.index, tile.end - depth, /*multiplies=*/false);
     release(empty, stage.index);
     stage.advance(kStages);
   }

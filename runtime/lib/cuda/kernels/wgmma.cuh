@@ -89,6 +89,10 @@ __device__ inline void completeBytes(uint32_t barrier, uint32_t bytes) {
 __device__ inline void syncNamed(int barrier, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
 }
+/// Counts the thread in without waiting for the others.
+__device__ inline void arriveNamed(int barrier, int threads) {
+  asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+}
 __device__ inline uint32_t clusterRank() {
   uint32_t rank;
   asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
