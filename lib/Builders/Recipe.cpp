@@ -106,8 +106,9 @@ ScalesAttr CastScheme::getEncoding(MLIRContext *context, bool columnwise,
   // Blocks of rows never cross from one group into the next by themselves.
   int64_t columnGroups = columnwise ? groups : 0;
   if (!hasByteScales())
-    return ScalesAttr::get(context, blockRows, blockCols,
-                           ScaleLayout::GemmReady, columnGroups);
+    return ScalesAttr::get(context,
+                           columnwise && squareColumns ? blockCols : blockRows,
+                           blockCols, ScaleLayout::GemmReady, columnGroups);
   int64_t rows = blockRows, cols = blockCols;
   if (columnwise && isUntransposed())
     std::swap(rows, cols);

@@ -81,6 +81,9 @@ bool isFP4(const Recipe &recipe) {
 bool scalesFromData(const Recipe &recipe) { return recipe.scalesFromData(); }
 bool isTensor(const Recipe &recipe) { return recipe.isTensor(); }
 bool isDelayed(const Recipe &recipe) { return recipe.delayed.has_value(); }
+bool hasRowBlocks(const Recipe &recipe) {
+  return recipe.isFP8() && !recipe.isTensor() && !recipe.hasByteScales();
+}
 bool hasByteScales(const Recipe &recipe) { return recipe.hasByteScales(); }
 
 const RecipeOption kOptions[] = {
@@ -104,6 +107,12 @@ const RecipeOption kOptions[] = {
      [](Recipe &recipe, StringRef name, StringRef value) {
        return parseFlag(name, value,
                         [&](bool flag) { recipe.weight->squareBlocks = flag; });
+     }},
+    {"square-activation-columns", hasRowBlocks,
+     [](Recipe &recipe, StringRef name, StringRef value) {
+       return parseFlag(name, value, [&](bool flag) {
+         recipe.activation->squareColumns = flag;
+       });
      }},
     {"hadamard", isFP4,
      [](Recipe &recipe, StringRef name, StringRef value) {

@@ -43,7 +43,8 @@ const Layer layers[] = {
     {"E=128 fc2 2048x768", 128, 2048, 768, {128, 512, 1024}},
 };
 
-enum class Kind { Block, Tensor, Bf16 };
+/// Square: wgrad whose rhs has blocks of 128 x 128.
+enum class Kind { Block, Square, Tensor, Bf16 };
 
 /// Rows of each expert: m, give or take 30 %, rounded up to 128.
 std::vector<int32_t> offsetsOf(const Layer &layer, int64_t m) {
@@ -85,11 +86,12 @@ std::shared_ptr<Work> makeWork(Bench &bench, const Layer &layer, Kind kind,
     work->lhsScales = bench.normal(TE_RT_F32, {experts});
     work->rhsScales = bench.normal(TE_RT_F32, {experts});
     work->lhsScales.layout = work->rhsScales.layout = TE_RT_TENSOR;
-  } else if (kind == Kind::Block) {
+  } else if (kind != Kind::Bf16) {
     work->lhsScales = bench.scales(TE_RT_GEMM_READY, 1, 128, lhs[0], lhs[1],
                                    wgrad ? groups : 0);
     work->rhsScales =
-        wgrad ? bench.scales(TE_RT_GEMM_READY, 1, 128, rhs[0], rhs[1], groups)
+        wgrad ? bench.scales(TE_RT_GEMM_READY, kind == Kind::Square ? 128 : 1,
+                             128, rhs[0], rhs[1], groups)
               : bench.scales(TE_RT_GEMM_READY, 128, 128, rhs[1], rhs[2], 0,
                              experts);
     bench.fillNormal(work->lhsScales);
@@ -123,7 +125,7 @@ struct Contender {
 
 void product(Bench &bench, const Layer &layer, int64_t m, Kind kind, bool wgrad,
              bool accumulate) {
-  const char *kinds[] = {"1x128", "tensor", "bf16"};
+  const char *kinds[] = {"1x128", "128x128", "tensor", "bf16"};
   std::string name = std::string(wgrad ? "wgrad " : "rows ") +
                      kinds[int(kind)] + " " + layer.name + " m~" +
                      std::to_string(m) +
@@ -197,7 +199,11 @@ void te_bench::runProducts(Bench &bench) {
     for (int64_t m : layer.rows)
       if (m >= 512)
         product(bench, layer, m, Kind::Block, true, true);
+  product(bench, layers[0], 512, Kind::Block, true, false);
   product(bench, layers[0], 1024, Kind::Block, true, false);
+  for (const Layer *layer : {&layers[0], &layers[1]})
+    for (int64_t m : {1024, 4096, 8192})
+      product(bench, *layer, m, Kind::Square, true, true);
   for (Kind kind : {Kind::Tensor, Kind::Bf16})
     for (bool wgrad : {false, true})
       for (const Layer *layer : {&layers[0], &layers[1]})

@@ -297,15 +297,25 @@ TEST(CudaGroupedGemm, ManyGroupsAndTiles) {
     for (int64_t g = 0; g < groups; ++g)
       offsets.push_back(offsets.back() +
                         int32_t(g % 5 == 3 ? 0 : g * 37 % 290));
-    Grouped c = {Scheme::RowSquare, offsets.back() + 5, 776, 272,
-                 TE_RT_RAGGED_ROWS, offsets};
-    SCOPED_TRACE(c.name());
-    Arguments arguments;
-    Places at = build(c, arguments, 7);
-    Call call = callOf(c, at);
-    expectWithin(c, arguments, at, runOnRef(arguments, call),
-                 runOnRef(magnitudes(arguments, at), call),
-                 runOnCuda(arguments, call));
+    Grouped rows = {Scheme::RowSquare, offsets.back() + 5, 776, 272,
+                    TE_RT_RAGGED_ROWS, offsets};
+    std::vector<Grouped> all = {rows};
+    for (Scheme scheme : {Scheme::RowRow, Scheme::RowSquare}) {
+      all.push_back({scheme, 264, 328, offsets.back() + 5,
+                     TE_RT_RAGGED_REDUCTION, offsets});
+      all.back().result = TE_RT_F32;
+      all.back().accumulate = scheme == Scheme::RowRow || groups == 70;
+    }
+    for (const Grouped &c : all) {
+      SCOPED_TRACE(c.name());
+      Arguments arguments;
+      Places at = build(c, arguments, 7);
+      Call call = callOf(c, at);
+      std::vector<Bytes> found = runOnCuda(arguments, call);
+      expectWithin(c, arguments, at, runOnRef(arguments, call),
+                   runOnRef(magnitudes(arguments, at), call), found);
+      EXPECT_EQ(found, runOnCuda(arguments, call)) << "a second run differs";
+    }
   }
 }
 

@@ -110,6 +110,10 @@ TextOption squareWeightBlocks(
     "square-weight-blocks", "bool",
     "Let squares of a weight's elements share a scale: false, true (mxfp8: "
     "false, nvfp4: true)");
+TextOption squareActivationColumns(
+    "square-activation-columns", "bool",
+    "Scale what weight gradients read of activations in blocks of 128 x 128: "
+    "false, true (block: false)");
 TextOption
     hadamard("hadamard", "bool",
              "Transform what is cast columnwise, but for weights: false, "
@@ -189,8 +193,9 @@ template <typename Range> SmallVector<StringRef> namesOf(const Range &range) {
 llvm::Error parseRecipeOptions(Recipe &recipe) {
   for (const TextOption *option :
        {&forwardFormat, &backwardFormat, &pow2Scales, &amaxEpsilon,
-        &squareWeightBlocks, &hadamard, &stochasticRounding, &amaxHistory,
-        &amaxMargin, &amaxAlgorithm, &reduceAmax}) {
+        &squareWeightBlocks, &squareActivationColumns, &hadamard,
+        &stochasticRounding, &amaxHistory, &amaxMargin, &amaxAlgorithm,
+        &reduceAmax}) {
     if (!option->getNumOccurrences())
       continue;
     if (llvm::Error error =

@@ -29,7 +29,9 @@ struct CastScheme {
   /// Of blocks with scales of 8 bits: the amax is that of the square of blocks
   /// around each.
   bool squareBlocks = false;
-  /// Such scales are written in the layout that products read, not compact.
+  /// Of 1 x 128: columnwise copies have blocks of 128 x 128.
+  bool squareColumns = false;
+  /// Scales of 8 bits are written in the layout that products read, not compact.
   bool swizzled = false;
   /// Of FP4: columnwise copies are transformed first; values are rounded up or
   /// down at random.
@@ -38,8 +40,8 @@ struct CastScheme {
   bool operator==(const CastScheme &other) const {
     auto fields = [](const CastScheme &s) {
       return std::tie(s.format, s.blockRows, s.blockCols, s.pow2Scales,
-                      s.epsilon, s.squareBlocks, s.swizzled, s.hadamard,
-                      s.stochasticRounding);
+                      s.epsilon, s.squareBlocks, s.squareColumns, s.swizzled,
+                      s.hadamard, s.stochasticRounding);
     };
     return fields(*this) == fields(other);
   }

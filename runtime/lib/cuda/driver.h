@@ -37,6 +37,7 @@ enum : int {
   kCaptureRelaxed = 2,
   kDependenciesSet = 1,
   kMapU8 = 0,
+  kMapF32 = 7,
   kMapBf16 = 9,
   kMapSwizzle128 = 3,
   kMapPromote256 = 3,

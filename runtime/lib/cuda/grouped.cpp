@@ -97,8 +97,12 @@ Outcome makeMap(const te_rt_tensor &matrix, int64_t members, int64_t boxRows,
   uint32_t box[] = {uint32_t(kGroupedBytes / size), uint32_t(boxRows), 1};
   uint32_t steps[] = {1, 1, 1};
   Result result = driver().encodeTensorMap(
-      &map, size == 1 ? kMapU8 : kMapBf16, 3, matrix.data, dims, strides, box,
-      steps, /*interleave=*/0, kMapSwizzle128, kMapPromote256, /*fill=*/0);
+      &map,
+      size == 1   ? kMapU8
+      : size == 2 ? kMapBf16
+                  : kMapF32,
+      3, matrix.data, dims, strides, box, steps, /*interleave=*/0,
+      kMapSwizzle128, kMapPromote256, /*fill=*/0);
   if (result == 0)
     return {};
   return {TE_RT_DEVICE_ERROR,
@@ -121,8 +125,7 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
   bool copied = isCopied(call, first);
   if (copied) {
     te_rt_tensor result = call.results.items[0];
-    TE_RT_TRY(makeMap(result, 1, groupedStoreRows(isStaged(call, first, scale)),
-                      maps[1]));
+    TE_RT_TRY(makeMap(result, 1, 64, maps[1]));
   }
   bool packed = call.rhs.items[0].rank == 3;
   args.rhsMaps = packed                ? kGroupedPacked
@@ -140,6 +143,22 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
     maps.emplace_back();
     TE_RT_TRY(makeMap(rhs.values, packed ? call.rhs.items[0].shape[0] : 1,
                       boxRows(rhs, groupedCols(scale) / 2), maps.back()));
+  }
+  // Sums of which the copy engine can read and write boxes.
+  bool inBoxes = first.resultType == TE_RT_F32 &&
+                 call.ragged == TE_RT_RAGGED_REDUCTION && args.n % 4 == 0;
+  for (int64_t g = call.firstGroup; g < call.lastGroup; ++g)
+    inBoxes &= isAligned(call.product(g).result, 16);
+  int64_t firstSums = maps.size();
+  for (int64_t g = call.firstGroup; inBoxes && g < call.lastGroup; ++g) {
+    te_rt_tensor sums = {};
+    sums.data = call.product(g).result;
+    sums.dtype = TE_RT_F32;
+    sums.rank = 2;
+    sums.shape[0] = args.m;
+    sums.shape[1] = args.n;
+    maps.emplace_back();
+    TE_RT_TRY(makeMap(sums, 1, 64, maps.back()));
   }
   std::vector<GroupedItem> items;
   for (int64_t g = call.firstGroup; g < call.lastGroup; ++g) {
@@ -161,6 +180,7 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
   args.result = copied ? args.lhs + 1 : nullptr;
   args.rhs = args.lhs + 2;
   // Groups are counted from that of offsets[0].
+  args.sums = inBoxes ? args.lhs + firstSums - call.firstGroup : nullptr;
   args.items = reinterpret_cast<const GroupedItem *>(args.lhs + maps.size()) -
                call.firstGroup;
   return {};
@@ -202,6 +222,7 @@ Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
   args.resultF32 = first.resultType == TE_RT_F32;
   args.accumulate = call.accumulate;
   args.lhsScales = data<float>(&first.lhs.scales);
+  args.resultValues = first.result;
   args.lhsValues = first.lhs.values.data;
   args.rhsValues = first.rhs.values.data;
   args.lhsStride = first.lhs.ld();

@@ -130,17 +130,20 @@ SmallVector<int64_t> ScalesAttr::getScalesShape(ArrayRef<int64_t> data) const {
     return shape;
   }
   int64_t m = data[data.size() - 2], k = data[data.size() - 1];
-  auto blocks = [&](int64_t extent, int64_t block) {
-    // The grid starts anew at each group along the dimension of the blocks;
-    // groups of swizzled scales begin at a tile.
-    if (getGroups() && block > 1 && getLayout() != ScaleLayout::Swizzled)
+  // The grid starts anew at each group along the dimension of the blocks, that
+  // of squares along columns; groups of swizzled scales begin at a tile.
+  bool startsAnew = getGroups() && getLayout() != ScaleLayout::Swizzled;
+  auto blocks = [&](int64_t extent, int64_t block, bool isRagged) {
+    if (startsAnew && isRagged)
       return extent / block + getGroups();
     return llvm::divideCeilSigned(extent, block);
   };
   auto pad = [](int64_t extent, int64_t to) {
     return llvm::divideCeilSigned(extent, to) * to;
   };
-  int64_t mb = blocks(m, getRows()), kb = blocks(k, getCols());
+  bool isAcross = getCols() > 1;
+  int64_t mb = blocks(m, getRows(), !isAcross);
+  int64_t kb = blocks(k, getCols(), isAcross);
   switch (getLayout()) {
   case ScaleLayout::Compact:
     if (!hasByteScales())

@@ -4,18 +4,17 @@
 //
 //===----------------------------------------------------------------------===//
 //
-//   work      a block of three warpgroups on each multiprocessor, two blocks to
-//   a
-//             cluster; tiles of 128 x 192 (BF16: 256), K in blocks of 128 bytes
-//             in four buffers. The first warpgroup finds tiles and starts
-//             copies, the others multiply 64 rows each
+//   work      a block of three warpgroups on each multiprocessor, two blocks
+//             to a cluster; tiles of 128 x 192 (BF16: 256, 1 x 128 scales on
+//             both sides: 128), K in blocks of 128 bytes in four buffers. The
+//             first warpgroup finds tiles and starts copies, the others
+//             multiply 64 rows each
 //   flops     2 m n k; BF16 and FP8 tensor cores
 //   moves     operands from the L2 once for each tile, what two blocks share
-//   once
-//             for both; the result once
+//             once for both; the result once
 //   bound     tensor cores, and the power they take: 1585 TFLOP/s of FP8 with
-//             scales of 128 x 128 on an H200, about 1100 with 1 x 128 on both
-//             sides; memory where a group has few rows, or is the reduction
+//             scales of 128 x 128 on an H200, 1230 with 1 x 128 on both sides;
+//             memory where a group has few rows, or is the reduction
 //   measured  docs/Benchmarks.md, Products on an H200
 //   not here  operands that the copy engine cannot read at all (gemm.cu)
 //
@@ -37,7 +36,7 @@ namespace grouped {
 using namespace hopper;
 
 /// Named barriers of the two warpgroups that multiply; 0 is __syncthreads.
-enum : int { kTurn = 1, kStore = 3, kTail = 5 };
+enum : int { kStore = 1, kTail = 3 };
 
 template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
           Major kRhsMajor>
@@ -52,21 +51,31 @@ class Product {
   static constexpr int kDepth = kGroupedBytes / kElementBytes;
   static constexpr bool kByBlock =
       kScale == GroupedScale::RowSquare || kScale == GroupedScale::RowRow;
-  /// A warp that fetches the scales of blocks of columns.
-  static constexpr bool kHasScaleWarp = kScale == GroupedScale::RowSquare;
-  /// Whether the two warpgroups multiply one after the other.
-  static constexpr bool kTakesTurns = kScale == GroupedScale::RowRow;
+  /// Whether a warp brings the scales of columns, besides the copy engine.
+  static constexpr bool kHasScaleWarp = kByBlock;
   static constexpr int kHalfRow = kLhsBytes / 2, kHalfCol = kRhsBytes / 2;
+
+  /// Whether the tensor cores make the scales, in grouped_rowrow.cuh.
+  static constexpr bool kHasFactors = kScale == GroupedScale::RowRow;
+  static constexpr int kScaleSlots = 8;
+
+  using Results = Store<kCols, kStoreCols>;
+  static constexpr int kBoxes = Results::kBoxes;
 
   struct Shared {
     uint8_t lhs[kStages][kLhsBytes]; // at a multiple of 1024
     uint8_t rhs[kStages][kRhsBytes];
     uint8_t store[2][64 * kStoreCols * 2];
     float lhsScales[kStages][kByBlock ? kGroupedRows : 4];
-    float rhsScales[kStages][kScale == GroupedScale::RowRow ? kCols : 4];
+    // Of 1 x 128 scales on both sides, those of the columns, as they come and
+    // as multiplyFactors reads them.
+    float rhsScales[kScaleSlots][kHasFactors ? kCols : 4];
+    uint4 factors[kStages][kHasFactors ? kCols : 1];
     Ring ring;
-    uint64_t full[kStages], empty[kStages];
+    uint64_t full[kStages], empty[kStages], scalesFull[kScaleSlots];
     uint64_t tileFull[kRingSlots], tileEmpty[kRingSlots];
+    BoxBarriers<kBoxes> boxes;
+    BoxPlace places[kBoxes];
   };
   static_assert(sizeof(Shared) + 1024 <= groupedSharedBytes(kScale),
                 "shared memory");
@@ -92,7 +101,13 @@ public:
       for (int i = 0; i < kRingSlots; ++i) {
         initBarrier(at(&shared.tileFull[i]), 1);
         // Warps that read tiles.
-        initBarrier(at(&shared.tileEmpty[i]), 2 + kHasScaleWarp + 8);
+        initBarrier(at(&shared.tileEmpty[i]), (staged ? 2 : 3) + 8);
+      }
+      for (int i = 0; i < kScaleSlots; ++i)
+        initBarrier(at(&shared.scalesFull[i]), 1);
+      for (int i = 0; i < kBoxes; ++i) {
+        initBarrier(at(&shared.boxes.loaded[i]), 1);
+        initBarrier(at(&shared.boxes.added[i]), 8);
       }
       asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
@@ -105,8 +120,8 @@ public:
         loadTilesByHand();
       else if (warp == 2)
         findTiles();
-      else if (kHasScaleWarp && warp == 3)
-        loadSquareScales();
+      else if (!staged && threadIdx.x == 96)
+        moveSums();
     } else {
       takeRegisters<224>();
       if constexpr (staged)
@@ -185,7 +200,7 @@ private:
         kRhsMajor == Major::Reduction && !isAligned(tile.begin, kElementBytes);
     if constexpr (kByBlock)
       hand.lhsScales = !args.lhsScalesInRows || !isAligned(tile.row, 4);
-    if constexpr (kScale == GroupedScale::RowRow)
+    if constexpr (kHasFactors)
       hand.rhsScales = !args.rhsScalesInRows;
     return hand;
   }
@@ -214,6 +229,18 @@ private:
                                           : 0;
   }
 
+  /// Groups that divide the reduction have operands with long rows, of which a
+  /// box takes 128 bytes each: those are left to the L2 as they are.
+  __device__ void load(bool toBoth, uint32_t to, const TensorMap *map,
+                       uint32_t barrier, int x, int y, int z,
+                       Policy policy) const {
+    if (args.reduction)
+      toBoth ? loadBoxToBoth(to, map, barrier, x, y, z)
+             : loadBox(to, map, barrier, x, y, z);
+    else
+      toBoth ? loadBoxToBoth(to, map, barrier, x, y, z, policy)
+             : loadBox(to, map, barrier, x, y, z, policy);
+  }
   __device__ void loadLhs(int stage, int half, int depth, int row, bool toBoth,
                           Policy policy) {
     uint32_t to = at(shared.lhs[stage]) + half * kHalfRow;
@@ -221,8 +248,7 @@ private:
     row += half * 64;
     bool flat = kLhsMajor == Major::Reduction;
     int x = flat ? depth : row, y = flat ? row : depth;
-    toBoth ? loadBoxToBoth(to, args.lhs, barrier, x, y, 0, policy)
-           : loadBox(to, args.lhs, barrier, x, y, 0, policy);
+    load(toBoth, to, args.lhs, barrier, x, y, 0, policy);
   }
 
   __device__ void loadRhs(int stage, int half, const TensorMap *map, int member,
@@ -234,8 +260,7 @@ private:
 #pragma unroll
     for (int i = 0; i < (flat ? 1 : kCols / 128); ++i) {
       int x = flat ? depth : col + i * 64, y = flat ? col : depth;
-      toBoth ? loadBoxToBoth(to + i * 8192, map, barrier, x, y, member, policy)
-             : loadBox(to + i * 8192, map, barrier, x, y, member, policy);
+      load(toBoth, to + i * 8192, map, barrier, x, y, member, policy);
     }
   }
 
@@ -247,11 +272,26 @@ private:
   static __device__ void copyOperand(uint8_t *to, const void *values,
                                      int64_t stride, int outer, int outerEnd,
                                      int outers, int depth, int depthEnd);
-  /// A warp that copies what the copy engine cannot.
+  /// A warp that copies what the copy engine cannot, and brings the scales of
+  /// columns.
   __device__ void loadTilesByHand();
-  /// A warp that brings the scales of blocks of 128 x 128: of a tile's first 64
-  /// columns, of those between, and of the last 64.
-  __device__ void loadSquareScales();
+  /// Scales of blocks of 128 x 128: of a tile's first 64 columns, of those
+  /// between, and of the last 64.
+  __device__ float4 squareScales(const Tile &tile, int block) const;
+  /// These, of all of a tile of which nothing else is copied by hand.
+  __device__ void loadSquareScales(const Tile &tile, Cursor &stage);
+  /// The scales of a tile's columns in the form that multiplyFactors reads:
+  /// those of a thread, every 32nd; `scaleOf` tells that of a column.
+  template <typename ScaleOf>
+  static __device__ void makeFactors(ScaleOf scaleOf,
+                                     uint4 (&factors)[kCols / 32]);
+  __device__ void putFactors(int stage, const uint4 (&factors)[kCols / 32]);
+  /// These, of all of a tile of which nothing else is copied by hand. Scales
+  /// come to shared memory well before they are wanted, to `slot`.
+  __device__ void loadFactors(const Tile &tile, Cursor &stage, Cursor &slot);
+
+  /// One thread, which moves the boxes of sums between memory and Store.
+  __device__ void moveSums();
 
   //===--------------------------------------------------------------------===//
   // Products
@@ -301,18 +341,18 @@ private:
   }
 
   /// Has sums lie in pairs of registers, the second one first: an element is
-  /// then in another bank than the part that is added to it. The store, which
-  /// no thread executes, wants its operands so.
-  static __device__ void pairUp(float (&sums)[kCols / 2]) {
-    uint32_t never = threadIdx.x >> 31;
+  /// then in another bank than the part that is added to it. The stores, which
+  /// no thread executes, want their operands so.
+  __device__ void pairUp(float (&sums)[kCols / 2]) {
 #pragma unroll
     for (int i = 0; i < kCols / 2; i += 4)
       asm volatile("{\n"
                    ".reg .pred p;\n"
-                   "setp.ne.u32 p, %4, 0;\n"
-                   "@p st.shared.v4.f32 [%4], {%0, %1, %2, %3};\n"
+                   "setp.lt.s32 p, %4, %6;\n" // of each its own: no branch
+                   "@p st.shared.v4.f32 [%5], {%0, %1, %2, %3};\n"
                    "}" ::"f"(sums[i + 1]),
-                   "f"(sums[i]), "f"(sums[i + 3]), "f"(sums[i + 2]), "r"(never));
+                   "f"(sums[i]), "f"(sums[i + 3]), "f"(sums[i + 2]),
+                   "r"(args.k), "r"(base), "r"(-i));
   }
 
   /// Where the block begins behind whose end another group's elements are.
@@ -349,18 +389,16 @@ private:
                                 Cursor &stage, float (&sums)[kCols / 2]);
 
   __device__ void multiplyTiles(int half) {
-    if (kTakesTurns && half == 1)
-      arriveNamed(kTurn, 256);
     uint32_t empty =
         addressIn(at(&shared.empty[0]), threadIdx.x % 32 % kGroupedCluster);
     Cursor slot, stage;
     Tile tile;
-    Store<kCols, kStoreCols> store(args, shared.store[half], half,
-                                   kStore + half);
+    Results store(args, shared.store[half], shared.boxes, half, kStore + half);
     while (__any_sync(~0u, nextTile(slot, tile))) {
       tile = uniform(tile);
       if (!hasRows(tile, half)) {
         skipBlocks(tile, half, empty, stage);
+        store.skip(tile);
         continue;
       }
       const GroupedItem &item = args.items[tile.group];
@@ -376,8 +414,6 @@ private:
         multiplyScaled(tile, half, stage, sums);
       store.run(tile, item, sums);
     }
-    if (kTakesTurns && half == 0)
-      syncNamed(kTurn, 256); // the other's last word
     store.finish();
   }
 
@@ -395,6 +431,7 @@ private:
 #include "cuda/kernels/grouped_multiply.cuh"
 #include "cuda/kernels/grouped_rowrow.cuh"
 #include "cuda/kernels/grouped_scaled.cuh"
+#include "cuda/kernels/grouped_sums.cuh"
 
 /// Defines the kernel `name`; nothing where there is no sm_90a.
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)

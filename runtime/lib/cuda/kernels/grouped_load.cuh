@@ -32,15 +32,11 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTiles() {
     int member = args.rhsMaps == kGroupedPacked ? tile.group : 0;
     uint32_t halves = halvesOf(tile);
     uint32_t bytes = halves * kHalfRow + kRhsBytes;
-    const float *lhsScales = nullptr, *rhsScales = nullptr;
-    uint32_t lhsScaleSize = 0, rhsScaleSize = 0;
+    const float *lhsScales = nullptr;
+    uint32_t lhsScaleSize = 0;
     if constexpr (kByBlock) {
       lhsScales = lhsScalesOf(tile);
       bytes += lhsScaleSize = lhsScaleBytes(tile);
-    }
-    if constexpr (kScale == GroupedScale::RowRow) {
-      rhsScales = rhsScalesOf(tile) + tile.col * args.rhsScaleOuter;
-      bytes += rhsScaleSize = rhsScaleBytes(tile);
     }
     ByHand hand = byHand(tile);
 #pragma unroll 1
@@ -75,12 +71,6 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTiles() {
                   barrier);
         lhsScales += args.lhsScaleInner;
       }
-      if constexpr (kScale == GroupedScale::RowRow) {
-        if (!hand.rhsScales && rhsScaleSize)
-          loadRow(at(shared.rhsScales[stage.index]), rhsScales, rhsScaleSize,
-                  barrier);
-        rhsScales += args.rhsScaleInner;
-      }
       stage.advance(kStages);
     }
   }
@@ -113,18 +103,22 @@ template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
           Major kRhsMajor>
 __device__ void
 Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTilesByHand() {
-  Cursor slot, stage;
+  Cursor slot, stage, scales;
   Tile tile;
   while (nextTile(slot, tile)) {
     ByHand hand = byHand(tile);
     if (!hand.any()) {
-      stage.advance(kStages, numBlocks(tile));
+      if constexpr (kHasFactors)
+        loadFactors(tile, stage, scales);
+      else if constexpr (kScale == GroupedScale::RowSquare)
+        loadSquareScales(tile, stage);
+      else
+        stage.advance(kStages, numBlocks(tile));
       continue;
     }
     uint32_t bytes = (hand.lhs ? halvesOf(tile) * kHalfRow : 0) +
                      (hand.rhs ? kRhsBytes : 0) +
-                     (hand.lhsScales ? lhsScaleBytes(tile) : 0) +
-                     (hand.rhsScales ? rhsScaleBytes(tile) : 0);
+                     (hand.lhsScales ? lhsScaleBytes(tile) : 0);
     int block = 0;
 #pragma unroll 1
     for (int depth = tile.begin; depth < tile.end; depth += kDepth, ++block) {
@@ -142,15 +136,26 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTilesByHand() {
         for (int i = lane; i < tile.rows; i += 32)
           shared.lhsScales[stage.index][i] = lhsScalesOf(
               tile)[block * args.lhsScaleInner + i * args.lhsScaleOuter];
-      if (hand.rhsScales)
-        for (int i = lane; i < min(kCols, args.n - tile.col); i += 32)
-          shared.rhsScales[stage.index][i] =
-              rhsScalesOf(tile)[block * args.rhsScaleInner +
-                                (tile.col + i) * args.rhsScaleOuter];
+      if constexpr (kHasFactors) {
+        uint4 factors[kCols / 32];
+        makeFactors(
+            [&](int i) {
+              int col = min(tile.col + i, args.n - 1);
+              return rhsScalesOf(
+                  tile)[block * args.rhsScaleInner + col * args.rhsScaleOuter];
+            },
+            factors);
+        putFactors(stage.index, factors);
+      }
+      if constexpr (kScale == GroupedScale::RowSquare)
+        *reinterpret_cast<float4 *>(shared.rhsScales[stage.index]) =
+            squareScales(tile, block);
       fenceProxy();
       __syncwarp();
       if (lane == 0)
         completeBytes(at(&shared.full[stage.index]), bytes);
+      if (kHasScaleWarp && lane == 0)
+        arrive(at(&shared.full[stage.index]));
       stage.advance(kStages);
     }
   }
@@ -158,38 +163,41 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTilesByHand() {
 
 template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
           Major kRhsMajor>
+__device__ float4
+Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::squareScales(
+    const Tile &tile, int block) const {
+  int square = min(tile.col / 128, args.rhsBlocks - 1);
+  const float *low = rhsScalesOf(tile) + square * args.rhsScaleOuter +
+                     block * args.rhsScaleInner;
+  const float *high =
+      low + (square + 1 < args.rhsBlocks ? args.rhsScaleOuter : 0);
+  float4 scales = {*low, 0, *high, 0};
+  scales.y = tile.col % 128 == 0 ? scales.x : scales.z;
+  return scales;
+}
+
+template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
+          Major kRhsMajor>
 __device__ void
-Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadSquareScales() {
+Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadSquareScales(
+    const Tile &tile, Cursor &stage) {
   static_assert(kScale != GroupedScale::RowSquare || kCols == 192);
-  Cursor slot, stage;
-  Tile tile;
-  int lane = threadIdx.x % 32;
-  while (nextTile(slot, tile)) {
-    int square = min(tile.col / 128, args.rhsBlocks - 1);
-    const float *low = rhsScalesOf(tile) + square * args.rhsScaleOuter;
-    const float *high =
-        low + (square + 1 < args.rhsBlocks ? args.rhsScaleOuter : 0);
-    bool middleIsLow = tile.col % 128 == 0;
-    int blocks = numBlocks(tile);
+  int lane = threadIdx.x % 32, blocks = numBlocks(tile);
 #pragma unroll 1
-    for (int first = 0; first < blocks; first += 32) {
-      int count = min(blocks - first, 32);
-      float4 scales = {};
-      if (lane < count) {
-        scales.x = low[(first + lane) * args.rhsScaleInner];
-        scales.z = high[(first + lane) * args.rhsScaleInner];
-        scales.y = middleIsLow ? scales.x : scales.z;
-      }
+  for (int first = 0; first < blocks; first += 32) {
+    int count = min(blocks - first, 32);
+    float4 scales = {};
+    if (lane < count)
+      scales = squareScales(tile, first + lane);
 #pragma unroll 1
-      for (int i = 0; i < count; ++i) {
-        wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
-        if (lane == i) {
-          *reinterpret_cast<float4 *>(shared.rhsScales[stage.index]) = scales;
-          arrive(at(&shared.full[stage.index]));
-        }
-        __syncwarp();
-        stage.advance(kStages);
+    for (int i = 0; i < count; ++i) {
+      wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
+      if (lane == i) {
+        *reinterpret_cast<float4 *>(shared.rhsScales[stage.index]) = scales;
+        arrive(at(&shared.full[stage.index]));
       }
+      __syncwarp();
+      stage.advance(kStages);
     }
   }
 }

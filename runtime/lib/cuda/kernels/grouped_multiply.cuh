@@ -17,8 +17,9 @@ namespace grouped {
 
 template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
           Major kRhsMajor>
-__device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::clearTail(
-    int stage, int valid) {
+__device__ void
+Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::clearTail(int stage,
+                                                             int valid) {
   int thread = threadIdx.x - 128;
   auto clear = [&](uint8_t *operand, int outer, bool flat) {
     if (flat) {
@@ -50,10 +51,6 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::skipBlocks(
     wait(at(&shared.full[stage.index]), stage.parity);
     if (depth == tailOf(tile))
       clearTail(stage.index, tile.end - depth);
-    if constexpr (kTakesTurns) {
-      syncNamed(kTurn + half, 256);
-      arriveNamed(kTurn + 1 - half, 256);
-    }
     release(empty, stage.index);
     stage.advance(kStages);
   }

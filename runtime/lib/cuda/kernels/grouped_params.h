@@ -44,21 +44,25 @@ enum class GroupedScale : int32_t {
 /// Columns of the result that a block of threads makes, and buffers of operands
 /// that it has.
 constexpr int groupedCols(GroupedScale scale) {
-  return scale == GroupedScale::None ? 256 : 192;
+  return scale == GroupedScale::None     ? 256
+         : scale == GroupedScale::RowRow ? 128
+                                         : 192;
 }
 constexpr int groupedStages(GroupedScale) { return 4; }
-/// Columns of BF16 that wait in shared memory to be stored.
+/// Columns of BF16 that there is shared memory for to wait to be stored.
 constexpr int groupedStoreCols(GroupedScale scale) {
-  return scale == GroupedScale::None ? 128 : 192;
+  return scale == GroupedScale::None     ? 128
+         : scale == GroupedScale::RowRow ? 256
+                                         : 192;
 }
-/// Rows that the copy engine stores at a time: those of a warp or a warpgroup.
-constexpr int groupedStoreRows(bool staged) { return staged ? 16 : 64; }
 constexpr int groupedSharedBytes(GroupedScale scale) {
   int cols = groupedCols(scale);
   int operands = (kGroupedRows + cols) * kGroupedBytes;
-  int scales = scale == GroupedScale::None ? 0 : (kGroupedRows + cols) * 4;
+  int scales = scale == GroupedScale::None     ? 0
+               : scale == GroupedScale::RowRow ? kGroupedRows * 4 + cols * 24
+                                               : (kGroupedRows + cols) * 4;
   return 1024 + groupedStages(scale) * (operands + scales) +
-         kGroupedRows * groupedStoreCols(scale) * 2 + 512;
+         kGroupedRows * groupedStoreCols(scale) * 2 + 1024;
 }
 
 /// Maps of rhs.
@@ -70,11 +74,13 @@ enum GroupedMaps : int32_t {
 
 struct GroupedArgs {
   const TensorMap *lhs, *rhs, *result;  // result: of BF16, or nullptr
+  const TensorMap *sums;                // F32 results of all groups, or nullptr
   const GroupedItem *items;             // of group 0, 1, ...
   const int32_t *offsets;               // nullptr: dense
   int64_t lhsScaleOuter, lhsScaleInner; // between rows, between blocks of K
   int64_t rhsScaleOuter, rhsScaleInner;
   const float *lhsScales;
+  void *resultValues; // of all groups of rows
   // For what the copy engine cannot read: columns from the middle of 16 bytes.
   const void *lhsValues, *rhsValues;
   int64_t lhsStride, rhsStride; // in elements

@@ -40,6 +40,8 @@ public:
 
   /// Waits for the operands of a block of K, and reads its scales.
   __device__ void prepare(const Cursor &stage) {
+    operands = operandsAt(first, stage.index);
+    keep(operands.lhs), keep(operands.rhs); // now, not where they are used
     wait(product.at(&product.shared.full[stage.index]), stage.parity);
     if constexpr (kScale == GroupedScale::RowSquare) {
       uint32_t from =
@@ -50,9 +52,8 @@ public:
     }
   }
 
-  template <int size>
-  __device__ void multiply(const Cursor &stage, float (&part)[size]) {
-    multiplyBlock(operandsAt(first, stage.index), part, false);
+  template <int size> __device__ void multiply(float (&part)[size]) {
+    multiplyBlock(operands, part, false);
   }
 
   /// Scales of the block that is being multiplied, before those of the next one
@@ -86,7 +87,7 @@ public:
 
 private:
   Product &product;
-  Operands first;
+  Operands first, operands; // of the first buffer, and of the next block
   uint32_t empty, rowScales;
   float lhs[2], scales[3][2];
   float4 rhs; // of the first 64 columns, those between, and the last
@@ -106,7 +107,7 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyScaled(
     float part[kCols / 2];
     if (depth == tail)
       clearTail(stage.index, tile.end - depth);
-    block.multiply(stage, part);
+    block.multiply(part);
     int done = stage.index;
     stage.advance(kStages);
     block.multiplyScales();
@@ -125,7 +126,7 @@ __device__ void
 Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyStagedTiles(
     int half) {
   ScaledBlock block(*this, half);
-  StagedStore<kCols> store(args, shared.store[half], half);
+  StagedStore<kCols> store(args, at(&shared.store[half]), half);
   Cursor slot, stage;
   Tile previous = {}; // of no rows
   previous.group = args.firstGroup;
@@ -136,6 +137,7 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyStagedTiles(
       sums[i] = 0.0f;
   };
   auto putPrevious = [&] {
+    pairUp(sums);
     if constexpr (kScale == GroupedScale::Tensor)
       scaleSums(previous.group, sums);
     store.put(sums);
@@ -163,19 +165,18 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyStagedTiles(
         block.prepare(stage);
       block.add(done, part, sums);
     };
-    block.multiply(stage, part);
+    block.multiply(part);
     putPrevious();
     if (args.k <= kDepth)
       store.send(previous);
     finishBlock(args.k <= kDepth);
 #pragma unroll 1
     for (int depth = kDepth; depth < args.k; depth += kDepth) {
-      block.multiply(stage, part);
+      block.multiply(part);
       if (depth == kDepth)
         store.send(previous);
       finishBlock(depth + kDepth >= args.k);
     }
-    pairUp(sums);
   };
   while (isThere) {
     Tile tile = uniform(next);
@@ -192,7 +193,6 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyStagedTiles(
   }
   putPrevious();
   store.send(previous);
-  store.finish();
 }
 
 } // namespace grouped

@@ -4,8 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Each warp has shared memory for its 16 rows of a tile, and sends them by
-// itself: nobody waits for other warps.
+// Each warp has shared memory for its 16 rows of a tile, through which lanes get
+// 16 bytes of a row each. They write these themselves: before the copy engine
+// could read shared memory, each thread would wait for all that it has under
+// way, a thousand cycles.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,20 +24,19 @@ namespace grouped {
 template <int kCols> class StagedStore {
 public:
   /// `memory`: 64 rows of kCols for the warpgroup `half`.
-  __device__ StagedStore(const GroupedArgs &args, uint8_t *memory, int half)
-      : args(args), half(half), lane(threadIdx.x % 32),
-        warp(uniform(threadIdx.x % 128 / 32)),
-        memory(memory + warp * kWarpBytes) {}
+  __device__ StagedStore(const GroupedArgs &args, uint32_t memory, int half)
+      : args(args), first(half * 64 + uniform(threadIdx.x % 128 / 32) * 16),
+        memory(memory + first % 64 / 16 * kWarpBytes) {}
 
   /// Rounds the sums of a tile, where they lie as Store::run says, and writes
   /// them to shared memory.
   __device__ void put(const float (&sums)[kCols / 2]) {
-    if (lane == 0)
-      hopper::waitStoresRead();
-    __syncwarp();
+    __syncwarp(); // all have read the tile before
     // The row and the group of 8 columns that a lane addresses.
+    uint32_t lane = threadIdx.x % 32;
+    hopper::keep(lane); // no addresses in registers until the next tile
     uint32_t row = lane % 16, group = lane / 16;
-    uint32_t to = hopper::sharedAddress(memory) + row * 128;
+    uint32_t to = memory + row * 128;
 #pragma unroll
     for (int j = 0; j < kCols / 8; j += 2) {
       const float *from = sums + j * 4;
@@ -46,57 +47,37 @@ public:
     }
   }
 
-  /// Sends them to the tile's place in the result.
+  /// Writes them to the tile's place in the result. n is a multiple of 8.
   __device__ void send(const Tile &tile) {
-    hopper::fenceProxy();
     __syncwarp();
-    int row = half * 64 + warp * 16, rows = tile.rows - row;
-    row += tile.row;
-    if (rows >= 16) {
-      if (lane == 0) {
+    uint32_t lane = threadIdx.x % 32;
+    hopper::keep(lane);
+    uint32_t within = lane / 8, chunk = lane % 8;
+    int rows = tile.rows - first - int(within);
+    int col = tile.col + int(chunk) * 8, cols = args.n - col;
+    BF16 *to = static_cast<BF16 *>(args.resultValues) +
+               int64_t(tile.row + first + int(within)) * args.n + col;
 #pragma unroll
-        for (int i = 0; i < kCols / 64; ++i)
-          if (tile.col + i * 64 < args.n)
-            hopper::storeBox(args.result,
-                             hopper::sharedAddress(memory) + i * kBoxBytes,
-                             tile.col + i * 64, row, 0);
-        hopper::commitStores();
+    for (int r = 0; r < 16; r += 4) {
+      uint32_t from = memory + (r + within) * 128 +
+                      (chunk ^ (r % 8 + within)) * 16;
+#pragma unroll
+      for (int i = 0; i < kCols / 64; ++i) {
+        uint4 values = hopper::readSharedWords(from + i * kBoxBytes);
+        if (r < rows && i * 64 < cols)
+          hopper::writeWords(to + i * 64, values);
       }
-    } else if (rows > 0) {
-      sendRows(tile, row, rows);
+      to += 4 * int64_t(args.n);
     }
-  }
-
-  /// Shared memory must not go before the copy engine has read it.
-  __device__ void finish() {
-    if (lane == 0)
-      hopper::waitStores();
   }
 
 private:
   static constexpr int kBoxBytes = 16 * 128,
                        kWarpBytes = kCols / 64 * kBoxBytes;
 
-  /// What the copy engine would write beyond the group, 16 bytes by a lane. n is
-  /// a multiple of 8.
-  __device__ void sendRows(const Tile &tile, int row, int rows) {
-    constexpr int chunks = kCols / 8;
-    BF16 *result = static_cast<BF16 *>(args.items[tile.group].result) +
-                   int64_t(row) * args.n + tile.col;
-#pragma unroll 1
-    for (int i = lane; i < rows * chunks; i += 32) {
-      int r = i / chunks, chunk = i % chunks;
-      if (tile.col + chunk * 8 < args.n)
-        *reinterpret_cast<uint4 *>(result + int64_t(r) * args.n + chunk * 8) =
-            *reinterpret_cast<const uint4 *>(memory + chunk / 8 * kBoxBytes +
-                                             r * 128 +
-                                             (chunk % 8 ^ r % 8) * 16);
-    }
-  }
-
   const GroupedArgs &args;
-  int half, lane, warp;
-  uint8_t *memory;
+  int first; // row of the warp
+  uint32_t memory;
 };
 
 } // namespace grouped

@@ -4,10 +4,16 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A warpgroup has 64 rows of a tile in registers. BF16 that is only written
-// goes through shared memory, and from there by the copy engine where all 64
-// rows are the group's, else row by row. F32, and what is added to a result
-// that is there, goes from registers: four lanes write a sector of 32 bytes.
+// A warpgroup has 64 rows of a tile in registers. What goes where:
+//
+//   F32 sums of groups   through boxes of 64 x 32 in shared memory, which a
+//   that divide K        warp of its own moves (moveSums): those of the sums
+//                        that are added to come while the tile is multiplied,
+//                        those that are done leave during the next tile
+//   BF16, written        through shared memory, and from there by the copy
+//                        engine where all 64 rows are the group's, else row by
+//                        row
+//   all else             from registers: four lanes write a sector of 32 bytes
 //
 //===----------------------------------------------------------------------===//
 
@@ -21,11 +27,32 @@ namespace te_rt {
 namespace cuda {
 namespace grouped {
 
+/// Columns of F32 in a box: 128 bytes.
+constexpr int kBoxCols = 32;
+constexpr int kBoxBytes = 64 * kBoxCols * 4;
+
+/// Barriers of the boxes: `loaded` tells that one may be added to, and `added`
+/// that one may be stored.
+template <int kBoxes> struct BoxBarriers {
+  uint64_t loaded[kBoxes], added[kBoxes];
+};
+
+/// What lies in a box: rows of one or both warpgroups.
+struct BoxPlace {
+  int32_t group, row, col, halves;
+};
+
 template <int kCols, int kStoreCols> class Store {
 public:
-  __device__ Store(const GroupedArgs &args, uint8_t *memory, int half,
-                   int barrier)
-      : args(args), memory(memory), half(half), barrier(barrier) {}
+  /// Boxes that a warpgroup has.
+  static constexpr int kBoxes = 64 * kStoreCols * 2 / kBoxBytes;
+
+  __device__ Store(const GroupedArgs &args, uint8_t *memory,
+                   BoxBarriers<kBoxes> &barriers, int half, int barrier)
+      : args(args), memory(memory),
+        loaded(hopper::sharedAddress(barriers.loaded)),
+        added(hopper::sharedAddress(barriers.added)), half(half),
+        barrier(barrier) {}
 
   /// Element 4 j + {0, 1} of `sums` is in column 8 j + 2 (lane mod 4) + {0, 1}
   /// and row lane / 4 of the warp's 16; 4 j + {2, 3} eight rows below.
@@ -35,12 +62,24 @@ public:
     int row = tile.row + half * 64;
     if (item.bias)
       addBias(tile.col, item.bias, sums);
-    if (args.result)
+    if (args.sums)
+      addToBoxes(tile.col, sums);
+    else if (args.result)
       stage(item, row, rows, tile.col, sums);
     else if (args.resultF32)
       direct<float>(item, row, rows, tile.col, sums);
     else
       direct<BF16>(item, row, rows, tile.col, sums);
+  }
+
+  /// A warpgroup whose rows are not there keeps step with the other one.
+  __device__ void skip(const Tile &tile) {
+    if (args.sums && !tile.dead)
+      for (int col = tile.col; col < min(tile.col + kCols, args.n);
+           col += kBoxCols) {
+        hopper::wait(loaded + box.index * 8, box.parity);
+        passBoxes(1);
+      }
   }
 
   /// Shared memory must not go before the copy engine has read it.
@@ -60,19 +99,76 @@ private:
     }
   }
 
+  /// So many boxes to the warp that stores them.
+  __device__ void passBoxes(int count) {
+    hopper::fenceProxy();
+    __syncwarp();
+    for (; count > 0; --count) {
+      if (threadIdx.x % 32 == 0)
+        hopper::arrive(added + box.index * 8);
+      box.advance(kBoxes);
+    }
+  }
+
+  /// Lanes of odd rows go over the columns in another order than those of even
+  /// rows, so that half a warp reads all banks.
+  __device__ void addToBoxes(int col, float (&sums)[kCols / 2]) {
+    int lane = threadIdx.x % 32, row = lane / 4;
+    bool swaps = row % 2;
+    uint32_t first = threadIdx.x % 128 / 32 * 2048 + row * 128 + lane % 2 * 8;
+    // As many at a time as there are boxes.
+#pragma unroll
+    for (int from = 0; from < kCols / kBoxCols; from += kBoxes) {
+      int count = 0;
+      Cursor at = box;
+#pragma unroll
+      for (int i = from; i < from + kBoxes && i < kCols / kBoxCols; ++i) {
+        if (col + i * kBoxCols >= args.n)
+          break;
+        hopper::wait(loaded + at.index * 8, at.parity);
+        uint8_t *values = memory + at.index * kBoxBytes + first;
+        auto pairOf = [&](int j, int below) {
+          int chunk = (2 * (swaps ? j ^ 2 : j) + lane / 2 % 2) ^ row;
+          return reinterpret_cast<float2 *>(values + chunk * 16 + below * 1024);
+        };
+        float2 old[4][2] = {};
+        if (args.accumulate)
+#pragma unroll
+          for (int j = 0; j < 8; ++j)
+            old[j / 2][j % 2] = *pairOf(j / 2, j % 2);
+#pragma unroll
+        for (int j = 0; j < 8; ++j) {
+          const float *even = &sums[i * 16 + j / 2 * 4 + j % 2 * 2];
+          const float *odd = &sums[i * 16 + (j / 2 ^ 2) * 4 + j % 2 * 2];
+          float2 sum = {swaps ? odd[0] : even[0], swaps ? odd[1] : even[1]};
+          if (args.accumulate) {
+            sum.x = old[j / 2][j % 2].x + sum.x;
+            sum.y = old[j / 2][j % 2].y + sum.y;
+          }
+          *pairOf(j / 2, j % 2) = sum;
+        }
+        at.advance(kBoxes);
+        ++count;
+      }
+      passBoxes(count);
+    }
+  }
+
   __device__ void stage(const GroupedItem &item, int row, int rows, int col,
                         float (&sums)[kCols / 2]) {
     int lane = threadIdx.x % 32, warp = threadIdx.x % 128 / 32;
     // The row of shared memory and the group of 8 columns that a lane
     // addresses.
     int to = warp * 16 + lane % 16, group = lane / 16;
+    constexpr int kWidth = kStoreCols < kCols ? kStoreCols : kCols;
+    static_assert(kCols % kWidth == 0);
 #pragma unroll
-    for (int part = 0; part < kCols; part += kStoreCols) {
+    for (int part = 0; part < kCols; part += kWidth) {
       if (threadIdx.x % 128 == 0)
         hopper::waitStoresRead();
       hopper::syncNamed(barrier, 128);
 #pragma unroll
-      for (int j = 0; j < kStoreCols / 8; j += 2) {
+      for (int j = 0; j < kWidth / 8; j += 2) {
         uint32_t address = hopper::sharedAddress(memory) + j / 8 * 8192 +
                            to * 128 + ((j % 8 + group) ^ to % 8) * 16;
         const float *from = sums + (part / 8 + j) * 4;
@@ -82,9 +178,9 @@ private:
       }
       hopper::fenceProxy();
       hopper::syncNamed(barrier, 128);
-      if (rows == 64) {
+      if (rows == 64 && kWidth % 64 == 0) {
         if (threadIdx.x % 128 == 0) {
-          for (int i = 0; i < kStoreCols / 64; ++i)
+          for (int i = 0; i < kWidth / 64; ++i)
             if (col + part + i * 64 < args.n)
               hopper::storeBox(args.result,
                                hopper::sharedAddress(memory) + i * 8192,
@@ -92,14 +188,15 @@ private:
           hopper::commitStores();
         }
       } else {
-        storeRows(static_cast<BF16 *>(item.result), row, rows, col + part);
+        storeRows<kWidth / 8>(static_cast<BF16 *>(item.result), row, rows,
+                              col + part);
       }
     }
   }
 
   /// Rows in shared memory, 16 bytes by a thread. n is a multiple of 8.
+  template <int chunks>
   __device__ void storeRows(BF16 *result, int row, int rows, int col) {
-    constexpr int chunks = kStoreCols / 8;
     for (int i = threadIdx.x % 128; i < rows * chunks; i += 128) {
       int r = i / chunks, chunk = i % chunks;
       if (col + chunk * 8 < args.n)
@@ -181,6 +278,8 @@ private:
 
   const GroupedArgs &args;
   uint8_t *memory;
+  uint32_t loaded, added;
+  Cursor box;
   int half, barrier;
 };
 

@@ -89,9 +89,6 @@ __device__ inline void completeBytes(uint32_t barrier, uint32_t bytes) {
 __device__ inline void syncNamed(int barrier, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
 }
-__device__ inline void arriveNamed(int barrier, int threads) {
-  asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
-}
 __device__ inline uint32_t clusterRank() {
   uint32_t rank;
   asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
@@ -107,6 +104,20 @@ __device__ inline float readShared(uint32_t from) {
   float value;
   asm volatile("ld.shared.f32 %0, [%1];" : "=f"(value) : "r"(from) : "memory");
   return value;
+}
+__device__ inline uint4 readSharedWords(uint32_t from) {
+  uint4 v;
+  asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "r"(from)
+               : "memory");
+  return v;
+}
+/// At once: the compiler may take apart what it wrote by itself.
+__device__ inline void writeWords(void *to, uint4 v) {
+  asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(v.x),
+               "r"(v.y), "r"(v.z), "r"(v.w)
+               : "memory");
 }
 __device__ inline float4 readSharedFour(uint32_t from) {
   float4 v;
@@ -160,6 +171,13 @@ __device__ inline void loadBox(uint32_t to, const TensorMap *map,
                "l"(map), "r"(barrier), "r"(x), "r"(y), "r"(z), "l"(policy.word)
                : "memory");
 }
+__device__ inline void loadBox(uint32_t to, const TensorMap *map,
+                               uint32_t barrier, int x, int y, int z) {
+  asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::"
+               "complete_tx::bytes [%0], [%1, {%3, %4, %5}], [%2];" ::"r"(to),
+               "l"(map), "r"(barrier), "r"(x), "r"(y), "r"(z)
+               : "memory");
+}
 /// The same, to the same place of both blocks of the cluster.
 __device__ inline void loadBoxToBoth(uint32_t to, const TensorMap *map,
                                      uint32_t barrier, int x, int y, int z,
@@ -170,6 +188,15 @@ __device__ inline void loadBoxToBoth(uint32_t to, const TensorMap *map,
       "%6, %7;" ::"r"(to),
       "l"(map), "r"(barrier), "r"(x), "r"(y), "r"(z),
       "h"(static_cast<uint16_t>(3)), "l"(policy.word)
+      : "memory");
+}
+__device__ inline void loadBoxToBoth(uint32_t to, const TensorMap *map,
+                                     uint32_t barrier, int x, int y, int z) {
+  asm volatile(
+      "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::"
+      "bytes.multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], %6;" ::"r"(to),
+      "l"(map), "r"(barrier), "r"(x), "r"(y), "r"(z),
+      "h"(static_cast<uint16_t>(3))
       : "memory");
 }
 __device__ inline void storeBox(const TensorMap *map, uint32_t from, int x,
@@ -320,6 +347,23 @@ template <int N> __device__ inline void pin(float (&sums)[N]) {
 TE_MULTIPLY_FP8(64, "32", "33", "34")
 TE_MULTIPLY_FP8(128, "64", "65", "66")
 TE_MULTIPLY_FP8(192, "96", "97", "98")
+/// d = lhs * rhs over 8 BF16, rows lane / 4 and 8 below of lhs in registers; rhs
+/// in shared memory, 16 bytes for each of 128 columns, its address counted in 16
+/// bytes. The instruction takes 16: the second 8 of lhs are zero, and those of
+/// rhs the first 8 again.
+__device__ inline void multiplyFactors(float (&d)[64], uint32_t upper,
+                                       uint32_t lower, uint32_t rhs) {
+  asm volatile(
+      "{\n.reg .pred p;\n.reg .b32 zero;\n.reg .b64 b;\n"
+      "setp.ne.b32 p, 0, 0;\n"
+      "mov.b32 zero, 0;\n"
+      /* Groups of eight columns are 128 bytes apart. */
+      "mov.b64 b, {%66, 8};\n"
+      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
+      "{" TE_REGISTERS_128 "}, {%64, %65, zero, zero}, b, p, 1, 1, 0;\n}"
+      : TE_OUT_128
+      : "r"(upper), "r"(lower), "r"(rhs & 0x3fff));
+}
 /// 256 columns of BF16.
 template <Major lhsMajor, Major rhsMajor>
 __device__ inline void multiply(float (&d)[128], uint32_t lhs, uint32_t rhs,

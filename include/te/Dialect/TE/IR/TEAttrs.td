@@ -60,7 +60,7 @@ def TE_ScalesAttr : TE_Attr<"Scales", "scales", [
     into the next. `<tensor, groups = E>` has E scales. For columnwise data of
     capacity C (stored as K x C) there are floor(C/128) + E blocks in a row, and
     block `b` of group `g` is number floor(offsets[g]/128) + g + b; blocks of 32 and 16
-    likewise. `swizzled` has no such slack: all offsets are multiples of 128, and the
+    likewise. Squares with groups are those of columnwise data. `swizzled` has no such slack: all offsets are multiples of 128, and the
     tiles of group `g` begin at element (the other extent, padded to 128) *
     offsets[g]/32, or /16.
 
