@@ -309,15 +309,23 @@ bool CudaDevice::isCapturing() const {
 Outcome CudaDevice::beginCapture() {
   enter();
   ends.clear();
-  return outcomeOf("cuStreamBeginCapture",
-                   cu.beginCapture(work, kCaptureRelaxed));
+  // The caller's stream may be CUDA's default one, which no graph captures.
+  replays = work;
+  work = own;
+  Outcome outcome = outcomeOf("cuStreamBeginCapture",
+                              cu.beginCapture(work, kCaptureRelaxed));
+  if (outcome.status != TE_RT_OK)
+    work = replays;
+  return outcome;
 }
 
 Outcome CudaDevice::endCapture(void **graph) {
   enter();
   *graph = nullptr;
   Handle captured = nullptr;
-  TE_RT_TRY(outcomeOf("cuStreamEndCapture", cu.endCapture(work, &captured)));
+  Result ended = cu.endCapture(work, &captured);
+  work = replays;
+  TE_RT_TRY(outcomeOf("cuStreamEndCapture", ended));
   Outcome outcome =
       outcomeOf("cuGraphInstantiate", cu.instantiate(graph, captured, 0));
   cu.graphDestroy(captured);

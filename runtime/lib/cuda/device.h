@@ -146,6 +146,7 @@ private:
   std::string gpuName;
   Handle context = nullptr;
   Handle own = nullptr, work = nullptr; // work: own, or the caller's stream
+  Handle replays = nullptr; // of a capture: the stream that is to replay it
   std::vector<Handle> modules; // one for each file of kernels
   uint32_t *counters = nullptr;
   int32_t *overflow = nullptr;
