@@ -78,24 +78,6 @@ void addOutputs(Arguments &arguments, const Rows &c, int64_t cols, bool blocks) 
   }
 }
 
-/// What quantize on ref gives for `rows`, over the bytes that `outputs` begins
-/// with.
-std::vector<Bytes> quantizeOnRef(const Tensor &rows, const Arguments &fused,
-                                 int first) {
-  Arguments arguments;
-  arguments.add(rows);
-  fused.items[2] ? arguments.add(*fused.items[2]) : arguments.none();
-  for (int i = 0; i < 4; ++i)
-    arguments.add(*fused.items[first + i]);
-  std::vector<Bytes> after =
-      runOnRef(arguments, [](te_rt_context *context, const Tensors &t) {
-        return te_rt_quantize(context, t[0], nullptr, nullptr, nullptr, t[1],
-                              nullptr, t[2], t[3], t[4], t[5], nullptr, nullptr,
-                              nullptr, -1, 1, 0, 0, 0, 0);
-      });
-  return {after.begin() + 2, after.end()};
-}
-
 TEST(CudaActivation, SwigluAndItsCast) {
   NEEDS_GPU();
   unsigned seed = 0;
@@ -123,7 +105,7 @@ TEST(CudaActivation, SwigluAndItsCast) {
                                            nullptr, 1, 0);
             });
         std::vector<Bytes> wanted = cast;
-        std::vector<Bytes> outputs = quantizeOnRef(rows, fused, 4);
+        std::vector<Bytes> outputs = quantizeOnRef(rows, fused, 2, 4, true);
         std::copy(outputs.begin(), outputs.end(), wanted.begin() + 4);
         expectSame(fused, wanted, cast);
         if (HasFailure())
@@ -191,7 +173,7 @@ TEST(CudaActivation, SwigluBackwardAndItsCast) {
                   t[6], t[7], nullptr, t[8], 1, 0);
             });
         std::vector<Bytes> wanted = cast;
-        std::vector<Bytes> outputs = quantizeOnRef(rows, fused, 4);
+        std::vector<Bytes> outputs = quantizeOnRef(rows, fused, 2, 4, true);
         std::copy(outputs.begin(), outputs.end(), wanted.begin() + 4);
         wanted[8] = found[probs]; // the same sums, in the same order
         expectSame(fused, wanted, cast);

@@ -216,25 +216,6 @@ TEST(CudaRecipeLayer, PermuteQuantize) {
         }
 }
 
-/// What quantize on ref gives for `rows`, over the bytes that the outputs of
-/// `fused` from `first` on begin with.
-std::vector<Bytes> quantizeOnRef(const Tensor &rows, const Arguments &fused,
-                                 int offsets, int first) {
-  Arguments arguments;
-  arguments.add(rows);
-  fused.items[offsets] ? arguments.add(*fused.items[offsets])
-                       : arguments.none();
-  for (int i = 0; i < 4; ++i)
-    arguments.add(*fused.items[first + i]);
-  std::vector<Bytes> after =
-      runOnRef(arguments, [](te_rt_context *context, const Tensors &t) {
-        return te_rt_quantize(context, t[0], nullptr, nullptr, nullptr, t[1],
-                              nullptr, t[2], t[3], t[4], t[5], nullptr, nullptr,
-                              nullptr, -1, 0, 0, 0, 0, 0);
-      });
-  return {after.begin() + 2, after.end()};
-}
-
 /// The activation on cuda, cast on ref, is what the fused function gives.
 TEST(CudaRecipeLayer, ActivationsAndTheirCasts) {
   NEEDS_GPU();
@@ -297,7 +278,7 @@ TEST(CudaRecipeLayer, ActivationsAndTheirCasts) {
                                                    t[6], t[7], nullptr, 0, 0);
               });
           std::vector<Bytes> wanted = cast; // of the inputs and sums
-          std::vector<Bytes> outputs = quantizeOnRef(rows, fused, 2, 4);
+          std::vector<Bytes> outputs = quantizeOnRef(rows, fused, 2, 4, false);
           std::copy(outputs.begin(), outputs.end(), wanted.begin() + 4);
           SCOPED_TRACE(std::to_string(shape.rows) + " x " +
                        std::to_string(width) + (backward ? " backward" : "") +

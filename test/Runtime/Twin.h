@@ -16,6 +16,7 @@
 
 #include "Support.h"
 #include "te_runtime/device.h"
+#include "te_runtime/quantize.h"
 
 #include <cmath>
 #include <cstring>
@@ -84,7 +85,27 @@ inline std::vector<Bytes> runOnRef(const Arguments &arguments,
   return results;
 }
 
-/// The same on a context of the GPU. Guard bands are checked here.
+/// What quantize on ref gives for `rows` with the offsets that are `fused`'s
+/// argument `offsets`, over the bytes that its four outputs from `first` on hold.
+inline std::vector<Bytes> quantizeOnRef(const Tensor &rows,
+                                        const Arguments &fused, int offsets,
+                                        int first, bool pow2Scales) {
+  Arguments arguments;
+  arguments.add(rows);
+  fused.items[offsets] ? arguments.add(*fused.items[offsets])
+                       : arguments.none();
+  for (int i = 0; i < 4; ++i)
+    arguments.add(*fused.items[first + i]);
+  std::vector<Bytes> after =
+      runOnRef(arguments, [&](te_rt_context *context, const Tensors &t) {
+        return te_rt_quantize(context, t[0], nullptr, nullptr, nullptr, t[1],
+                              nullptr, t[2], t[3], t[4], t[5], nullptr, nullptr,
+                              nullptr, -1, pow2Scales, 0, 0, 0, 0);
+      });
+  return {after.begin() + 2, after.end()};
+}
+
+/// The call on a context of the GPU. Guard bands are checked here.
 inline std::vector<Bytes> runOnDevice(te_rt_context *context,
                                       const Arguments &arguments,
                                       const Call &call, int times = 1) {

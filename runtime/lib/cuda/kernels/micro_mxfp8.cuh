@@ -224,20 +224,7 @@ private:
           encodeFour<E5M2>(scaled(0), scaled(1), scaled(2), scaled(3)),
           encodeFour<E5M2>(scaled(4), scaled(5), scaled(6), scaled(7)));
     }
-    if (vector && cols >= 8) {
-#pragma unroll
-      for (int i = 0; i < kRows; ++i, to += stride)
-        if (i < rows)
-          *reinterpret_cast<uint2 *>(to) = codes[i];
-      return;
-    }
-#pragma unroll
-    for (int i = 0; i < kRows; ++i, to += stride) {
-      uint64_t bits = codes[i].x | uint64_t(codes[i].y) << 32;
-#pragma unroll 1
-      for (int j = 0; i < rows && j < min(cols, 8); ++j, bits >>= 8)
-        to[j] = static_cast<uint8_t>(bits);
-    }
+    storeCodes(to, stride, rows, cols, vector, codes);
   }
 
   const MicroArgs &args;

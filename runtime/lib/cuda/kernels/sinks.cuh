@@ -18,6 +18,27 @@
 namespace te_rt {
 namespace cuda {
 
+/// Stores eight codes of each row, rows `stride` bytes apart, as far as there are
+/// `rows` and `cols`; `vector`: all rows are aligned to 8 bytes.
+template <int kRows>
+__device__ inline void storeCodes(uint8_t *to, int stride, int rows, int cols,
+                                  bool vector, const uint2 (&codes)[kRows]) {
+  if (vector && cols >= 8) {
+#pragma unroll
+    for (int i = 0; i < kRows; ++i, to += stride)
+      if (i < rows)
+        *reinterpret_cast<uint2 *>(to) = codes[i];
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < kRows; ++i, to += stride) {
+    uint64_t bits = codes[i].x | uint64_t(codes[i].y) << 32;
+#pragma unroll 1
+    for (int j = 0; i < rows && j < min(cols, 8); ++j, bits >>= 8)
+      to[j] = static_cast<uint8_t>(bits);
+  }
+}
+
 /// Rows as they are.
 template <typename Tile> struct StoreSink {
   using T = typename Tile::Element;
@@ -327,20 +348,7 @@ private:
     bool vector = (reinterpret_cast<uintptr_t>(base) | out.stride) % 8 == 0;
     int rows = place.rows - Tile::row(), cols = place.cols - Tile::col();
     uint8_t *to = base + int64_t(Tile::row()) * stride + Tile::col();
-    if (vector && cols >= 8) {
-#pragma unroll
-      for (int i = 0; i < kRows; ++i, to += stride)
-        if (i < rows)
-          *reinterpret_cast<uint2 *>(to) = codes[i];
-      return;
-    }
-#pragma unroll
-    for (int i = 0; i < kRows; ++i, to += stride) {
-      uint64_t bits = codes[i].x | uint64_t(codes[i].y) << 32;
-#pragma unroll 1
-      for (int j = 0; i < rows && j < min(cols, 8); ++j, bits >>= 8)
-        to[j] = static_cast<uint8_t>(bits);
-    }
+    storeCodes(to, stride, rows, cols, vector, codes);
   }
 
   /// Where the codes of column `j` of a thread's eight go.
