@@ -27,8 +27,9 @@ REPORTS = ("te-cost-report", "te-explain")
 def main():
     root = pathlib.Path(sys.argv[1])
     passes = "".join(
-        (root / "include/te" / folder / "Passes.td").read_text()
+        path.read_text()
         for folder in ("Dialect/TE/Transforms", "Pipelines")
+        for path in sorted((root / "include/te" / folder).glob("*Passes.td"))
     )
     differential = (root / "test/Integration/differential.py").read_text()
     tests = [
