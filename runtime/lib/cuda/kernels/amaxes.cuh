@@ -45,6 +45,14 @@ __device__ inline void columnAmaxes(const Piece<float, R> &piece,
     amax[j] = __float_as_uint(largest);
   }
 }
+/// Puts a thread's words at `to`, sixteen bytes at a time.
+template <int N>
+__device__ inline void putWords(uint32_t *to, const uint32_t (&words)[N]) {
+#pragma unroll
+  for (int v = 0; v < N / 4; ++v)
+    reinterpret_cast<uint4 *>(to)[v] = make_uint4(
+        words[4 * v], words[4 * v + 1], words[4 * v + 2], words[4 * v + 3]);
+}
 /// As a number; NaN, which all were, as zero.
 template <typename T> __device__ inline float amaxOf(uint32_t word);
 template <> __device__ inline float amaxOf<BF16>(uint32_t word) {

@@ -111,14 +111,8 @@ private:
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     uint32_t amax[kWords];
     columnAmaxes(piece, amax);
-    if (findsColumns && !args.square && lane < 16) {
-      auto *to =
-          reinterpret_cast<uint4 *>(shared.columns[warp] + lane * kWords);
-#pragma unroll
-      for (int v = 0; v < kWords / 4; ++v)
-        to[v] = make_uint4(amax[4 * v], amax[4 * v + 1], amax[4 * v + 2],
-                           amax[4 * v + 3]);
-    }
+    if (findsColumns && !args.square && lane < 16)
+      putWords(shared.columns[warp] + lane * kWords, amax);
     if (!task.accumulators && !args.square)
       return;
 #pragma unroll

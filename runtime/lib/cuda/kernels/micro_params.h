@@ -48,14 +48,7 @@ struct MicroTask : TileTask {
   uint32_t *transformed; // accumulators of what a Hadamard transform gives
 };
 
-struct MicroArgs {
-  using Task = MicroTask;
-  MicroTask task; // where there is no table
-  const MicroTask *table;
-  const uint32_t *firstTiles; // of each task of the table
-  int64_t numTasks;
-  const float *noop;
-  uint32_t *ticket; // counts blocks that are done; at zero between launches
+struct MicroArgs : TaskArgs<MicroTask> {
   const int64_t *rng; // nullptr: to the nearest
   int64_t rngStream;
   int32_t square, hadamard;

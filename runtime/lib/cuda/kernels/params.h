@@ -106,14 +106,18 @@ struct TileTask {
   int32_t choosesLargest; // one scale for all groups
 };
 
-struct TileArgs {
-  using Task = TileTask;
-  TileTask task; // where there is no table
-  const TileTask *table;
+/// A task, or a table of them, whose tiles blocks take.
+template <typename T> struct TaskArgs {
+  using Task = T;
+  Task task; // where there is no table
+  const Task *table;
   const uint32_t *firstTiles; // of each task of the table
   int64_t numTasks;
   const float *noop;
   uint32_t *ticket; // counts blocks that are done; at zero between launches
+};
+
+struct TileArgs : TaskArgs<TileTask> {
   float epsilon, overflow; // overflow: of scales of blocks
   int32_t pow2;
   int32_t finishes; // the last block writes amaxes and scales of tensors

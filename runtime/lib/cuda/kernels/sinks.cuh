@@ -166,14 +166,9 @@ private:
   __device__ void findAmaxes(const Tile &piece) {
     uint32_t amax[kWords];
     columnAmaxes(piece, amax);
-    if (task.findsColumns && threadIdx.x % 32 < 16) {
-      auto *to = reinterpret_cast<uint4 *>(shared.columns[threadIdx.x / 32] +
-                                           threadIdx.x % 16 * kWords);
-#pragma unroll
-      for (int v = 0; v < kWords / 4; ++v)
-        to[v] = make_uint4(amax[4 * v], amax[4 * v + 1], amax[4 * v + 2],
-                           amax[4 * v + 3]);
-    }
+    if (task.findsColumns && threadIdx.x % 32 < 16)
+      putWords(shared.columns[threadIdx.x / 32] + threadIdx.x % 16 * kWords,
+               amax);
     if (!task.findsSquares && !task.accumulators)
       return;
 #pragma unroll
