@@ -12,6 +12,11 @@
 using namespace te_rt;
 using namespace te_rt::cuda;
 
+namespace {
+/// Of wide tiles that each SM takes at least.
+constexpr int64_t kWideWaves = 3;
+} // namespace
+
 Outcome cuda::deviceOffsets(CudaDevice &device, const te_rt_tensor *offsets,
                             const int32_t **memory, Use use) {
   *memory = data<const int32_t>(offsets);
@@ -63,16 +68,16 @@ Outcome cuda::describeMatrix(CudaDevice &device, const te_rt_tensor &matrix,
   return deviceOffsets(device, offsets, &task.offsets);
 }
 
-int64_t cuda::numTiles(const TileTask &task) {
+int64_t cuda::numTiles(const TileTask &task, int64_t side) {
   if (task.tilesPerMember)
     return int64_t(task.tilesAcross) * task.tilesPerMember *
            (task.member >= 0 ? 1 : task.groups);
   if (task.rows == 0)
     return 0;
   if (task.member < 0)
-    return task.tilesAcross * (task.rows / kTile + task.groups);
+    return task.tilesAcross * (task.rows / side + task.groups);
   int64_t rows = task.offsets ? task.rows : task.end - task.begin;
-  return task.tilesAcross * ceilDiv(rows, kTile);
+  return task.tilesAcross * ceilDiv(rows, side);
 }
 
 Outcome cuda::describeScales(const te_rt_tensor &scales, int64_t rows,
@@ -201,6 +206,100 @@ Outcome Cast::add(TileTask task, CastArguments arguments) {
   return {};
 }
 
+namespace {
+/// What a kernel for aligned rows makes of a task.
+enum class Form { None, Rows, Same, Both };
+
+Form formOf(const TileTask &task) {
+  auto isAligned = [](const void *memory, int64_t bytes) {
+    return reinterpret_cast<uintptr_t>(memory) % bytes == 0;
+  };
+  const CastOutput &rows = task.out[0], &columns = task.out[1];
+  if (task.cols % 8 != 0 || !isAligned(task.source.input, 16) ||
+      !isAligned(rows.values, 8))
+    return Form::None;
+  if (task.isSame)
+    return Form::Same;
+  if (rows.kind != kRowBlocks || rows.transposed || task.accumulators)
+    return Form::None;
+  if (columns.kind == kColumnBlocks && columns.transposed)
+    return Form::Both;
+  bool isPacked = task.tilesPerMember && (task.groups > 1 || task.member > 0);
+  return columns.kind == kNoOutput && !isPacked ? Form::Rows : Form::None;
+}
+
+void divideWide(TileTask &task) {
+  task.tilesAcross = static_cast<uint32_t>(ceilDiv(task.cols, kWideSide));
+  if (task.tilesPerMember)
+    task.tilesPerMember = static_cast<uint32_t>(ceilDiv(task.rows, kWideSide));
+  task.perAcross = inverseOf(task.tilesAcross);
+  task.perMember = inverseOf(task.tilesPerMember);
+  task.tiles = numTiles(task, kWideSide);
+}
+} // namespace
+
+Cast::Launch Cast::chooseAligned(const CastKernels &kernels) {
+  Form form = formOf(tasks[0]);
+  for (const TileTask &task : tasks)
+    if (formOf(task) != form)
+      return {};
+  if (form == Form::None || !kernels.aligned.rows)
+    return {};
+  bool isOne = tasks.size() == 1;
+  if (form == Form::Rows) {
+    constexpr int64_t kUnits = kRowsThreads / 16; // of a block
+    int64_t units = ceilDiv(tasks[0].rows, kRowsOfUnit) * tasks[0].tilesAcross;
+    if (isOne)
+      return {kernels.aligned.rows, {ceilDiv(units, kUnits), kRowsThreads}};
+    return {};
+  }
+  std::vector<TileTask> wide = tasks;
+  int64_t wideTiles = 0;
+  for (TileTask &task : wide) {
+    task.firstTile = wideTiles;
+    divideWide(task);
+    wideTiles += task.tiles;
+  }
+  bool isSame = form == Form::Same;
+  // Where an SM has few of them, smaller ones share the work better.
+  int64_t sms = device.numSms();
+  if (wideTiles >= kWideWaves * sms) {
+    tasks = std::move(wide);
+    return {isSame ? kernels.aligned.wideSame : kernels.aligned.wideBoth,
+            {isOne ? wideTiles : sms, kWideThreads, kWideShared}};
+  }
+  if (isOne)
+    return {isSame ? kernels.aligned.same : kernels.aligned.both,
+            {std::max<int64_t>(tiles, 1), kTileThreads, kPairShared}};
+  return {};
+}
+
+Outcome Cast::launch(const char *kernel, Grid grid, bool finish) {
+  args.finishes = finish;
+  args.numTasks = static_cast<int64_t>(tasks.size());
+  args.tiles = 0;
+  for (const TileTask &task : tasks)
+    args.tiles += static_cast<uint32_t>(task.tiles);
+  args.counter = device.tickets() + CudaDevice::kTileCounter;
+  if (tasks.size() == 1) {
+    args.task = tasks[0];
+    args.table = nullptr;
+  } else {
+    std::vector<uint32_t> firstTiles;
+    for (const TileTask &task : tasks)
+      firstTiles.push_back(static_cast<uint32_t>(task.firstTile));
+    const void *table = nullptr, *firsts = nullptr;
+    TE_RT_TRY(
+        device.table(tasks.data(), tasks.size() * sizeof(TileTask), &table));
+    TE_RT_TRY(device.table(firstTiles.data(),
+                           firstTiles.size() * sizeof(uint32_t), &firsts));
+    args.table = static_cast<const TileTask *>(table);
+    args.firstTiles = static_cast<const uint32_t *>(firsts);
+  }
+  std::string name = (args.table ? "multi_" : "") + std::string(kernel);
+  return device.launch(name.c_str(), grid, args);
+}
+
 Outcome Cast::run(const CastKernels &kernels) {
   TE_RT_TRY(micro.run(kernels));
   TE_RT_TRY(blocks.run(kernels, args));
@@ -223,36 +322,16 @@ Outcome Cast::run(const CastKernels &kernels) {
     }
   }
   auto enqueue = [&](const char *kernel, bool finish) -> Outcome {
-    args.finishes = finish;
-    args.numTasks = static_cast<int64_t>(tasks.size());
-    if (tasks.size() == 1) {
-      args.task = tasks[0];
-      args.table = nullptr;
-    } else {
-      std::vector<uint32_t> firstTiles;
-      for (const TileTask &task : tasks)
-        firstTiles.push_back(static_cast<uint32_t>(task.firstTile));
-      const void *table = nullptr, *firsts = nullptr;
-      TE_RT_TRY(
-          device.table(tasks.data(), tasks.size() * sizeof(TileTask), &table));
-      TE_RT_TRY(device.table(firstTiles.data(),
-                             firstTiles.size() * sizeof(uint32_t), &firsts));
-      args.table = static_cast<const TileTask *>(table);
-      args.firstTiles = static_cast<const uint32_t *>(firsts);
-    }
-    // An empty tensor has an amax, too.
-    int64_t blocks = finish ? std::max<int64_t>(tiles, 1) : tiles;
-    Grid grid = {blocks, kTileThreads, kernels.shared};
+    if (kernel == kernels.cast)
+      if (Launch one = chooseAligned(kernels); one.kernel)
+        return launch(one.kernel, one.grid, finish);
     auto &stream = kernels.stream;
     int64_t fit = int64_t(stream.perSm) * device.numSms();
-    if (stream.kernel && kernel == kernels.cast && blocks > fit) {
-      kernel = stream.kernel;
-      grid = {fit, kStreamThreads, stream.shared};
-      args.tiles = static_cast<uint32_t>(tiles);
-      args.counter = device.tickets() + CudaDevice::kTileCounter;
-    }
-    std::string name = (args.table ? "multi_" : "") + std::string(kernel);
-    return device.launch(name.c_str(), grid, args);
+    if (stream.kernel && kernel == kernels.cast && tiles > fit)
+      return launch(stream.kernel, {fit, kStreamThreads, stream.shared}, finish);
+    // An empty tensor has an amax, too.
+    int64_t blocks = finish ? std::max<int64_t>(tiles, 1) : tiles;
+    return launch(kernel, {blocks, kTileThreads, kernels.shared}, finish);
   };
   if (needsAmaxPass) {
     TE_RT_TRY(enqueue(kernels.amax, true));

@@ -52,8 +52,8 @@ struct CastArguments {
 Outcome describeMatrix(CudaDevice &device, const te_rt_tensor &matrix,
                        const te_rt_tensor *offsets, int64_t member,
                        TileTask &task);
-/// Tiles that cover the matrix, whatever its offsets say.
-int64_t numTiles(const TileTask &task);
+/// Tiles of `side` rows that cover the matrix, whatever its offsets say.
+int64_t numTiles(const TileTask &task, int64_t side = kTile);
 
 /// Scales of a matrix of rows x cols (of one member) as strides in its own
 /// orientation. `transposed`: the data they belong to is stored transposed.
@@ -83,6 +83,12 @@ struct CastKernels {
     const char *kernel = nullptr;
     int perSm = 0, shared = 0;
   } stream = {};
+  /// Of rows of BF16 that lie in memory, where they are aligned; all or none.
+  struct {
+    const char *same = nullptr, *both = nullptr; // pair.cuh
+    const char *wideSame = nullptr, *wideBoth = nullptr;
+    const char *rows = nullptr; // rows.cuh
+  } aligned = {};
 };
 
 /// Casts of any number of matrices, described by describeMatrix and with their
@@ -93,9 +99,17 @@ public:
        bool pow2Scales, double epsilon);
   Outcome add(TileTask task, CastArguments arguments);
   Outcome run(const CastKernels &kernels);
-  size_t size() const { return tasks.size(); }
 
 private:
+  /// The launch of `kernels.aligned` that casts all tasks, which it divides into
+  /// tiles of that kernel; no kernel where there is none.
+  struct Launch {
+    const char *kernel = nullptr;
+    Grid grid = {};
+  };
+  Launch chooseAligned(const CastKernels &kernels);
+  Outcome launch(const char *kernel, Grid grid, bool finish);
+
   CudaDevice &device;
   te_rt_dtype inputType;
   MicroCast micro;

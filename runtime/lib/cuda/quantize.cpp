@@ -13,9 +13,13 @@ using namespace te_rt::cuda;
 namespace {
 /// Of casts of what lies in memory.
 CastKernels matrixKernels(te_rt_dtype dtype) {
-  return {byType(dtype, "cast_bf16", "cast_f32"),
-          byType(dtype, "amax_bf16", "amax_f32"), /*shared=*/0,
-          /*ofMemory=*/true};
+  CastKernels kernels = {byType(dtype, "cast_bf16", "cast_f32"),
+                         byType(dtype, "amax_bf16", "amax_f32"), /*shared=*/0,
+                         /*ofMemory=*/true};
+  if (dtype == TE_RT_BF16)
+    kernels.aligned = {"pair_same_bf16", "pair_both_bf16", "wide_same_bf16",
+                       "wide_both_bf16", "cast_rows_bf16"};
+  return kernels;
 }
 } // namespace
 
@@ -71,12 +75,7 @@ te_rt_status cuda::multi_cast_transpose(
                                 at(amax_out), /*member=*/-1, at(tensor_amax),
                                 at(tensor_amax_t), square_blocks != 0}));
     }
-    CastKernels kernels = matrixKernels(dtype);
-    // Amaxes and scales of tensors leave more to wait for.
-    if (dtype == TE_RT_BF16 && cast.size() > 1)
-      kernels.stream = {"cast_stream_bf16", amax_out.count ? 3 : 2,
-                        kTile * kTile * 2};
-    return cast.run(kernels);
+    return cast.run(matrixKernels(dtype));
   };
   if (te_rt_status status = context->finish(run(TE_RT_BF16)))
     return status;

@@ -23,7 +23,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "cuda/kernels/casts.cuh"
-#include "cuda/kernels/stream.cuh"
+#include "cuda/kernels/pair.cuh"
+#include "cuda/kernels/rows.cuh"
 
 using namespace te_rt::cuda;
 
@@ -39,5 +40,14 @@ TE_RT_TILE_KERNELS(dequantize, CodeSource, StoreSink, false)
 TE_RT_TILE_KERNELS(requantize, CodeSource, CastSink, false)
 TE_RT_TILE_KERNELS(requantize_amax, CodeSource, AmaxSink, false)
 
-TE_RT_STREAM_KERNEL(multi_cast_stream_bf16, MatrixStream<BF16>, CastSink, true,
-                    3)
+TE_RT_PAIR_KERNEL(pair_same_bf16, kTile, true, false, 3)
+TE_RT_PAIR_KERNEL(pair_both_bf16, kTile, false, false, 3)
+TE_RT_PAIR_KERNEL(wide_same_bf16, kWideSide, true, false, 1)
+TE_RT_PAIR_KERNEL(wide_both_bf16, kWideSide, false, false, 1)
+TE_RT_PAIR_KERNEL(multi_wide_same_bf16, kWideSide, true, true, 1)
+TE_RT_PAIR_KERNEL(multi_wide_both_bf16, kWideSide, false, true, 1)
+
+extern "C" __global__ void __launch_bounds__(kRowsThreads)
+    cast_rows_bf16(const __grid_constant__ TileArgs args) {
+  castRows(args);
+}

@@ -76,32 +76,6 @@ private:
   }
 };
 
-/// A matrix in memory.
-template <typename T, int R = kTileRows> struct MatrixStream {
-  using Tile = Piece<T, R>;
-  static constexpr int kParts = 1;
-
-  /// What part `part` leaves free; all parts together request a tile.
-  __device__ void request(const TileTask &task, const Place &place, int) {
-    rows.request(static_cast<const T *>(task.source.input) +
-                     place.row * task.cols + place.col0,
-                 static_cast<int>(task.cols), place);
-  }
-  /// Waits for the tile where `part` is the first.
-  __device__ void take(const TileTask &, const Place &, int, Tile &piece) {
-    rows.wait();
-#pragma unroll
-    for (int i = 0; i < R; ++i)
-      rows.get(i, piece, i);
-  }
-  /// What remains to be done when all threads have taken a tile; a warp that
-  /// has no part of it calls this.
-  __device__ static void settle(const TileTask &, const Place &) {}
-
-private:
-  Coming<T, R, 0> rows;
-};
-
 //===----------------------------------------------------------------------===//
 // Blocks
 //===----------------------------------------------------------------------===//
@@ -121,14 +95,16 @@ template <> struct Assignment<true> {
   __device__ const TileTask &taskOf(const TileArgs &) const { return fetched; }
 };
 
-/// Finds the tiles of a block one after another; a warp has it.
-template <bool FromTable> class Finder {
+/// Finds the tiles of a block one after another; a warp calls its functions.
+template <bool FromTable, int Side = kTile> class Finder {
 public:
   struct Shared {
     uint32_t firstTiles[FromTable ? 512 : 1];
   };
   __device__ Finder(const TileArgs &args, Shared &shared)
-      : args(args), firstTiles(args.firstTiles) {
+      : args(args), shared(shared), firstTiles(args.firstTiles) {}
+  /// Comes before the first `find`.
+  __device__ void prepare() {
     int lane = threadIdx.x % 32;
     if (FromTable && args.numTasks <= 512) {
       for (int i = lane; i < args.numTasks; i += 32)
@@ -151,7 +127,8 @@ public:
         __syncwarp();
         fetchTask(args, firstTiles, within, found.fetched);
       }
-      if (locate(found.taskOf(args), within, place))
+      // No table holds ragged rows.
+      if (locate<Side, FromTable>(found.taskOf(args), within, place))
         break;
     }
     lookUp(found.taskOf(args), place);
@@ -179,6 +156,7 @@ private:
   }
 
   const TileArgs &args;
+  Shared &shared;
   const uint32_t *firstTiles;
   bool isFirst = true;
 };
@@ -222,6 +200,7 @@ __device__ inline void findTiles(const TileArgs &args,
                                  Assignment<FromTable> (&ring)[3]) {
   __shared__ typename Finder<FromTable>::Shared shared;
   Finder<FromTable> finder(args, shared);
+  finder.prepare();
   const Assignment<FromTable> *before = nullptr;
 #pragma unroll 1
   for (int turn = 0;; turn = turn == 2 ? 0 : turn + 1) {
