@@ -27,6 +27,7 @@ namespace grouped {
 class GatedCast {
 public:
   using Args = GatedArgs;
+  static constexpr int kRegisters = 64;
   __device__ static const GroupedArgs &productOf(const Args &args) {
     return args.product;
   }
@@ -35,8 +36,7 @@ public:
     return tile.col / 2 + half * (product.n / 2);
   }
   static constexpr int kThreads = 128, kWarps = 4, kRows = 8;
-  /// Of 16 rows: boxes of 64 columns, two of a and two of b, as StagedStore
-  /// puts them.
+  /// Of 16 rows: boxes of 64 columns, two of a and two of b.
   static constexpr int kBoxBytes = 16 * 128, kRowsBytes = 4 * kBoxBytes;
   static constexpr int kPitch = kTile + 8;
 

@@ -24,7 +24,8 @@
 #ifndef TE_RUNTIME_CUDA_KERNELS_GROUPED_WIDE_CUH
 #define TE_RUNTIME_CUDA_KERNELS_GROUPED_WIDE_CUH
 
-#include "cuda/kernels/grouped_staged.cuh"
+#include "cuda/kernels/grouped_tiles.cuh"
+#include "cuda/kernels/numeric.cuh"
 #include "cuda/kernels/wide_params.h"
 
 namespace te_rt {
@@ -36,12 +37,14 @@ using namespace hopper;
 /// come back from `run` together. It has
 ///
 ///   Args                          of the kernel
+///   kRegisters                    of each of its threads, 64 or 40
 ///   productOf(args)               GroupedArgs
 ///   columnOf(product, tile, half) the first of the 128 columns of a half
 ///   Shared                        memory of its own
 ///   Epilogue(args, address of the tile, shared), run(tile)
 ///
-/// and finds the tile where StagedStore<256> puts it, 64 rows after 64 rows.
+/// and finds the tile in shared memory: row r in the 8 KB r / 16, its columns in boxes
+/// of 64, of 16 rows of 128 bytes that are swizzled as the copy engine does it.
 template <typename Epilogue, Element kLhs, Element kRhs> class WideProduct {
   using Args = typename Epilogue::Args;
   static constexpr int kCols = kWideCols, kStages = kWideStages;
@@ -49,7 +52,11 @@ template <typename Epilogue, Element kLhs, Element kRhs> class WideProduct {
   static constexpr int kLhsBytes = kGroupedRows * kGroupedBytes;
   static constexpr int kRhsBytes = kCols * kGroupedBytes;
   static constexpr int kHalfRow = kLhsBytes / 2, kHalfCol = kRhsBytes / 2;
+  static constexpr int kBoxBytes = 16 * 128, kWarpBytes = kCols / 64 * kBoxBytes;
   static constexpr int kMultiplyWarps = 8, kEpilogueWarps = 4;
+  /// Of the 512 that a thread of each warpgroup has together.
+  static constexpr int kMultiplyRegisters =
+      Epilogue::kRegisters > 40 ? 208 : 216;
   /// Warps of the last warpgroup.
   enum : int { kLoad = 12, kLoadScales, kFind };
 
@@ -95,13 +102,13 @@ public:
     }
     syncCluster();
     if (warp < 4) {
-      giveRegisters<64>();
+      giveRegisters<Epilogue::kRegisters>();
       finishTiles();
     } else if (warp < 12) {
-      takeRegisters<208>();
+      takeRegisters<kMultiplyRegisters>();
       multiplyTiles(warp / 4 - 1);
     } else {
-      giveRegisters<32>();
+      giveRegisters<512 - Epilogue::kRegisters - 2 * kMultiplyRegisters>();
       if (threadIdx.x == kLoad * 32)
         loadTiles();
       else if (warp == kLoadScales)
@@ -269,6 +276,24 @@ private:
                    "r"(args.k), "r"(base), "r"(-i));
   }
 
+  /// Rounds a warp's sums of a tile to shared memory. Element 4 j + {0, 1} of a
+  /// lane is in column 8 j + 2 (lane mod 4) + {0, 1} and row lane / 4 of 16; 4 j +
+  /// {2, 3} eight rows below.
+  static __device__ void putRows(uint32_t to, const float (&sums)[kCols / 2]) {
+    // The row and the group of 8 columns that a lane addresses.
+    uint32_t lane = threadIdx.x % 32;
+    keep(lane); // no addresses in registers until the next tile
+    uint32_t row = lane % 16, group = lane / 16;
+    to += row * 128;
+#pragma unroll
+    for (int j = 0; j < kCols / 8; j += 2) {
+      const float *from = sums + j * 4;
+      storeMatrices(to + j / 8 * kBoxBytes + ((j % 8 + group) ^ row % 8) * 16,
+                    packBf16(from[0], from[1]), packBf16(from[2], from[3]),
+                    packBf16(from[4], from[5]), packBf16(from[6], from[7]));
+    }
+  }
+
   /// A half of the columns of a block of K, to `part`.
   __device__ void multiplyHalf(const Block &block, int cols,
                                float (&part)[kCols / 4]) {
@@ -296,8 +321,8 @@ private:
         at(&shared.lhsScales[0][half * 64 + threadIdx.x % 128 / 32 * 16 +
                                 lane / 4]);
     keep(rowScales);
-    StagedStore<kCols> store(
-        args, at(shared.results) + half * (64 * kCols * 2), half);
+    uint32_t results = at(shared.results) +
+                       (half * 4 + uniform(threadIdx.x % 128 / 32)) * kWarpBytes;
     Cursor slot, stage;
     uint32_t parity = 1; // of resultsEmpty
     float sums[kCols / 2];
@@ -310,7 +335,7 @@ private:
       pairUp(sums);
       wait(at(&shared.resultsEmpty), parity);
       parity ^= 1;
-      store.put(sums);
+      putRows(results, sums);
       __syncwarp();
       if (threadIdx.x % 32 == 0)
         arrive(at(&shared.resultsFull));

@@ -7,7 +7,7 @@
 #ifndef TE_RUNTIME_CUDA_KERNELS_WIDE_STORE_CUH
 #define TE_RUNTIME_CUDA_KERNELS_WIDE_STORE_CUH
 
-#include "cuda/kernels/grouped_staged.cuh"
+#include "cuda/kernels/grouped_tiles.cuh"
 #include "cuda/kernels/wide_params.h"
 
 namespace te_rt {
@@ -18,6 +18,7 @@ namespace grouped {
 class WideStore {
 public:
   using Args = GroupedArgs;
+  static constexpr int kRegisters = 40;
   struct Shared {};
   __device__ static const GroupedArgs &productOf(const Args &args) {
     return args;
