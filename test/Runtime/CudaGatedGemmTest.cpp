@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// To the bits of the two calls on the same device, which CudaGroupedGemmTest and
-// CudaLayerTest hold to ref.
+// To the bits of the two calls on the same device, which CudaGroupedGemmTest
+// and CudaLayerTest hold to ref.
 //
 //===----------------------------------------------------------------------===//
 

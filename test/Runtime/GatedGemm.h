@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Arguments of te_rt_grouped_gemm_swiglu_quantize, the call, and the pair of calls
-// that it stands for.
+// Arguments of te_rt_grouped_gemm_swiglu_quantize, the call, and the pair of
+// calls that it stands for.
 //
 //===----------------------------------------------------------------------===//
 
@@ -83,9 +83,9 @@ inline GatedPlaces build(const Gated &c, Arguments &arguments, unsigned seed) {
   at.scales = optional(c.rowwise,
                        scalesFor(c.rows, c.width, c.layout, 1, 0, 0, seed + 3));
   at.valuesT = optional(c.columnwise, Tensor(c.valuesT, {c.width, c.rows}));
-  at.scalesT = optional(c.columnwise,
-                        scalesFor(c.width, c.rows, TE_RT_GEMM_READY, 1,
-                                  int32_t(groups), 0, seed + 4));
+  at.scalesT =
+      optional(c.columnwise, scalesFor(c.width, c.rows, TE_RT_GEMM_READY, 1,
+                                       int32_t(groups), 0, seed + 4));
   at.rhsCount = c.packed ? 1 : int(groups);
   for (int i = 0; i < at.rhsCount; ++i) {
     std::vector<int64_t> shape = {n, c.k};
@@ -141,8 +141,8 @@ inline Call pairOfCalls(const Gated &c, const GatedPlaces &at) {
   };
 }
 
-/// Groups of rows: whole tiles, parts of such, an odd number of them, none; and rows
-/// that are nobody's.
+/// Groups of rows: whole tiles, parts of such, an odd number of them, none; and
+/// rows that are nobody's.
 inline std::vector<Gated> gatedCases() {
   const std::vector<std::vector<int32_t>> patterns = {
       {0, 128, 384, 512, 640}, {0, 16, 16, 176, 400}, {16, 33, 33, 340, 341},
@@ -150,7 +150,8 @@ inline std::vector<Gated> gatedCases() {
   std::vector<Gated> all;
   for (const std::vector<int32_t> &offsets : patterns)
     for (int variant = 0; variant < 6; ++variant) {
-      Gated c = {656, variant % 2 ? 384 : 256, variant % 3 ? 272 : 128, offsets};
+      Gated c = {656, variant % 2 ? 384 : 256, variant % 3 ? 272 : 128,
+                 offsets};
       c.packed = variant != 1;
       c.probs = variant != 2;
       c.pow2 = variant != 3;
@@ -167,7 +168,8 @@ inline std::vector<Gated> gatedCases() {
 }
 
 /// What `run` gives for the fused call is what it gives for the two.
-template <typename Run> void expectThePair(const Gated &c, unsigned seed, Run run) {
+template <typename Run>
+void expectThePair(const Gated &c, unsigned seed, Run run) {
   SCOPED_TRACE(c.name());
   Arguments fused, pair;
   GatedPlaces at = build(c, fused, seed);

@@ -63,10 +63,8 @@ TEST(GatedGemm, TellsWhatIsWrong) {
   fails(replaced(&GatedPlaces::scales,
                  Tensor(TE_RT_F32, {2}).scales(TE_RT_TENSOR)),
         "scales: found layout TENSOR, wanted blocks of 1 x 128");
-  fails(
-      [](Arguments &arguments, const GatedPlaces &at) {
-        arguments.items[at.offsets] = nullptr;
-      },
-      "offsets: found no tensor");
+  fails([](Arguments &arguments,
+           const GatedPlaces &at) { arguments.items[at.offsets] = nullptr; },
+        "offsets: found no tensor");
 }
 } // namespace

@@ -4,7 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// te.grouped_gemm_swiglu_quantize, and how te.swiglu_quantize becomes a part of it.
+// te.grouped_gemm_swiglu_quantize, and how te.swiglu_quantize becomes a part of
+// it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -39,8 +40,9 @@ static LogicalResult verifyLists(GroupedGemmSwigluQuantizeOp op) {
   int64_t groups = getNumGroups(op.getOffsets());
   int64_t count = op.getRhs().size(), scales = op.getRhsScales().size();
   if (count == 0 || scales != count)
-    return op.emitOpError("(GS1) rhs must have at least one tensor, and as many "
-                          "scales, but got ")
+    return op.emitOpError(
+               "(GS1) rhs must have at least one tensor, and as many "
+               "scales, but got ")
            << count << " and " << scales;
   for (auto [name, list] :
        {std::pair<StringRef, ValueRange>("rhs", op.getRhs()),
@@ -82,9 +84,8 @@ LogicalResult GroupedGemmSwigluQuantizeOp::verify() {
   if (lhs.getRank() != 2 || rhs.getRank() != 2)
     return emitOpError("(GS2) lhs must have rank 2 and rhs 2 or 3, but got ")
            << lhs << " and " << getRhs().front().getType();
-  auto product = RankedTensorType::get(
-      {lhs.getDimSize(0), rhs.getDimSize(0)},
-      BFloat16Type::get(getContext()));
+  auto product = RankedTensorType::get({lhs.getDimSize(0), rhs.getDimSize(0)},
+                                       BFloat16Type::get(getContext()));
   if (failed(verifyProduct(
           *this, {{lhs, tensorType(getLhsScales()), {}, /*transpose=*/false},
                   {rhs, rhsScales, {}, /*transpose=*/false},
@@ -92,7 +93,8 @@ LogicalResult GroupedGemmSwigluQuantizeOp::verify() {
                   product,
                   getNumGroups(getOffsets()),
                   /*overReduction=*/false})) ||
-      failed(want(*this, "GS2", "lhs_scales", hasBlocks(getLhsScales().getType(), 1),
+      failed(want(*this, "GS2", "lhs_scales",
+                  hasBlocks(getLhsScales().getType(), 1),
                   "of blocks of 1 x 128", getLhsScales().getType())) ||
       failed(want(*this, "GS2", "rhs_scales", hasBlocks(rhsScales, kBlock),
                   "of blocks of 128 x 128", rhsScales)) ||
@@ -108,7 +110,8 @@ LogicalResult GroupedGemmSwigluQuantizeOp::verify() {
                               getValuesT(), getScalesT())))
     return failure();
   Cast cast = {};
-  cast.input = product.clone({product.getDimSize(0), product.getDimSize(1) / 2});
+  cast.input =
+      product.clone({product.getDimSize(0), product.getDimSize(1) / 2});
   cast.offsets = getOffsets();
   cast.values = getValues(), cast.scales = getScales();
   cast.valuesT = getValuesT(), cast.scalesT = getScalesT();
@@ -116,10 +119,12 @@ LogicalResult GroupedGemmSwigluQuantizeOp::verify() {
   cast.epsilon = getEpsilon().convertToDouble();
   if (failed(verifyCast(*this, CastLabels::of("GS6", "GS6"), cast)))
     return failure();
-  for (auto [name, scales] : {std::pair<StringRef, Value>("scales", getScales()),
-                              {"scales_t", getScalesT()}})
-    if (scales && failed(want(*this, "GS6", name, hasBlocks(scales.getType(), 1),
-                              "of blocks of 1 x 128", scales.getType())))
+  for (auto [name, scales] :
+       {std::pair<StringRef, Value>("scales", getScales()),
+        {"scales_t", getScalesT()}})
+    if (scales &&
+        failed(want(*this, "GS6", name, hasBlocks(scales.getType(), 1),
+                    "of blocks of 1 x 128", scales.getType())))
       return failure();
   if (!getProduct())
     return success();
@@ -206,9 +211,8 @@ Operation *SwigluQuantizeOp::formWithProduct(OpBuilder &builder,
                                              bool keepsProduct) {
   auto typeOf = [](Value value) { return value ? value.getType() : Type(); };
   return GroupedGemmSwigluQuantizeOp::create(
-      builder, product.getLoc(),
-      typeOf(getValues()), typeOf(getScales()), typeOf(getValuesT()),
-      typeOf(getScalesT()),
+      builder, product.getLoc(), typeOf(getValues()), typeOf(getScales()),
+      typeOf(getValuesT()), typeOf(getScalesT()),
       keepsProduct ? typeOf(product.getResults().front()) : Type(),
       product.getLhs(), product.getLhsScales(), product.getRhs(),
       product.getRhsScales(), getProbs(), getOffsets(), getPow2ScalesAttr(),

@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Knows no activation: what a product can go through, and the op that does both, is
-// told by EpilogueOpInterface.
+// Knows no activation: what a product can go through, and the op that does
+// both, is told by EpilogueOpInterface.
 //
 //===----------------------------------------------------------------------===//
 
@@ -79,9 +79,10 @@ bool FuseProductActivationPass::pays(GroupedGemmOp product,
     remarks.missed(epilogue, "what it takes on {0} was not measured",
                    TargetAttr::lookup(product).getChip());
   else
-    remarks.missed(epilogue,
-                   "in one op it is predicted to take {0:F1} us, and apart {1:F1}",
-                   one * 1e6, (first + second) * 1e6);
+    remarks.missed(
+        epilogue,
+        "in one op it is predicted to take {0:F1} us, and apart {1:F1}",
+        one * 1e6, (first + second) * 1e6);
   return false;
 }
 
@@ -101,8 +102,9 @@ void FuseProductActivationPass::fuse(GroupedGemmOp product,
   epilogue->erase();
   if (isKept)
     result.replaceAllUsesWith(fused->getResults().back());
-  Operation *empty =
-      product.getOuts().empty() ? nullptr : product.getOuts()[0].getDefiningOp();
+  Operation *empty = product.getOuts().empty()
+                         ? nullptr
+                         : product.getOuts()[0].getDefiningOp();
   product->erase();
   if (empty && empty->use_empty())
     empty->erase();
@@ -111,8 +113,7 @@ void FuseProductActivationPass::fuse(GroupedGemmOp product,
 
 void FuseProductActivationPass::runOnOperation() {
   SmallVector<EpilogueOpInterface> epilogues;
-  getOperation().walk(
-      [&](EpilogueOpInterface op) { epilogues.push_back(op); });
+  getOperation().walk([&](EpilogueOpInterface op) { epilogues.push_back(op); });
   for (EpilogueOpInterface epilogue : epilogues) {
     auto product =
         epilogue.getProductOperand().get().getDefiningOp<GroupedGemmOp>();

@@ -162,10 +162,10 @@ private:
 #pragma unroll
     for (int i = 0; i < kRows; ++i)
       amax[i] = rowAmax(piece, i);
-    float scale = scaleFor(
-        out, amaxOf<BF16>(reduceRows(amax, [](uint32_t a, uint32_t b) {
-          return largerWord<BF16>(a, b);
-        })));
+    float scale =
+        scaleFor(out, amaxOf<BF16>(reduceRows(amax, [](uint32_t a, uint32_t b) {
+                   return largerWord<BF16>(a, b);
+                 })));
     row += reducedRow<kRows>();
     if (threadIdx.x % (16 / kRows) == 0 && row < tile.rows)
       out.scales[(tile.row + row) * out.strideRow +
@@ -181,9 +181,7 @@ private:
                                     uint2 (&codes)[kRows]) {
 #pragma unroll
     for (int i = 0; i < kRows; ++i) {
-      auto scaled = [&](int j) {
-        return __fmul_rn(piece.get(i, j), scale[i]);
-      };
+      auto scaled = [&](int j) { return __fmul_rn(piece.get(i, j), scale[i]); };
       codes[i] = make_uint2(
           encodeFour<E5M2>(scaled(0), scaled(1), scaled(2), scaled(3)),
           encodeFour<E5M2>(scaled(4), scaled(5), scaled(6), scaled(7)));
@@ -241,9 +239,7 @@ private:
     }
 #pragma unroll
     for (int j = 0; j < 8; ++j) {
-      auto scaled = [&](int i) {
-        return __fmul_rn(piece.get(i, j), scale[j]);
-      };
+      auto scaled = [&](int i) { return __fmul_rn(piece.get(i, j), scale[j]); };
       uint32_t low =
           encodeFour<E5M2>(scaled(0), scaled(1), scaled(2), scaled(3));
       uint32_t high =
@@ -257,8 +253,7 @@ private:
   /// Eight threads of 16 bytes write a column of the tile.
   __device__ void storeColumns(const Tile &tile) {
     const CastOutput &out = args.out[1];
-    uint8_t *base =
-        out.values + int64_t(tile.col / 2) * out.stride + tile.row;
+    uint8_t *base = out.values + int64_t(tile.col / 2) * out.stride + tile.row;
     bool vector = (reinterpret_cast<uintptr_t>(base) | out.stride) % 16 == 0;
     int part = threadIdx.x % 8 * 16, rows = min(tile.rows - part, 16);
     if (rows <= 0)
@@ -280,7 +275,10 @@ private:
       } else {
 #pragma unroll
         for (int i = 0; i < 16; ++i) {
-          uint32_t word = i < 4 ? codes.x : i < 8 ? codes.y : i < 12 ? codes.z : codes.w;
+          uint32_t word = i < 4    ? codes.x
+                          : i < 8  ? codes.y
+                          : i < 12 ? codes.z
+                                   : codes.w;
           if (i < rows)
             to[i] = static_cast<uint8_t>(word >> i % 4 * 8);
         }

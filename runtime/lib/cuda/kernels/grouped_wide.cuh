@@ -4,18 +4,19 @@
 //
 //===----------------------------------------------------------------------===//
 //
-//   work      scales of 1 x 128 by 128 x 128; a block of four warpgroups on each
-//             multiprocessor, two blocks to a cluster. Two warpgroups multiply 64
-//             rows of a tile each, another does what is to become of the tile
-//             before, BF16 in shared memory, and the fourth finds tiles and starts
-//             copies. A tile is two times 128 columns, which need not be neighbours
+//   work      scales of 1 x 128 by 128 x 128; four warpgroups on each
+//             multiprocessor, two such blocks to a cluster. Two warpgroups
+//             multiply 64 rows of a tile each, another does what is to become
+//             of the tile before, BF16 in shared memory, and the fourth finds
+//             tiles and starts copies. A tile is two times 128 columns, which
+//             need not be neighbours
 //   flops     2 m n k, by FP8 tensor cores
 //   moves     operands from the L2 once for each tile, what two blocks share
 //             once for both; results once
 //   bound     tensor cores, and the power they take
 //   measured  docs/Benchmarks.md, Products on an H200
-//   not here  bias, results in F32, operands with rows that the copy engine cannot
-//             read (grouped_gemm.cuh)
+//   not here  bias, results in F32, operands with rows that the copy engine
+//             cannot read (grouped_gemm.cuh)
 //
 // Sums are those of grouped_scaled.cuh, in the same order, to the same bits.
 //
@@ -33,8 +34,8 @@ namespace cuda {
 namespace grouped {
 using namespace hopper;
 
-/// What becomes of a tile. The first 128 threads of a block have an Epilogue; all
-/// come back from `run` together. It has
+/// What becomes of a tile. The first 128 threads of a block have an Epilogue;
+/// all come back from `run` together. It has
 ///
 ///   Args                          of the kernel
 ///   kRegisters                    of each of its threads, 64 or 40
@@ -43,8 +44,9 @@ using namespace hopper;
 ///   Shared                        memory of its own
 ///   Epilogue(args, address of the tile, shared), run(tile)
 ///
-/// and finds the tile in shared memory: row r in the 8 KB r / 16, its columns in boxes
-/// of 64, of 16 rows of 128 bytes that are swizzled as the copy engine does it.
+/// and finds the tile in shared memory: row r in the 8 KB r / 16, its columns
+/// in boxes of 64, of 16 rows of 128 bytes that are swizzled as the copy engine
+/// does it.
 template <typename Epilogue, Element kLhs, Element kRhs> class WideProduct {
   using Args = typename Epilogue::Args;
   static constexpr int kCols = kWideCols, kStages = kWideStages;
@@ -52,7 +54,8 @@ template <typename Epilogue, Element kLhs, Element kRhs> class WideProduct {
   static constexpr int kLhsBytes = kGroupedRows * kGroupedBytes;
   static constexpr int kRhsBytes = kCols * kGroupedBytes;
   static constexpr int kHalfRow = kLhsBytes / 2, kHalfCol = kRhsBytes / 2;
-  static constexpr int kBoxBytes = 16 * 128, kWarpBytes = kCols / 64 * kBoxBytes;
+  static constexpr int kBoxBytes = 16 * 128,
+                       kWarpBytes = kCols / 64 * kBoxBytes;
   static constexpr int kMultiplyWarps = 8, kEpilogueWarps = 4;
   /// Of the 512 that a thread of each warpgroup has together.
   static constexpr int kMultiplyRegisters =
@@ -248,9 +251,9 @@ private:
   }
   /// When what this thread has copied is there.
   static __device__ void arriveAfterCopies(uint32_t barrier) {
-    asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(
-                     barrier)
-                 : "memory");
+    asm volatile(
+        "cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(barrier)
+        : "memory");
   }
 
   //===--------------------------------------------------------------------===//
@@ -277,8 +280,8 @@ private:
   }
 
   /// Rounds a warp's sums of a tile to shared memory. Element 4 j + {0, 1} of a
-  /// lane is in column 8 j + 2 (lane mod 4) + {0, 1} and row lane / 4 of 16; 4 j +
-  /// {2, 3} eight rows below.
+  /// lane is in column 8 j + 2 (lane mod 4) + {0, 1} and row lane / 4 of 16; 4
+  /// j + {2, 3} eight rows below.
   static __device__ void putRows(uint32_t to, const float (&sums)[kCols / 2]) {
     // The row and the group of 8 columns that a lane addresses.
     uint32_t lane = threadIdx.x % 32;
@@ -301,28 +304,27 @@ private:
     fenceRegisters();
 #pragma unroll
     for (int step = 0; step < 4; ++step)
-      multiply<kLhs, kRhs>(
-          part, block.lhs + step * kNextStep<Major::Reduction>,
-          block.rhs + cols * (kHalfCol / 16) +
-              step * kNextStep<Major::Reduction>,
-          step);
+      multiply<kLhs, kRhs>(part, block.lhs + step * kNextStep<Major::Reduction>,
+                           block.rhs + cols * (kHalfCol / 16) +
+                               step * kNextStep<Major::Reduction>,
+                           step);
     commitProducts();
     pin(part);
   }
 
   __device__ void multiplyTiles(int half) {
     uint32_t lane = threadIdx.x % 32;
-    uint32_t empty =
-        addressIn(at(&shared.empty[0]), lane % kGroupedCluster);
+    uint32_t empty = addressIn(at(&shared.empty[0]), lane % kGroupedCluster);
     uint32_t lhs =
         describe<Major::Reduction>(at(shared.lhs[0]) + half * kHalfRow);
     uint32_t rhs = describe<Major::Reduction>(at(shared.rhs[0]));
-    uint32_t rowScales =
-        at(&shared.lhsScales[0][half * 64 + threadIdx.x % 128 / 32 * 16 +
-                                lane / 4]);
+    uint32_t rowScales = at(
+        &shared
+             .lhsScales[0][half * 64 + threadIdx.x % 128 / 32 * 16 + lane / 4]);
     keep(rowScales);
-    uint32_t results = at(shared.results) +
-                       (half * 4 + uniform(threadIdx.x % 128 / 32)) * kWarpBytes;
+    uint32_t results =
+        at(shared.results) +
+        (half * 4 + uniform(threadIdx.x % 128 / 32)) * kWarpBytes;
     Cursor slot, stage;
     uint32_t parity = 1; // of resultsEmpty
     float sums[kCols / 2];

@@ -23,8 +23,8 @@ constexpr int kWideThreads = 512;
 constexpr int kWideCols = 256, kWideStages = 3;
 constexpr int kWideSharedBytes =
     1024 +
-    kWideStages * ((kGroupedRows + kWideCols) * kGroupedBytes +
-                   kGroupedRows * 4 + 16) +
+    kWideStages *
+        ((kGroupedRows + kWideCols) * kGroupedBytes + kGroupedRows * 4 + 16) +
     kGroupedRows * kWideCols * 2 + 2048;
 static_assert(kWideSharedBytes <= 232448, "shared memory of sm_90");
 
