@@ -90,7 +90,7 @@ struct CastKernels {
   /// Of rows of BF16 that lie in memory, where they are aligned; all or none.
   struct {
     const char *same = nullptr, *both = nullptr; // pair.cuh
-    const char *wideSame = nullptr, *wideBoth = nullptr;
+    const char *largeSame = nullptr, *largeBoth = nullptr;
     const char *rows = nullptr; // rows.cuh
   } aligned = {};
 };

@@ -17,8 +17,8 @@ CastKernels matrixKernels(te_rt_dtype dtype) {
                          byType(dtype, "amax_bf16", "amax_f32"), /*shared=*/0,
                          /*ofMemory=*/true};
   if (dtype == TE_RT_BF16)
-    kernels.aligned = {"pair_same_bf16", "pair_both_bf16", "wide_same_bf16",
-                       "wide_both_bf16", "cast_rows_bf16"};
+    kernels.aligned = {"pair_same_bf16", "pair_both_bf16", "pair_large_same_bf16",
+                       "pair_large_both_bf16", "cast_rows_bf16"};
   return kernels;
 }
 } // namespace

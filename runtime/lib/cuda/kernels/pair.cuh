@@ -22,14 +22,16 @@
 #ifndef TE_RUNTIME_CUDA_KERNELS_PAIR_CUH
 #define TE_RUNTIME_CUDA_KERNELS_PAIR_CUH
 
-#include "cuda/kernels/stream.cuh"
+#include "cuda/kernels/amaxes.cuh"
+#include "cuda/kernels/codes.cuh"
+#include "cuda/kernels/sources.cuh"
 
 namespace te_rt {
 namespace cuda {
 
 template <int Side> using PairTile = Piece<BF16, kTileRows, Side>;
 static_assert(PairTile<kTile>::kThreads == kTileThreads &&
-                  PairTile<kWideSide>::kThreads == kWideThreads,
+                  PairTile<kLargeTile>::kThreads == kLargeThreads,
               "cast.cpp asks for so many");
 
 template <int Side> struct PairShared {
@@ -40,7 +42,7 @@ template <int Side> struct PairShared {
   float halves[Tile::kWarps][2];            // amaxes of half warps
 };
 static_assert(sizeof(PairShared<kTile>) <= kPairShared &&
-                  sizeof(PairShared<kWideSide>) <= kWideShared,
+                  sizeof(PairShared<kLargeTile>) <= kLargePairShared,
               "cast.cpp asks for so much");
 
 /// Where one direction of a tile goes: its first element and first scale.
@@ -55,41 +57,41 @@ struct PairPlace {
   const BF16 *input;
   int stride, rows, cols;
   int findsSquares;
-  float multiplier;
-  uint32_t known;        // as in Place
-  uint32_t *accumulator; // none: nullptr
+  const float *multiplier; // none: nullptr
+  uint32_t *accumulator;   // none: nullptr
   PairOutput out[2];
-  bool isEnd; // there is no tile
+  bool exists;
 
-  /// One thread calls it.
+  /// The first two threads call it.
   __device__ void set(const TileTask &task, const Place &place) {
-    input = static_cast<const BF16 *>(task.source.input) +
-            place.row * task.cols + place.col0;
-    stride = static_cast<int>(task.cols);
-    rows = place.rows, cols = place.cols;
-    findsSquares = task.findsSquares;
-    multiplier = place.multiplier;
-    known = place.known;
-    accumulator = task.accumulators ? task.accumulators + place.group : nullptr;
-#pragma unroll
-    for (int d = 0; d < 2; ++d) {
-      const CastOutput &from = task.out[d];
-      out[d].stride = static_cast<int>(from.stride);
-      out[d].values =
-          from.values +
-          (d ? place.member * task.rows * task.cols +
-                   place.col0 * from.stride + place.row0
-             : place.row * from.stride + place.col0);
-      out[d].strideRow = static_cast<int>(from.strideRow);
-      out[d].strideCol = static_cast<int>(from.strideCol);
-      // Rows have scales of rows, others of blocks.
-      int64_t row = from.kind == kRowBlocks ? place.row0 : place.blockRow;
-      int64_t col = from.kind == kColumnBlocks ? place.col0 : place.col0 / kTile;
-      out[d].scales = from.scales + place.member * from.memberScales +
-                      row * from.strideRow + col * from.strideCol;
-      out[d].e5m2 = from.e5m2;
+    if (threadIdx.x == 0) {
+      input = static_cast<const BF16 *>(task.source.input) +
+              place.row * task.cols + place.col0;
+      stride = static_cast<int>(task.cols);
+      rows = place.rows, cols = place.cols;
+      findsSquares = task.findsSquares;
+      multiplier = task.multipliers;
+      if (multiplier && task.multiplierPerGroup)
+        multiplier += place.group;
+      accumulator = task.accumulators;
+      if (accumulator)
+        accumulator += place.group;
     }
-    isEnd = false;
+    const CastOutput &from = task.out[threadIdx.x];
+    PairOutput &to = out[threadIdx.x];
+    to.stride = static_cast<int>(from.stride);
+    to.values = from.values + (from.transposed
+                                   ? place.member * task.rows * task.cols +
+                                         place.col0 * from.stride + place.row0
+                                   : place.row * from.stride + place.col0);
+    to.strideRow = static_cast<int>(from.strideRow);
+    to.strideCol = static_cast<int>(from.strideCol);
+    // Rows have scales of rows, others of blocks.
+    int64_t row = from.kind == kRowBlocks ? place.row0 : place.blockRow;
+    int64_t col = from.kind == kColumnBlocks ? place.col0 : place.col0 / kTile;
+    to.scales = from.scales + place.member * from.memberScales +
+                row * from.strideRow + col * from.strideCol;
+    to.e5m2 = from.e5m2;
   }
   /// How many of a thread's rows exist.
   template <typename Tile> __device__ int rowsOfThread() const {
@@ -116,15 +118,16 @@ public:
       : args(args), place(place), shared(shared) {}
 
   /// Stores rows and puts columns into the stage; its last barrier comes behind.
-  /// `isFirst`: nobody uses `shared` any more.
-  __device__ void run(Tile &piece, bool isFirst) {
+  __device__ void run(Tile &piece) {
+    float scale = place.multiplier ? *place.multiplier : 0.0f;
     piece.forget();
     if constexpr (Same) {
       if (place.accumulator || place.findsSquares)
         noteAmaxes(piece);
-      if (place.findsSquares || !isFirst)
+      if (place.findsSquares) {
         __syncthreads();
-      float scale = place.findsSquares ? chooseSquares() : place.multiplier;
+        scale = chooseSquares();
+      }
       place.out[0].e5m2 ? castBoth<true>(piece, scale)
                         : castBoth<false>(piece, scale);
     } else {
@@ -142,14 +145,14 @@ public:
     shared.stage.store(place.out[1].values, place.out[1].stride, place.rows,
                        place.cols);
   }
-  /// One warp tells others the amax of the tile.
-  __device__ void settle() const {
+  /// One warp tells others the amax of the tile, of whom it knew `known`.
+  __device__ void settle(uint32_t known) const {
     if (!Same || !place.accumulator)
       return;
     int warp = lane() % kWarps;
     float amax =
         warpMax(fmaxf(shared.halves[warp][0], shared.halves[warp][1]));
-    if (lane() == 0 && __float_as_uint(amax) > place.known)
+    if (lane() == 0 && __float_as_uint(amax) > known)
       atomicMax(place.accumulator, __float_as_uint(amax));
   }
 
@@ -314,120 +317,66 @@ private:
   Shared &shared;
 };
 
-/// A block for each tile of one matrix.
-template <int Side, bool Same>
-__device__ inline void castTile(const TileArgs &args, PairShared<Side> &shared) {
+/// A block for each tile.
+template <int Side, bool Same, bool FromTable>
+__device__ inline void runPair(const TileArgs &args) {
+  extern __shared__ uint4 words[];
+  auto &shared = *reinterpret_cast<PairShared<Side> *>(words);
   __shared__ PairPlace place;
+  __shared__ TileTask fetched; // not there where nobody uses it
+  if (args.noop && *args.noop == 1.0f)
+    return;
+  const TileTask &task = FromTable ? fetched : args.task;
   PairTile<Side> piece;
-  bool isPacked = args.task.tilesPerMember != 0;
-  if (isPacked) {
+  bool isKnown = !FromTable && args.task.tilesPerMember != 0;
+  if (isKnown) {
     // Where to load from, so that the rest is found meanwhile.
-    uint32_t tile = blockIdx.x, across = args.task.tilesAcross;
-    uint32_t slot = divide(tile, across, args.task.perAcross);
+    uint32_t across = args.task.tilesAcross;
+    uint32_t slot = divide(blockIdx.x, across, args.task.perAcross);
     PairPlace own;
     Place at;
-    at.col0 = (tile - slot * across) * Side;
-    own.cols = static_cast<int>(min(args.task.cols - at.col0, int64_t(Side)));
+    at.col0 = (blockIdx.x - slot * across) * Side;
     locatePacked<Side>(args.task, slot, at);
     own.rows = at.rows;
+    own.cols = static_cast<int>(min(args.task.cols - at.col0, int64_t(Side)));
     own.stride = static_cast<int>(args.task.cols);
     own.input = static_cast<const BF16 *>(args.task.source.input) +
                 at.row * args.task.cols + at.col0;
     own.load(piece);
   }
-  if (threadIdx.x < 32) {
+  bool settles = threadIdx.x < 32;
+  uint32_t known = 0;
+  if (settles) {
+    uint32_t tile = blockIdx.x;
+    if (FromTable)
+      fetchTask(args, args.firstTiles, tile, fetched);
     Place found;
-    bool exists = locate<Side>(args.task, blockIdx.x, found);
-    if (exists)
-      lookUp(args.task, found);
-    if (threadIdx.x == 0) {
-      place.isEnd = true;
-      if (exists)
-        place.set(args.task, found);
-    }
+    // No table holds ragged rows.
+    bool exists = locate<Side, FromTable>(task, tile, found);
+    if (exists && threadIdx.x < 2)
+      place.set(task, found);
+    if (threadIdx.x == 0)
+      place.exists = exists;
   }
   __syncthreads();
   PairCast<Side, Same> cast(args, place, shared);
-  bool exists = !place.isEnd;
+  bool exists = place.exists;
   if (exists) {
-    if (!isPacked)
+    if (!isKnown)
       place.load(piece);
-    cast.run(piece, true);
+    if (settles && place.accumulator)
+      known = __ldcg(place.accumulator);
+    cast.run(piece);
     __syncthreads();
     cast.storeColumns();
   }
-  if (!args.finishes || threadIdx.x >= 32)
+  if (!args.finishes || !settles)
     return;
   if (exists)
-    cast.settle();
+    cast.settle(known);
   bool isLast = threadIdx.x == 0 && arrive(args);
   if (__shfl_sync(~0u, isLast, 0))
     finish(args, 32);
-}
-
-/// Blocks that take tiles of all matrices one after another. What is not known of
-/// a tile's matrix is looked up while the tile before it is cast.
-template <int Side, bool Same>
-__device__ inline void castDrawn(const TileArgs &args, PairShared<Side> &shared) {
-  using Tiles = Finder<true, Side>;
-  __shared__ Assignment<true> found;
-  __shared__ PairPlace ring[3];
-  __shared__ typename Tiles::Shared tables;
-  __shared__ bool isLast;
-  bool finds = threadIdx.x < 32;
-  Tiles finder(args, tables);
-  auto find = [&](PairPlace &place) {
-    bool exists = finder.find(found);
-    if (threadIdx.x == 0) {
-      place.isEnd = true;
-      if (exists)
-        place.set(found.fetched, found.place);
-    }
-    return exists;
-  };
-  if (finds) {
-    finder.prepare();
-    if (find(ring[0]))
-      find(ring[1]);
-  }
-  __syncthreads();
-#pragma unroll 1
-  for (int turn = 0; !ring[turn].isEnd;) {
-    PairTile<Side> piece;
-    ring[turn].load(piece);
-    PairCast<Side, Same> cast(args, ring[turn], shared);
-    cast.run(piece, false);
-    if (finds)
-      cast.settle();
-    __syncthreads();
-    cast.storeColumns();
-    turn = turn == 2 ? 0 : turn + 1;
-    // Two ahead: the next one is known to all, and its loads begin meanwhile.
-    if (finds && !ring[turn].isEnd)
-      find(ring[turn == 2 ? 0 : turn + 1]);
-  }
-  __syncthreads(); // all that this block gives is there
-  if (threadIdx.x == 0)
-    isLast = arrive(args);
-  __syncthreads();
-  if (!isLast)
-    return;
-  if (threadIdx.x == 0)
-    *args.counter = *args.ticket = 0;
-  if (args.finishes)
-    finish(args, blockDim.x);
-}
-
-template <int Side, bool Same, bool FromTable>
-__device__ inline void runPair(const TileArgs &args) {
-  extern __shared__ uint4 words[];
-  auto &shared = *reinterpret_cast<PairShared<Side> *>(words);
-  if (args.noop && *args.noop == 1.0f)
-    return;
-  if constexpr (FromTable)
-    castDrawn<Side, Same>(args, shared);
-  else
-    castTile<Side, Same>(args, shared);
 }
 
 } // namespace cuda

@@ -28,7 +28,7 @@ constexpr int kStreamThreads = kTileThreads + 32;
 /// Rows and columns of a tile that a block has an SM for, which has so many
 /// threads; bytes of shared memory that casts of them in both directions want, and
 /// those of tiles of kTile.
-constexpr int kWideSide = 256, kWideThreads = 1024, kWideShared = 88 * 1024,
+constexpr int kLargeTile = 256, kLargeThreads = 1024, kLargePairShared = 88 * 1024,
               kPairShared = 20 * 1024;
 /// Of casts to rows alone: half a warp has so many rows.
 constexpr int kRowsOfUnit = 2, kRowsThreads = 256;

@@ -40,12 +40,14 @@ TE_RT_TILE_KERNELS(dequantize, CodeSource, StoreSink, false)
 TE_RT_TILE_KERNELS(requantize, CodeSource, CastSink, false)
 TE_RT_TILE_KERNELS(requantize_amax, CodeSource, AmaxSink, false)
 
-TE_RT_PAIR_KERNEL(pair_same_bf16, kTile, true, false, 3)
-TE_RT_PAIR_KERNEL(pair_both_bf16, kTile, false, false, 3)
-TE_RT_PAIR_KERNEL(wide_same_bf16, kWideSide, true, false, 1)
-TE_RT_PAIR_KERNEL(wide_both_bf16, kWideSide, false, false, 1)
-TE_RT_PAIR_KERNEL(multi_wide_same_bf16, kWideSide, true, true, 1)
-TE_RT_PAIR_KERNEL(multi_wide_both_bf16, kWideSide, false, true, 1)
+#define TE_RT_PAIR_KERNELS(name, side, same, blocksPerSm)                      \
+  TE_RT_PAIR_KERNEL(name, side, same, false, blocksPerSm)                      \
+  TE_RT_PAIR_KERNEL(multi_##name, side, same, true, blocksPerSm)
+
+TE_RT_PAIR_KERNELS(pair_same_bf16, kTile, true, 3)
+TE_RT_PAIR_KERNELS(pair_both_bf16, kTile, false, 3)
+TE_RT_PAIR_KERNELS(pair_large_same_bf16, kLargeTile, true, 1)
+TE_RT_PAIR_KERNELS(pair_large_both_bf16, kLargeTile, false, 1)
 
 extern "C" __global__ void __launch_bounds__(kRowsThreads)
     cast_rows_bf16(const __grid_constant__ TileArgs args) {

@@ -38,10 +38,20 @@ template <int R, int Before, int Kept> struct Coming<BF16, R, Before, Kept> {
     if (isVector<BF16, R>(base, stride, place)) {
       rows = cols > 0 ? rows : 0;
       auto to = static_cast<uint32_t>(__cvta_generic_to_shared(at(0)));
+      constexpr int kStep = Tile::kThreads * sizeof(uint4);
+      if (rows >= Kept) {
 #pragma unroll
+        for (int i = 0; i < Kept; ++i, from += stride)
+          asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(
+                           to + i * kStep),
+                       "l"(from)
+                       : "memory");
+        return;
+      }
+#pragma unroll 1
       for (int i = 0; i < Kept; ++i, from += stride)
         asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(
-                         to + i * int(Tile::kThreads * sizeof(uint4))),
+                         to + i * kStep),
                      "l"(i < rows ? from : base), "r"(i < rows ? 16 : 0)
                      : "memory");
     } else {
@@ -95,16 +105,14 @@ template <> struct Assignment<true> {
   __device__ const TileTask &taskOf(const TileArgs &) const { return fetched; }
 };
 
-/// Finds the tiles of a block one after another; a warp calls its functions.
-template <bool FromTable, int Side = kTile> class Finder {
+/// Finds the tiles of a block one after another; a warp has it.
+template <bool FromTable> class Finder {
 public:
   struct Shared {
     uint32_t firstTiles[FromTable ? 512 : 1];
   };
   __device__ Finder(const TileArgs &args, Shared &shared)
-      : args(args), shared(shared), firstTiles(args.firstTiles) {}
-  /// Comes before the first `find`.
-  __device__ void prepare() {
+      : args(args), firstTiles(args.firstTiles) {
     int lane = threadIdx.x % 32;
     if (FromTable && args.numTasks <= 512) {
       for (int i = lane; i < args.numTasks; i += 32)
@@ -127,8 +135,7 @@ public:
         __syncwarp();
         fetchTask(args, firstTiles, within, found.fetched);
       }
-      // No table holds ragged rows.
-      if (locate<Side, FromTable>(found.taskOf(args), within, place))
+      if (locate(found.taskOf(args), within, place))
         break;
     }
     lookUp(found.taskOf(args), place);
@@ -156,7 +163,6 @@ private:
   }
 
   const TileArgs &args;
-  Shared &shared;
   const uint32_t *firstTiles;
   bool isFirst = true;
 };
@@ -200,7 +206,6 @@ __device__ inline void findTiles(const TileArgs &args,
                                  Assignment<FromTable> (&ring)[3]) {
   __shared__ typename Finder<FromTable>::Shared shared;
   Finder<FromTable> finder(args, shared);
-  finder.prepare();
   const Assignment<FromTable> *before = nullptr;
 #pragma unroll 1
   for (int turn = 0;; turn = turn == 2 ? 0 : turn + 1) {
