@@ -31,6 +31,18 @@ inline int64_t elementSize(te_rt_dtype dtype) { return bytesOf(dtype, 1); }
 /// Copies in one launch, whatever their number; fills in each firstBlock.
 Outcome copyAll(CudaDevice &device, std::vector<CopyItem> &items);
 
+/// to[i * toRow + j * toCol] = from[i * fromRow + j * fromCol] of members of rows
+/// x cols elements of `size` bytes. Each side is dense along one dimension;
+/// where both are along the same, `size` is 4.
+struct StridedMove {
+  const void *from;
+  void *to;
+  int64_t rows, cols, members;
+  int64_t fromRow, fromCol, toRow, toCol, fromMember, toMember;
+  int size;
+};
+Outcome moveStrided(CudaDevice &device, StridedMove move);
+
 /// Offsets in device memory, uploaded where they lie on the host; nullptr for
 /// none.
 Outcome deviceOffsets(CudaDevice &device, const te_rt_tensor *offsets,
