@@ -97,39 +97,52 @@ Outcome runRows(CudaDevice &device, ActivationArgs args,
        shared},
       args);
 }
+
+Outcome runSwiglu(CudaDevice &device, const te_rt_tensor &input,
+                  const te_rt_tensor *probs, const te_rt_tensor *offsets,
+                  void *output) {
+  ActivationArgs args = {};
+  args.input = input.data;
+  args.output = output;
+  args.probs = data<float>(probs);
+  args.rows = input.shape[0];
+  args.width = input.shape[1] / 2;
+  return runRows(device, args, offsets,
+                 byType(input.dtype, "swiglu_bf16", "swiglu_f32"));
+}
+
+Outcome runBackward(CudaDevice &device, const te_rt_tensor &grad,
+                    const te_rt_tensor &input, const te_rt_tensor *probs,
+                    const te_rt_tensor *offsets, void *gradInput,
+                    const te_rt_tensor *gradProbs) {
+  ActivationArgs args = {};
+  args.grad = grad.data;
+  args.input = input.data;
+  args.output = gradInput;
+  args.probs = data<float>(probs);
+  args.gradProbs = data<float>(gradProbs);
+  args.rows = grad.shape[0];
+  args.width = grad.shape[1];
+  return runRows(
+      device, args, offsets,
+      byType(input.dtype, "swiglu_backward_bf16", "swiglu_backward_f32"));
+}
 } // namespace
 
 te_rt_status cuda::swiglu(te_rt_context *context, const te_rt_tensor *input,
                           const te_rt_tensor *probs,
                           const te_rt_tensor *offsets,
                           const te_rt_tensor *output) {
-  ActivationArgs args = {};
-  args.input = input->data;
-  args.output = output->data;
-  args.probs = data<float>(probs);
-  args.rows = output->shape[0];
-  args.width = output->shape[1];
   return context->finish(
-      runRows(deviceOf(context), args, offsets,
-              byType(input->dtype, "swiglu_bf16", "swiglu_f32")));
+      runSwiglu(deviceOf(context), *input, probs, offsets, output->data));
 }
 
 te_rt_status cuda::swiglu_backward(
     te_rt_context *context, const te_rt_tensor *grad, const te_rt_tensor *input,
     const te_rt_tensor *probs, const te_rt_tensor *offsets,
     const te_rt_tensor *grad_input, const te_rt_tensor *grad_probs) {
-  ActivationArgs args = {};
-  args.grad = grad->data;
-  args.input = input->data;
-  args.output = grad_input->data;
-  args.probs = data<float>(probs);
-  args.gradProbs = data<float>(grad_probs);
-  args.rows = grad->shape[0];
-  args.width = grad->shape[1];
-  return context->finish(
-      runRows(deviceOf(context), args, offsets,
-              byType(input->dtype, "swiglu_backward_bf16",
-                     "swiglu_backward_f32")));
+  return context->finish(runBackward(deviceOf(context), *grad, *input, probs,
+                                     offsets, grad_input->data, grad_probs));
 }
 
 te_rt_status cuda::swiglu_quantize(
@@ -151,6 +164,9 @@ te_rt_status cuda::swiglu_quantize(
         byType(input->dtype, "swiglu_amax_bf16", "swiglu_amax_f32")};
     if (input->dtype == TE_RT_BF16)
       kernels.stream = {"swiglu_cast_stream_bf16", 2, kTile * kTile * 4};
+    kernels.store = [&](void *rows) {
+      return runSwiglu(device, *input, probs, offsets, rows);
+    };
     return cast.run(kernels);
   };
   return context->finish(run());
@@ -188,6 +204,10 @@ te_rt_status cuda::swiglu_backward_quantize(
       kernels.stream = {wide ? "swiglu_backward_cast_stream_bf16"
                              : "swiglu_backward_any_cast_stream_bf16",
                         2, kTile * kTile * 2 * 11 / 4};
+    kernels.store = [&](void *rows) {
+      return runBackward(device, *grad, *input, probs, offsets, rows,
+                         grad_probs);
+    };
     return cast.run(kernels);
   };
   return context->finish(run());

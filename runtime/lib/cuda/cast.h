@@ -15,6 +15,8 @@
 #include "cuda/kernels/params.h"
 #include "cuda/microscaling.h"
 
+#include <functional>
+
 namespace te_rt {
 namespace cuda {
 
@@ -88,7 +90,8 @@ inline bool isTileScale(const te_rt_tensor &scales) {
 struct CastKernels {
   const char *cast, *amax;
   int shared = 0;        // bytes of dynamic shared memory
-  bool ofMemory = false; // the rows lie there, no function makes them
+  /// Stores what is cast, as it is; of rows that a function makes.
+  std::function<Outcome(void *rows)> store = {};
   /// Casts more tiles than fit at a time; blocks take one after another
   /// (stream.cuh), so many on each SM.
   struct {

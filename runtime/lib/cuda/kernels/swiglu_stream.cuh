@@ -261,12 +261,18 @@ template <typename T, int R = kTileRows> struct SwigluBackwardAnyStream {
     a.wait();
     bool right = isRight(task, place);
     RowSums sums;
-#pragma unroll
-    for (int i = 0; i < R; i += 2) {
-      float first = takeRow(right, i, piece);
-      sums.add(i, first, takeRow(right, i + 1, piece));
-    }
+    auto computeTwo = [&](int i) {
+      float first = computeRow(right, i);
+      sums.add(i, first, computeRow(right, i + 1));
+    };
+#pragma unroll 1
+    for (int i = 0; i < grads.kApart; i += 2)
+      computeTwo(i);
+    computeTwo(grads.kApart);
     sums.store<R>(task.source, place);
+#pragma unroll
+    for (int i = 0; i < R; ++i)
+      a.get(i, piece, i);
   }
   __device__ static void settle(const TileTask &task, const Place &place) {
     RowSums::settle(task.source, place);
@@ -276,8 +282,9 @@ private:
   __device__ static bool isRight(const TileTask &task, const Place &place) {
     return place.col0 + Tile::col() >= task.source.width;
   }
-  /// What it adds to the gradient of the row's probability.
-  __device__ float takeRow(bool right, int i, Tile &piece) {
+  /// Leaves the gradients of a row where a was; what they add to that of its
+  /// probability.
+  __device__ float computeRow(bool right, int i) {
     Piece<T, 1> left, other, grad;
     a.get(i, left, 0);
     grads.get(i, grad, 0);
@@ -295,7 +302,8 @@ private:
                           values[j], db, sum);
       }
     }
-    piece.setRow(i, values);
+    left.setRow(0, values);
+    a.put(i, left, 0);
     return sum;
   }
   Coming<T, R, 0> a;
