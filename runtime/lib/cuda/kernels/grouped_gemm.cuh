@@ -76,6 +76,7 @@ class Product {
     uint64_t full[kStages], empty[kStages], scalesFull[kScaleSlots];
     uint64_t tileFull[kRingSlots], tileEmpty[kRingSlots];
     BoxBarriers<kBoxes> boxes;
+    StagedBarriers staged;
     BoxPlace places[kBoxes];
   };
   static_assert(sizeof(Shared) + 1024 <= groupedSharedBytes(kScale),
@@ -102,7 +103,7 @@ public:
       for (int i = 0; i < kRingSlots; ++i) {
         initBarrier(at(&shared.tileFull[i]), 1);
         // Warps that read tiles.
-        initBarrier(at(&shared.tileEmpty[i]), (staged ? 2 : 3) + 8);
+        initBarrier(at(&shared.tileEmpty[i]), 3 + 8);
       }
       for (int i = 0; i < kScaleSlots; ++i)
         initBarrier(at(&shared.scalesFull[i]), 1);
@@ -110,19 +111,27 @@ public:
         initBarrier(at(&shared.boxes.loaded[i]), 1);
         initBarrier(at(&shared.boxes.added[i]), 8);
       }
+      for (int half = 0; half < 2; ++half) {
+        initBarrier(at(&shared.staged.put[half]), 4);
+        initBarrier(at(&shared.staged.sent[half]), 1);
+      }
       asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
     syncCluster();
     if (warp < 4) {
       giveRegisters<56>();
-      if (warp == 0 && threadIdx.x == 0)
-        loadTiles();
-      else if (warp == 1)
+      if (warp == 0) {
+        if (isElected())
+          loadTiles();
+      } else if (warp == 1) {
         loadTilesByHand();
-      else if (warp == 2)
+      } else if (warp == 2) {
         findTiles();
-      else if (!staged && threadIdx.x == 96)
+      } else if constexpr (staged) {
+        sendTiles();
+      } else if (isElected()) {
         moveSums();
+      }
     } else {
       takeRegisters<224>();
       if constexpr (staged)
@@ -345,15 +354,13 @@ private:
   /// then in another bank than the part that is added to it. The stores, which
   /// no thread executes, want their operands so.
   __device__ void pairUp(float (&sums)[kCols / 2]) {
+    if (args.k >= 0)
+      return;
 #pragma unroll
     for (int i = 0; i < kCols / 2; i += 4)
-      asm volatile("{\n"
-                   ".reg .pred p;\n"
-                   "setp.lt.s32 p, %4, %6;\n" // of each its own: no branch
-                   "@p st.shared.v4.f32 [%5], {%0, %1, %2, %3};\n"
-                   "}" ::"f"(sums[i + 1]),
+      asm volatile("st.shared.v4.f32 [%4], {%0, %1, %2, %3};" ::"f"(sums[i + 1]),
                    "f"(sums[i]), "f"(sums[i + 3]), "f"(sums[i + 2]),
-                   "r"(args.k), "r"(base), "r"(-i));
+                   "r"(base + i * 4));
   }
 
   /// Where the block begins behind whose end another group's elements are.
@@ -375,6 +382,8 @@ private:
                                  float (&sums)[kCols / 2]);
   /// All tiles of such, of which BF16 is only written.
   __device__ void multiplyStagedTiles(int half);
+  /// A warp, which sends their results.
+  __device__ void sendTiles();
   __device__ void scaleSums(int group, float (&sums)[kCols / 2]) {
     float lhs = args.lhsScales[args.lhsScalePerGroup ? group : 0];
     float rhs = *args.items[group].rhsScales;

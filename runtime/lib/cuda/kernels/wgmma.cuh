@@ -98,6 +98,20 @@ __device__ inline uint32_t clusterRank() {
   asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
   return rank;
 }
+/// True for one lane of a warp, all of whose lanes ask. Of what it executes the
+/// compiler knows that one thread does, which it does not by a comparison of
+/// indexes: an instruction of the copy engine is then that, not a loop over the
+/// lanes that might execute it.
+__device__ inline bool isElected() {
+  uint32_t elected;
+  asm volatile("{\n"
+               ".reg .pred p;\n"
+               "elect.sync _|p, 0xffffffff;\n"
+               "selp.b32 %0, 1, 0, p;\n"
+               "}"
+               : "=r"(elected));
+  return elected;
+}
 __device__ inline void syncCluster() {
   asm volatile("barrier.cluster.arrive.release.aligned;\n"
                "barrier.cluster.wait.acquire.aligned;" ::
