@@ -121,8 +121,7 @@ public:
     if (warp < 4) {
       giveRegisters<56>();
       if (warp == 0) {
-        if (isElected())
-          loadTiles();
+        loadTiles();
       } else if (warp == 1) {
         loadTilesByHand();
       } else if (warp == 2) {
@@ -239,17 +238,11 @@ private:
                                           : 0;
   }
 
-  /// Groups that divide the reduction have operands with long rows, of which a
-  /// box takes 128 bytes each: those are left to the L2 as they are.
-  __device__ void load(bool toBoth, uint32_t to, const TensorMap *map,
-                       uint32_t barrier, int x, int y, int z,
-                       Policy policy) const {
-    if (args.reduction)
-      toBoth ? loadBoxToBoth(to, map, barrier, x, y, z)
-             : loadBox(to, map, barrier, x, y, z);
-    else
-      toBoth ? loadBoxToBoth(to, map, barrier, x, y, z, policy)
-             : loadBox(to, map, barrier, x, y, z, policy);
+  static __device__ void load(bool toBoth, uint32_t to, const TensorMap *map,
+                              uint32_t barrier, int x, int y, int z,
+                              Policy policy) {
+    toBoth ? loadBoxToBoth(to, map, barrier, x, y, z, policy)
+           : loadBox(to, map, barrier, x, y, z, policy);
   }
   __device__ void loadLhs(int stage, int half, int depth, int row, bool toBoth,
                           Policy policy) {
@@ -274,7 +267,7 @@ private:
     }
   }
 
-  /// One thread, which starts the copy engine.
+  /// A warp, one thread of which starts the copy engine.
   __device__ void loadTiles();
   /// Elements [0, outerEnd) x [0, depthEnd) of an operand, zeros behind them,
   /// to where a box would put them.
