@@ -75,6 +75,7 @@ class Product {
     Ring ring;
     uint64_t full[kStages], empty[kStages], scalesFull[kScaleSlots];
     uint64_t tileFull[kRingSlots], tileEmpty[kRingSlots];
+    uint64_t drawFull[kRingSlots], drawEmpty[kRingSlots];
     BoxBarriers<kBoxes> boxes;
     StagedBarriers staged;
     BoxPlace places[kBoxes];
@@ -104,6 +105,8 @@ public:
         initBarrier(at(&shared.tileFull[i]), 1);
         // Warps that read tiles.
         initBarrier(at(&shared.tileEmpty[i]), 3 + 8);
+        initBarrier(at(&shared.drawFull[i]), 1);
+        initBarrier(at(&shared.drawEmpty[i]), 1);
       }
       for (int i = 0; i < kScaleSlots; ++i)
         initBarrier(at(&shared.scalesFull[i]), 1);
@@ -153,24 +156,55 @@ private:
   // Tiles
   //===--------------------------------------------------------------------===//
 
+  /// The number of the next tile that nobody has: one block draws, and tells the
+  /// other one.
+  __device__ int draw(Cursor &slot) {
+    int index = 0, lane = threadIdx.x % 32;
+    if (rank == 0) {
+      if (lane == 0) {
+        index = int(gridDim.x / kGroupedCluster) + atomicAdd(args.draws, 1);
+        wait(at(&shared.drawEmpty[slot.index]), slot.parity ^ 1);
+        sendThere(addressIn(at(&shared.ring.draws[slot.index]), 1), index,
+                  addressIn(at(&shared.drawFull[slot.index]), 1));
+      }
+      index = uniform(index);
+    } else {
+      waitThere(at(&shared.drawFull[slot.index]), slot.parity);
+      index = *static_cast<volatile int *>(&shared.ring.draws[slot.index]);
+      __syncwarp();
+      if (lane == 0)
+        arriveThere(addressIn(at(&shared.drawEmpty[slot.index]), 0));
+    }
+    slot.advance(kRingSlots);
+    return index;
+  }
+
+  /// The last cluster leaves the counters as they were.
+  __device__ void endDraws() {
+    if (rank != 0 || threadIdx.x % 32 != 0)
+      return;
+    __threadfence();
+    if (atomicAdd(args.draws + 1, 1) == int(gridDim.x / kGroupedCluster) - 1)
+      args.draws[0] = args.draws[1] = 0;
+  }
+
   __device__ void findTiles() {
     Schedule schedule(args, kCols);
-    Cursor slot;
+    Cursor slot, drawn;
     int index = blockIdx.x / kGroupedCluster;
-    int step = gridDim.x / kGroupedCluster;
     while (true) {
       Tile tile = schedule.find(index, rank);
-      wait(at(&shared.tileEmpty[slot.index]), slot.parity ^ 1);
       if (threadIdx.x % 32 == 0) {
         shared.ring.tiles[slot.index] = tile;
         arrive(at(&shared.tileFull[slot.index]));
       }
-      __syncwarp();
       if (tile.group < 0)
-        return;
+        break;
       slot.advance(kRingSlots);
-      index += step;
+      wait(at(&shared.tileEmpty[slot.index]), slot.parity ^ 1);
+      index = draw(drawn);
     }
+    endDraws();
   }
 
   /// The next tile; false where there is none. One arrival for each warp.

@@ -50,6 +50,26 @@ __device__ inline uint32_t addressIn(uint32_t address, uint32_t rank) {
                : "r"(address), "r"(rank));
   return there;
 }
+/// Writes to memory of another block, and tells its barrier.
+__device__ inline void sendThere(uint32_t to, int value, uint32_t barrier) {
+  asm volatile("st.shared::cluster.s32 [%0], %1;\n"
+               "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%2];" ::
+                   "r"(to),
+               "r"(value), "r"(barrier)
+               : "memory");
+}
+/// Waits for what another block sends so.
+__device__ inline void waitThere(uint32_t barrier, uint32_t parity) {
+  asm volatile("{\n"
+               ".reg .pred done;\n"
+               "again:\n"
+               "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, "
+               "[%0], %1;\n"
+               "@!done bra again;\n"
+               "}" ::"r"(barrier),
+               "r"(parity)
+               : "memory");
+}
 /// On a barrier that addressIn told.
 __device__ inline void arriveThere(uint32_t barrier) {
   asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(barrier)
