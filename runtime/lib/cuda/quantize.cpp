@@ -14,8 +14,7 @@ namespace {
 /// Of casts of what lies in memory.
 CastKernels matrixKernels(te_rt_dtype dtype) {
   CastKernels kernels = {byType(dtype, "cast_bf16", "cast_f32"),
-                         byType(dtype, "amax_bf16", "amax_f32"), /*shared=*/0,
-                         /*ofMemory=*/true};
+                         byType(dtype, "amax_bf16", "amax_f32")};
   if (dtype == TE_RT_BF16)
     kernels.aligned = {"pair_same_bf16", "pair_both_bf16", "pair_large_same_bf16",
                        "pair_large_both_bf16", "cast_rows_bf16"};
