@@ -250,34 +250,27 @@ void divideLarge(TileTask &task) {
 } // namespace
 
 Cast::Launch Cast::chooseAligned(const CastKernels &kernels) {
-  Form form = formOf(tasks[0]);
-  for (const TileTask &task : tasks)
-    if (formOf(task) != form)
-      return {};
-  if (form == Form::None || !kernels.aligned.rows)
+  Form form = tasks.size() == 1 && kernels.aligned.rows ? formOf(tasks[0])
+                                                        : Form::None;
+  if (form == Form::None)
     return {};
   int64_t sms = device.numSms();
   if (form == Form::Rows) {
     constexpr int64_t kUnits = kRowsThreads / 16; // of a block
     int64_t units = ceilDiv(tasks[0].rows, kRowsOfUnit) * tasks[0].tilesAcross;
-    if (tasks.size() > 1 || tiles > kFewRowTiles * sms)
+    if (tiles > kFewRowTiles * sms)
       return {};
     return {kernels.aligned.rows, {ceilDiv(units, kUnits), kRowsThreads}};
   }
-  std::vector<TileTask> large = tasks;
-  int64_t largeTiles = 0;
-  for (TileTask &task : large) {
-    task.firstTile = largeTiles;
-    divideLarge(task);
-    largeTiles += task.tiles;
-  }
   bool isSame = form == Form::Same;
-  if (largeTiles < (isSame ? kManySame : kManyBoth) * sms)
+  TileTask large = tasks[0];
+  divideLarge(large);
+  if (large.tiles < (isSame ? kManySame : kManyBoth) * sms)
     return {isSame ? kernels.aligned.same : kernels.aligned.both,
             {std::max<int64_t>(tiles, 1), kTileThreads, kPairShared}};
-  tasks = std::move(large);
+  tasks[0] = large;
   return {isSame ? kernels.aligned.largeSame : kernels.aligned.largeBoth,
-          {largeTiles, kLargeThreads, kLargePairShared}};
+          {large.tiles, kLargeThreads, kLargePairShared}};
 }
 
 Outcome Cast::launch(const char *kernel, Grid grid, bool finish) {

@@ -102,7 +102,7 @@ struct CastKernels {
     const char *kernel = nullptr;
     int perSm = 0, shared = 0;
   } stream = {};
-  /// Of rows of BF16 that lie in memory, where they are aligned; all or none.
+  /// Of one matrix of BF16 in memory whose rows are aligned; all or none.
   struct {
     const char *same = nullptr, *both = nullptr; // pair.cuh
     const char *largeSame = nullptr, *largeBoth = nullptr;
@@ -118,10 +118,11 @@ public:
        bool pow2Scales, double epsilon);
   Outcome add(TileTask task, CastArguments arguments);
   Outcome run(const CastKernels &kernels);
+  size_t size() const { return tasks.size(); }
 
 private:
-  /// The launch of `kernels.aligned` that casts all tasks, which it divides into
-  /// tiles of that kernel; no kernel where there is none.
+  /// The launch of `kernels.aligned` for the task, which it divides into tiles of
+  /// that kernel; no kernel where there is none.
   struct Launch {
     const char *kernel = nullptr;
     Grid grid = {};

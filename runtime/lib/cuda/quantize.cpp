@@ -74,7 +74,12 @@ te_rt_status cuda::multi_cast_transpose(
                                 at(amax_out), /*member=*/-1, at(tensor_amax),
                                 at(tensor_amax_t), square_blocks != 0}));
     }
-    return cast.run(matrixKernels(dtype));
+    CastKernels kernels = matrixKernels(dtype);
+    // Amaxes and scales of tensors leave more to wait for.
+    if (dtype == TE_RT_BF16 && cast.size() > 1)
+      kernels.stream = {"cast_stream_bf16", amax_out.count ? 3 : 2,
+                        kTile * kTile * 2};
+    return cast.run(kernels);
   };
   if (te_rt_status status = context->finish(run(TE_RT_BF16)))
     return status;

@@ -12,8 +12,8 @@
 namespace te_rt {
 namespace cuda {
 
-/// Stores eight codes of each row, rows `stride` bytes apart, as far as there are
-/// `rows` and `cols`; `vector`: all rows are aligned to 8 bytes.
+/// Stores eight codes of each row, rows `stride` bytes apart, as far as there
+/// are `rows` and `cols`; `vector`: all rows are aligned to 8 bytes.
 template <int kRows>
 __device__ inline void storeCodes(uint8_t *to, int stride, int rows, int cols,
                                   bool vector, const uint2 (&codes)[kRows]) {
@@ -55,9 +55,9 @@ __device__ inline void transposeFour(const uint32_t (&rows)[4],
   columns[3] = __byte_perm(odds, moreOdds, 0x7632);
 }
 
-/// The transposed codes of a tile in shared memory. Columns lie apart by as many
-/// as threads share a row, since these write them at once, and by 8 bytes more
-/// than they have: so they meet all banks.
+/// The transposed codes of a tile in shared memory. Columns lie apart by as
+/// many as threads share a row, since these write them at once, and by 8 bytes
+/// more than they have: so they meet all banks.
 template <typename Tile> struct Stage {
   static constexpr int kRows = Tile::kRows, kLanes = Tile::kLanes;
   static constexpr int kSide = kLanes * 8, kPitch = kSide + 8;
@@ -94,9 +94,10 @@ template <typename Tile> struct Stage {
       });
   }
 
-  /// Stores `rows` of `cols` columns, `stride` bytes apart: threads of 16 bytes.
+  /// Stores `rows` of `cols` columns, `stride` bytes apart: threads of 16
+  /// bytes.
   __device__ void store(uint8_t *base, int stride, int rows, int cols) const {
-    constexpr int kParts = kSide / 16; // threads of a column
+    constexpr int kParts = kSide / 16;                // threads of a column
     constexpr int kColumns = Tile::kThreads / kParts; // at a time
     constexpr int kRounds = kSide / kColumns, kStep = kColumns / kLanes;
     bool vector = (reinterpret_cast<uintptr_t>(base) | stride) % 16 == 0;
@@ -136,8 +137,8 @@ template <typename Tile> struct Stage {
 private:
   /// Four rows of column `j` of a thread's eight are word(h).
   template <typename F> __device__ void putColumn(int j, F word) {
-    uint8_t *to = bytes + (threadIdx.x % kLanes + kLanes * j) * kPitch +
-                  Tile::row();
+    uint8_t *to =
+        bytes + (threadIdx.x % kLanes + kLanes * j) * kPitch + Tile::row();
     if constexpr (kRows == 8)
       *reinterpret_cast<uint2 *>(to) = make_uint2(word(0), word(1));
     else

@@ -1,19 +1,20 @@
-//===- pair.cuh - casts of BF16 in both directions ---------------*- C++ -*-===//
+//===- pair.cuh - casts of BF16 in both directions ---------------*- C++
+//-*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
 // What CastSink does, for the two forms that weights and activations have: the
-// same codes in both directions, or blocks of 1 x 128 along each. Little else is
-// in these kernels: small calls wait for instructions, too.
+// same codes in both directions, or blocks of 1 x 128 along each. Little else
+// is in these kernels: small calls wait for instructions, too.
 //
 // Large work comes in tiles of 256 x 256. A block of 1024 threads fills an SM,
 // reads all of a tile, then writes rows and columns of 256 bytes: memory is
-// faster at long runs of reads and of writes, and at 256 bytes side by side than
-// at 128. Blocks that load while they store lose that. As nothing else runs on
-// the SM meanwhile, one thread finds out where a tile lies, and all have few
-// registers and little to compute beside.
+// faster at long runs of reads and of writes, and at 256 bytes side by side
+// than at 128. Blocks that load while they store lose that. As nothing else
+// runs on the SM meanwhile, one thread finds out where a tile lies, and all
+// have few registers and little to compute beside.
 //
 // Rows are multiples of eight elements, and aligned to that.
 //
@@ -106,9 +107,9 @@ struct PairPlace {
   }
 };
 
-/// Casts a tile. `Same`: both directions have the same codes, under one scale for
-/// each tensor or 128 x 128 block; otherwise rows have blocks of 1 x 128, and
-/// columns of 128 x 1.
+/// Casts a tile. `Same`: both directions have the same codes, under one scale
+/// for each tensor or 128 x 128 block; otherwise rows have blocks of 1 x 128,
+/// and columns of 128 x 1.
 template <int Side, bool Same> class PairCast {
 public:
   using Tile = PairTile<Side>;
@@ -117,7 +118,8 @@ public:
                       Shared &shared)
       : args(args), place(place), shared(shared) {}
 
-  /// Stores rows and puts columns into the stage; its last barrier comes behind.
+  /// Stores rows and puts columns into the stage; its last barrier comes
+  /// behind.
   __device__ void run(Tile &piece) {
     float scale = place.multiplier ? *place.multiplier : 0.0f;
     piece.forget();
@@ -150,8 +152,7 @@ public:
     if (!Same || !place.accumulator)
       return;
     int warp = lane() % kWarps;
-    float amax =
-        warpMax(fmaxf(shared.halves[warp][0], shared.halves[warp][1]));
+    float amax = warpMax(fmaxf(shared.halves[warp][0], shared.halves[warp][1]));
     if (lane() == 0 && __float_as_uint(amax) > known)
       atomicMax(place.accumulator, __float_as_uint(amax));
   }
@@ -180,8 +181,8 @@ private:
   class RowsOut {
   public:
     __device__ explicit RowsOut(const PairPlace &place)
-        : to(place.out[0].values +
-             int64_t(Tile::row()) * place.out[0].stride + Tile::col()),
+        : to(place.out[0].values + int64_t(Tile::row()) * place.out[0].stride +
+             Tile::col()),
           stride(place.out[0].stride), rows(place.rowsOfThread<Tile>()) {}
     __device__ void store(int i, uint2 codes) {
       if (i < rows)
@@ -318,41 +319,36 @@ private:
 };
 
 /// A block for each tile.
-template <int Side, bool Same, bool FromTable>
+template <int Side, bool Same>
 __device__ inline void runPair(const TileArgs &args) {
   extern __shared__ uint4 words[];
   auto &shared = *reinterpret_cast<PairShared<Side> *>(words);
   __shared__ PairPlace place;
-  __shared__ TileTask fetched; // not there where nobody uses it
   if (args.noop && *args.noop == 1.0f)
     return;
-  const TileTask &task = FromTable ? fetched : args.task;
+  const TileTask &task = args.task;
   PairTile<Side> piece;
-  bool isKnown = !FromTable && args.task.tilesPerMember != 0;
+  bool isKnown = task.tilesPerMember != 0;
   if (isKnown) {
     // Where to load from, so that the rest is found meanwhile.
-    uint32_t across = args.task.tilesAcross;
-    uint32_t slot = divide(blockIdx.x, across, args.task.perAcross);
+    uint32_t across = task.tilesAcross;
+    uint32_t slot = divide(blockIdx.x, across, task.perAcross);
     PairPlace own;
     Place at;
     at.col0 = (blockIdx.x - slot * across) * Side;
-    locatePacked<Side>(args.task, slot, at);
+    locatePacked<Side>(task, slot, at);
     own.rows = at.rows;
-    own.cols = static_cast<int>(min(args.task.cols - at.col0, int64_t(Side)));
-    own.stride = static_cast<int>(args.task.cols);
-    own.input = static_cast<const BF16 *>(args.task.source.input) +
-                at.row * args.task.cols + at.col0;
+    own.cols = static_cast<int>(min(task.cols - at.col0, int64_t(Side)));
+    own.stride = static_cast<int>(task.cols);
+    own.input = static_cast<const BF16 *>(task.source.input) +
+                at.row * task.cols + at.col0;
     own.load(piece);
   }
   bool settles = threadIdx.x < 32;
   uint32_t known = 0;
   if (settles) {
-    uint32_t tile = blockIdx.x;
-    if (FromTable)
-      fetchTask(args, args.firstTiles, tile, fetched);
     Place found;
-    // No table holds ragged rows.
-    bool exists = locate<Side, FromTable>(task, tile, found);
+    bool exists = locate<Side>(task, blockIdx.x, found);
     if (exists && threadIdx.x < 2)
       place.set(task, found);
     if (threadIdx.x == 0)
@@ -382,11 +378,11 @@ __device__ inline void runPair(const TileArgs &args) {
 } // namespace cuda
 } // namespace te_rt
 
-#define TE_RT_PAIR_KERNEL(name, side, same, fromTable, blocksPerSm)            \
+#define TE_RT_PAIR_KERNEL(name, side, same, blocksPerSm)                       \
   extern "C" __global__ void __launch_bounds__(                                \
       te_rt::cuda::PairTile<te_rt::cuda::side>::kThreads, blocksPerSm)         \
       name(const __grid_constant__ te_rt::cuda::TileArgs args) {               \
-    te_rt::cuda::runPair<te_rt::cuda::side, same, fromTable>(args);            \
+    te_rt::cuda::runPair<te_rt::cuda::side, same>(args);                       \
   }
 
 #endif // TE_RUNTIME_CUDA_KERNELS_PAIR_CUH

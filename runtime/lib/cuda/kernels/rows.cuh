@@ -1,11 +1,12 @@
-//===- rows.cuh - casts of BF16 rows in blocks of 1 x 128 --------*- C++ -*-===//
+//===- rows.cuh - casts of BF16 rows in blocks of 1 x 128 --------*- C++
+//-*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// Half a warp takes 128 columns of two rows, and waits for nobody. Groups of rows
-// matter only in that no other rows are written.
+// Half a warp takes 128 columns of two rows, and waits for nobody. Groups of
+// rows matter only in that no other rows are written.
 //
 // Rows are multiples of eight elements, and aligned to that.
 //
@@ -43,7 +44,8 @@ __device__ inline void castRows(const TileArgs &args) {
   // Lanes without elements take part in shuffles.
   int rows = static_cast<int>(min(end - row, int64_t(kRows)));
   Piece<BF16, kRows> piece;
-  auto *input = static_cast<const BF16 *>(task.source.input) + row * task.cols + col;
+  auto *input =
+      static_cast<const BF16 *>(task.source.input) + row * task.cols + col;
 #pragma unroll
   for (int i = 0; i < kRows; ++i)
     loadVector(input + i * task.cols, i < rows && col < task.cols, piece, i);
@@ -61,7 +63,8 @@ __device__ inline void castRows(const TileArgs &args) {
                            : encodeRow<false>(piece, i, scaleOf);
     if (i >= rows || col >= task.cols)
       continue;
-    *reinterpret_cast<uint2 *>(out.values + (row + i) * out.stride + col) = codes;
+    *reinterpret_cast<uint2 *>(out.values + (row + i) * out.stride + col) =
+        codes;
     if (lane == 0)
       out.scales[(row + i) * out.strideRow + block * out.strideCol] =
           __frcp_rn(scale);

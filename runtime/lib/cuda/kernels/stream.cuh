@@ -86,6 +86,32 @@ private:
   }
 };
 
+/// A matrix in memory.
+template <typename T, int R = kTileRows> struct MatrixStream {
+  using Tile = Piece<T, R>;
+  static constexpr int kParts = 1;
+
+  /// What part `part` leaves free; all parts together request a tile.
+  __device__ void request(const TileTask &task, const Place &place, int) {
+    rows.request(static_cast<const T *>(task.source.input) +
+                     place.row * task.cols + place.col0,
+                 static_cast<int>(task.cols), place);
+  }
+  /// Waits for the tile where `part` is the first.
+  __device__ void take(const TileTask &, const Place &, int, Tile &piece) {
+    rows.wait();
+#pragma unroll
+    for (int i = 0; i < R; ++i)
+      rows.get(i, piece, i);
+  }
+  /// What remains to be done when all threads have taken a tile; a warp that
+  /// has no part of it calls this.
+  __device__ static void settle(const TileTask &, const Place &) {}
+
+private:
+  Coming<T, R, 0> rows;
+};
+
 //===----------------------------------------------------------------------===//
 // Blocks
 //===----------------------------------------------------------------------===//

@@ -163,6 +163,7 @@ __device__ inline uint32_t divide(uint32_t value, uint32_t divisor,
   return quotient + (value - quotient * divisor >= divisor);
 }
 
+/// Row `slot` of the tiles of a matrix or of packed ones.
 template <int Side>
 __device__ inline void locatePacked(const TileTask &task, uint32_t slot,
                                     Place &place) {
@@ -178,8 +179,8 @@ __device__ inline void locatePacked(const TileTask &task, uint32_t slot,
 }
 
 /// A warp calls it; false where the tile, of `Side` rows and columns, does not
-/// exist. `IsPacked`: the task is not ragged, and has no order.
-template <int Side = kTile, bool IsPacked = false>
+/// exist.
+template <int Side = kTile>
 __device__ inline bool locate(const TileTask &task, uint32_t tile,
                               Place &place) {
   if (tile >= task.tiles)
@@ -187,7 +188,7 @@ __device__ inline bool locate(const TileTask &task, uint32_t tile,
   uint32_t across = task.tilesAcross;
   uint32_t slot = divide(tile, across, task.perAcross),
            col = tile - slot * across;
-  if (!IsPacked && task.band > 1) {
+  if (task.band > 1) {
     // So many rows of tiles at a time, column by column.
     uint32_t perChunk = task.band * across, chunk = tile / perChunk;
     uint32_t within = tile - chunk * perChunk, before = chunk * task.band;
@@ -196,7 +197,7 @@ __device__ inline bool locate(const TileTask &task, uint32_t tile,
     col = within / down;
     slot = before + within - col * down;
   }
-  if (!IsPacked && task.order) {
+  if (task.order) {
     int32_t ordered = task.order[slot];
     if (ordered < 0)
       return false;
@@ -205,7 +206,7 @@ __device__ inline bool locate(const TileTask &task, uint32_t tile,
   place.col0 = static_cast<int64_t>(col) * Side;
   int64_t right = task.cols - place.col0;
   place.cols = static_cast<int>(right < Side ? right : Side);
-  if (!IsPacked && task.tilesPerMember == 0)
+  if (task.tilesPerMember == 0)
     return locateRagged<Side>(task, slot, place);
   locatePacked<Side>(task, slot, place);
   return true;
