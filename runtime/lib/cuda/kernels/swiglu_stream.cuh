@@ -261,9 +261,11 @@ template <typename T, int R = kTileRows> struct SwigluBackwardAnyStream {
     a.wait();
     bool right = isRight(task, place);
     RowSums sums;
+    bool adds = place.col0 < task.source.width; // the block does
     auto computeTwo = [&](int i) {
-      float first = computeRow(right, i);
-      sums.add(i, first, computeRow(right, i + 1));
+      float first = computeRow(right, i), second = computeRow(right, i + 1);
+      if (adds)
+        sums.add(i, first, second);
     };
 #pragma unroll 1
     for (int i = 0; i < grads.kApart; i += 2)
