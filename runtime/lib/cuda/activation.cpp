@@ -33,9 +33,7 @@ Outcome describeSwiglu(CudaDevice &device, const te_rt_tensor &input,
 }
 
 /// Whether a tile of the activation makes two of its gradients.
-bool isWide(const TileTask &task) {
-  return task.tilesAcross * kTile == task.source.width;
-}
+bool isWide(const TileTask &task) { return task.source.width % kTile == 0; }
 /// The dynamic shared memory that it wants: a tile of BF16.
 int sharedFor(const TileTask &task, te_rt_dtype dtype) {
   return isWide(task) && dtype == TE_RT_BF16 ? kTile * kTile * 2 : 0;
@@ -51,11 +49,8 @@ Outcome describeBackward(CudaDevice &device, const te_rt_tensor &grad,
   source.grad = grad.data;
   source.probs = data<float>(probs);
   source.width = grad.shape[1];
-  // Where there are few tiles, each gradient has its own, on another SM.
-  TileTask wide = task;
-  wide.tilesAcross = static_cast<uint32_t>(source.width / kTile);
-  if (isWide(wide) && numTiles(wide) > device.numSms())
-    task.tilesAcross = wide.tilesAcross;
+  if (isWide(task))
+    task.tilesAcross = static_cast<uint32_t>(source.width / kTile);
   if (!gradProbs)
     return {};
   source.gradProbs = data<float>(gradProbs);

@@ -261,11 +261,9 @@ template <typename T, int R = kTileRows> struct SwigluBackwardAnyStream {
     a.wait();
     bool right = isRight(task, place);
     RowSums sums;
-    bool adds = place.col0 < task.source.width; // the block does
     auto computeTwo = [&](int i) {
-      float first = computeRow(right, i), second = computeRow(right, i + 1);
-      if (adds)
-        sums.add(i, first, second);
+      float first = computeRow(right, i);
+      sums.add(i, first, computeRow(right, i + 1));
     };
 #pragma unroll 1
     for (int i = 0; i < grads.kApart; i += 2)
