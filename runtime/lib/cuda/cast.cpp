@@ -6,6 +6,7 @@
 
 #include "cuda/cast.h"
 #include "common/numeric.h"
+#include "cuda/kernels/pair_params.h"
 
 #include <algorithm>
 
@@ -17,6 +18,8 @@ namespace {
 /// tiles are faster, and large tiles of casts in both directions that are enough
 /// to share them out evenly.
 constexpr int64_t kFewRowTiles = 8, kManySame = 4, kManyBoth = 12;
+/// Amaxes and scales of tensors that a warp writes as fast as a block.
+constexpr size_t kFewAmaxes = 64;
 } // namespace
 
 Outcome cuda::deviceOffsets(CudaDevice &device, const te_rt_tensor *offsets,
@@ -273,28 +276,109 @@ Cast::Launch Cast::chooseAligned(const CastKernels &kernels) {
           {large.tiles, kLargeThreads, kLargePairShared}};
 }
 
+Outcome Cast::setTable() {
+  args.numTasks = static_cast<int64_t>(tasks.size());
+  args.table = nullptr;
+  if (tasks.size() == 1) {
+    args.task = tasks[0];
+    return {};
+  }
+  std::vector<uint32_t> firstTiles;
+  for (const TileTask &task : tasks)
+    firstTiles.push_back(static_cast<uint32_t>(task.firstTile));
+  const void *table = nullptr, *firsts = nullptr;
+  TE_RT_TRY(
+      device.table(tasks.data(), tasks.size() * sizeof(TileTask), &table));
+  TE_RT_TRY(device.table(firstTiles.data(),
+                         firstTiles.size() * sizeof(uint32_t), &firsts));
+  args.table = static_cast<const TileTask *>(table);
+  args.firstTiles = static_cast<const uint32_t *>(firsts);
+  return {};
+}
+
+namespace {
+/// Member `member` of a task that no offsets divide.
+PairTask pairOf(const TileTask &task, int64_t member) {
+  PairTask pair = {};
+  pair.input = static_cast<const uint16_t *>(task.source.input) +
+               member * task.rows * task.cols;
+  for (int d = 0; d < 2; ++d) {
+    const CastOutput &from = task.out[d];
+    PairTask::Output &to = pair.out[d];
+    to.values = from.values + member * task.rows * task.cols;
+    to.scales = from.scales + member * from.memberScales;
+    to.stride = static_cast<int32_t>(from.stride);
+    to.strideRow = static_cast<int32_t>(from.strideRow);
+    to.strideCol = static_cast<int32_t>(from.strideCol);
+    int64_t rowsOfTile = from.kind == kRowBlocks ? kLargeTile : kLargeTile / kTile;
+    int64_t colsOfTile =
+        from.kind == kColumnBlocks ? kLargeTile : kLargeTile / kTile;
+    to.stepRow = static_cast<int32_t>(rowsOfTile * from.strideRow);
+    to.stepCol = static_cast<int32_t>(colsOfTile * from.strideCol);
+    to.e5m2 = from.e5m2;
+  }
+  if (task.multipliers)
+    pair.multiplier = task.multipliers + (task.multiplierPerGroup ? member : 0);
+  if (task.accumulators)
+    pair.accumulator = task.accumulators + member;
+  pair.rows = static_cast<int32_t>(task.rows);
+  pair.cols = static_cast<int32_t>(task.cols);
+  pair.across = static_cast<uint32_t>(ceilDiv(task.cols, kLargeTile));
+  pair.perAcross = inverseOf(pair.across);
+  pair.findsSquares = task.findsSquares;
+  return pair;
+}
+} // namespace
+
+Outcome Cast::castPairs(const CastKernels &kernels, bool finish, bool &done) {
+  done = false;
+  if (tasks.size() == 1 || !kernels.aligned.rows)
+    return {};
+  Form form = formOf(tasks[0]);
+  if (form != Form::Same && form != Form::Both)
+    return {};
+  std::vector<PairTask> pairs;
+  PairArgs all = {};
+  int64_t largeTiles = 0, elements = 0;
+  for (const TileTask &task : tasks) {
+    elements += task.groups * task.rows * task.cols;
+    if (formOf(task) != form || task.tilesPerMember == 0 || task.member >= 0)
+      return {};
+    for (int64_t member = 0; member < task.groups; ++member) {
+      if (pairs.size() == kPairTasks)
+        return {};
+      all.first[pairs.size()] = static_cast<uint32_t>(largeTiles);
+      pairs.push_back(pairOf(task, member));
+      largeTiles += ceilDiv(task.rows, kLargeTile) * pairs.back().across;
+    }
+  }
+  // Tiles that are not full take as long as others, but for their memory; and one
+  // warp writes the amaxes at the end.
+  bool finishesMany = finish && pairs.size() > kFewAmaxes;
+  if (finishesMany || largeTiles < kManySame * device.numSms() ||
+      elements * 17 < largeTiles * kLargeTile * kLargeTile * 16)
+    return {};
+  TE_RT_TRY(setTable());
+  args.finishes = finish;
+  static_cast<TileArgs &>(all) = args;
+  const void *table = nullptr;
+  TE_RT_TRY(
+      device.table(pairs.data(), pairs.size() * sizeof(PairTask), &table));
+  all.pairs = static_cast<const PairTask *>(table);
+  all.numPairs = static_cast<int32_t>(pairs.size());
+  done = true;
+  return device.launch(form == Form::Same ? "multi_pair_large_same_bf16"
+                                          : "multi_pair_large_both_bf16",
+                       {largeTiles, kLargeThreads, kLargePairShared}, all);
+}
+
 Outcome Cast::launch(const char *kernel, Grid grid, bool finish) {
   args.finishes = finish;
-  args.numTasks = static_cast<int64_t>(tasks.size());
   args.tiles = 0;
   for (const TileTask &task : tasks)
     args.tiles += static_cast<uint32_t>(task.tiles);
   args.counter = device.tickets() + CudaDevice::kTileCounter;
-  if (tasks.size() == 1) {
-    args.task = tasks[0];
-    args.table = nullptr;
-  } else {
-    std::vector<uint32_t> firstTiles;
-    for (const TileTask &task : tasks)
-      firstTiles.push_back(static_cast<uint32_t>(task.firstTile));
-    const void *table = nullptr, *firsts = nullptr;
-    TE_RT_TRY(
-        device.table(tasks.data(), tasks.size() * sizeof(TileTask), &table));
-    TE_RT_TRY(device.table(firstTiles.data(),
-                           firstTiles.size() * sizeof(uint32_t), &firsts));
-    args.table = static_cast<const TileTask *>(table);
-    args.firstTiles = static_cast<const uint32_t *>(firsts);
-  }
+  TE_RT_TRY(setTable());
   std::string name = (args.table ? "multi_" : "") + std::string(kernel);
   return device.launch(name.c_str(), grid, args);
 }
@@ -321,9 +405,14 @@ Outcome Cast::run(const CastKernels &kernels) {
     }
   }
   auto enqueue = [&](const char *kernel, bool finish) -> Outcome {
-    if (kernel == kernels.cast)
+    if (kernel == kernels.cast) {
+      bool done = false;
+      TE_RT_TRY(castPairs(kernels, finish, done));
+      if (done)
+        return {};
       if (Launch one = chooseAligned(kernels); one.kernel)
         return launch(one.kernel, one.grid, finish);
+    }
     auto &stream = kernels.stream;
     int64_t fit = int64_t(stream.perSm) * device.numSms();
     if (stream.kernel && kernel == kernels.cast && tiles > fit)

@@ -128,6 +128,10 @@ private:
     Grid grid = {};
   };
   Launch chooseAligned(const CastKernels &kernels);
+  /// Casts several matrices by large tiles; `done`: where that serves them.
+  Outcome castPairs(const CastKernels &kernels, bool finish, bool &done);
+  /// Puts the tasks into `args`.
+  Outcome setTable();
   Outcome launch(const char *kernel, Grid grid, bool finish);
 
   CudaDevice &device;

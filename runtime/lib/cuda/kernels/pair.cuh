@@ -25,6 +25,7 @@
 
 #include "cuda/kernels/amaxes.cuh"
 #include "cuda/kernels/codes.cuh"
+#include "cuda/kernels/pair_params.h"
 #include "cuda/kernels/sources.cuh"
 
 namespace te_rt {
@@ -107,6 +108,13 @@ struct PairPlace {
   }
 };
 
+/// As arrive; a block that has told nothing does not wait for what it stored.
+__device__ inline bool arrivePair(const TileArgs &args, bool hasTold) {
+  uint32_t before =
+      hasTold ? addRelease(args.ticket, 1u) : atomicAdd(args.ticket, 1u);
+  return before == gridDim.x - 1;
+}
+
 /// Casts a tile. `Same`: both directions have the same codes, under one scale
 /// for each tensor or 128 x 128 block; otherwise rows have blocks of 1 x 128,
 /// and columns of 128 x 1.
@@ -147,14 +155,19 @@ public:
     shared.stage.store(place.out[1].values, place.out[1].stride, place.rows,
                        place.cols);
   }
-  /// One warp tells others the amax of the tile, of whom it knew `known`.
-  __device__ void settle(uint32_t known) const {
-    if (!Same || !place.accumulator)
-      return;
-    int warp = lane() % kWarps;
-    float amax = warpMax(fmaxf(shared.halves[warp][0], shared.halves[warp][1]));
-    if (lane() == 0 && __float_as_uint(amax) > known)
-      atomicMax(place.accumulator, __float_as_uint(amax));
+  /// One warp tells others the amax of the tile, of whom it knew `known`, and
+  /// that it is done. Its first thread gets to know whether it is the last one.
+  __device__ bool settle(uint32_t known) const {
+    bool raises = false;
+    if (Same && place.accumulator) {
+      int warp = lane() % kWarps;
+      uint32_t amax = __float_as_uint(
+          warpMax(fmaxf(shared.halves[warp][0], shared.halves[warp][1])));
+      raises = amax > known;
+      if (lane() == 0 && raises)
+        atomicMax(place.accumulator, amax);
+    }
+    return lane() == 0 && arrivePair(args, raises);
   }
 
 private:
@@ -356,22 +369,79 @@ __device__ inline void runPair(const TileArgs &args) {
   }
   __syncthreads();
   PairCast<Side, Same> cast(args, place, shared);
-  bool exists = place.exists;
-  if (exists) {
+  bool isLast = false;
+  if (place.exists) {
     if (!isKnown)
       place.load(piece);
     if (settles && place.accumulator)
       known = __ldcg(place.accumulator);
     cast.run(piece);
     __syncthreads();
+    if (args.finishes && settles)
+      isLast = cast.settle(known); // comes back while columns are stored
     cast.storeColumns();
+  } else if (args.finishes && threadIdx.x == 0) {
+    isLast = arrivePair(args, false);
   }
-  if (!args.finishes || !settles)
+  if (args.finishes && settles && __shfl_sync(~0u, isLast, 0))
+    finish(args, 32);
+}
+
+/// A block for each tile of several matrices. All threads find their matrix, as
+/// nothing can be loaded before.
+template <int Side, bool Same>
+__device__ inline void runPairs(const PairArgs &args) {
+  extern __shared__ uint4 words[];
+  auto &shared = *reinterpret_cast<PairShared<Side> *>(words);
+  __shared__ PairPlace place;
+  if (args.noop && *args.noop == 1.0f)
     return;
-  if (exists)
-    cast.settle(known);
-  bool isLast = threadIdx.x == 0 && arrive(args);
-  if (__shfl_sync(~0u, isLast, 0))
+  int index = 0;
+  for (int last = args.numPairs - 1; index < last;) {
+    int middle = (index + last + 1) / 2;
+    if (args.first[middle] <= blockIdx.x)
+      index = middle;
+    else
+      last = middle - 1;
+  }
+  const PairTask &task = args.pairs[index];
+  uint32_t tile = blockIdx.x - args.first[index];
+  uint32_t across = task.across, down = divide(tile, across, task.perAcross);
+  int row = down * Side, col = (tile - down * across) * Side;
+  PairPlace own;
+  own.rows = min(task.rows - row, Side);
+  own.cols = min(task.cols - col, Side);
+  own.stride = task.cols;
+  own.input =
+      static_cast<const BF16 *>(task.input) + int64_t(row) * task.cols + col;
+  PairTile<Side> piece;
+  own.load(piece);
+  if (threadIdx.x < 2) {
+    const PairTask::Output &from = task.out[threadIdx.x];
+    PairOutput &to = place.out[threadIdx.x];
+    int major = threadIdx.x ? col : row, minor = threadIdx.x ? row : col;
+    to.stride = from.stride;
+    to.values = from.values + int64_t(major) * from.stride + minor;
+    to.strideRow = from.strideRow, to.strideCol = from.strideCol;
+    to.scales = from.scales + int64_t(row / Side) * from.stepRow +
+                int64_t(col / Side) * from.stepCol;
+    to.e5m2 = from.e5m2;
+    if (threadIdx.x == 0) {
+      place.rows = own.rows, place.cols = own.cols;
+      place.findsSquares = task.findsSquares;
+      place.multiplier = task.multiplier;
+      place.accumulator = task.accumulator;
+    }
+  }
+  bool settles = threadIdx.x < 32;
+  uint32_t known = settles && task.accumulator ? __ldcg(task.accumulator) : 0;
+  __syncthreads();
+  PairCast<Side, Same> cast(args, place, shared);
+  cast.run(piece);
+  __syncthreads();
+  bool isLast = args.finishes && settles && cast.settle(known);
+  cast.storeColumns();
+  if (args.finishes && settles && __shfl_sync(~0u, isLast, 0))
     finish(args, 32);
 }
 
@@ -383,6 +453,13 @@ __device__ inline void runPair(const TileArgs &args) {
       te_rt::cuda::PairTile<te_rt::cuda::side>::kThreads, blocksPerSm)         \
       name(const __grid_constant__ te_rt::cuda::TileArgs args) {               \
     te_rt::cuda::runPair<te_rt::cuda::side, same>(args);                       \
+  }
+
+#define TE_RT_PAIRS_KERNEL(name, side, same, blocksPerSm)                      \
+  extern "C" __global__ void __launch_bounds__(                                \
+      te_rt::cuda::PairTile<te_rt::cuda::side>::kThreads, blocksPerSm)         \
+      name(const __grid_constant__ te_rt::cuda::PairArgs args) {               \
+    te_rt::cuda::runPairs<te_rt::cuda::side, same>(args);                      \
   }
 
 #endif // TE_RUNTIME_CUDA_KERNELS_PAIR_CUH

@@ -1,0 +1,48 @@
+//===- pair_params.h - matrices that are cast in both directions -*- C++
+//-*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_RUNTIME_CUDA_KERNELS_PAIR_PARAMS_H
+#define TE_RUNTIME_CUDA_KERNELS_PAIR_PARAMS_H
+
+#include "cuda/kernels/params.h"
+
+namespace te_rt {
+namespace cuda {
+
+/// One matrix of a list, or one member of a packed one: what a block looks up.
+struct PairTask {
+  const void *input;
+  struct Output {
+    uint8_t *values;
+    float *scales;
+    int32_t stride;               // between rows of values as stored
+    int32_t strideRow, strideCol; // of scales
+    int32_t stepRow, stepCol;     // of scales, from one tile to the next
+    int32_t e5m2;
+  } out[2];
+  const float *multiplier;
+  uint32_t *accumulator;
+  int32_t rows, cols;
+  uint32_t across, perAcross; // tiles, and to divide by them: inverseOf
+  int32_t findsSquares;
+  int32_t unused;
+};
+
+/// Their first tiles lie with the arguments, where a search waits for no
+/// memory.
+constexpr int kPairTasks = 704;
+struct PairArgs : TileArgs {
+  const PairTask *pairs;
+  int32_t numPairs;
+  uint32_t first[kPairTasks];
+};
+static_assert(sizeof(PairArgs) <= 4096, "arguments of a kernel");
+
+} // namespace cuda
+} // namespace te_rt
+
+#endif // TE_RUNTIME_CUDA_KERNELS_PAIR_PARAMS_H
