@@ -6,9 +6,10 @@
 //
 //   work      a block of three warpgroups on each multiprocessor, two blocks
 //             to a cluster; tiles of 128 x 192 (BF16: 256, 1 x 128 scales on
-//             both sides: 128), K in blocks of 128 bytes in four buffers. The
-//             first warpgroup finds tiles and starts copies, the others
-//             multiply 64 rows each
+//             both sides: 128), K in blocks of 128 bytes in four buffers. Of
+//             the first warpgroup one warp draws tiles, one starts copies, one
+//             brings scales, one sends results; the others multiply 64 rows
+//             each
 //   flops     2 m n k; BF16 and FP8 tensor cores
 //   moves     operands from the L2 once for each tile, what two blocks share
 //             once for both; the result once
