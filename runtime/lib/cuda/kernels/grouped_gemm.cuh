@@ -379,8 +379,8 @@ private:
   }
 
   /// Has sums lie in pairs of registers, the second one first: an element is
-  /// then in another bank than the part that is added to it. The stores, which
-  /// no thread executes, want their operands so.
+  /// then in another bank than the part that is added to it. The stores, to
+  /// which no thread comes, want their operands so.
   __device__ void pairUp(float (&sums)[kCols / 2]) {
     if (args.k >= 0)
       return;
