@@ -4,13 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// What the kernels of grouped_gemm.cuh take, on sm_90:
-//
-//   operands  both BF16, transposed or not; or FP8, not both E5M2
-//   scales    of tensors on both sides; 1 x 128 of lhs, and 1 x 128 or
-//             128 x 128 of rhs
-//   memory    operands at multiples of 16 bytes, and rows of such a length
-//   extents   from 1 to 2^31
+// For what the kernels of grouped_gemm.cuh take: products::whyNot(Way::Own).
 //
 // The copy engine reads operands through maps that are made here and uploaded
 // once; nothing else depends on the host.
@@ -31,13 +25,6 @@ bool isAligned(const void *pointer, uintptr_t bytes) {
   return reinterpret_cast<uintptr_t>(pointer) % bytes == 0;
 }
 
-bool isFor(const Side &side) {
-  return isAligned(side.values.data, 16) &&
-         side.ld() * elementSize(side.values.dtype) % 16 == 0 &&
-         std::min(side.outer(), side.inner()) > 0 &&
-         std::max(side.outer(), side.inner()) < INT32_MAX;
-}
-
 /// Whether results go to memory by way of shared memory, by the copy engine.
 bool isCopied(const ProductCall &call, const GroupProduct &p) {
   return p.resultType == TE_RT_BF16 && !call.accumulate &&
@@ -52,31 +39,25 @@ bool isStaged(const ProductCall &call, const GroupProduct &p,
          isCopied(call, p) && !p.bias;
 }
 
-/// The kernel for a product, and how its operands are scaled; "" for none.
+/// The kernel for a product that one takes, and how its operands are scaled.
 std::string kernelFor(const ProductCall &call, const GroupProduct &p,
                       GroupedScale &scale) {
-  if (!isFor(p.lhs) || !isFor(p.rhs))
-    return "";
   te_rt_dtype lhs = p.lhs.values.dtype, rhs = p.rhs.values.dtype;
-  if (lhs == TE_RT_BF16 && rhs == TE_RT_BF16) {
+  if (!p.lhs.isScaled()) {
     scale = GroupedScale::None;
     return std::string("grouped_bf16_") + (p.lhs.transposed ? 't' : 'n') +
            (p.rhs.transposed ? 't' : 'n');
   }
-  if (!isFp8(lhs) || !isFp8(rhs))
-    return "";
   std::string name;
-  if (p.lhs.isTensorwise() && p.rhs.isTensorwise()) {
+  if (p.lhs.isTensorwise()) {
     scale = GroupedScale::Tensor;
     name = "grouped_tensor";
-  } else if (p.lhs.hasBlocks(1, kTile) && p.rhs.hasBlocks(kTile, kTile)) {
+  } else if (p.rhs.hasBlocks(kTile, kTile)) {
     scale = GroupedScale::RowSquare;
     name = "grouped_row_square";
-  } else if (p.lhs.hasBlocks(1, kTile) && p.rhs.hasBlocks(1, kTile)) {
+  } else {
     scale = GroupedScale::RowRow;
     name = "grouped_row_row";
-  } else {
-    return "";
   }
   if (isStaged(call, p, scale))
     name += "_staged";
@@ -135,11 +116,6 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
     Side rhs = call.product(call.firstGroup + i).rhs;
     if (packed)
       rhs.values.data = call.rhs.items[0].data;
-    if (!isAligned(rhs.values.data, 16))
-      return {TE_RT_INVALID_ARGUMENT,
-              "rhs[" + std::to_string(i) +
-                  "]: found memory that is not aligned to 16 bytes, wanted all "
-                  "tensors aligned as the first"};
     maps.emplace_back();
     TE_RT_TRY(makeMap(rhs.values, packed ? call.rhs.items[0].shape[0] : 1,
                       boxRows(rhs, groupedCols(scale) / 2), maps.back()));
@@ -201,15 +177,10 @@ Outcome checkOffsets(CudaDevice &device, const te_rt_tensor *offsets,
 } // namespace
 
 Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
-                              bool &took) {
-  if (device.major() != 9)
-    return {};
+                              std::string &kernel) {
   GroupProduct first = call.product(call.firstGroup);
   GroupedScale scale = GroupedScale::None;
-  std::string kernel = kernelFor(call, first, scale);
-  took = !kernel.empty();
-  if (!took)
-    return {};
+  kernel = kernelFor(call, first, scale);
   bool reduction = call.ragged == TE_RT_RAGGED_REDUCTION;
   GroupedArgs args = {};
   args.m = static_cast<int32_t>(first.lhs.outer());
