@@ -4,9 +4,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// What each way takes, told by types, scales, extents and alignment alone. As the
-// schema of plans, this is one text for both halves: the compiler chooses by it
-// (te-choose-products), and the runtime holds each call to it.
+// What each way takes, told by types, scales, extents and alignment alone. As
+// the schema of plans, this is one text for both halves: the compiler chooses
+// by it (te-choose-products), and the runtime holds each call to it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,7 +23,8 @@ namespace te::products {
 enum class Way : uint8_t {
   Unset,    ///< nobody has chosen
   Own,      ///< our kernel for all groups, which reads offsets on the device
-  Library,  ///< cuBLASLt, a call for each group, with extents that the host knows
+  Library,  ///< cuBLASLt, a call for each group, with extents that the host
+            ///< knows
   Emulated, ///< our kernel that decodes MXFP8 and NVFP4; offsets on the device
   Plain     ///< FP32 arithmetic, for what is small or rare
 };
@@ -69,10 +70,13 @@ struct Form {
   Element bias, result;
   int64_t biasAlignment, resultAlignment;
   bool hostKnows; ///< dense, or with offsets on the host
+  bool activated; ///< the product is gated and cast where it is made
 };
 
 namespace detail {
-inline bool isFP8(Element e) { return e == Element::E4M3 || e == Element::E5M2; }
+inline bool isFP8(Element e) {
+  return e == Element::E4M3 || e == Element::E5M2;
+}
 inline bool hasByteScales(const Side &side) {
   return side.scaling == Scaling::MXFP8 || side.scaling == Scaling::NVFP4;
 }
@@ -85,10 +89,13 @@ inline const char *nameOf(Element e) {
                               : "none";
 }
 inline const char *nameOf(Scaling s) {
-  static constexpr const char *names[] = {
-      "no scales",         "scales of tensors", "scales of 1 x 128",
-      "scales of 128 x 128", "scales of MXFP8",   "scales of NVFP4",
-      "scales of other blocks"};
+  static constexpr const char *names[] = {"no scales",
+                                          "scales of tensors",
+                                          "scales of 1 x 128",
+                                          "scales of 128 x 128",
+                                          "scales of MXFP8",
+                                          "scales of NVFP4",
+                                          "scales of other blocks"};
   return names[static_cast<int>(s)];
 }
 inline int64_t rowBytes(const Side &side) {
@@ -115,7 +122,8 @@ inline bool breaks(int64_t found, int64_t multiple) {
 /// units of 16 bytes.
 inline std::string whyNotAligned(const char *name, const Side &side) {
   if (side.alignment % 16)
-    return finding(name, "memory that begins at no multiple of 16 bytes", "it to");
+    return finding(name, "memory that begins at no multiple of 16 bytes",
+                   "it to");
   if (rowBytes(side) % 16)
     return finding(name, "rows of " + std::to_string(rowBytes(side)) + " bytes",
                    "a multiple of 16");
@@ -134,8 +142,8 @@ inline std::string whyNotOwn(const Form &p) {
   }
   Scaling l = p.lhs.scaling, r = p.rhs.scaling;
   bool tensors = l == Scaling::Tensor && r == Scaling::Tensor;
-  bool blocks = l == Scaling::Rows &&
-                (r == Scaling::Rows || r == Scaling::Squares);
+  bool blocks =
+      l == Scaling::Rows && (r == Scaling::Rows || r == Scaling::Squares);
   if (!bf16 && !tensors && !blocks)
     return finding("lhs_scales", std::string(nameOf(l)) + " by " + nameOf(r),
                    "scales of tensors, or of 1 x 128 by 1 x 128 or 128 x 128");
@@ -143,32 +151,34 @@ inline std::string whyNotOwn(const Form &p) {
     const char *name = side == &p.lhs ? "lhs" : "rhs";
     if (std::min(side->rows, side->cols) < 1 ||
         std::max(side->rows, side->cols) >= INT32_MAX)
-      return finding(name,
-                     std::to_string(side->rows) + " x " +
-                         std::to_string(side->cols),
-                     "extents from 1 to 2^31 - 2");
+      return finding(
+          name, std::to_string(side->rows) + " x " + std::to_string(side->cols),
+          "extents from 1 to 2^31 - 2");
     if (std::string why = whyNotAligned(name, *side); !why.empty())
       return why;
   }
   return "";
 }
 
-/// What cuBLASLt takes. On Hopper as it was found by asking (some questions end the
-/// process, so this comes first); on sm_100 as it is documented, from version 12.8
-/// on, and stricter where the two differ.
+/// What cuBLASLt takes. On Hopper as it was found by asking (some questions end
+/// the process, so this comes first); on sm_100 as it is documented, from
+/// version 12.8 on, and stricter where the two differ.
 inline std::string whyNotLibrary(const Form &p) {
-  for (auto [name, value] : {std::pair<const char *, int64_t>{"m", p.m},
-                             {"n", p.n},
-                             {"k", p.k}})
+  for (auto [name, value] :
+       {std::pair<const char *, int64_t>{"m", p.m}, {"n", p.n}, {"k", p.k}})
     if (value == 0)
       return finding(name, "0", "at least 1");
+  if (p.activated)
+    return finding("result", "a product that is activated where it is made",
+                   "one that is stored");
   Scaling l = p.lhs.scaling, r = p.rhs.scaling;
   bool hasBias = p.bias != Element::None;
   if (hasBias && (p.bias != p.result || p.biasAlignment % 16))
     return finding("bias",
                    p.bias != p.result ? nameOf(p.bias)
                                       : "memory at no multiple of 16 bytes",
-                   std::string(nameOf(p.result)) + " at a multiple of 16 bytes");
+                   std::string(nameOf(p.result)) +
+                       " at a multiple of 16 bytes");
   if (l == Scaling::None && r == Scaling::None)
     return p.lhs.element == p.rhs.element
                ? ""
@@ -224,8 +234,8 @@ inline std::string whyNotLibrary(const Form &p) {
 }
 } // namespace detail
 
-/// Empty if `way` takes the product, else the argument, what was found and what is
-/// wanted.
+/// Empty if `way` takes the product, else the argument, what was found and what
+/// is wanted.
 inline std::string whyNot(Way way, const Form &form) {
   using namespace detail;
   bool bytes = hasByteScales(form.lhs);
@@ -246,8 +256,8 @@ inline std::string whyNot(Way way, const Form &form) {
   }
 }
 
-/// The way of a product that rather goes `preferred`: that one if it takes it, else
-/// the first that does and does not want the host to wait for the device.
+/// The way of a product that rather goes `preferred`: that one if it takes it,
+/// else the first that does and does not want the host to wait for the device.
 inline Way chooseWay(const Form &form, Way preferred) {
   if (preferred != Way::Unset && whyNot(preferred, form).empty())
     return preferred;

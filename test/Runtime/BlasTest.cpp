@@ -129,12 +129,14 @@ TEST_F(BlasProductTest, ModesOfBlackwell) {
       p.rhs = bytes(rhs).rhs;
       p.rhs.mode = rhs;
       // Blocks of F32 scales are Hopper's alone, 8-bit scales sm_100's.
-      EXPECT_EQ(isLegal(p, 10), lhs == rhs && lhs != kModeRows && lhs != kModeSquare)
+      EXPECT_EQ(isLegal(p, 10),
+                lhs == rhs && lhs != kModeRows && lhs != kModeSquare)
           << lhs << ' ' << rhs;
     }
-  EXPECT_EQ(bytes(kModeMxfp8).whyNot(9),
-            "lhs_scales: found scales of MXFP8 by scales of MXFP8, wanted scales of "
-            "tensors, or of 1 x 128 by 1 x 128 or 128 x 128");
+  EXPECT_EQ(
+      bytes(kModeMxfp8).whyNot(9),
+      "lhs_scales: found scales of MXFP8 by scales of MXFP8, wanted scales of "
+      "tensors, or of 1 x 128 by 1 x 128 or 128 x 128");
   EXPECT_FALSE(isLegal(bytes(kModeNvfp4), 9));
   EXPECT_FALSE(isLegal(bytes(kModeMxfp8), 12));
 }
@@ -156,7 +158,8 @@ TEST_F(BlasProductTest, ExtentsAndOrderOfBlackwell) {
   EXPECT_EQ(p.whyNot(10), "m: found 8, wanted a multiple of 16");
   p = bytes(kModeNvfp4);
   p.lhs.ld = 48; // 24 bytes
-  EXPECT_EQ(p.whyNot(10), "lhs: found rows of 24 bytes, wanted a multiple of 16");
+  EXPECT_EQ(p.whyNot(10),
+            "lhs: found rows of 24 bytes, wanted a multiple of 16");
   p = bytes(kModeNvfp4);
   p.rhs.dtype = TE_RT_F8E4M3;
   EXPECT_EQ(p.whyNot(10), "rhs: found F8E4M3, wanted F4E2M1");

@@ -4,9 +4,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// cuBLASLt's functions as far as the runtime calls them. Each product becomes a line:
-// what the library is told of it, with addresses as they are. fakeBlasLog gives the
-// lines since it was last called.
+// cuBLASLt's functions as far as the runtime calls them. Each product becomes a
+// line: what the library is told of it, with addresses as they are. fakeBlasLog
+// gives the lines since it was last called.
 //
 //===----------------------------------------------------------------------===//
 
@@ -56,8 +56,8 @@ int cublasLtMatmulDescSetAttribute(void *desc, int attribute, const void *value,
   std::memcpy(&number, value, bytes);
   return (*static_cast<Desc *>(desc))[attribute] = number, 0;
 }
-int cublasLtMatrixLayoutCreate(void **layout, int type, uint64_t rows, uint64_t cols,
-                               int64_t ld) {
+int cublasLtMatrixLayoutCreate(void **layout, int type, uint64_t rows,
+                               uint64_t cols, int64_t ld) {
   return *layout = new Layout{type, rows, cols, ld}, 0;
 }
 int cublasLtMatrixLayoutDestroy(void *layout) {
@@ -70,15 +70,17 @@ int cublasLtMatmulPreferenceDestroy(void *) { return 0; }
 int cublasLtMatmulPreferenceSetAttribute(void *, int, const void *, size_t) {
   return 0;
 }
-int cublasLtMatmulAlgoGetHeuristic(void *, void *, void *, void *, void *, void *,
-                                   void *, int, Heuristic *result, int *count) {
+int cublasLtMatmulAlgoGetHeuristic(void *, void *, void *, void *, void *,
+                                   void *, void *, int, Heuristic *result,
+                                   int *count) {
   lines << "heuristic\n";
   return *result = {}, *count = 1, 0;
 }
-int cublasLtMatmul(void *, void *desc, const void *alpha, const void *a, void *aLayout,
-                   const void *b, void *bLayout, const void *beta, const void *,
-                   void *, void *d, void *dLayout, const void *, void *workspace,
-                   size_t, void *stream) {
+int cublasLtMatmul(void *, void *desc, const void *alpha, const void *a,
+                   void *aLayout, const void *b, void *bLayout,
+                   const void *beta, const void *, void *, void *d,
+                   void *dLayout, const void *, void *workspace, size_t,
+                   void *stream) {
   Desc &asked = *static_cast<Desc *>(desc);
   auto layout = [](void *which) {
     auto *l = static_cast<Layout *>(which);

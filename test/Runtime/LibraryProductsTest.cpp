@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Needs no GPU: a driver and a library that note what they are asked stand in, so that
-// calls for GPUs which nobody here has are seen too.
+// Needs no GPU: a driver and a library that note what they are asked stand in,
+// so that calls for GPUs which nobody here has are seen too.
 //
 //===----------------------------------------------------------------------===//
 
@@ -75,8 +75,8 @@ protected:
     int64_t elements = 1;
     for (int64_t extent : shape)
       elements *= tensor.shape[tensor.rank++] = extent;
-    tensor.data = context.device->allocate(
-        static_cast<size_t>(bytesOf(dtype, elements)));
+    tensor.data =
+        context.device->allocate(static_cast<size_t>(bytesOf(dtype, elements)));
     return tensor;
   }
   te_rt_tensor scales(te_rt_dtype dtype, std::vector<int64_t> shape,
@@ -98,7 +98,9 @@ protected:
     tensor.on_host = 1;
     return tensor;
   }
-  static te_rt_tensor_list list(const te_rt_tensor &tensor) { return {&tensor, 1}; }
+  static te_rt_tensor_list list(const te_rt_tensor &tensor) {
+    return {&tensor, 1};
+  }
 
   std::vector<std::string> log() {
     auto *take = reinterpret_cast<const char *(*)()>(
@@ -118,7 +120,8 @@ protected:
     return products;
   }
   static uint64_t at(const te_rt_tensor &tensor, int64_t byte) {
-    return reinterpret_cast<uint64_t>(tensor.data) + static_cast<uint64_t>(byte);
+    return reinterpret_cast<uint64_t>(tensor.data) +
+           static_cast<uint64_t>(byte);
   }
 
   te_rt_context context{1};
@@ -130,7 +133,8 @@ TEST_F(LibraryProducts, GroupsTakeTurnsOnStreams) {
   open("9");
   te_rt_tensor lhs = make(TE_RT_F8E4M3, {768, 128});
   te_rt_tensor rhs = make(TE_RT_F8E4M3, {5, 256, 128});
-  te_rt_tensor lhsScales = scales(TE_RT_F32, {1, 768}, TE_RT_GEMM_READY, 1, 128);
+  te_rt_tensor lhsScales =
+      scales(TE_RT_F32, {1, 768}, TE_RT_GEMM_READY, 1, 128);
   te_rt_tensor rhsScales =
       scales(TE_RT_F32, {5, 2, 4}, TE_RT_GEMM_READY, 128, 128);
   te_rt_tensor result = make(TE_RT_BF16, {768, 256}), groups = hostOffsets();
@@ -165,7 +169,8 @@ TEST_F(LibraryProducts, GroupsTakeTurnsOnStreams) {
     EXPECT_EQ(p.scaleB, at(lhsScales, begin * 4));
     EXPECT_EQ(p.trans, "10");
     EXPECT_EQ(p.stream == products[0].stream, g % 2 == 0);
-    EXPECT_EQ(p.workspace, products[0].workspace + (g % 2) * (uint64_t(32) << 20));
+    EXPECT_EQ(p.workspace,
+              products[0].workspace + (g % 2) * (uint64_t(32) << 20));
   }
   // Algorithms are kept.
   ASSERT_EQ(run(), TE_RT_OK);
@@ -176,7 +181,8 @@ TEST_F(LibraryProducts, Mxfp8OnBlackwell) {
   open("10");
   te_rt_tensor lhs = make(TE_RT_F8E4M3, {768, 256});
   te_rt_tensor rhs = make(TE_RT_F8E4M3, {5, 256, 256});
-  te_rt_tensor lhsScales = scales(TE_RT_F8E8M0, {768, 8}, TE_RT_SWIZZLED, 1, 32);
+  te_rt_tensor lhsScales =
+      scales(TE_RT_F8E8M0, {768, 8}, TE_RT_SWIZZLED, 1, 32);
   te_rt_tensor rhsScales =
       scales(TE_RT_F8E8M0, {5, 256, 8}, TE_RT_SWIZZLED, 1, 32);
   te_rt_tensor result = make(TE_RT_BF16, {768, 256}), groups = hostOffsets();
@@ -204,8 +210,9 @@ TEST_F(LibraryProducts, Mxfp8OnBlackwell) {
                                list(rhsScales), {}, {}, &groups, list(result),
                                TE_RT_RAGGED_ROWS, 0, 0, 0),
             TE_RT_INVALID_ARGUMENT);
-  EXPECT_EQ(context.message, "product: offsets[1]: found 64, wanted a multiple of 128 "
-                             "for SWIZZLED scales");
+  EXPECT_EQ(context.message,
+            "product: offsets[1]: found 64, wanted a multiple of 128 "
+            "for SWIZZLED scales");
 }
 
 /// Operands as the forward pass stored them, with scales along the tokens.
@@ -249,8 +256,10 @@ TEST_F(LibraryProducts, Nvfp4OnBlackwell) {
   p.m = p.n = p.k = 128;
   te_rt_tensor values = make(TE_RT_F4E2M1, {128, 128});
   te_rt_tensor blocks = make(TE_RT_F8E4M3, {128, 8});
-  te_rt_tensor result = make(TE_RT_BF16, {128, 128}), factors = make(TE_RT_F32, {2});
-  p.lhs = p.rhs = {values.data, blocks.data, 128, TE_RT_F4E2M1, kModeNvfp4, false};
+  te_rt_tensor result = make(TE_RT_BF16, {128, 128}),
+               factors = make(TE_RT_F32, {2});
+  p.lhs =
+      p.rhs = {values.data, blocks.data, 128, TE_RT_F4E2M1, kModeNvfp4, false};
   p.result = result.data;
   p.resultType = p.biasType = TE_RT_BF16;
   p.factors = static_cast<const float *>(factors.data);
@@ -272,30 +281,37 @@ TEST_F(LibraryProducts, Nvfp4OnBlackwell) {
 
 TEST_F(LibraryProducts, GraphsRefuseWhatTheyCannotHold) {
   open("9");
-  te_rt_tensor lhs = make(TE_RT_BF16, {768, 128}), rhs = make(TE_RT_BF16, {5, 256, 128});
-  te_rt_tensor result = make(TE_RT_BF16, {768, 256}), groups = make(TE_RT_I32, {6});
+  te_rt_tensor lhs = make(TE_RT_BF16, {768, 128}),
+               rhs = make(TE_RT_BF16, {5, 256, 128});
+  te_rt_tensor result = make(TE_RT_BF16, {768, 256}),
+               groups = make(TE_RT_I32, {6});
   auto run = [&] {
-    return cuda::grouped_gemm(&context, &lhs, nullptr, nullptr, list(rhs), {}, {}, {},
-                              &groups, list(result), TE_RT_RAGGED_ROWS, 0, 0, 0);
+    return cuda::grouped_gemm(&context, &lhs, nullptr, nullptr, list(rhs), {},
+                              {}, {}, &groups, list(result), TE_RT_RAGGED_ROWS,
+                              0, 0, 0);
   };
   ASSERT_EQ(device().beginCapture().status, TE_RT_OK);
   // The host would have to wait for the counts.
   context.products = TE_RT_PRODUCTS_LIBRARY;
   EXPECT_EQ(run(), TE_RT_UNSUPPORTED);
-  EXPECT_EQ(context.message,
-            "product: offsets: found on the device while a graph is captured, wanted "
-            "on the host: the library has extents from there, and a graph reads "
-            "nothing back");
+  EXPECT_EQ(
+      context.message,
+      "product: offsets: found on the device while a graph is captured, wanted "
+      "on the host: the library has extents from there, and a graph reads "
+      "nothing back");
   // Rows of 258 bytes go to the plain kernel alone.
   lhs.shape[1] = rhs.shape[2] = 129;
   EXPECT_EQ(run(), TE_RT_UNSUPPORTED);
-  EXPECT_NE(context.message.find("offsets: found on the device"), std::string::npos);
+  EXPECT_NE(context.message.find("offsets: found on the device"),
+            std::string::npos);
   context.products = TE_RT_PRODUCTS_PLANNED;
   EXPECT_EQ(run(), TE_RT_UNSUPPORTED);
-  EXPECT_EQ(context.message,
-            "product: graph: found a product for the plain kernel alone (lhs: found "
-            "rows of 258 bytes, wanted a multiple of 16), wanted one for the kernel of "
-            "all groups");
+  EXPECT_EQ(
+      context.message,
+      "product: graph: found a product for the plain kernel alone (lhs: found "
+      "rows of 258 bytes, wanted a multiple of 16), wanted one for the kernel "
+      "of "
+      "all groups");
   void *graph = nullptr;
   EXPECT_EQ(device().endCapture(&graph).status, TE_RT_OK);
 }

@@ -22,7 +22,9 @@ Form makeForm(Element element, Scaling lhs, Scaling rhs) {
   form.biasAlignment = form.resultAlignment = 256;
   return form;
 }
-Form blocks() { return makeForm(Element::E4M3, Scaling::Rows, Scaling::Squares); }
+Form blocks() {
+  return makeForm(Element::E4M3, Scaling::Rows, Scaling::Squares);
+}
 Form bf16() { return makeForm(Element::BF16, Scaling::None, Scaling::None); }
 
 TEST(ProductWays, PairsOfScales) {
@@ -75,17 +77,19 @@ TEST(ProductWays, OwnSaysWhatItWants) {
             "rhs: found rows of 504 bytes, wanted a multiple of 16");
   form = bf16();
   form.lhs.alignment = 8;
-  EXPECT_EQ(whyNot(Way::Own, form), "lhs: found memory that begins at no multiple of "
-                                    "16 bytes, wanted it to");
+  EXPECT_EQ(whyNot(Way::Own, form),
+            "lhs: found memory that begins at no multiple of "
+            "16 bytes, wanted it to");
   form = bf16();
   form.lhs.rows = 0;
   EXPECT_EQ(whyNot(Way::Own, form),
             "lhs: found 0 x 256, wanted extents from 1 to 2^31 - 2");
   form = blocks();
   form.lhs.scaling = Scaling::Squares;
-  EXPECT_EQ(whyNot(Way::Own, form),
-            "lhs_scales: found scales of 128 x 128 by scales of 128 x 128, wanted "
-            "scales of tensors, or of 1 x 128 by 1 x 128 or 128 x 128");
+  EXPECT_EQ(
+      whyNot(Way::Own, form),
+      "lhs_scales: found scales of 128 x 128 by scales of 128 x 128, wanted "
+      "scales of tensors, or of 1 x 128 by 1 x 128 or 128 x 128");
 }
 
 TEST(ProductWays, LibraryTakesExtentsOnceTheyAreKnown) {
@@ -99,6 +103,17 @@ TEST(ProductWays, LibraryTakesExtentsOnceTheyAreKnown) {
   form.bias = Element::F32;
   EXPECT_EQ(whyNot(Way::Library, form),
             "bias: found F32, wanted BF16 at a multiple of 16 bytes");
+}
+
+TEST(ProductWays, OnlyOwnActivates) {
+  Form form = blocks();
+  form.activated = form.hostKnows = true;
+  EXPECT_EQ(whyNot(Way::Own, form), "");
+  EXPECT_EQ(whyNot(Way::Library, form),
+            "result: found a product that is activated where it is made, "
+            "wanted one that "
+            "is stored");
+  EXPECT_EQ(chooseWay(form, Way::Library), Way::Own);
 }
 
 TEST(ProductWays, Choice) {

@@ -54,6 +54,7 @@ enum ScratchUse {
   kScratchTiles,
   kScratchRows,
   kScratchTransform,
+  kScratchProduct,
   kNumScratches
 };
 

@@ -63,6 +63,10 @@ struct ScaleStrides {
 };
 Outcome describeScales(const te_rt_tensor &scales, int64_t rows, int64_t cols,
                        bool ragged, bool transposed, ScaleStrides &strides);
+/// One direction of a cast of rows x cols (of one member) to FP8.
+Outcome describeOutput(const te_rt_tensor &values, const te_rt_tensor &scales,
+                       int64_t rows, int64_t cols, bool ragged, bool columnwise,
+                       CastOutput &out);
 /// Scales that describeScales takes.
 inline bool isTileScale(const te_rt_tensor &scales) {
   return scales.layout == TE_RT_TENSOR ||

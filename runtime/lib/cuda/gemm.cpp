@@ -4,9 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Which way a product goes is told by its arguments and by what was chosen for it,
-// never by what the device holds (product_ways.h). The host waits for offsets only
-// where the library was asked for, and a graph holds neither that nor the plain kernel.
+// Which way a product goes is told by its arguments and by what was chosen for
+// it, never by what the device holds (product_ways.h). The host waits for
+// offsets only where the library was asked for, and a graph holds neither that
+// nor the plain kernel.
 //
 //===----------------------------------------------------------------------===//
 
@@ -113,8 +114,9 @@ products::Form cuda::formOf(const CudaDevice &device, const ProductCall &call) {
   products::Form form = {};
   form.major = device.major();
   form.lhs = sideOf(listOf(call.lhs), call.lhsScales, call.transposeLhs);
-  form.rhs = sideOf(call.rhs, call.rhsScales.count ? call.rhsScales.items : nullptr,
-                    call.transposeRhs);
+  form.rhs =
+      sideOf(call.rhs, call.rhsScales.count ? call.rhsScales.items : nullptr,
+             call.transposeRhs);
   form.m = call.transposeLhs ? form.lhs.cols : form.lhs.rows;
   form.k = call.transposeLhs ? form.lhs.rows : form.lhs.cols;
   form.n = call.transposeRhs ? form.rhs.cols : form.rhs.rows;
@@ -140,12 +142,11 @@ Outcome cuda::multiply(CudaDevice &device, const ProductCall &call, Way way,
   case Way::Emulated: {
     bool isPart = call.offsets &&
                   call.lastGroup - call.firstGroup < call.offsets->shape[0] - 1;
-    return multiplyEmulated(device,
-                            {call.lhs, call.lhsScales, call.lhsAmax, call.rhs,
-                             call.rhsScales, call.rhsAmax, call.bias,
-                             call.offsets, call.results, call.ragged,
-                             isPart ? call.firstGroup : -1, call.transposeLhs,
-                             call.transposeRhs, call.accumulate});
+    return multiplyEmulated(
+        device, {call.lhs, call.lhsScales, call.lhsAmax, call.rhs,
+                 call.rhsScales, call.rhsAmax, call.bias, call.offsets,
+                 call.results, call.ragged, isPart ? call.firstGroup : -1,
+                 call.transposeLhs, call.transposeRhs, call.accumulate});
   }
   case Way::Plain:
     return multiplyPlain(device, call);
@@ -165,8 +166,8 @@ Outcome cuda::multiply(CudaDevice &device, const ProductCall &call, Way way,
   Went ignored;
   for (int64_t g : rest)
     TE_RT_TRY(multiply(device, GroupCall(call, g).call, other, 1, ignored));
-  went.detail += std::string(",") + nameOf(other) + ":" +
-                 std::to_string(rest.size());
+  went.detail +=
+      std::string(",") + nameOf(other) + ":" + std::to_string(rest.size());
   return {};
 }
 
@@ -240,16 +241,16 @@ te_rt_status cuda::gemm(te_rt_context *context, const te_rt_tensor *lhs,
                     first, first + 1, lhs_amax, listOf(rhs_amax)}));
 }
 
-te_rt_status cuda::grouped_gemm(
-    te_rt_context *context, const te_rt_tensor *lhs,
-    const te_rt_tensor *lhs_scales, const te_rt_tensor *lhs_amax,
-    te_rt_tensor_list rhs, te_rt_tensor_list rhs_scales,
-    te_rt_tensor_list rhs_amax, te_rt_tensor_list bias,
-    const te_rt_tensor *offsets, te_rt_tensor_list results, int64_t ragged,
-    int64_t transpose_lhs, int64_t transpose_rhs, int64_t accumulate) {
-  return context->finish(
-      run(context, {lhs, lhs_scales, rhs, rhs_scales, bias, offsets, results,
-                    ragged, transpose_lhs != 0, transpose_rhs != 0,
-                    accumulate != 0, 0, offsets->shape[0] - 1, lhs_amax,
-                    rhs_amax}));
+te_rt_status
+cuda::grouped_gemm(te_rt_context *context, const te_rt_tensor *lhs,
+                   const te_rt_tensor *lhs_scales, const te_rt_tensor *lhs_amax,
+                   te_rt_tensor_list rhs, te_rt_tensor_list rhs_scales,
+                   te_rt_tensor_list rhs_amax, te_rt_tensor_list bias,
+                   const te_rt_tensor *offsets, te_rt_tensor_list results,
+                   int64_t ragged, int64_t transpose_lhs, int64_t transpose_rhs,
+                   int64_t accumulate) {
+  return context->finish(run(
+      context, {lhs, lhs_scales, rhs, rhs_scales, bias, offsets, results,
+                ragged, transpose_lhs != 0, transpose_rhs != 0, accumulate != 0,
+                0, offsets->shape[0] - 1, lhs_amax, rhs_amax}));
 }

@@ -4,8 +4,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// One cuBLASLt call for each expert, over several streams. It wants extents on the
-// host: offsets that lie on the device are copied from there and waited for.
+// One cuBLASLt call for each expert, over several streams. It wants extents on
+// the host: offsets that lie on the device are copied from there and waited
+// for.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,7 +21,8 @@ using namespace te_rt::cuda;
 
 namespace {
 constexpr size_t kWorkspaceBytes = size_t(32) << 20; // of each stream
-constexpr int kStreams = 4, kMostStreams = 8; // by measurement: docs/Benchmarks.md
+constexpr int kStreams = 4,
+              kMostStreams = 8; // by measurement: docs/Benchmarks.md
 
 /// A matrix of scales as it lies, and as it is wanted.
 struct ScaleMove {
@@ -30,11 +32,13 @@ struct ScaleMove {
 /// Products of one call, each on one of its lanes.
 class Gemm {
 public:
-  Gemm(CudaDevice &device, const ProductCall &call) : device(device), call(call) {}
+  Gemm(CudaDevice &device, const ProductCall &call)
+      : device(device), call(call) {}
 
   /// Allocates what products on so many streams may want.
   Outcome reserve(int streams);
-  /// For a group whose extents the host knows. `ran`: whether the library took it.
+  /// For a group whose extents the host knows. `ran`: whether the library took
+  /// it.
   Outcome multiply(const GroupProduct &product, int lane, bool &ran);
 
 private:
@@ -49,7 +53,7 @@ private:
   Blas *blas = nullptr;
   char *workspaces = nullptr, *operands = nullptr; // a part for each lane
   const float *factors = nullptr;                  // of FP4: two for each group
-  size_t operandBytes = 0, at = 0, end = 0;        // at, end: of the lane's part
+  size_t operandBytes = 0, at = 0, end = 0; // at, end: of the lane's part
 };
 
 Outcome Gemm::reserve(int streams) {
@@ -82,11 +86,13 @@ Outcome Gemm::reserve(int streams) {
   args.accumulate = call.accumulate;
   std::vector<const float *> amaxes;
   for (int64_t g = call.firstGroup; g < call.lastGroup; ++g) {
-    const te_rt_tensor &amax = call.rhsAmax.items[call.rhsAmax.count == 1 ? 0 : g];
+    const te_rt_tensor &amax =
+        call.rhsAmax.items[call.rhsAmax.count == 1 ? 0 : g];
     amaxes.push_back(data<float>(&amax) + (amax.rank ? g : 0));
   }
   const void *table = nullptr;
-  TE_RT_TRY(device.table(amaxes.data(), amaxes.size() * sizeof(float *), &table));
+  TE_RT_TRY(
+      device.table(amaxes.data(), amaxes.size() * sizeof(float *), &table));
   args.rhsAmaxes = static_cast<const float *const *>(table);
   return device.launch("product_factors", {ceilDiv(groups, 256), 256}, args);
 }
@@ -157,8 +163,7 @@ Outcome Gemm::describe(const GroupProduct &p, const Side &side, bool isLhs,
     skipped = side.transposed ? p.begin * side.ld() : p.begin;
   else if (raggedOuter)
     skipped = side.transposed ? p.begin : p.begin * side.ld();
-  operand.data =
-      data<char>(&side.values) + bytesOf(side.values.dtype, skipped);
+  operand.data = data<char>(&side.values) + bytesOf(side.values.dtype, skipped);
   if (!side.isScaled())
     return {};
   if (hasByteScales(&side.scales))
@@ -197,11 +202,11 @@ Outcome Gemm::multiply(const GroupProduct &p, int lane, bool &ran) {
   if (product.m == 0 || product.n == 0)
     return {};
   if (p.ragged == TE_RT_RAGGED_REDUCTION && product.k == 0)
-    return p.accumulate ? Outcome()
-                        : device.fillAsync(p.result, 0,
-                                           static_cast<size_t>(bytesOf(
-                                               p.resultType,
-                                               product.m * product.n)));
+    return p.accumulate
+               ? Outcome()
+               : device.fillAsync(p.result, 0,
+                                  static_cast<size_t>(bytesOf(
+                                      p.resultType, product.m * product.n)));
   product.bias = p.bias;
   product.biasType = p.biasType;
   product.result = p.result;
@@ -210,7 +215,8 @@ Outcome Gemm::multiply(const GroupProduct &p, int lane, bool &ran) {
                      p.begin * product.n * elementSize(p.resultType);
   product.resultType = p.resultType;
   product.accumulate = p.accumulate;
-  product.factors = factors ? factors + 2 * (p.group - call.firstGroup) : nullptr;
+  product.factors =
+      factors ? factors + 2 * (p.group - call.firstGroup) : nullptr;
   at = operandBytes * static_cast<size_t>(lane);
   end = at + operandBytes;
   TE_RT_TRY(describe(p, p.lhs, true, product.lhs));
@@ -218,9 +224,9 @@ Outcome Gemm::multiply(const GroupProduct &p, int lane, bool &ran) {
   ran = product.whyNot(device.major()).empty();
   if (!ran)
     return {};
-  return blas->multiply(product,
-                        workspaces + kWorkspaceBytes * static_cast<size_t>(lane),
-                        kWorkspaceBytes, device.stream(), ran);
+  return blas->multiply(
+      product, workspaces + kWorkspaceBytes * static_cast<size_t>(lane),
+      kWorkspaceBytes, device.stream(), ran);
 }
 } // namespace
 
@@ -256,13 +262,15 @@ Outcome cuda::multiplyByLibrary(CudaDevice &device, const ProductCall &call,
                                 int streams, std::vector<int64_t> &rest,
                                 Went &went) {
   int64_t groups = call.lastGroup - call.firstGroup;
-  streams = static_cast<int>(std::min<int64_t>(
-      {streams ? int64_t{streams} : int64_t{kStreams}, groups, int64_t{kMostStreams}}));
+  streams = static_cast<int>(
+      std::min<int64_t>({streams ? int64_t{streams} : int64_t{kStreams}, groups,
+                         int64_t{kMostStreams}}));
   if (!call.hostKnows() && device.isCapturing())
-    return {TE_RT_UNSUPPORTED,
-            "offsets: found on the device while a graph is captured, wanted on the "
-            "host: the library has extents from there, and a graph reads nothing "
-            "back"};
+    return {
+        TE_RT_UNSUPPORTED,
+        "offsets: found on the device while a graph is captured, wanted on the "
+        "host: the library has extents from there, and a graph reads nothing "
+        "back"};
   Gemm gemm(device, call);
   TE_RT_TRY(gemm.reserve(streams));
   std::vector<int32_t> host;
@@ -271,7 +279,8 @@ Outcome cuda::multiplyByLibrary(CudaDevice &device, const ProductCall &call,
   TE_RT_TRY(device.fork(streams));
   Outcome outcome;
   for (int64_t g = call.firstGroup;
-       !device.isPreparing() && g < call.lastGroup && outcome.status == TE_RT_OK;
+       !device.isPreparing() && g < call.lastGroup &&
+       outcome.status == TE_RT_OK;
        ++g) {
     GroupProduct product = call.product(g);
     if (call.offsets) {
@@ -286,7 +295,7 @@ Outcome cuda::multiplyByLibrary(CudaDevice &device, const ProductCall &call,
       rest.push_back(g);
   }
   Outcome joined = device.join();
-  went.detail = std::to_string(groups - int64_t(rest.size())) + ",streams:" +
-                std::to_string(streams);
+  went.detail = std::to_string(groups - int64_t(rest.size())) +
+                ",streams:" + std::to_string(streams);
   return outcome.status != TE_RT_OK ? outcome : joined;
 }

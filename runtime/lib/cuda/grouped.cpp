@@ -11,7 +11,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "cuda/kernels/grouped_params.h"
 #include "cuda/product.h"
 
 #include <algorithm>
@@ -27,7 +26,7 @@ bool isAligned(const void *pointer, uintptr_t bytes) {
 
 /// Whether results go to memory by way of shared memory, by the copy engine.
 bool isCopied(const ProductCall &call, const GroupProduct &p) {
-  return p.resultType == TE_RT_BF16 && !call.accumulate &&
+  return p.result && p.resultType == TE_RT_BF16 && !call.accumulate &&
          call.ragged != TE_RT_RAGGED_REDUCTION && p.rhs.outer() % 8 == 0 &&
          isAligned(p.result, 16);
 }
@@ -97,9 +96,9 @@ int64_t boxRows(const Side &side, int64_t rows) {
                          : rows;
 }
 
-/// Maps and items in device memory.
+/// Maps and items in device memory; boxes of rhs have `rhsRows` rows.
 Outcome upload(CudaDevice &device, const ProductCall &call,
-               const GroupProduct &first, GroupedScale scale,
+               const GroupProduct &first, GroupedScale scale, int64_t rhsRows,
                GroupedArgs &args) {
   std::vector<TensorMap> maps(2);
   TE_RT_TRY(makeMap(first.lhs.values, 1, boxRows(first.lhs, 64), maps[0]));
@@ -118,7 +117,7 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
       rhs.values.data = call.rhs.items[0].data;
     maps.emplace_back();
     TE_RT_TRY(makeMap(rhs.values, packed ? call.rhs.items[0].shape[0] : 1,
-                      boxRows(rhs, groupedCols(scale) / 2), maps.back()));
+                      boxRows(rhs, rhsRows), maps.back()));
   }
   // Sums of which the copy engine can read and write boxes.
   bool inBoxes = first.resultType == TE_RT_F32 &&
@@ -176,13 +175,11 @@ Outcome checkOffsets(CudaDevice &device, const te_rt_tensor *offsets,
 }
 } // namespace
 
-Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
-                              std::string &kernel) {
+Outcome cuda::describeGrouped(CudaDevice &device, const ProductCall &call,
+                              GroupedScale scale, int64_t rhsRows,
+                              GroupedArgs &args) {
   GroupProduct first = call.product(call.firstGroup);
-  GroupedScale scale = GroupedScale::None;
-  kernel = kernelFor(call, first, scale);
   bool reduction = call.ragged == TE_RT_RAGGED_REDUCTION;
-  GroupedArgs args = {};
   args.m = static_cast<int32_t>(first.lhs.outer());
   args.n = static_cast<int32_t>(first.rhs.outer());
   args.k = static_cast<int32_t>(first.lhs.inner());
@@ -216,7 +213,16 @@ Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
   TE_RT_TRY(checkOffsets(device, call.offsets, call.firstGroup, call.lastGroup,
                          reduction ? args.k : args.m));
   TE_RT_TRY(deviceOffsets(device, call.offsets, &args.offsets));
-  TE_RT_TRY(upload(device, call, first, scale, args));
+  return upload(device, call, first, scale, rhsRows, args);
+}
+
+Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
+                              std::string &kernel) {
+  GroupedScale scale = GroupedScale::None;
+  kernel = kernelFor(call, call.product(call.firstGroup), scale);
+  GroupedArgs args = {};
+  TE_RT_TRY(
+      describeGrouped(device, call, scale, groupedCols(scale) / 2, args));
   int64_t clusters = device.numSms() / kGroupedCluster;
   return device.launch(
       kernel.c_str(),

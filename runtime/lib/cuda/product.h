@@ -8,6 +8,7 @@
 #define TE_RUNTIME_CUDA_PRODUCT_H
 
 #include "cuda/cast.h"
+#include "cuda/kernels/grouped_params.h"
 #include "product_ways.h"
 
 namespace te_rt {
@@ -109,6 +110,11 @@ Outcome multiply(CudaDevice &device, const ProductCall &call, Way way,
 /// All groups in one launch of a kernel that reads offsets on the device.
 Outcome multiplyGrouped(CudaDevice &device, const ProductCall &call,
                         std::string &kernel);
+/// What the kernels for all groups read, in device memory where they want it
+/// there; boxes of an rhs that is not transposed have `rhsRows` rows.
+Outcome describeGrouped(CudaDevice &device, const ProductCall &call,
+                        GroupedScale scale, int64_t rhsRows,
+                        GroupedArgs &args);
 /// One group after the other through cuBLASLt, with extents of the host: those of
 /// the device are waited for. Groups that the library refuses for their extents, or
 /// has no algorithm for, go to `rest`, and are not made.

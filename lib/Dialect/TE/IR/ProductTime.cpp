@@ -4,12 +4,13 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// What kernels for products take on an H200. Figures of products of all groups lie between
-// what tools/scripts/fit-costs.py fits to profiles of layers that run for a moment and of
-// such that run at the power limit; those of single groups and of cuBLASLt are fitted to
-// `te_runtime_bench ways`. docs/Benchmarks.md names the layers. FP8 products over the
-// reduction are those of groups that begin at a multiple of 128 rows: others take up to
-// 1.45 times as long, which types do not tell.
+// What kernels for products take on an H200. Figures of products of all groups
+// lie between what tools/scripts/fit-costs.py fits to profiles of layers that
+// run for a moment and of such that run at the power limit; those of single
+// groups and of cuBLASLt are fitted to `te_runtime_bench ways`.
+// docs/Benchmarks.md names the layers. FP8 products over the reduction are
+// those of groups that begin at a multiple of 128 rows: others take up to 1.45
+// times as long, which types do not tell.
 //
 //===----------------------------------------------------------------------===//
 
@@ -26,8 +27,10 @@ using ::te::products::Scaling;
 using ::te::products::Way;
 
 namespace {
-/// A product of all groups takes tiles * (tile + blocks * block), tiles being those of
-/// 128 x 128 of the result, blocks of 128 of the reduction. `adds`: to a result in F32.
+/// A product of all groups takes tiles * (tile + blocks * block), tiles being
+/// those of 128 x 128 of the result, blocks of 128 of the reduction. `adds`: to
+/// a result in F32; gated: of what is activated, and cast in one direction or
+/// in both.
 struct ProductTime {
   StringLiteral form;
   bool overReduction, adds;
@@ -41,17 +44,20 @@ constexpr ProductTime kProductTimes[] = {
     {"block", false, false, 3.5, 3},
     {"block", true, false, 6.3, 4.35},
     {"block", true, true, 17, 4.45},
+    {"gated both", false, false, 3, 3.05},
+    {"gated one", false, false, 1.4, 2.9},
     {"tensor", false, false, 8.6, 2.6},
     {"tensor", true, false, 15, 3.3},
     {"tensor", true, true, 27, 3},
     // END products
 };
-/// Picoseconds for each byte, where a product of all groups has more memory than work.
+/// Picoseconds for each byte, where a product of all groups has more memory
+/// than work.
 constexpr double kGroupedByte = 0.285;
 
 /// A product of one group fills a GPU in waves of `slots` tiles, and takes
-/// fixed + waves * (tile + blocks * block) microseconds, or `byte` picoseconds for each
-/// byte: read from memory, and with its launch.
+/// fixed + waves * (tile + blocks * block) microseconds, or `byte` picoseconds
+/// for each byte: read from memory, and with its launch.
 struct LoneTime {
   Way way;
   StringLiteral form;
@@ -73,8 +79,9 @@ constexpr LoneTime kLoneTimes[] = {
     {Way::Library, "bf16", true, 3.98, 3.65, 0.42, 96.2, 0.418},
 };
 
-/// What the host takes to hand cuBLASLt the product of one group of many, us, and the
-/// share that is left of such a product's time beside those on other streams.
+/// What the host takes to hand cuBLASLt the product of one group of many, us,
+/// and the share that is left of such a product's time beside those on other
+/// streams.
 struct LibraryOverlap {
   StringLiteral form;
   double host, share;
@@ -87,10 +94,12 @@ constexpr double kHostRead = 12;
 /// A call as a product.
 struct ProductOf {
   Form form;
-  StringRef kind; ///< "bf16", "block", "tensor", or empty
+  StringRef
+      kind; ///< "bf16", "block", "tensor", "gated one", "gated both", or empty
   bool overReduction, adds;
   int64_t groups; ///< that the call makes
-  double m, n, k; ///< of one of them: a ragged extent by its share of the capacity
+  double m, n,
+      k; ///< of one of them: a ragged extent by its share of the capacity
 };
 
 Element elementOf(Type type) {
@@ -112,25 +121,45 @@ Scaling scalingOf(RankedTensorType type) {
     return Scaling::NVFP4;
   if (scales.isMXFP8())
     return Scaling::MXFP8;
-  if (scales.getCols() != 128 || (scales.getRows() != 1 && scales.getRows() != 128))
+  if (scales.getCols() != 128 ||
+      (scales.getRows() != 1 && scales.getRows() != 128))
     return Scaling::Other;
   return scales.getRows() == 1 ? Scaling::Rows : Scaling::Squares;
 }
 
+/// Where a function has the parts of a product; no slot where it has none.
+struct ProductSlots {
+  StringLiteral function;
+  unsigned lhs, lhsScales, rhs, rhsScales, bias, offsets, result;
+  int ragged,
+      flags; ///< scalars: of which dimension; transpositions, accumulate
+  bool grouped;
+};
+constexpr unsigned kNoSlot = ~0u;
+constexpr ProductSlots kProductSlots[] = {
+    {"gemm", 0, 1, 3, 4, 6, 7, 8, 0, 2, false},
+    {"grouped_gemm", 0, 1, 3, 4, 6, 7, 8, 0, 1, true},
+    // Over rows; slots 7 and 9 are what is cast, in either direction.
+    {"grouped_gemm_swiglu_quantize", 0, 1, 2, 3, kNoSlot, 5, 6, -1, -1, true},
+};
+
 /// Nothing for a call that is no product.
 std::optional<ProductOf> getProduct(const CallTypes &call, TargetAttr target) {
-  // Slots and scalars of te_rt_gemm and te_rt_grouped_gemm.
-  enum { Lhs, LhsScales, LhsAmax, Rhs, RhsScales, RhsAmax, Bias, Offsets, Results };
-  bool grouped = call.function == "grouped_gemm";
-  if ((!grouped && call.function != "gemm") || call.slots.size() != Results + 1 ||
-      call.scalars.size() != (grouped ? 4 : 5))
+  const ProductSlots *at =
+      llvm::find_if(kProductSlots, [&](const ProductSlots &slots) {
+        return slots.function == call.function;
+      });
+  if (at == std::end(kProductSlots) || call.slots.size() <= at->result ||
+      (at->flags >= 0 && int(call.scalars.size()) < at->flags + 3))
     return std::nullopt;
   auto typeOf = [&](unsigned slot) {
-    ArrayRef<RankedTensorType> types = call.slots[slot].types;
-    return types.empty() ? RankedTensorType() : types.front();
+    if (slot == kNoSlot || call.slots[slot].types.empty())
+      return RankedTensorType();
+    return call.slots[slot].types.front();
   };
-  ArrayRef<int64_t> flags = ArrayRef(call.scalars).drop_front(grouped ? 1 : 2);
-  int64_t ragged = call.scalars.front(); // 0: dense
+  auto flag = [&](int i) {
+    return at->flags >= 0 && call.scalars[at->flags + i];
+  };
   auto sideOf = [&](unsigned slot, unsigned scales, bool transposed) {
     RankedTensorType type = typeOf(slot);
     ::te::products::Side side = {};
@@ -149,33 +178,38 @@ std::optional<ProductOf> getProduct(const CallTypes &call, TargetAttr target) {
   };
   ProductOf p = {};
   p.form.major = target.getChip() == "sm_90" ? 9 : 10;
-  p.form.lhs = sideOf(Lhs, LhsScales, flags[0]);
-  p.form.rhs = sideOf(Rhs, RhsScales, flags[1]);
-  p.form.m = flags[0] ? p.form.lhs.cols : p.form.lhs.rows;
-  p.form.k = flags[0] ? p.form.lhs.rows : p.form.lhs.cols;
-  p.form.n = flags[1] ? p.form.rhs.cols : p.form.rhs.rows;
-  RankedTensorType offsets = typeOf(Offsets), bias = typeOf(Bias),
-                   result = typeOf(Results);
+  p.form.lhs = sideOf(at->lhs, at->lhsScales, flag(0));
+  p.form.rhs = sideOf(at->rhs, at->rhsScales, flag(1));
+  p.form.m = flag(0) ? p.form.lhs.cols : p.form.lhs.rows;
+  p.form.k = flag(0) ? p.form.lhs.rows : p.form.lhs.cols;
+  p.form.n = flag(1) ? p.form.rhs.cols : p.form.rhs.rows;
+  RankedTensorType offsets = typeOf(at->offsets), bias = typeOf(at->bias),
+                   result = typeOf(at->result);
   p.form.bias = bias ? elementOf(bias.getElementType()) : Element::None;
-  p.form.result = elementOf(result.getElementType());
-  p.form.biasAlignment = call.slots[Bias].alignment;
-  p.form.resultAlignment = call.slots[Results].alignment;
+  p.form.result = result ? elementOf(result.getElementType()) : Element::BF16;
+  p.form.biasAlignment = bias ? call.slots[at->bias].alignment : 16;
+  p.form.resultAlignment = call.slots[at->result].alignment;
   p.form.hostKnows = !offsets || isOnHost(offsets);
-  p.overReduction = ragged == int64_t(Ragged::Reduction);
-  p.adds = flags[2];
+  p.form.activated = at->flags < 0;
+  p.overReduction =
+      at->ragged >= 0 && call.scalars[at->ragged] == int64_t(Ragged::Reduction);
+  p.adds = flag(2);
   p.m = p.form.m, p.n = p.form.n, p.k = p.form.k;
   int64_t members = offsets ? offsets.getDimSize(0) - 1 : 1;
-  p.groups = grouped ? members : 1;
+  p.groups = at->grouped ? members : 1;
   if (offsets) {
     int64_t &extent = p.overReduction ? p.form.k : p.form.m;
     (p.overReduction ? p.k : p.m) = double(extent) / members;
     if (extent)
       extent = ::te::products::kUnknown;
   }
+  if (p.form.activated) {
+    p.kind = typeOf(7) && typeOf(9) ? "gated both" : "gated one";
+    return p;
+  }
   Scaling scaling = p.form.lhs.scaling;
-  p.kind = scaling == Scaling::Tensor ? "tensor"
-           : scaling == Scaling::Rows || scaling == Scaling::Squares
-               ? "block"
+  p.kind = scaling == Scaling::Tensor                                ? "tensor"
+           : scaling == Scaling::Rows || scaling == Scaling::Squares ? "block"
            : scaling == Scaling::None && p.form.lhs.element == Element::BF16
                ? "bf16"
                : "";
@@ -206,11 +240,13 @@ double getGroupedTime(const ProductOf &p, const OpCost &cost) {
   double blocks = p.overReduction ? ragged(p.k) : getBlocks(p);
   const LoneTime *lone = findLone(p, Way::Own);
   for (const ProductTime &time : kProductTimes)
-    if (lone && time.form == p.kind && time.overReduction == p.overReduction &&
+    if (time.form == p.kind && time.overReduction == p.overReduction &&
         time.adds == p.adds)
-      return std::max({kLaunchNs + tiles * (time.tile + blocks * time.block),
-                       kLaunchNs + cost.bytes * kGroupedByte * 1e-3,
-                       (lone->fixed + lone->tile + blocks * lone->block) * 1e3}) *
+      return std::max(
+                 {kLaunchNs + tiles * (time.tile + blocks * time.block),
+                  kLaunchNs + cost.bytes * kGroupedByte * 1e-3,
+                  lone ? (lone->fixed + lone->tile + blocks * lone->block) * 1e3
+                       : 0}) *
              1e-9;
   return 0;
 }
@@ -234,7 +270,7 @@ double getLoneTime(const ProductOf &p, Way way, double bytes) {
 double getSeconds(const ProductOf &p, const OpCost &cost, Way way) {
   if (p.form.major != 9 || p.form.m == 0 || p.form.n == 0 || p.form.k == 0)
     return 0;
-  if (p.groups == 1)
+  if (p.groups == 1 && !p.form.activated)
     return getLoneTime(p, way, cost.bytes);
   if (way == Way::Own)
     return getGroupedTime(p, cost);
@@ -248,8 +284,8 @@ double getSeconds(const ProductOf &p, const OpCost &cost, Way way) {
 } // namespace
 
 SmallVector<ProductWay> mlir::te::getProductWays(const OpCost &cost,
-                                           const CallTypes &call,
-                                           TargetAttr target) {
+                                                 const CallTypes &call,
+                                                 TargetAttr target) {
   SmallVector<ProductWay> ways;
   std::optional<ProductOf> product = getProduct(call, target);
   if (!product)

@@ -79,8 +79,9 @@ void remarkOn(CallOp call, ArrayRef<ProductWay> ways, const Choice &choice) {
   // The others are not measured.
   for (const ProductWay &way : ways)
     if (way.seconds)
-      remark << remark::metric(way.name == "own" ? "OwnUs" : "LibraryUs",
-                               llvm::formatv("{0:F1}", way.seconds * 1e6).str());
+      remark << remark::metric(
+          way.name == "own" ? "OwnUs" : "LibraryUs",
+          llvm::formatv("{0:F1}", way.seconds * 1e6).str());
   if (choice.way->readsOnHost)
     remark << remark::metric("HostSyncs", 1);
   remark << remark::reason("{0}", choice.why);

@@ -109,6 +109,21 @@ func.func @mxfp8_native(%x: !te_rt.buffer<128x256xf8E4M3FN>, %xs: !te_rt.buffer<
 
 // -----
 
+// A product that is activated and cast where it is made is our kernel's alone.
+// CHECK-LABEL: func.func @gated
+// CHECK: {te_rt.way = "own"}
+// LIBRARY-LABEL: func.func @gated
+// LIBRARY: {te_rt.way = "own"}
+// ASKED-DAG: [[#@LINE+4]]:{{.*}}[Passed] ChooseProduct {{.*}}Function=gated | Op=grouped_gemm_swiglu_quantize, OwnUs={{[0-9.]+}}, Reason="library: result: found a product that is activated where it is made, wanted one that is stored", Way=own
+#rows = #te.scales<1 x 128, gemm_ready>
+#squares = #te.scales<128 x 128, gemm_ready>
+func.func @gated(%x: !te_rt.buffer<1024x256xf8E4M3FN>, %xs: !te_rt.buffer<2x1024xf32, #rows>, %w: !te_rt.buffer<8x512x256xf8E4M3FN>, %ws: !te_rt.buffer<8x4x4xf32, #squares>, %o: !te_rt.buffer<9xi32>, %v: !te_rt.buffer<1024x256xf8E4M3FN>, %vs: !te_rt.buffer<2x1024xf32, #rows>) {
+  te_rt.call @grouped_gemm_swiglu_quantize(in(%x), in(%xs), in(%w), in(%ws), in(), in(%o), out(), out(%v), out(%vs), out(), out()) scalars(1, 0.0 : f64) cost(#te_rt.cost<gemm, launches = 1, bytes = 8, flops = 16, product = f8E4M3FN>) : !te_rt.buffer<1024x256xf8E4M3FN>, !te_rt.buffer<2x1024xf32, #rows>, !te_rt.buffer<8x512x256xf8E4M3FN>, !te_rt.buffer<8x4x4xf32, #squares>, !te_rt.buffer<9xi32>, !te_rt.buffer<1024x256xf8E4M3FN>, !te_rt.buffer<2x1024xf32, #rows>
+  return
+}
+
+// -----
+
 // What is no product stays as it is.
 // CHECK-LABEL: func.func @copy
 // CHECK-NOT: te_rt.way
