@@ -110,7 +110,7 @@ Outcome Gemm::alignScales(const ScaleMove &move, BlasOperand &operand) {
                  (move.fromCol == move.toCol || move.cols == 1);
   if (inPlace && reinterpret_cast<uintptr_t>(operand.scales) % 16 == 0)
     return {};
-  StridedArgs args = {};
+  StridedMove args = {};
   args.from = operand.scales;
   args.to = operands + at;
   args.rows = move.rows;
@@ -126,9 +126,7 @@ Outcome Gemm::alignScales(const ScaleMove &move, BlasOperand &operand) {
   at += static_cast<size_t>(roundUp(size, 64)) * sizeof(float);
   if (at > end)
     return {TE_RT_INTERNAL, "scales of a product: found no room for them"};
-  return device.launch("move_strided",
-                       {ceilDiv(move.rows, 64) * ceilDiv(move.cols, 64), 256},
-                       args);
+  return moveStrided(device, args);
 }
 
 /// Tiles of 128 x 4 that the cast has made for the group, in place.
