@@ -25,6 +25,13 @@ constexpr int kTileRows = 8;
 constexpr int kTileThreads = kTile * 16 / kTileRows;
 /// Of blocks that take one tile after another.
 constexpr int kStreamThreads = kTileThreads + 32;
+/// Rows and columns of a tile that a block has an SM for, which has so many
+/// threads; bytes of shared memory that casts of them in both directions want, and
+/// those of tiles of kTile.
+constexpr int kLargeTile = 256, kLargeThreads = 1024, kLargePairShared = 88 * 1024,
+              kPairShared = 20 * 1024;
+/// Of casts to rows alone: half a warp has so many rows.
+constexpr int kRowsOfUnit = 2, kRowsThreads = 256;
 
 /// Which elements share a scale, in the orientation of the input.
 enum BlockKind : int32_t {
