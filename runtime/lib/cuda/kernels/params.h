@@ -387,6 +387,15 @@ struct GemmArgs {
   int32_t ragged, biasType, resultType, accumulate;
 };
 
+/// For each group, what a sum of FP4 is multiplied by, and what is added to it.
+struct ProductFactorsArgs {
+  const float *lhsAmax;
+  const float *const *rhsAmaxes; // one for each group from firstGroup on
+  float *factors;
+  int64_t firstGroup, groups;
+  int32_t lhsPerGroup, accumulate;
+};
+
 } // namespace cuda
 } // namespace te_rt
 
