@@ -56,8 +56,10 @@ class Product {
   static constexpr bool kHasScaleWarp = kByBlock;
   static constexpr int kHalfRow = kLhsBytes / 2, kHalfCol = kRhsBytes / 2;
 
-  /// Whether the tensor cores make the scales, in grouped_rowrow.cuh.
+  /// Whether the tensor cores make the scales, in grouped_rowrow.cuh, and the
+  /// warps that bring them, of each stage one.
   static constexpr bool kHasFactors = kScale == GroupedScale::RowRow;
+  static constexpr int kFactorWarps = kHasFactors ? 2 : 1;
   static constexpr int kScaleSlots = 8;
 
   using Results = Store<kCols, kStoreCols>;
@@ -102,7 +104,7 @@ public:
       for (int i = 0; i < kRingSlots; ++i) {
         initBarrier(at(&shared.tileFull[i]), 1);
         // Warps that read tiles.
-        initBarrier(at(&shared.tileEmpty[i]), (staged ? 2 : 3) + 8);
+        initBarrier(at(&shared.tileEmpty[i]), kFactorWarps + (staged ? 1 : 2) + 8);
       }
       for (int i = 0; i < kScaleSlots; ++i)
         initBarrier(at(&shared.scalesFull[i]), 1);
@@ -118,15 +120,17 @@ public:
       if (warp == 0 && threadIdx.x == 0)
         loadTiles();
       else if (warp == 1)
-        loadTilesByHand();
+        loadTilesByHand(0);
       else if (warp == 2)
-        findTiles();
-      else if (!staged && threadIdx.x == 96)
-        moveSums();
+        findTiles<!staged>();
+      else if (warp == 3 && kFactorWarps == 2)
+        loadTilesByHand(1);
     } else {
       takeRegisters<224>();
       if constexpr (staged)
         multiplyStagedTiles(warp / 4 - 1);
+      else if constexpr (kHasFactors)
+        multiplyRowRowTiles(warp / 4 - 1);
       else
         multiplyTiles(warp / 4 - 1);
     }
@@ -145,23 +149,35 @@ private:
   // Tiles
   //===--------------------------------------------------------------------===//
 
-  __device__ void findTiles() {
+  /// Moves sums, too, of which it is two tiles ahead.
+  template <bool movesSums> __device__ void findTiles() {
     Schedule schedule(args, kCols);
+    SumsMover mover(*this);
+    int ahead = 0;
+    bool isFirst = threadIdx.x % 32 == 0;
     Cursor slot;
     int index = blockIdx.x / kGroupedCluster;
     int step = gridDim.x / kGroupedCluster;
     while (true) {
       Tile tile = schedule.find(index, rank);
+      if (movesSums && isFirst && ahead++ > 2)
+        mover.take();
+      __syncwarp();
       wait(at(&shared.tileEmpty[slot.index]), slot.parity ^ 1);
-      if (threadIdx.x % 32 == 0) {
+      if (isFirst) {
         shared.ring.tiles[slot.index] = tile;
         arrive(at(&shared.tileFull[slot.index]));
       }
       __syncwarp();
       if (tile.group < 0)
-        return;
+        break;
       slot.advance(kRingSlots);
       index += step;
+    }
+    if (movesSums && isFirst) {
+      while (mover.take())
+        ;
+      mover.finish();
     }
   }
 
@@ -274,8 +290,8 @@ private:
                                      int64_t stride, int outer, int outerEnd,
                                      int outers, int depth, int depthEnd);
   /// A warp that copies what the copy engine cannot, and brings the scales of
-  /// columns.
-  __device__ void loadTilesByHand();
+  /// columns; where two warps share that, those of a part of the stages.
+  __device__ void loadTilesByHand(uint32_t part);
   /// Scales of blocks of 128 x 128: of a tile's first 64 columns, of those
   /// between, and of the last 64.
   __device__ float4 squareScales(const Tile &tile, int block) const;
@@ -289,10 +305,11 @@ private:
   __device__ void putFactors(int stage, const uint4 (&factors)[kCols / 32]);
   /// These, of all of a tile of which nothing else is copied by hand. Scales
   /// come to shared memory well before they are wanted, to `slot`.
-  __device__ void loadFactors(const Tile &tile, Cursor &stage, Cursor &slot);
+  __device__ void loadFactors(const Tile &tile, uint32_t part, Cursor &stage,
+                              Cursor &slot);
 
-  /// One thread, which moves the boxes of sums between memory and Store.
-  __device__ void moveSums();
+  /// Moves the boxes of sums between memory and Store.
+  class SumsMover;
 
   //===--------------------------------------------------------------------===//
   // Products
@@ -382,9 +399,9 @@ private:
     for (int i = 0; i < kCols / 2; ++i)
       sums[i] = sums[i] * lhs * rhs;
   }
-  /// A tile of FP8 with a scale for each column, likewise.
-  __device__ void multiplyRowRow(const Tile &tile, int half, uint32_t empty,
-                                 Cursor &stage, float (&sums)[kCols / 2]);
+  class RowRowBlock;
+  /// All tiles of FP8 with a scale for each column, likewise.
+  __device__ void multiplyRowRowTiles(int half);
   /// BF16: the tensor cores add all of K.
   __device__ void multiplyPlain(const Tile &tile, int half, uint32_t empty,
                                 Cursor &stage, float (&sums)[kCols / 2]);
@@ -409,8 +426,6 @@ private:
         sum = 0.0f;
       if constexpr (kScale == GroupedScale::None)
         multiplyPlain(tile, half, empty, stage, sums);
-      else if constexpr (kScale == GroupedScale::RowRow)
-        multiplyRowRow(tile, half, empty, stage, sums);
       else
         multiplyScaled(tile, half, stage, sums);
       store.run(tile, item, sums);
