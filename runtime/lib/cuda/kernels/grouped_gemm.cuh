@@ -433,6 +433,9 @@ private:
     store.finish();
   }
 
+  const float *groupScales = nullptr; // of columns, of the group scalesGroup
+  int scalesGroup = -1;
+
   const GroupedArgs &args;
   uint32_t rank;
   Shared &shared;

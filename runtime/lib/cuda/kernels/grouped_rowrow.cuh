@@ -77,7 +77,12 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadFactors(
   auto isMine = [&](uint32_t stage) { return stage % kFactorWarps == part; };
   int blocks = numBlocks(tile), lane = threadIdx.x % 32;
   uint32_t bytes = rhsScaleBytes(tile);
-  const float *from = rhsScalesOf(tile) + tile.col * args.rhsScaleOuter;
+  if (tile.group != scalesGroup) { // memory is asked once for a group
+    scalesGroup = tile.group;
+    groupScales = args.items[tile.group].rhsScales;
+  }
+  const float *from = groupScales + firstBlock(tile) * args.rhsScaleInner +
+                      tile.col * args.rhsScaleOuter;
   // Of a tile without columns, which is not stored, any scales do.
   auto fetch = [&](uint32_t to, int block) {
     if (bytes && lane == 0) {

@@ -39,7 +39,7 @@ template <int kBoxes> struct BoxBarriers {
 
 /// What lies in a box: rows of one or both warpgroups.
 struct BoxPlace {
-  int32_t group, row, col, halves;
+  int32_t group, row, col, halves, isLong;
 };
 
 template <int kCols, int kStoreCols> class Store {

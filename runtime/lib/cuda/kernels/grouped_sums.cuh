@@ -8,7 +8,8 @@
 // bytes for each element of it: with few rows in a group that takes longer than
 // to multiply. So the old sums of a tile come from memory while the tile is
 // multiplied, as many as there is shared memory for, and nobody waits for the
-// new ones to be written.
+// new ones to be written. Where the reduction is long, each operand is read many
+// times over: the L2 then drops sums, which are read and written once, first.
 //
 //===----------------------------------------------------------------------===//
 
@@ -49,6 +50,7 @@ public:
 private:
   __device__ void load(const Tile &tile, int col, int count) {
     int free = kBoxes - held, halves = halvesOf(tile);
+    bool isLong = tile.end - tile.begin >= kLongReduction;
     while (held + count > kBoxes)
       storeOldest();
     int stored = count - free;
@@ -56,12 +58,13 @@ private:
       if (i >= free)
         waitStoresRead(--stored);
       uint32_t loaded = p.at(&p.shared.boxes.loaded[next.index]);
-      p.shared.places[next.index] = {tile.group, tile.row, col, halves};
+      p.shared.places[next.index] = {tile.group, tile.row, col, halves,
+                                     isLong};
       if (p.args.accumulate) {
         expectBytes(loaded, halves * kBoxBytes);
         for (int half = 0; half < halves; ++half)
           loadBox(memory(half, next.index), p.args.sums + tile.group, loaded,
-                  col, tile.row + half * 64, 0);
+                  col, tile.row + half * 64, 0, policyOf(isLong));
       } else {
         arrive(loaded);
       }
@@ -75,7 +78,7 @@ private:
     BoxPlace place = p.shared.places[oldest.index];
     for (int half = 0; half < place.halves; ++half)
       storeBox(p.args.sums + place.group, memory(half, oldest.index), place.col,
-               place.row + half * 64, 0);
+               place.row + half * 64, 0, policyOf(place.isLong));
     commitStores();
     oldest.advance(kBoxes);
     --held;
@@ -95,6 +98,12 @@ private:
   }
   __device__ uint32_t memory(int half, uint32_t box) const {
     return p.at(p.shared.store[half]) + box * kBoxBytes;
+  }
+
+  /// Elements from which on hints were measured to pay.
+  static constexpr int kLongReduction = 2048;
+  static __device__ Policy policyOf(bool isLong) {
+    return isLong ? dropFirst() : dropOldest();
   }
 
   Product &p;

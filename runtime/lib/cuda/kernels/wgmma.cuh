@@ -177,6 +177,12 @@ __device__ inline Policy dropLast() {
                : "=l"(policy.word));
   return policy;
 }
+__device__ inline Policy dropFirst() {
+  Policy policy;
+  asm volatile("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;"
+               : "=l"(policy.word));
+  return policy;
+}
 /// A box of the tensor at (x, y, z) to shared memory; `barrier` counts its bytes.
 __device__ inline void loadBox(uint32_t to, const TensorMap *map,
                                uint32_t barrier, int x, int y, int z,
@@ -220,6 +226,13 @@ __device__ inline void storeBox(const TensorMap *map, uint32_t from, int x,
   asm volatile("cp.async.bulk.tensor.3d.global.shared::cta.bulk_group "
                "[%0, {%2, %3, %4}], [%1];" ::"l"(map),
                "r"(from), "r"(x), "r"(y), "r"(z)
+               : "memory");
+}
+__device__ inline void storeBox(const TensorMap *map, uint32_t from, int x,
+                                int y, int z, Policy policy) {
+  asm volatile("cp.async.bulk.tensor.3d.global.shared::cta.bulk_group."
+               "L2::cache_hint [%0, {%2, %3, %4}], [%1], %5;" ::"l"(map),
+               "r"(from), "r"(x), "r"(y), "r"(z), "l"(policy.word)
                : "memory");
 }
 __device__ inline void commitStores() {
