@@ -85,4 +85,7 @@ void te::buildOptimizePipeline(OpPassManager &pm,
   // Last, since it counts what is left, and since what it makes twice is equal.
   if (options.memoryBudget)
     pm.addPass(createRecomputePass({options.memoryBudget}));
+  // Behind what makes a cast a second time, which a product would be too dear for.
+  // The fused op has no form that a rewrite above waits for.
+  pm.addNestedPass<func::FuncOp>(createFuseProductActivationPass());
 }

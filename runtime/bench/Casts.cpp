@@ -99,25 +99,36 @@ void quantize(Bench &bench, int64_t rows, bool columns,
 /// BF16, and the scales of activations.
 void layouts(Bench &bench) {
   constexpr int64_t rows = 16384, cols = 7168, blocks = cols / 128;
-  bench.row("transpose bf16 16384 x 7168", 4 * rows * cols,
-            [&bench]() -> Bench::Call {
-              te_rt_tensor x = bench.normal(TE_RT_BF16, {rows, cols});
-              te_rt_tensor y = bench.tensor(TE_RT_BF16, {cols, rows});
-              return [=, &bench] {
-                return te_rt_transpose(bench.context(), &x, &y);
-              };
-            });
-  bench.row("convert_scales 131072 x 56, compact to ready",
-            8 * 8 * rows * blocks, [&bench]() -> Bench::Call {
-              te_rt_tensor from =
-                  bench.scales(TE_RT_COMPACT, 1, 128, 8 * rows, cols);
-              te_rt_tensor to =
-                  bench.scales(TE_RT_GEMM_READY, 1, 128, 8 * rows, cols);
-              return [=, &bench] {
-                return te_rt_convert_scales(bench.context(), &from, &to,
-                                            8 * rows, cols);
-              };
-            });
+  for (te_rt_dtype type : {TE_RT_BF16, TE_RT_F8E4M3, TE_RT_F32})
+    for (int64_t members : {1, 8}) {
+      int64_t size = type == TE_RT_BF16 ? 2 : type == TE_RT_F32 ? 4 : 1;
+      int64_t each = rows / members;
+      std::string shape = (members > 1 ? std::to_string(members) + " x " : "") +
+                          std::to_string(each) + " x 7168";
+      bench.row(std::string("transpose ") +
+                    (size == 2 ? "bf16 " : size == 1 ? "fp8 " : "f32 ") + shape,
+                2 * size * rows * cols, [=, &bench]() -> Bench::Call {
+                  te_rt_tensor x = bench.normal(type, {members, each, cols});
+                  te_rt_tensor y = bench.tensor(type, {members, cols, each});
+                  return [=, &bench] {
+                    return te_rt_transpose(bench.context(), &x, &y);
+                  };
+                });
+    }
+  for (bool back : {false, true})
+    bench.row(std::string("convert_scales 131072 x 56, ") +
+                  (back ? "ready to compact" : "compact to ready"),
+              8 * 8 * rows * blocks, [=, &bench]() -> Bench::Call {
+                te_rt_tensor sides[2];
+                for (bool ready : {false, true})
+                  sides[ready] =
+                      bench.scales(ready ? TE_RT_GEMM_READY : TE_RT_COMPACT, 1,
+                                   128, 8 * rows, cols);
+                return [=, &bench] {
+                  return te_rt_convert_scales(bench.context(), &sides[back],
+                                              &sides[!back], 8 * rows, cols);
+                };
+              });
 }
 
 /// The scales of all slots of a layer of delayed scaling.

@@ -15,6 +15,7 @@
 
 #include "common/context.h"
 #include "cuda/product.h"
+#include "te_runtime/gemm.h"
 
 #include <algorithm>
 #include <chrono>
@@ -123,39 +124,14 @@ struct Contender {
   std::vector<double> bursts, windows;
 };
 
-void product(Bench &bench, const Layer &layer, int64_t m, Kind kind, bool wgrad,
-             bool accumulate) {
-  const char *kinds[] = {"1x128", "128x128", "tensor", "bf16"};
-  std::string name = std::string(wgrad ? "wgrad " : "rows ") +
-                     kinds[int(kind)] + " " + layer.name + " m~" +
-                     std::to_string(m) +
-                     (!wgrad       ? ""
-                      : accumulate ? " +="
-                                   : " =");
-  if (!bench.wants("product " + name))
-    return;
-  std::vector<int32_t> offsets = offsetsOf(layer, m);
-  std::shared_ptr<Work> work =
-      makeWork(bench, layer, kind, offsets, wgrad, accumulate);
-  // The library is told the counts.
-  te_rt_tensor onHost = work->offsets;
-  onHost.data = const_cast<int32_t *>(offsets.data());
-  onHost.on_host = 1;
-  ProductCall library = work->call;
-  library.offsets = &onHost;
-
-  double flops = 2.0 * offsets.back() * double(layer.n) * double(layer.k);
+/// Two ways to the same result, in turns; `what` names the second one.
+void race(Bench &bench, const std::string &name, double flops,
+          const Bench::Call &own, const Bench::Call &other, const char *what) {
   int calls = std::max(1, int(2e-3 / (flops / 1e15)));
   te_rt::cuda::CudaDevice &device = te_rt::cuda::deviceOf(bench.context());
-  auto own = [&]() -> te_rt_status {
-    bool took = false;
-    te_rt::Outcome outcome =
-        te_rt::cuda::multiplyGrouped(device, work->call, took);
-    return took ? outcome.status : TE_RT_UNSUPPORTED;
-  };
-  auto loop = [&] { return te_rt::cuda::multiplyEach(device, library).status; };
   Contender both[] = {{bench.capture(name, own, calls), calls, {}, {}},
-                      {bench.capture(name, loop, calls), calls, {}, {}}};
+                      {bench.capture(name, other, calls), calls, {}, {}}};
+
   for (int round = 0; round < 5; ++round)
     for (Contender &one : both) {
       std::this_thread::sleep_for(std::chrono::milliseconds(30));
@@ -181,13 +157,91 @@ void product(Bench &bench, const Layer &layer, int64_t m, Kind kind, bool wgrad,
     sustained[i] = (both[i].windows[0] + both[i].windows[1]) / 2;
     device.destroyGraph(both[i].graph);
   }
-  std::printf("%-46s burst %9.1f us %5.0f TFLOP/s (library %5.0f)  sustained "
+  std::printf("%-46s burst %9.1f us %5.0f TFLOP/s (%s %5.0f)  sustained "
               "%9.1f us %5.0f (%5.0f) x %.3f\n",
-              name.c_str(), burst[0], flops / burst[0] / 1e6,
+              name.c_str(), burst[0], flops / burst[0] / 1e6, what,
               flops / burst[1] / 1e6, sustained[0], flops / sustained[0] / 1e6,
               flops / sustained[1] / 1e6, sustained[1] / sustained[0]);
   std::fflush(stdout);
   bench.releaseAll();
+}
+
+void product(Bench &bench, const Layer &layer, int64_t m, Kind kind, bool wgrad,
+             bool accumulate) {
+  const char *kinds[] = {"1x128", "128x128", "tensor", "bf16"};
+  std::string name = std::string(wgrad ? "wgrad " : "rows ") +
+                     kinds[int(kind)] + " " + layer.name + " m~" +
+                     std::to_string(m) +
+                     (!wgrad       ? ""
+                      : accumulate ? " +="
+                                   : " =");
+  if (!bench.wants("product " + name))
+    return;
+  std::vector<int32_t> offsets = offsetsOf(layer, m);
+  std::shared_ptr<Work> work =
+      makeWork(bench, layer, kind, offsets, wgrad, accumulate);
+  // The library is told the counts.
+  te_rt_tensor onHost = work->offsets;
+  onHost.data = const_cast<int32_t *>(offsets.data());
+  onHost.on_host = 1;
+  ProductCall library = work->call;
+  library.offsets = &onHost;
+
+  double flops = 2.0 * offsets.back() * double(layer.n) * double(layer.k);
+  te_rt::cuda::CudaDevice &device = te_rt::cuda::deviceOf(bench.context());
+  auto own = [&]() -> te_rt_status {
+    bool took = false;
+    te_rt::Outcome outcome =
+        te_rt::cuda::multiplyGrouped(device, work->call, took);
+    return took ? outcome.status : TE_RT_UNSUPPORTED;
+  };
+  auto loop = [&] { return te_rt::cuda::multiplyEach(device, library).status; };
+  race(bench, name, flops, own, loop, "library");
+}
+
+/// fc1 with its activation and cast, and the two calls that it stands for; in
+/// training with the product and both directions.
+void gated(Bench &bench, const Layer &layer, int64_t m, bool training) {
+  std::string name = std::string("rows 1x128 ") + layer.name + " m~" +
+                     std::to_string(m) + " swiglu_quantize " +
+                     (training ? "both, product" : "one");
+  if (!bench.wants("product " + name))
+    return;
+  std::vector<int32_t> offsets = offsetsOf(layer, m);
+  std::shared_ptr<Work> work = makeWork(bench, layer, Kind::Block, offsets,
+                                        /*wgrad=*/false, /*accumulate=*/false);
+  int64_t rows = offsets.back(), width = layer.n / 2;
+  auto groups = static_cast<int32_t>(layer.experts);
+  te_rt_tensor probs = bench.normal(TE_RT_F32, {rows});
+  te_rt_tensor values = bench.tensor(TE_RT_F8E4M3, {rows, width});
+  te_rt_tensor scales =
+      bench.scales(TE_RT_GEMM_READY, 1, 128, rows, width);
+  te_rt_tensor valuesT = bench.tensor(TE_RT_F8E4M3, {width, rows});
+  te_rt_tensor scalesT =
+      bench.scales(TE_RT_GEMM_READY, 1, 128, width, rows, groups);
+  const te_rt_tensor *columns = training ? &valuesT : nullptr,
+                     *columnScales = training ? &scalesT : nullptr;
+  te_rt_context *context = bench.context();
+  const ProductCall &call = work->call;
+  auto fused = [&] {
+    return te_rt_grouped_gemm_swiglu_quantize(
+        context, call.lhs, call.lhsScales, call.rhs, call.rhsScales, &probs,
+        call.offsets, training ? &work->result : nullptr, &values, &scales,
+        columns, columnScales, 1, 0);
+  };
+  auto apart = [&]() -> te_rt_status {
+    te_rt_status status = te_rt_grouped_gemm(
+        context, call.lhs, call.lhsScales, nullptr, call.rhs, call.rhsScales,
+        {}, {}, call.offsets, call.results, call.ragged, 0, 0, 0);
+    return status != TE_RT_OK
+               ? status
+               : te_rt_swiglu_quantize(context, &work->result, &probs,
+                                       call.offsets, nullptr, nullptr, &values,
+                                       &scales, columns, columnScales, nullptr,
+                                       1, 0);
+  };
+  race(bench, name, 2.0 * double(rows) * double(layer.n) * double(layer.k),
+       fused, apart, "apart");
 }
 } // namespace
 
@@ -195,6 +249,10 @@ void te_bench::runProducts(Bench &bench) {
   for (const Layer &layer : layers)
     for (int64_t m : layer.rows)
       product(bench, layer, m, Kind::Block, false, false);
+  for (bool training : {false, true}) {
+    gated(bench, layers[4], 4096, training);
+    gated(bench, layers[6], 1024, training);
+  }
   for (const Layer &layer : layers)
     for (int64_t m : layer.rows)
       if (m >= 512)

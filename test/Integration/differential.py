@@ -32,6 +32,7 @@ FUNCTION_PASSES = [
     "te-fuse-activation-quantize",
     "te-fuse-requantize",
     "te-fuse-permute-quantize",
+    "te-fuse-product-activation",
     "te-overwrite-zeros",
     "canonicalize",
     "cse",

@@ -288,5 +288,18 @@ TEST(Arguments, ProductsAndActivations) {
   ds.scales(TE_RT_TENSOR);
   PROBE(swiglu_backward_quantize, y, x, probs, offsets, amax, amax, dq, ds,
         kNone, kNone, amax, dp, 1, 0);
+  Tensor lhs = normal(TE_RT_F8E4M3, {150, 128}, 1),
+         rhs = normal(TE_RT_F8E4M3, {2, 256, 128}, 2);
+  Tensor ls = normal(TE_RT_F32, {1, 152}, 3),
+         rs = normal(TE_RT_F32, {2, 2, 4}, 4);
+  ls.scales(TE_RT_GEMM_READY, 1, 128);
+  rs.scales(TE_RT_GEMM_READY, 128, 128);
+  Tensor h(TE_RT_BF16, {150, 256}), v(TE_RT_F8E4M3, {150, 128}),
+      vs(TE_RT_F32, {1, 152}), vt(TE_RT_F8E4M3, {128, 150}),
+      vts(TE_RT_F32, {3, 128});
+  vs.scales(TE_RT_GEMM_READY, 1, 128);
+  vts.scales(TE_RT_GEMM_READY, 1, 128, 2);
+  PROBE(grouped_gemm_swiglu_quantize, lhs, ls, List{rhs}, List{rs}, probs,
+        offsets, h, v, vs, vt, vts, 1, 0);
 }
 } // namespace

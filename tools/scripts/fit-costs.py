@@ -64,6 +64,12 @@ class Call:
     def product(self):
         """(form, tiles, blocks) as in getProductTime."""
         lhs, scales = self.slots[0][1][0], self.slots[1][1]
+        if self.function == "grouped_gemm_swiglu_quantize":
+            m, k = lhs[1]
+            n, groups = self.flops / (2 * m * k), self.slots[5][1][0][1][0] - 1
+            form = "both" if self.slots[7][1] and self.slots[9][1] else "one"
+            tiles = math.ceil(n / 128) * (m / 128 + groups / 2)
+            return (f"gated {form}", False, False), tiles, math.ceil(k / 128)
         groups = self.slots[7][1][0][1][0] - 1
         *_, m, n = self.slots[8][1][0][1]
         reduction = self.scalars[0] == 2
@@ -129,7 +135,7 @@ def main():
     for pair in sys.argv[1:]:
         for call, time in read(*pair.split("=")):
             time -= LAUNCH * call.launches
-            if call.flops and call.function == "grouped_gemm":
+            if call.flops and call.function.startswith("grouped_gemm"):
                 form, tiles, blocks = call.product()
                 products.setdefault(form, []).append(([tiles * blocks, tiles], time))
             elif not call.flops and time > 10e3:

@@ -72,6 +72,31 @@ te_rt_status te_rt_grouped_gemm(
     const te_rt_tensor *offsets, te_rt_tensor_list results, int64_t ragged,
     int64_t transpose_lhs, int64_t transpose_rhs, int64_t accumulate);
 
+/* grouped_gemm over ROWS of [a | b], then swiglu_quantize of that: the results are, bit
+ * for bit, those of the two calls. On a GPU of sm_90 it is one kernel, which does not
+ * write the product unless it is asked for, and reads it from nowhere.
+ *
+ *   lhs         in   [C, K] F8E4M3
+ *   lhs_scales  in   of blocks of 1 x 128
+ *   rhs         in   one packed [E, 2F, K], or E tensors [2F, K], F8E4M3; F is a
+ *                    multiple of 128
+ *   rhs_scales  in   of blocks of 128 x 128, one for each rhs
+ *   probs       opt  F32 [C]; 1 where absent
+ *   offsets     in   I32 [E+1]
+ *   result      opt  [C, 2F] BF16: the product
+ *   values, scales, values_t, scales_t  opt  as in swiglu_quantize, F8E4M3 or F8E5M2,
+ *                    of blocks of 1 x 128 (of values_t as it is stored)
+ *
+ * pow2_scales and epsilon are those of quantize. */
+te_rt_status te_rt_grouped_gemm_swiglu_quantize(
+    te_rt_context *context, const te_rt_tensor *lhs,
+    const te_rt_tensor *lhs_scales, te_rt_tensor_list rhs,
+    te_rt_tensor_list rhs_scales, const te_rt_tensor *probs,
+    const te_rt_tensor *offsets, const te_rt_tensor *result,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    int64_t pow2_scales, double epsilon);
+
 #ifdef __cplusplus
 }
 #endif

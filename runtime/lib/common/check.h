@@ -32,6 +32,11 @@ namespace check {
 /// descriptor, at `memory`.
 te_rt_tensor swigluOutput(const te_rt_tensor &input, void *memory);
 
+/// What grouped_gemm over rows makes of `lhs`, a matrix, and of members `rhs` of
+/// rank 2 or 3, as BF16: its descriptor, at `memory`.
+te_rt_tensor productOutput(const te_rt_tensor &lhs, const te_rt_tensor &rhs,
+                           void *memory);
+
 /// The cast of a fused function against the contract of quantize: `rows` is
 /// what the function makes and casts.
 te_rt_status

@@ -236,3 +236,67 @@ check::grouped_gemm(te_rt_context *context, const te_rt_tensor *lhs,
   checkResult(check.element("results", results, 0), a.outer(), outer);
   return check.status();
 }
+
+te_rt_tensor te_rt::productOutput(const te_rt_tensor &lhs,
+                                  const te_rt_tensor &rhs, void *memory) {
+  te_rt_tensor output = {};
+  output.data = memory;
+  output.dtype = TE_RT_BF16;
+  output.rank = 2;
+  output.shape[0] = lhs.shape[0];
+  output.shape[1] = rhs.shape[rhs.rank - 2];
+  return output;
+}
+
+// The product and the activation are checked as if they were written over `lhs`,
+// which nobody looks into.
+te_rt_status check::grouped_gemm_swiglu_quantize(
+    te_rt_context *context, const te_rt_tensor *lhs,
+    const te_rt_tensor *lhs_scales, te_rt_tensor_list rhs,
+    te_rt_tensor_list rhs_scales, const te_rt_tensor *probs,
+    const te_rt_tensor *offsets, const te_rt_tensor *result,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    int64_t pow2_scales, double epsilon) {
+  Checker check(context);
+  check.required("lhs", lhs).type({TE_RT_F8E4M3}).rank(2, 2);
+  check.list("rhs", rhs, std::max<int64_t>(rhs.count, 1));
+  for (int64_t i = 0; check.ok() && i < rhs.count; ++i)
+    check.element("rhs", rhs, i).type({TE_RT_F8E4M3}).rank(2, 3);
+  if (!check.ok())
+    return check.status();
+
+  te_rt_tensor product = productOutput(*lhs, rhs.items[0], lhs->data);
+  if (te_rt_status status = check::grouped_gemm(
+          context, lhs, lhs_scales, nullptr, rhs, rhs_scales, {}, {}, offsets,
+          {&product, 1}, TE_RT_RAGGED_ROWS, 0, 0, 0))
+    return status;
+  auto blocks = [&](const Arg &arg, int32_t rows) {
+    if (arg && (arg.get().layout == TE_RT_TENSOR ||
+                arg.get().block_rows != rows || arg.get().block_cols != 128))
+      check.finding(arg.label(),
+                    arg.get().layout == TE_RT_TENSOR
+                        ? "layout TENSOR"
+                        : "blocks of " + blockOf(arg.get()),
+                    "blocks of " + std::to_string(rows) + " x 128");
+  };
+  blocks(check.required("lhs_scales", lhs_scales), 1);
+  for (int64_t i = 0; check.ok() && i < rhs_scales.count; ++i)
+    blocks(check.element("rhs_scales", rhs_scales, i), 128);
+  if (check.ok() && product.shape[1] % 256 != 0)
+    check.finding("rhs", std::to_string(product.shape[1]) + " rows",
+                  "a multiple of 256");
+  check.optional("result", result)
+      .type({TE_RT_BF16})
+      .shape(shapeOf(product));
+  check.optional("probs", probs).type({TE_RT_F32}).shape({product.shape[0]});
+  if (!check.ok() || (!values && !scales && !values_t && !scales_t))
+    return check.status();
+  if (te_rt_status status = checkFusedCast(
+          context, swigluOutput(product, lhs->data), nullptr, nullptr, offsets,
+          values, scales, values_t, scales_t, nullptr, pow2_scales, epsilon))
+    return status;
+  blocks(check.optional("scales", scales), 1);
+  blocks(check.optional("scales_t", scales_t), 1);
+  return check.status();
+}

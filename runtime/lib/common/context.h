@@ -53,6 +53,7 @@ enum ScratchUse {
   kScratchTiles,
   kScratchRows,
   kScratchTransform,
+  kScratchProduct,
   kNumScratches
 };
 

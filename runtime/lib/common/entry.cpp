@@ -268,6 +268,19 @@ te_rt_grouped_gemm(te_rt_context *context, const te_rt_tensor *lhs,
                     transpose_lhs, transpose_rhs, accumulate);
 }
 
+te_rt_status te_rt_grouped_gemm_swiglu_quantize(
+    te_rt_context *context, const te_rt_tensor *lhs,
+    const te_rt_tensor *lhs_scales, te_rt_tensor_list rhs,
+    te_rt_tensor_list rhs_scales, const te_rt_tensor *probs,
+    const te_rt_tensor *offsets, const te_rt_tensor *result,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    int64_t pow2_scales, double epsilon) {
+  return TE_RT_CALL(grouped_gemm_swiglu_quantize, context, lhs, lhs_scales, rhs,
+                    rhs_scales, probs, offsets, result, values, scales,
+                    values_t, scales_t, pow2_scales, epsilon);
+}
+
 te_rt_status te_rt_swiglu(te_rt_context *context, const te_rt_tensor *input,
                           const te_rt_tensor *probs,
                           const te_rt_tensor *offsets,

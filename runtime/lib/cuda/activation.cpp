@@ -7,6 +7,8 @@
 #include "common/numeric.h"
 #include "cuda/cast.h"
 
+#include <algorithm>
+
 using namespace te_rt;
 using namespace te_rt::cuda;
 
@@ -30,7 +32,7 @@ Outcome describeSwiglu(CudaDevice &device, const te_rt_tensor &input,
   return {};
 }
 
-/// Which of the two kernels fits.
+/// Whether a tile of the activation makes two of its gradients.
 bool isWide(const TileTask &task) { return task.source.width % kTile == 0; }
 /// The dynamic shared memory that it wants: a tile of BF16.
 int sharedFor(const TileTask &task, te_rt_dtype dtype) {
@@ -47,25 +49,83 @@ Outcome describeBackward(CudaDevice &device, const te_rt_tensor &grad,
   source.grad = grad.data;
   source.probs = data<float>(probs);
   source.width = grad.shape[1];
-  // A tile of the activation makes two of its gradients.
   if (isWide(task))
     task.tilesAcross = static_cast<uint32_t>(source.width / kTile);
   if (!gradProbs)
     return {};
   source.gradProbs = data<float>(gradProbs);
-  int64_t tickets = (task.rows / kTile + task.groups + 1) * (kTileThreads / 32);
-  if (tickets + CudaDevice::kRowTickets > CudaDevice::kTickets)
+  source.probTiles = ceilDiv(source.width, kTile);
+  int64_t rowsOfTiles = task.rows / kTile + task.groups + 1;
+  if (rowsOfTiles * (kTileThreads / 32) + CudaDevice::kRowTickets >
+      CudaDevice::kTickets)
     return {TE_RT_UNSUPPORTED,
             "input: found " + std::to_string(task.rows) +
                 " rows, wanted below 2^22 with grad_probs on cuda"};
   source.tickets = device.tickets() + CudaDevice::kRowTickets;
   void *partials = nullptr;
   TE_RT_TRY(device.scratch(Use::Partials,
-                           static_cast<size_t>(task.tilesAcross) * task.rows *
-                               sizeof(float),
+                           static_cast<size_t>(rowsOfTiles * source.probTiles) *
+                               kTile * sizeof(float),
                            &partials));
   source.partials = static_cast<float *>(partials);
   return {};
+}
+
+/// What is no cast: some whole rows for each block.
+Outcome runRows(CudaDevice &device, ActivationArgs args,
+                const te_rt_tensor *offsets, const char *kernel) {
+  constexpr int64_t kSums = 48 << 10; // that a block's shared memory has room for
+  args.groups = offsets ? static_cast<int32_t>(offsets->shape[0] - 1) : 0;
+  TE_RT_TRY(deviceOffsets(device, offsets, &args.offsets));
+  int64_t tiles = ceilDiv(args.width, kTile);
+  if (tiles > kSums)
+    return {TE_RT_UNSUPPORTED, "input: found " + std::to_string(args.width) +
+                                   " columns of each half, wanted at most " +
+                                   std::to_string(kSums * kTile) + " on cuda"};
+  args.tiles = static_cast<int32_t>(tiles);
+  args.perParts = inverseOf(static_cast<uint32_t>(16 * tiles));
+  // Four parts for each thread, or fewer, so that all SMs have some.
+  args.blockRows = static_cast<int32_t>(std::max<int64_t>(
+      1, std::min(4 * kActivationThreads / std::max<int64_t>(16 * tiles, 1),
+                  args.rows / (4 * device.numSms()))));
+  int shared = args.gradProbs
+                   ? static_cast<int>(args.blockRows * tiles * sizeof(float))
+                   : 0;
+  return device.launch(
+      kernel,
+      {tiles ? ceilDiv(args.rows, args.blockRows) : 0, kActivationThreads,
+       shared},
+      args);
+}
+
+Outcome runSwiglu(CudaDevice &device, const te_rt_tensor &input,
+                  const te_rt_tensor *probs, const te_rt_tensor *offsets,
+                  void *output) {
+  ActivationArgs args = {};
+  args.input = input.data;
+  args.output = output;
+  args.probs = data<float>(probs);
+  args.rows = input.shape[0];
+  args.width = input.shape[1] / 2;
+  return runRows(device, args, offsets,
+                 byType(input.dtype, "swiglu_bf16", "swiglu_f32"));
+}
+
+Outcome runBackward(CudaDevice &device, const te_rt_tensor &grad,
+                    const te_rt_tensor &input, const te_rt_tensor *probs,
+                    const te_rt_tensor *offsets, void *gradInput,
+                    const te_rt_tensor *gradProbs) {
+  ActivationArgs args = {};
+  args.grad = grad.data;
+  args.input = input.data;
+  args.output = gradInput;
+  args.probs = data<float>(probs);
+  args.gradProbs = data<float>(gradProbs);
+  args.rows = grad.shape[0];
+  args.width = grad.shape[1];
+  return runRows(
+      device, args, offsets,
+      byType(input.dtype, "swiglu_backward_bf16", "swiglu_backward_f32"));
 }
 } // namespace
 
@@ -73,38 +133,16 @@ te_rt_status cuda::swiglu(te_rt_context *context, const te_rt_tensor *input,
                           const te_rt_tensor *probs,
                           const te_rt_tensor *offsets,
                           const te_rt_tensor *output) {
-  CudaDevice &device = deviceOf(context);
-  auto run = [&]() -> Outcome {
-    TileArgs args = {};
-    TE_RT_TRY(describeSwiglu(device, *input, probs, offsets, args.task));
-    args.task.output = output->data;
-    args.task.outputStride = args.task.cols;
-    return store(device, args,
-                 byType(input->dtype, "swiglu_bf16", "swiglu_f32"));
-  };
-  return context->finish(run());
+  return context->finish(
+      runSwiglu(deviceOf(context), *input, probs, offsets, output->data));
 }
 
 te_rt_status cuda::swiglu_backward(
     te_rt_context *context, const te_rt_tensor *grad, const te_rt_tensor *input,
     const te_rt_tensor *probs, const te_rt_tensor *offsets,
     const te_rt_tensor *grad_input, const te_rt_tensor *grad_probs) {
-  CudaDevice &device = deviceOf(context);
-  auto run = [&]() -> Outcome {
-    TileArgs args = {};
-    TE_RT_TRY(describeBackward(device, *grad, *input, probs, offsets,
-                               grad_probs, args.task));
-    args.task.output = grad_input->data;
-    args.task.outputStride = args.task.cols;
-    return store(device, args,
-                 isWide(args.task)
-                     ? byType(input->dtype, "swiglu_backward_bf16",
-                              "swiglu_backward_f32")
-                     : byType(input->dtype, "swiglu_backward_any_bf16",
-                              "swiglu_backward_any_f32"),
-                 sharedFor(args.task, input->dtype));
-  };
-  return context->finish(run());
+  return context->finish(runBackward(deviceOf(context), *grad, *input, probs,
+                                     offsets, grad_input->data, grad_probs));
 }
 
 te_rt_status cuda::swiglu_quantize(
@@ -126,6 +164,9 @@ te_rt_status cuda::swiglu_quantize(
         byType(input->dtype, "swiglu_amax_bf16", "swiglu_amax_f32")};
     if (input->dtype == TE_RT_BF16)
       kernels.stream = {"swiglu_cast_stream_bf16", 2, kTile * kTile * 4};
+    kernels.store = [&](void *rows) {
+      return runSwiglu(device, *input, probs, offsets, rows);
+    };
     return cast.run(kernels);
   };
   return context->finish(run());
@@ -159,9 +200,14 @@ te_rt_status cuda::swiglu_backward_quantize(
                       "swiglu_backward_any_amax_f32"),
         sharedFor(task, input->dtype)};
     // Of a, b, and six of eight rows of the gradients.
-    if (wide && input->dtype == TE_RT_BF16)
-      kernels.stream = {"swiglu_backward_cast_stream_bf16", 2,
-                        kTile * kTile * 2 * 11 / 4};
+    if (task.source.width % 8 == 0 && input->dtype == TE_RT_BF16)
+      kernels.stream = {wide ? "swiglu_backward_cast_stream_bf16"
+                             : "swiglu_backward_any_cast_stream_bf16",
+                        2, kTile * kTile * 2 * 11 / 4};
+    kernels.store = [&](void *rows) {
+      return runBackward(device, *grad, *input, probs, offsets, rows,
+                         grad_probs);
+    };
     return cast.run(kernels);
   };
   return context->finish(run());

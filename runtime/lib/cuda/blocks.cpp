@@ -49,21 +49,14 @@ Outcome BlockCast::add(const TileTask &task, CastArguments &arguments) {
   return {};
 }
 
-/// Stores what a source of tiles makes, and makes it the input.
+/// Stores what a function makes, and makes it the input.
 Outcome BlockCast::storeRows(const CastKernels &kernels, TileTask &task) {
   void *rows = nullptr;
   TE_RT_TRY(device.scratch(
       Use::DecodedRows,
       static_cast<size_t>(task.rows * task.cols * elementSize(inputType)),
       &rows));
-  TileArgs args = {};
-  args.task = task;
-  args.task.output = rows;
-  args.task.outputStride = task.cols;
-  // x_cast_bf16 casts what x_bf16 stores.
-  std::string kernel = kernels.cast;
-  kernel.erase(kernel.find("_cast"), 5);
-  TE_RT_TRY(store(device, args, kernel.c_str(), kernels.shared));
+  TE_RT_TRY(kernels.store(rows));
   task.source.input = rows;
   return {};
 }
@@ -72,7 +65,7 @@ Outcome BlockCast::run(const CastKernels &kernels, const TileArgs &like) {
   const void *rows = nullptr;
   for (BlockCastArgs &args : tasks) {
     // Sources other than matrices have one task, for one or two directions.
-    if (!kernels.ofMemory && !rows) {
+    if (kernels.store && !rows) {
       TE_RT_TRY(storeRows(kernels, args.task));
       rows = args.task.source.input;
     } else if (rows) {

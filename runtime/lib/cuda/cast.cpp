@@ -106,6 +106,30 @@ Outcome cuda::describeScales(const te_rt_tensor &scales, int64_t rows,
   return {};
 }
 
+Outcome cuda::describeOutput(const te_rt_tensor &values,
+                             const te_rt_tensor &scales, int64_t rows,
+                             int64_t cols, bool ragged, bool columnwise,
+                             CastOutput &out) {
+  if (!isFp8(values.dtype))
+    return {TE_RT_UNSUPPORTED, std::string("values: found ") +
+                                   dtypeName(values.dtype) +
+                                   ", wanted FP8 on cuda"};
+  out.transposed = columnwise && !isUntransposed(scales);
+  ScaleStrides strides;
+  TE_RT_TRY(
+      describeScales(scales, rows, cols, ragged, out.transposed, strides));
+  out.values = data<uint8_t>(&values);
+  out.scales = data<float>(&scales);
+  out.stride = lastDim(values);
+  out.memberScales = strides.member;
+  out.strideRow = strides.strideRow;
+  out.strideCol = strides.strideCol;
+  out.kind = strides.kind;
+  out.scalePerGroup = strides.scalePerGroup;
+  out.e5m2 = values.dtype == TE_RT_F8E5M2;
+  return {};
+}
+
 Cast::Cast(CudaDevice &device, te_rt_dtype inputType, const float *noop,
            bool pow2Scales, double epsilon)
     : device(device), inputType(inputType), micro(device, inputType, noop),
@@ -131,24 +155,9 @@ Outcome Cast::add(TileTask task, CastArguments arguments) {
   for (int d = 0; d < 2; ++d) {
     if (!values[d])
       continue;
-    if (!isFp8(values[d]->dtype))
-      return {TE_RT_UNSUPPORTED, std::string("values: found ") +
-                                     dtypeName(values[d]->dtype) +
-                                     ", wanted FP8 on cuda"};
     CastOutput &out = task.out[d];
-    out.transposed = d == 1 && !isUntransposed(*scales[d]);
-    ScaleStrides strides;
-    TE_RT_TRY(describeScales(*scales[d], task.rows, task.cols, ragged,
-                             out.transposed, strides));
-    out.values = data<uint8_t>(values[d]);
-    out.scales = data<float>(scales[d]);
-    out.stride = lastDim(*values[d]);
-    out.memberScales = strides.member;
-    out.strideRow = strides.strideRow;
-    out.strideCol = strides.strideCol;
-    out.kind = strides.kind;
-    out.scalePerGroup = strides.scalePerGroup;
-    out.e5m2 = values[d]->dtype == TE_RT_F8E5M2;
+    TE_RT_TRY(describeOutput(*values[d], *scales[d], task.rows, task.cols,
+                             ragged, /*columnwise=*/d == 1, out));
     if (out.kind == kWholeTensor && !tensorwise) {
       tensorwise = scales[d];
       chooser = values[d]->dtype;

@@ -15,6 +15,8 @@
 #include "cuda/kernels/params.h"
 #include "cuda/microscaling.h"
 
+#include <functional>
+
 namespace te_rt {
 namespace cuda {
 
@@ -30,6 +32,18 @@ inline int64_t elementSize(te_rt_dtype dtype) { return bytesOf(dtype, 1); }
 
 /// Copies in one launch, whatever their number; fills in each firstBlock.
 Outcome copyAll(CudaDevice &device, std::vector<CopyItem> &items);
+
+/// to[i * toRow + j * toCol] = from[i * fromRow + j * fromCol] of members of rows
+/// x cols elements of `size` bytes. Each side is dense along one dimension;
+/// where both are along the same, `size` is 4.
+struct StridedMove {
+  const void *from;
+  void *to;
+  int64_t rows, cols, members;
+  int64_t fromRow, fromCol, toRow, toCol, fromMember, toMember;
+  int size;
+};
+Outcome moveStrided(CudaDevice &device, StridedMove move);
 
 /// Offsets in device memory, uploaded where they lie on the host; nullptr for
 /// none.
@@ -63,6 +77,10 @@ struct ScaleStrides {
 };
 Outcome describeScales(const te_rt_tensor &scales, int64_t rows, int64_t cols,
                        bool ragged, bool transposed, ScaleStrides &strides);
+/// One direction of a cast of rows x cols (of one member) to FP8.
+Outcome describeOutput(const te_rt_tensor &values, const te_rt_tensor &scales,
+                       int64_t rows, int64_t cols, bool ragged, bool columnwise,
+                       CastOutput &out);
 /// Scales that describeScales takes.
 inline bool isTileScale(const te_rt_tensor &scales) {
   return scales.layout == TE_RT_TENSOR ||
@@ -76,7 +94,8 @@ inline bool isTileScale(const te_rt_tensor &scales) {
 struct CastKernels {
   const char *cast, *amax;
   int shared = 0;        // bytes of dynamic shared memory
-  bool ofMemory = false; // the rows lie there, no function makes them
+  /// Stores what is cast, as it is; of rows that a function makes.
+  std::function<Outcome(void *rows)> store = {};
   /// Casts more tiles than fit at a time; blocks take one after another
   /// (stream.cuh), so many on each SM.
   struct {

@@ -31,6 +31,7 @@ enum class Use {
   Partials,    // F32: sums of parts of rows
   Offsets,     // I32: offsets that came from the host
   MoreOffsets, // of a function that takes two
+  Product,     // a product that is activated and cast
   Operands,    // operands of a product in a type that it takes
   Workspace,   // of cuBLASLt
   DecodedRows, // rows of a cast whose source no tile can make

@@ -134,7 +134,7 @@ Outcome Gemm::alignScales(const GroupProduct &p, const ScaleMove &move,
     return {};
   void *memory = nullptr;
   TE_RT_TRY(device.scratch(Use::Operands, scratchBytes(p), &memory));
-  StridedArgs args = {};
+  StridedMove args = {};
   args.from = operand.scales;
   args.to = static_cast<char *>(memory) + used;
   args.rows = move.rows;
@@ -148,9 +148,7 @@ Outcome Gemm::alignScales(const GroupProduct &p, const ScaleMove &move,
   operand.scales = static_cast<const float *>(args.to);
   int64_t size = std::max(move.rows * move.toRow, move.cols * move.toCol);
   used += static_cast<size_t>(roundUp(size, 64)) * sizeof(float);
-  return device.launch("move_strided",
-                       {ceilDiv(move.rows, 64) * ceilDiv(move.cols, 64), 256},
-                       args);
+  return moveStrided(device, args);
 }
 
 Outcome Gemm::describe(const GroupProduct &p, const Side &side, bool isLhs,

@@ -17,7 +17,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "cuda/kernels/grouped_params.h"
 #include "cuda/product.h"
 
 #include <algorithm>
@@ -31,16 +30,9 @@ bool isAligned(const void *pointer, uintptr_t bytes) {
   return reinterpret_cast<uintptr_t>(pointer) % bytes == 0;
 }
 
-bool isFor(const Side &side) {
-  return isAligned(side.values.data, 16) &&
-         side.ld() * elementSize(side.values.dtype) % 16 == 0 &&
-         std::min(side.outer(), side.inner()) > 0 &&
-         std::max(side.outer(), side.inner()) < INT32_MAX;
-}
-
 /// Whether results go to memory by way of shared memory, by the copy engine.
 bool isCopied(const ProductCall &call, const GroupProduct &p) {
-  return p.resultType == TE_RT_BF16 && !call.accumulate &&
+  return p.result && p.resultType == TE_RT_BF16 && !call.accumulate &&
          call.ragged != TE_RT_RAGGED_REDUCTION && p.rhs.outer() % 8 == 0 &&
          isAligned(p.result, 16);
 }
@@ -55,7 +47,7 @@ bool isStaged(const ProductCall &call, const GroupProduct &p,
 /// The kernel for a product, and how its operands are scaled; "" for none.
 std::string kernelFor(const ProductCall &call, const GroupProduct &p,
                       GroupedScale &scale) {
-  if (!isFor(p.lhs) || !isFor(p.rhs))
+  if (!isMapped(p.lhs) || !isMapped(p.rhs))
     return "";
   te_rt_dtype lhs = p.lhs.values.dtype, rhs = p.rhs.values.dtype;
   if (lhs == TE_RT_BF16 && rhs == TE_RT_BF16) {
@@ -116,9 +108,9 @@ int64_t boxRows(const Side &side, int64_t rows) {
                          : rows;
 }
 
-/// Maps and items in device memory.
+/// Maps and items in device memory; boxes of rhs have `rhsRows` rows.
 Outcome upload(CudaDevice &device, const ProductCall &call,
-               const GroupProduct &first, GroupedScale scale,
+               const GroupProduct &first, GroupedScale scale, int64_t rhsRows,
                GroupedArgs &args) {
   std::vector<TensorMap> maps(2);
   TE_RT_TRY(makeMap(first.lhs.values, 1, boxRows(first.lhs, 64), maps[0]));
@@ -142,7 +134,7 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
                   "tensors aligned as the first"};
     maps.emplace_back();
     TE_RT_TRY(makeMap(rhs.values, packed ? call.rhs.items[0].shape[0] : 1,
-                      boxRows(rhs, groupedCols(scale) / 2), maps.back()));
+                      boxRows(rhs, rhsRows), maps.back()));
   }
   // Sums of which the copy engine can read and write boxes.
   bool inBoxes = first.resultType == TE_RT_F32 &&
@@ -174,8 +166,13 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
                     maps.size() * sizeof(TensorMap));
   bytes.append(reinterpret_cast<const char *>(items.data()),
                items.size() * sizeof(GroupedItem));
+  // Counters behind these: who writes the same results has the same ones.
+  size_t counters = bytes.size();
+  bytes.append(2 * sizeof(int32_t), '\0');
   const void *memory = nullptr;
   TE_RT_TRY(device.table(bytes.data(), bytes.size(), &memory));
+  args.draws = reinterpret_cast<int32_t *>(
+      static_cast<char *>(const_cast<void *>(memory)) + counters);
   args.lhs = static_cast<const TensorMap *>(memory);
   args.result = copied ? args.lhs + 1 : nullptr;
   args.rhs = args.lhs + 2;
@@ -200,18 +197,18 @@ Outcome checkOffsets(CudaDevice &device, const te_rt_tensor *offsets,
 }
 } // namespace
 
-Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
-                              bool &took) {
-  if (device.major() != 9)
-    return {};
+bool cuda::isMapped(const Side &side) {
+  return isAligned(side.values.data, 16) &&
+         side.ld() * elementSize(side.values.dtype) % 16 == 0 &&
+         std::min(side.outer(), side.inner()) > 0 &&
+         std::max(side.outer(), side.inner()) < INT32_MAX;
+}
+
+Outcome cuda::describeGrouped(CudaDevice &device, const ProductCall &call,
+                              GroupedScale scale, int64_t rhsRows,
+                              GroupedArgs &args) {
   GroupProduct first = call.product(call.firstGroup);
-  GroupedScale scale = GroupedScale::None;
-  std::string kernel = kernelFor(call, first, scale);
-  took = !kernel.empty();
-  if (!took)
-    return {};
   bool reduction = call.ragged == TE_RT_RAGGED_REDUCTION;
-  GroupedArgs args = {};
   args.m = static_cast<int32_t>(first.lhs.outer());
   args.n = static_cast<int32_t>(first.rhs.outer());
   args.k = static_cast<int32_t>(first.lhs.inner());
@@ -245,7 +242,22 @@ Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
   TE_RT_TRY(checkOffsets(device, call.offsets, call.firstGroup, call.lastGroup,
                          reduction ? args.k : args.m));
   TE_RT_TRY(deviceOffsets(device, call.offsets, &args.offsets));
-  TE_RT_TRY(upload(device, call, first, scale, args));
+  return upload(device, call, first, scale, rhsRows, args);
+}
+
+Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
+                              bool &took) {
+  if (device.major() != 9)
+    return {};
+  GroupedScale scale = GroupedScale::None;
+  std::string kernel =
+      kernelFor(call, call.product(call.firstGroup), scale);
+  took = !kernel.empty();
+  if (!took)
+    return {};
+  GroupedArgs args = {};
+  TE_RT_TRY(
+      describeGrouped(device, call, scale, groupedCols(scale) / 2, args));
   int64_t clusters = device.numSms() / kGroupedCluster;
   return device.launch(
       kernel.c_str(),

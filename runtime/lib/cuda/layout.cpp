@@ -16,7 +16,7 @@ using namespace te_rt::cuda;
 
 namespace {
 constexpr int kThreads = 256;
-constexpr int64_t kCopyBytes = 4096, kSide = 64; // as in layout.cu
+constexpr int64_t kCopyBytes = 4096; // as in layout.cu
 
 int64_t sizeOf(const te_rt_tensor &tensor) {
   return te_rt::bytesOf(tensor.dtype, numElements(tensor));
@@ -99,25 +99,53 @@ te_rt_status cuda::fill(te_rt_context *context, const te_rt_tensor *output,
   return context->finish(run());
 }
 
+Outcome cuda::moveStrided(CudaDevice &device, StridedMove move) {
+  if (move.fromCol != 1 && move.cols > 1) {
+    std::swap(move.rows, move.cols);
+    std::swap(move.fromRow, move.fromCol);
+    std::swap(move.toRow, move.toCol);
+  }
+  MoveArgs args = {};
+  args.from = move.from;
+  args.to = move.to;
+  args.rows = move.rows;
+  args.cols = move.cols;
+  args.members = move.members;
+  args.fromPitch = move.fromRow;
+  args.fromMember = move.fromMember;
+  args.toMember = move.toMember;
+  if (move.toRow != 1) {
+    args.toPitch = move.toRow;
+    int64_t words = move.rows * move.cols * move.members;
+    return device.launch("move_rows", {ceilDiv(words, kThreads), kThreads},
+                         args);
+  }
+  args.toPitch = move.toCol;
+  // Tiles as in transpose.cu, whose columns are 256 bytes.
+  int64_t rows = 256 / move.size, held = move.size == 8 ? 4 : 8;
+  int64_t cols = kThreads * held / rows * (16 / move.size);
+  args.across = static_cast<uint32_t>(ceilDiv(move.cols, cols));
+  args.down = static_cast<uint32_t>(ceilDiv(move.rows, rows));
+  std::string kernel = "transpose_" + std::to_string(move.size);
+  return device.launch(
+      kernel.c_str(),
+      {int64_t(args.across) * args.down * move.members, kThreads}, args);
+}
+
 te_rt_status cuda::transpose(te_rt_context *context, const te_rt_tensor *input,
                              const te_rt_tensor *output) {
-  StridedArgs args = {};
-  args.from = input->data;
-  args.to = output->data;
-  args.rows = input->shape[input->rank - 2];
-  args.cols = input->shape[input->rank - 1];
-  args.members = input->rank == 3 ? input->shape[0] : 1;
-  args.fromMember = args.toMember = args.rows * args.cols;
-  args.fromRow = args.cols;
-  args.fromCol = args.toRow = 1;
-  args.toCol = args.rows;
-  args.size = static_cast<int32_t>(elementSize(input->dtype));
-  int64_t side = args.size == 1 ? kTile : kSide;
-  int64_t blocks =
-      ceilDiv(args.rows, side) * ceilDiv(args.cols, side) * args.members;
-  return context->finish(deviceOf(context).launch(
-      args.size == 1 ? "transpose_bytes" : "move_strided", {blocks, kThreads},
-      args));
+  StridedMove move = {};
+  move.from = input->data;
+  move.to = output->data;
+  move.rows = input->shape[input->rank - 2];
+  move.cols = input->shape[input->rank - 1];
+  move.members = input->rank == 3 ? input->shape[0] : 1;
+  move.fromMember = move.toMember = move.rows * move.cols;
+  move.fromRow = move.cols;
+  move.fromCol = move.toRow = 1;
+  move.toCol = move.rows;
+  move.size = static_cast<int>(elementSize(input->dtype));
+  return context->finish(moveStrided(deviceOf(context), move));
 }
 
 te_rt_status cuda::convert_scales(te_rt_context *context,
@@ -129,37 +157,20 @@ te_rt_status cuda::convert_scales(te_rt_context *context,
                                              *output, rows, cols));
   Ragged ragged = raggedOf(*scales);
   ScaleGrid from(*scales, rows, cols, ragged), to(*output, rows, cols, ragged);
-  StridedArgs args = {};
-  args.from = scales->data;
-  args.to = output->data;
-  args.rows = from.gridRows;
-  args.cols = from.gridCols;
-  args.members = scales->rank == 3 ? scales->shape[0] : 1;
-  args.fromRow = from.strideRow;
-  args.fromCol = from.strideCol;
-  args.toRow = to.strideRow;
-  args.toCol = to.strideCol;
-  args.fromMember = from.elements;
-  args.toMember = to.elements;
-  args.size = static_cast<int32_t>(elementSize(scales->dtype));
-  auto swizzle = [](const te_rt_tensor &tensor, const ScaleGrid &grid) {
-    return !grid.swizzled                                       ? 0
-           : tensor.block_cols == 1 && tensor.block_rows > 1 ? 2
-                                                                : 1;
-  };
-  args.fromSwizzled = swizzle(*scales, from);
-  args.toSwizzled = swizzle(*output, to);
-  if (!args.fromSwizzled && !args.toSwizzled) {
-    int64_t blocks =
-        ceilDiv(args.rows, kSide) * ceilDiv(args.cols, kSide) * args.members;
-    return context->finish(
-        deviceOf(context).launch("move_strided", {blocks, kThreads}, args));
-  }
-  args.fromTiles = from.swizzled ? from.shape[1] / 4 : 0;
-  args.toTiles = to.swizzled ? to.shape[1] / 4 : 0;
-  int64_t places = std::max(to.elements, args.rows * args.cols) * args.members;
-  return context->finish(deviceOf(context).launch(
-      "swizzle_scales", {ceilDiv(places, kThreads), kThreads}, args));
+  StridedMove move = {};
+  move.from = scales->data;
+  move.to = output->data;
+  move.rows = from.gridRows;
+  move.cols = from.gridCols;
+  move.members = scales->rank == 3 ? scales->shape[0] : 1;
+  move.fromRow = from.strideRow;
+  move.fromCol = from.strideCol;
+  move.toRow = to.strideRow;
+  move.toCol = to.strideCol;
+  move.fromMember = from.elements;
+  move.toMember = to.elements;
+  move.size = sizeof(float);
+  return context->finish(moveStrided(deviceOf(context), move));
 }
 
 te_rt_status cuda::update_scales(te_rt_context *context, te_rt_tensor_list amax,

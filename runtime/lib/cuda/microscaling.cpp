@@ -217,7 +217,8 @@ Outcome cuda::convertByteScales(CudaDevice &device, const te_rt_tensor &scales,
   args.fromSwizzled = from.swizzled;
   args.toSwizzled = to.swizzled;
   args.outerDense = scales.block_rows > 1;
-  int64_t tileRows = args.members * (args.paddedOuter / 128);
+  args.down = static_cast<uint32_t>(args.paddedOuter / 128);
+  int64_t tileRows = args.members * args.down;
   auto bits = reinterpret_cast<uintptr_t>(args.from) |
               reinterpret_cast<uintptr_t>(args.to);
   if (args.fromSwizzled == args.toSwizzled || bits % 16 != 0 ||
@@ -229,7 +230,10 @@ Outcome cuda::convertByteScales(CudaDevice &device, const te_rt_tensor &scales,
   int64_t quads = args.paddedBlocks / 4;
   // Quads of a block, and threads for each of them, as in swizzle.cu.
   auto launch = [&](const char *kernel, int64_t each, int threads) {
-    return device.launch(kernel, {tileRows * ceilDiv(quads, each),
+    args.across = static_cast<uint32_t>(ceilDiv(quads, each));
+    args.perAcross = inverseOf(args.across);
+    args.perDown = inverseOf(args.down);
+    return device.launch(kernel, {tileRows * args.across,
                                   static_cast<int>(each) * threads}, args);
   };
   if (args.outerDense)

@@ -9,6 +9,7 @@
 #define TE_RUNTIME_CUDA_PRODUCT_H
 
 #include "cuda/cast.h"
+#include "cuda/kernels/grouped_params.h"
 
 namespace te_rt {
 namespace cuda {
@@ -76,6 +77,13 @@ Outcome badOffsets(int64_t group, int32_t begin, int32_t end, int64_t capacity);
 /// the rest.
 Outcome multiplyGrouped(CudaDevice &device, const ProductCall &call,
                         bool &took);
+/// Whether the copy engine can read an operand.
+bool isMapped(const Side &side);
+/// What the kernels for all groups read, in device memory where they want it
+/// there; boxes of an rhs that is not transposed have `rhsRows` rows.
+Outcome describeGrouped(CudaDevice &device, const ProductCall &call,
+                        GroupedScale scale, int64_t rhsRows,
+                        GroupedArgs &args);
 /// One group after the other: through cuBLASLt, with extents that the host
 /// reads and waits for; or, while a graph is captured and for what that library
 /// refuses, through a kernel for any product.

@@ -14,8 +14,7 @@ namespace {
 /// Of casts of what lies in memory.
 CastKernels matrixKernels(te_rt_dtype dtype) {
   return {byType(dtype, "cast_bf16", "cast_f32"),
-          byType(dtype, "amax_bf16", "amax_f32"), /*shared=*/0,
-          /*ofMemory=*/true};
+          byType(dtype, "amax_bf16", "amax_f32")};
 }
 } // namespace
 

@@ -42,11 +42,19 @@ te_rt_status cuda::routing_map(te_rt_context *context,
                                      std::to_string(args.experts) +
                                      " experts, wanted at most " +
                                      std::to_string(kWords / 4) + " on cuda"};
-    args.warps = static_cast<int32_t>(warps);
     // All blocks must be on the device at once; more than one pass over a
-    // thousand pairs each gains nothing.
-    int64_t blocks =
-        std::clamp<int64_t>(ceilDiv(args.pairs, 1024), 1, device.numSms());
+    // thousand pairs each gains nothing, and each block reads the counts of all.
+    // One block has no more threads than pairs or experts.
+    int64_t most = args.experts > 64 ? device.numSms() / 2 : device.numSms();
+    int64_t blocks = std::clamp<int64_t>(ceilDiv(args.pairs, 1024), 1, most);
+    int64_t threads =
+        blocks > 1 ? 1024
+                   : std::clamp<int64_t>(
+                         roundUp(std::max<int64_t>(args.pairs, args.experts), 32),
+                         32, 1024);
+    warps = std::min(warps, blocks > 1 ? 32 : ceilDiv(args.pairs, 32));
+    warps = std::max<int64_t>(warps, 1);
+    args.warps = static_cast<int32_t>(warps);
     args.pairsPerBlock = ceilDiv(args.pairs, blocks);
     void *blockCounts = nullptr;
     TE_RT_TRY(device.scratch(
@@ -55,10 +63,10 @@ te_rt_status cuda::routing_map(te_rt_context *context,
     args.blockCounts = static_cast<int32_t *>(blockCounts);
     args.tickets = device.tickets() + 1;
     args.overflow = device.overflowFlag();
-    Grid grid = {blocks, 1024};
+    Grid grid = {blocks, static_cast<int>(threads)};
     grid.shared = static_cast<int>((warps + 3) * args.experts *
                                    static_cast<int64_t>(sizeof(int32_t)));
-    grid.cooperative = true;
+    grid.cooperative = blocks > 1;
     return device.launch("routing_map", grid, args);
   };
   return context->finish(run());
@@ -336,9 +344,18 @@ te_rt_status cuda::permute_quantize(
     Cast cast(device, input->dtype, nullptr, pow2_scales, epsilon);
     TE_RT_TRY(cast.add(task, {scale, amax, offsets, values, scales, values_t,
                               scales_t, amax_out}));
-    return cast.run(
-        {byType(input->dtype, "gather_cast_bf16", "gather_cast_f32"),
-         byType(input->dtype, "gather_amax_bf16", "gather_amax_f32")});
+    CastKernels kernels = {
+        byType(input->dtype, "gather_cast_bf16", "gather_cast_f32"),
+        byType(input->dtype, "gather_amax_bf16", "gather_amax_f32")};
+    kernels.store = [&](void *gathered) {
+      TileArgs args = {};
+      args.task = task;
+      args.task.output = gathered;
+      args.task.outputStride = task.cols;
+      return store(device, args,
+                   byType(input->dtype, "gather_bf16", "gather_f32"));
+    };
+    return cast.run(kernels);
   };
   return context->finish(run());
 }

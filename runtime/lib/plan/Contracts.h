@@ -205,6 +205,21 @@ inline constexpr Parameter grouped_gemm[] = {in("lhs"),
                                              integer("transpose_rhs"),
                                              integer("accumulate")};
 
+inline constexpr Parameter grouped_gemm_swiglu_quantize[] = {
+    in("lhs"),
+    in("lhs_scales"),
+    ins("rhs"),
+    ins("rhs_scales"),
+    optIn("probs"),
+    in("offsets"),
+    optOut("result"),
+    optOut("values"),
+    optOut("scales"),
+    optOut("values_t"),
+    optOut("scales_t"),
+    integer("pow2_scales"),
+    real("epsilon")};
+
 inline constexpr Parameter swiglu[] = {in("input"), optIn("probs"),
                                        optIn("offsets"), out("output")};
 inline constexpr Parameter swiglu_backward[] = {

@@ -61,8 +61,9 @@ float probOf(const te_rt_tensor *probs, int64_t row) {
   return probs ? data<float>(probs)[row] : 1.0f;
 }
 
-void *scratchFor(te_rt_context *context, const te_rt_tensor &tensor) {
-  return context->scratch<char>(kScratchRows,
+void *scratchFor(te_rt_context *context, ScratchUse use,
+                 const te_rt_tensor &tensor) {
+  return context->scratch<char>(use,
                                 bytesOf(tensor.dtype, numElements(tensor)));
 }
 } // namespace
@@ -113,7 +114,7 @@ ref::swiglu_quantize(te_rt_context *context, const te_rt_tensor *input,
                      const te_rt_tensor *amax_out, int64_t pow2_scales,
                      double epsilon) {
   te_rt_tensor output = swigluOutput(*input, nullptr);
-  output.data = scratchFor(context, output);
+  output.data = scratchFor(context, kScratchRows, output);
   if (te_rt_status status = swiglu(context, input, probs, offsets, &output))
     return status;
   return castRows(context, output, scale, amax, offsets, values, scales,
@@ -129,10 +130,33 @@ te_rt_status ref::swiglu_backward_quantize(
     const te_rt_tensor *amax_out, const te_rt_tensor *grad_probs,
     int64_t pow2_scales, double epsilon) {
   te_rt_tensor gradInput = *input;
-  gradInput.data = scratchFor(context, gradInput);
+  gradInput.data = scratchFor(context, kScratchRows, gradInput);
   if (te_rt_status status = swiglu_backward(context, grad, input, probs,
                                             offsets, &gradInput, grad_probs))
     return status;
   return castRows(context, gradInput, scale, amax, offsets, values, scales,
                   values_t, scales_t, amax_out, pow2_scales, epsilon);
+}
+
+// The product lies in memory of the context where nobody else wants it.
+te_rt_status ref::grouped_gemm_swiglu_quantize(
+    te_rt_context *context, const te_rt_tensor *lhs,
+    const te_rt_tensor *lhs_scales, te_rt_tensor_list rhs,
+    te_rt_tensor_list rhs_scales, const te_rt_tensor *probs,
+    const te_rt_tensor *offsets, const te_rt_tensor *result,
+    const te_rt_tensor *values, const te_rt_tensor *scales,
+    const te_rt_tensor *values_t, const te_rt_tensor *scales_t,
+    int64_t pow2_scales, double epsilon) {
+  te_rt_tensor product = productOutput(*lhs, rhs.items[0], nullptr);
+  product.data = result ? result->data
+                        : scratchFor(context, kScratchProduct, product);
+  if (te_rt_status status =
+          grouped_gemm(context, lhs, lhs_scales, nullptr, rhs, rhs_scales, {},
+                       {}, offsets, {&product, 1}, TE_RT_RAGGED_ROWS, 0, 0, 0))
+    return status;
+  if (!values && !values_t)
+    return TE_RT_OK;
+  return swiglu_quantize(context, &product, probs, offsets, nullptr, nullptr,
+                         values, scales, values_t, scales_t, nullptr,
+                         pow2_scales, epsilon);
 }

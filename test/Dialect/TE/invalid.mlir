@@ -1060,3 +1060,107 @@ func.func @scale_from_amax_f3_epsilon(%a: tensor<8xf32>) {
   %0 = te.scale_from_amax %a {fp8_max = 448.0 : f32, epsilon = -1.0 : f32} : (tensor<8xf32>) -> tensor<8xf32>
   return
 }
+
+// -----
+
+func.func @grouped_gemm_swiglu_quantize_gs1_type(%x: tensor<128x256xf8E5M2>, %xs: tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>, %w: tensor<2x512x256xf8E4M3FN>, %ws: tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{'te.grouped_gemm_swiglu_quantize' op (GS1) lhs must be of f8E4M3FN, but got 'tensor<128x256xf8E5M2>'}}
+  %0:2 = te.grouped_gemm_swiglu_quantize %x scales(%xs : tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>), %w scales(%ws : tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>) groups(%o : tensor<3xi32>) : tensor<128x256xf8E5M2> by tensor<2x512x256xf8E4M3FN> -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>
+  return
+}
+
+// -----
+
+func.func @grouped_gemm_swiglu_quantize_gs1_scales(%x: tensor<128x256xf8E4M3FN>, %xs: tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>, %w: tensor<512x256xf8E4M3FN>, %ws: tensor<4x4xf32, #te.scales<128 x 128, gemm_ready>>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{'te.grouped_gemm_swiglu_quantize' op (GS1) rhs must have at least one tensor, and as many scales, but got 2 and 1}}
+  %0:2 = te.grouped_gemm_swiglu_quantize %x scales(%xs : tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>), %w, %w scales(%ws : tensor<4x4xf32, #te.scales<128 x 128, gemm_ready>>) groups(%o : tensor<3xi32>) : tensor<128x256xf8E4M3FN> by tensor<512x256xf8E4M3FN>, tensor<512x256xf8E4M3FN> -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>
+  return
+}
+
+// -----
+
+func.func @grouped_gemm_swiglu_quantize_gs1_groups(%x: tensor<128x256xf8E4M3FN>, %xs: tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>, %w: tensor<2x512x256xf8E4M3FN>, %ws: tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>, %o: tensor<4xi32>) {
+  // expected-error @+1 {{'te.grouped_gemm_swiglu_quantize' op (GS1) rhs must be one for each of the 3 groups, but got 2}}
+  %0:2 = te.grouped_gemm_swiglu_quantize %x scales(%xs : tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>), %w scales(%ws : tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>) groups(%o : tensor<4xi32>) : tensor<128x256xf8E4M3FN> by tensor<2x512x256xf8E4M3FN> -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>
+  return
+}
+
+// -----
+
+func.func @grouped_gemm_swiglu_quantize_gs2_product(%x: tensor<128x256xf8E4M3FN>, %xs: tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>, %w: tensor<2x512x128xf8E4M3FN>, %ws: tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{'te.grouped_gemm_swiglu_quantize' op (G1) rhs must have a length of reduction of 256, that of lhs, but got 128}}
+  %0:2 = te.grouped_gemm_swiglu_quantize %x scales(%xs : tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>), %w scales(%ws : tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>) groups(%o : tensor<3xi32>) : tensor<128x256xf8E4M3FN> by tensor<2x512x128xf8E4M3FN> -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>
+  return
+}
+
+// -----
+
+func.func @grouped_gemm_swiglu_quantize_gs2_rank(%x: tensor<128x256xf8E4M3FN>, %xs: tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>, %w: tensor<512xf8E4M3FN>, %ws: tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{'te.grouped_gemm_swiglu_quantize' op (GS2) lhs must have rank 2 and rhs 2 or 3, but got 'tensor<128x256xf8E4M3FN>' and 'tensor<512xf8E4M3FN>'}}
+  %0:2 = te.grouped_gemm_swiglu_quantize %x scales(%xs : tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>), %w, %w scales(%ws, %ws : tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>, tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>) groups(%o : tensor<3xi32>) : tensor<128x256xf8E4M3FN> by tensor<512xf8E4M3FN>, tensor<512xf8E4M3FN> -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>
+  return
+}
+
+// -----
+
+func.func @grouped_gemm_swiglu_quantize_gs2_blocks(%x: tensor<128x256xf8E4M3FN>, %xs: tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>, %w: tensor<2x512x256xf8E4M3FN>, %ws: tensor<2x2x512xf32, #te.scales<1 x 128, gemm_ready>>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{'te.grouped_gemm_swiglu_quantize' op (GS2) rhs_scales must be of blocks of 128 x 128, but got 'tensor<2x512xf32, #te.scales<1 x 128, gemm_ready>>'}}
+  %0:2 = te.grouped_gemm_swiglu_quantize %x scales(%xs : tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>), %w scales(%ws : tensor<2x2x512xf32, #te.scales<1 x 128, gemm_ready>>) groups(%o : tensor<3xi32>) : tensor<128x256xf8E4M3FN> by tensor<2x512x256xf8E4M3FN> -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>
+  return
+}
+
+// -----
+
+func.func @grouped_gemm_swiglu_quantize_gs3(%x: tensor<128x256xf8E4M3FN>, %xs: tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>, %w: tensor<2x384x256xf8E4M3FN>, %ws: tensor<2x3x4xf32, #te.scales<128 x 128, gemm_ready>>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{'te.grouped_gemm_swiglu_quantize' op (GS3) the rows of rhs must be a multiple of 256, but got 384}}
+  %0:2 = te.grouped_gemm_swiglu_quantize %x scales(%xs : tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>), %w scales(%ws : tensor<2x3x4xf32, #te.scales<128 x 128, gemm_ready>>) groups(%o : tensor<3xi32>) : tensor<128x256xf8E4M3FN> by tensor<2x384x256xf8E4M3FN> -> tensor<128x192xf8E4M3FN>, tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>
+  return
+}
+
+// -----
+
+func.func @grouped_gemm_swiglu_quantize_gs4(%x: tensor<128x256xf8E4M3FN>, %xs: tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>, %w: tensor<2x512x256xf8E4M3FN>, %ws: tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>, %o: tensor<3xi32>, %p: tensor<127xf32>) {
+  // expected-error @+1 {{'te.grouped_gemm_swiglu_quantize' op (GS4) probs must be 'tensor<128xf32>', but got 'tensor<127xf32>'}}
+  %0:2 = te.grouped_gemm_swiglu_quantize %x scales(%xs : tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>), %w scales(%ws : tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>) probs(%p : tensor<127xf32>) groups(%o : tensor<3xi32>) : tensor<128x256xf8E4M3FN> by tensor<2x512x256xf8E4M3FN> -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>
+  return
+}
+
+// -----
+
+func.func @grouped_gemm_swiglu_quantize_gs5(%x: tensor<128x256xf8E4M3FN>, %xs: tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>, %w: tensor<2x512x256xf8E4M3FN>, %ws: tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{'te.grouped_gemm_swiglu_quantize' op (GS5) at least one of the rowwise and columnwise results must be asked for, but got none}}
+  te.grouped_gemm_swiglu_quantize %x scales(%xs : tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>), %w scales(%ws : tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>) groups(%o : tensor<3xi32>) : tensor<128x256xf8E4M3FN> by tensor<2x512x256xf8E4M3FN>
+  return
+}
+
+// -----
+
+func.func @grouped_gemm_swiglu_quantize_gs6(%x: tensor<128x256xf8E4M3FN>, %xs: tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>, %w: tensor<2x512x256xf8E4M3FN>, %ws: tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{'te.grouped_gemm_swiglu_quantize' op (GS6) values must be 'tensor<128x256xf8E4M3FN>', but got 'tensor<128x512xf8E4M3FN>'}}
+  %0:2 = te.grouped_gemm_swiglu_quantize %x scales(%xs : tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>), %w scales(%ws : tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>) groups(%o : tensor<3xi32>) : tensor<128x256xf8E4M3FN> by tensor<2x512x256xf8E4M3FN> -> tensor<128x512xf8E4M3FN>, tensor<4x128xf32, #te.scales<1 x 128, gemm_ready>>
+  return
+}
+
+// -----
+
+func.func @grouped_gemm_swiglu_quantize_gs6_tensor(%x: tensor<128x256xf8E4M3FN>, %xs: tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>, %w: tensor<2x512x256xf8E4M3FN>, %ws: tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{'te.grouped_gemm_swiglu_quantize' op (GS6) scales must be of blocks of 1 x 128, but got 'tensor<2xf32, #te.scales<tensor, groups = 2>>'}}
+  %0:2 = te.grouped_gemm_swiglu_quantize %x scales(%xs : tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>), %w scales(%ws : tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>) groups(%o : tensor<3xi32>) : tensor<128x256xf8E4M3FN> by tensor<2x512x256xf8E4M3FN> -> tensor<128x256xf8E4M3FN>, tensor<2xf32, #te.scales<tensor, groups = 2>>
+  return
+}
+
+// -----
+
+func.func @grouped_gemm_swiglu_quantize_gs7(%x: tensor<128x256xf8E4M3FN>, %xs: tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>, %w: tensor<2x512x256xf8E4M3FN>, %ws: tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>, %o: tensor<3xi32>) {
+  // expected-error @+1 {{'te.grouped_gemm_swiglu_quantize' op (GS7) product must be 'tensor<128x512xbf16>', but got 'tensor<128x512xf32>'}}
+  %0:3 = te.grouped_gemm_swiglu_quantize %x scales(%xs : tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>), %w scales(%ws : tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>) groups(%o : tensor<3xi32>) : tensor<128x256xf8E4M3FN> by tensor<2x512x256xf8E4M3FN> -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>> product tensor<128x512xf32>
+  return
+}
+
+// -----
+
+func.func @grouped_gemm_swiglu_quantize_gs8(%x: tensor<128x256xf8E4M3FN>, %xs: tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>, %w: tensor<2x512x256xf8E4M3FN>, %ws: tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>, %o: tensor<3xi32, #te.host>) {
+  // expected-error @+1 {{'te.grouped_gemm_swiglu_quantize' op (GS8) offsets must be a vector of at least two in memory of the device, but got 'tensor<3xi32, #te.host>'}}
+  %0:2 = te.grouped_gemm_swiglu_quantize %x scales(%xs : tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>), %w scales(%ws : tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>) groups(%o : tensor<3xi32, #te.host>) : tensor<128x256xf8E4M3FN> by tensor<2x512x256xf8E4M3FN> -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>
+  return
+}

@@ -240,3 +240,20 @@ func.func @activation_quantize(%h: tensor<128x512xbf16>, %g: tensor<128x256xbf16
     : tensor<128x256xbf16>, tensor<128x512xbf16> -> tensor<128x512xf8E5M2>, tensor<8xf32, #tensor8> amax_out tensor<8xf32> grad_probs tensor<128xf32>
   return
 }
+
+// CHECK-LABEL: func @grouped_gemm_swiglu_quantize(
+// CHECK: te.grouped_gemm_swiglu_quantize %{{.*}} scales(%{{.*}} : tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>), %{{.*}} scales(%{{.*}} : tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>) probs(%{{.*}} : tensor<128xf32>) groups(%{{.*}} : tensor<3xi32>) {epsilon = 1.000000e+00 : f32, pow2_scales} : tensor<128x256xf8E4M3FN> by tensor<2x512x256xf8E4M3FN> -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>> columnwise tensor<256x128xf8E5M2>, tensor<3x256xf32, #te.scales<1 x 128, gemm_ready, groups = 2>> product tensor<128x512xbf16>
+// CHECK: te.grouped_gemm_swiglu_quantize %{{.*}} scales(%{{.*}}), %{{.*}}, %{{.*}} scales(%{{.*}}, %{{.*}} : tensor<4x4xf32, #te.scales<128 x 128, gemm_ready>>, tensor<4x4xf32, #te.scales<128 x 128, gemm_ready>>) groups(%{{.*}} : tensor<3xi32>) : tensor<128x256xf8E4M3FN> by tensor<512x256xf8E4M3FN>, tensor<512x256xf8E4M3FN> -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #te.scales<1 x 128, gemm_ready>>
+func.func @grouped_gemm_swiglu_quantize(%x: tensor<128x256xf8E4M3FN>, %xs: tensor<2x128xf32, #ready>, %w: tensor<2x512x256xf8E4M3FN>,
+    %ws: tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>, %v: tensor<512x256xf8E4M3FN>, %vs: tensor<4x4xf32, #te.scales<128 x 128, gemm_ready>>,
+    %p: tensor<128xf32>, %o: tensor<3xi32>) {
+  %0:5 = te.grouped_gemm_swiglu_quantize %x scales(%xs : tensor<2x128xf32, #ready>), %w scales(%ws : tensor<2x4x4xf32, #te.scales<128 x 128, gemm_ready>>)
+    probs(%p : tensor<128xf32>) groups(%o : tensor<3xi32>) {epsilon = 1.0 : f32, pow2_scales} : tensor<128x256xf8E4M3FN> by tensor<2x512x256xf8E4M3FN>
+    -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #ready> columnwise tensor<256x128xf8E5M2>, tensor<3x256xf32, #te.scales<1 x 128, gemm_ready, groups = 2>>
+    product tensor<128x512xbf16>
+  %1:2 = te.grouped_gemm_swiglu_quantize %x scales(%xs : tensor<2x128xf32, #ready>),
+    %v, %v scales(%vs, %vs : tensor<4x4xf32, #te.scales<128 x 128, gemm_ready>>, tensor<4x4xf32, #te.scales<128 x 128, gemm_ready>>)
+    groups(%o : tensor<3xi32>) : tensor<128x256xf8E4M3FN> by tensor<512x256xf8E4M3FN>, tensor<512x256xf8E4M3FN>
+    -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #ready>
+  return
+}

@@ -56,7 +56,8 @@ constexpr MemoryTime kMemoryTimes[] = {
 };
 
 /// A product of all groups takes tiles * (tile + blocks * block), tiles being those of
-/// 128 x 128 of the result, blocks of 128 of the reduction. `adds`: to a result in F32.
+/// 128 x 128 of the result, blocks of 128 of the reduction. `adds`: to a result in F32;
+/// gated: of what is activated, and cast in one direction or in both.
 struct ProductTime {
   StringLiteral form;
   bool overReduction, adds;
@@ -69,6 +70,8 @@ constexpr ProductTime kProductTimes[] = {
     {"block", false, false, 7.04, 3.01},
     {"block", true, false, 7.53, 4.45},
     {"block", true, true, 17, 4.45},
+    {"gated both", false, false, 3, 3.05},
+    {"gated one", false, false, 1.4, 2.9},
     {"tensor", false, false, 8.62, 2.77},
     {"tensor", true, false, 21.2, 4.02},
     // END products
@@ -103,17 +106,52 @@ double getMemoryTime(const OpCost &cost, const CallTypes &call) {
   return 0;
 }
 
+/// m x n x k; m, or over the reduction k, is of all groups.
+struct Extents {
+  double m, n, k, groups;
+  bool overReduction;
+};
+
 /// 0 where no such product was measured.
+double getTimeOf(StringRef form, const Extents &e, bool adds) {
+  constexpr double side = 128;
+  // Rows of a group end within a tile, wherever they end.
+  auto ragged = [&](double rows) { return rows / side + e.groups / 2; };
+  double tiles = std::ceil(e.n / side) *
+                 (e.overReduction ? e.groups * std::ceil(e.m / side)
+                                  : ragged(e.m));
+  double blocks =
+      e.overReduction ? ragged(e.k) / e.groups : std::ceil(e.k / side);
+  for (const ProductTime &time : kProductTimes)
+    if (time.form == form && time.overReduction == e.overReduction &&
+        time.adds == adds)
+      return tiles * (time.tile + blocks * time.block);
+  return 0;
+}
+
 double getProductTime(const OpCost &cost, const CallTypes &call) {
+  auto typeOf = [&](unsigned slot) {
+    ArrayRef<RankedTensorType> types = call.slots[slot].types;
+    return types.empty() ? RankedTensorType() : types.front();
+  };
+  auto groupsOf = [&](unsigned slot) {
+    return double(typeOf(slot).getDimSize(0) - 1);
+  };
+  if (call.function == "grouped_gemm_swiglu_quantize") {
+    enum { Lhs = 0, Offsets = 5, Values = 7, ValuesT = 9 };
+    RankedTensorType lhs = typeOf(Lhs);
+    bool both = typeOf(Values) && typeOf(ValuesT);
+    return getTimeOf(both ? "gated both" : "gated one",
+                     {double(lhs.getDimSize(0)),
+                      cost.flops / (2.0 * lhs.getNumElements()),
+                      double(lhs.getDimSize(1)), groupsOf(Offsets), false},
+                     /*adds=*/false);
+  }
   // Slots and scalars of te_rt_grouped_gemm.
   enum { Lhs = 0, LhsScales = 1, Offsets = 7, Results = 8, NumSlots = 9 };
   enum { RaggedKind = 0, Accumulate = 3, NumScalars = 4 };
   if (call.slots.size() != NumSlots || call.scalars.size() != NumScalars)
     return 0;
-  auto typeOf = [&](unsigned slot) {
-    ArrayRef<RankedTensorType> types = call.slots[slot].types;
-    return types.empty() ? RankedTensorType() : types.front();
-  };
   RankedTensorType lhs = typeOf(Lhs), scales = typeOf(LhsScales),
                    result = typeOf(Results);
   bool overReduction = Ragged(call.scalars[RaggedKind]) == Ragged::Reduction;
@@ -126,22 +164,11 @@ double getProductTime(const OpCost &cost, const CallTypes &call) {
   } else if (!lhs.getElementType().isBF16()) {
     return 0;
   }
-  constexpr double side = 128;
-  double groups = typeOf(Offsets).getDimSize(0) - 1;
   int64_t rank = result.getRank();
   double m = result.getDimSize(rank - 2), n = result.getDimSize(rank - 1);
   double k = cost.flops / (2 * n * (overReduction ? m : lhs.getDimSize(0)));
-  // Rows of a group end within a tile, wherever they end.
-  auto ragged = [&](double rows) { return rows / side + groups / 2; };
-  double tiles = std::ceil(n / side) *
-                 (overReduction ? groups * std::ceil(m / side) : ragged(m));
-  double blocks =
-      overReduction ? ragged(k) / groups : std::ceil(k / side);
-  for (const ProductTime &time : kProductTimes)
-    if (time.form == form && time.overReduction == overReduction &&
-        time.adds == bool(call.scalars[Accumulate]))
-      return tiles * (time.tile + blocks * time.block);
-  return 0;
+  return getTimeOf(form, {m, n, k, groupsOf(Offsets), overReduction},
+                   call.scalars[Accumulate]);
 }
 } // namespace
 

@@ -213,3 +213,10 @@ bool GroupedGemmOp::isRowResult(OpResult) {
 int64_t GroupedGemmOp::getRowAlignment(TargetAttr) {
   return getProductAlignment(getLhs(), getLhsScales());
 }
+
+SmallVector<Value> GroupedGemmSwigluQuantizeOp::getRowOperands() {
+  return present({getLhs(), getLhsScales(), getProbs()});
+}
+int64_t GroupedGemmSwigluQuantizeOp::getRowAlignment(TargetAttr) {
+  return getProductAlignment(getLhs(), getLhsScales());
+}

@@ -4,16 +4,14 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// swiglu, swiglu_backward, and each followed by quantize. All are sources of
-// tiles: the fused function casts the very registers that the other one stores.
+// swiglu and swiglu_backward, each followed by quantize: sources of tiles.
 //
 //   work      one block for each 128 x 128 of the activation; backward, of both
-//             of its gradients. Casts of more tiles than fit at a time: as many
-//             blocks as fit, which take one after another
-//   moves     BF16: swiglu 4 + 2 B for each element of the activation, cast
-//   both
-//             ways 4 + 2 B; backward 6 + 4 B, cast both ways 6 + 4 B; and
-//             scales
+//             of its gradients, or of [da | db] where no tile ends with da. More
+//             tiles than fit at a time: as many blocks as fit, which take one
+//             after another
+//   moves     BF16, both ways: swiglu 4 + 2 B for each element of the activation,
+//             backward 6 + 4 B; and scales
 //   bound     memory
 //   measured  docs/Benchmarks.md, rows swiglu
 //
@@ -26,8 +24,6 @@
 using namespace te_rt::cuda;
 
 #define TE_RT_ACTIVATION(name, Source)                                         \
-  TE_RT_TILE_KERNEL(name##_bf16, Source<BF16>, StoreSink, false, 2)            \
-  TE_RT_TILE_KERNEL(name##_f32, Source<float>, StoreSink, false, 1)            \
   TE_RT_CASTS(name, Source, 2)                                                 \
   TE_RT_MICRO_CASTS(name, Source, 2)
 
@@ -39,3 +35,5 @@ TE_RT_STREAM_KERNEL(swiglu_cast_stream_bf16, SwigluStream<BF16>, CastSink,
                     false, 2)
 TE_RT_STREAM_KERNEL(swiglu_backward_cast_stream_bf16,
                     SwigluBackwardStream<BF16>, CastSink, false, 2)
+TE_RT_STREAM_KERNEL(swiglu_backward_any_cast_stream_bf16,
+                    SwigluBackwardAnyStream<BF16>, CastSink, false, 2)

@@ -77,7 +77,9 @@ class Product {
     Ring ring;
     uint64_t full[kStages], empty[kStages], scalesFull[kScaleSlots];
     uint64_t tileFull[kRingSlots], tileEmpty[kRingSlots];
+    uint64_t drawFull[kRingSlots], drawEmpty[kRingSlots];
     BoxBarriers<kBoxes> boxes;
+    StagedBarriers staged;
     BoxPlace places[kBoxes];
   };
   static_assert(sizeof(Shared) + 1024 <= groupedSharedBytes(kScale),
@@ -104,7 +106,9 @@ public:
       for (int i = 0; i < kRingSlots; ++i) {
         initBarrier(at(&shared.tileFull[i]), 1);
         // Warps that read tiles.
-        initBarrier(at(&shared.tileEmpty[i]), kFactorWarps + (staged ? 1 : 2) + 8);
+        initBarrier(at(&shared.tileEmpty[i]), 2 + kFactorWarps + 8);
+        initBarrier(at(&shared.drawFull[i]), 1);
+        initBarrier(at(&shared.drawEmpty[i]), 1);
       }
       for (int i = 0; i < kScaleSlots; ++i)
         initBarrier(at(&shared.scalesFull[i]), 1);
@@ -112,19 +116,28 @@ public:
         initBarrier(at(&shared.boxes.loaded[i]), 1);
         initBarrier(at(&shared.boxes.added[i]), 8);
       }
+      for (int half = 0; half < 2; ++half) {
+        initBarrier(at(&shared.staged.put[half]), 4);
+        initBarrier(at(&shared.staged.sent[half]), 1);
+      }
       asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
     syncCluster();
     if (warp < 4) {
       giveRegisters<56>();
-      if (warp == 0 && threadIdx.x == 0)
+      if (warp == 0) {
         loadTiles();
-      else if (warp == 1)
+      } else if (warp == 1) {
         loadTilesByHand(0);
-      else if (warp == 2)
-        findTiles<!staged>();
-      else if (warp == 3 && kFactorWarps == 2)
+      } else if (warp == 2) {
+        findTiles();
+      } else if constexpr (staged) {
+        sendTiles();
+      } else if constexpr (kFactorWarps == 2) {
         loadTilesByHand(1);
+      } else if (isElected()) {
+        SumsMover(*this).takeAll();
+      }
     } else {
       takeRegisters<224>();
       if constexpr (staged)
@@ -149,36 +162,64 @@ private:
   // Tiles
   //===--------------------------------------------------------------------===//
 
-  /// Moves sums, too, of which it is two tiles ahead.
-  template <bool movesSums> __device__ void findTiles() {
+  /// The number of the next tile that nobody has: one block draws, and tells the
+  /// other one.
+  __device__ int draw(Cursor &slot) {
+    int index = 0, lane = threadIdx.x % 32;
+    if (rank == 0) {
+      if (lane == 0) {
+        index = int(gridDim.x / kGroupedCluster) + atomicAdd(args.draws, 1);
+        wait(at(&shared.drawEmpty[slot.index]), slot.parity ^ 1);
+        sendThere(addressIn(at(&shared.ring.draws[slot.index]), 1), index,
+                  addressIn(at(&shared.drawFull[slot.index]), 1));
+      }
+      index = uniform(index);
+    } else {
+      waitThere(at(&shared.drawFull[slot.index]), slot.parity);
+      index = *static_cast<volatile int *>(&shared.ring.draws[slot.index]);
+      __syncwarp();
+      if (lane == 0)
+        arriveThere(addressIn(at(&shared.drawEmpty[slot.index]), 0));
+    }
+    slot.advance(kRingSlots);
+    return index;
+  }
+
+  /// The last cluster leaves the counters as they were.
+  __device__ void endDraws() {
+    if (rank != 0 || threadIdx.x % 32 != 0)
+      return;
+    __threadfence();
+    if (atomicAdd(args.draws + 1, 1) == int(gridDim.x / kGroupedCluster) - 1)
+      args.draws[0] = args.draws[1] = 0;
+  }
+
+  /// Where no other warp is left to, moves sums, too, two tiles behind.
+  __device__ void findTiles() {
+    constexpr bool movesSums = kFactorWarps == 2;
     Schedule schedule(args, kCols);
     SumsMover mover(*this);
-    int ahead = 0;
+    Cursor slot, drawn;
+    int index = blockIdx.x / kGroupedCluster, ahead = 0;
     bool isFirst = threadIdx.x % 32 == 0;
-    Cursor slot;
-    int index = blockIdx.x / kGroupedCluster;
-    int step = gridDim.x / kGroupedCluster;
     while (true) {
       Tile tile = schedule.find(index, rank);
-      if (movesSums && isFirst && ahead++ > 2)
-        mover.take();
-      __syncwarp();
-      wait(at(&shared.tileEmpty[slot.index]), slot.parity ^ 1);
       if (isFirst) {
         shared.ring.tiles[slot.index] = tile;
         arrive(at(&shared.tileFull[slot.index]));
       }
-      __syncwarp();
       if (tile.group < 0)
         break;
+      if (movesSums && isFirst && ahead++ >= 2)
+        mover.take();
+      __syncwarp();
       slot.advance(kRingSlots);
-      index += step;
+      wait(at(&shared.tileEmpty[slot.index]), slot.parity ^ 1);
+      index = draw(drawn);
     }
-    if (movesSums && isFirst) {
-      while (mover.take())
-        ;
-      mover.finish();
-    }
+    if (movesSums && isFirst)
+      mover.takeAll();
+    endDraws();
   }
 
   /// The next tile; false where there is none. One arrival for each warp.
@@ -246,17 +287,11 @@ private:
                                           : 0;
   }
 
-  /// Groups that divide the reduction have operands with long rows, of which a
-  /// box takes 128 bytes each: those are left to the L2 as they are.
-  __device__ void load(bool toBoth, uint32_t to, const TensorMap *map,
-                       uint32_t barrier, int x, int y, int z,
-                       Policy policy) const {
-    if (args.reduction)
-      toBoth ? loadBoxToBoth(to, map, barrier, x, y, z)
-             : loadBox(to, map, barrier, x, y, z);
-    else
-      toBoth ? loadBoxToBoth(to, map, barrier, x, y, z, policy)
-             : loadBox(to, map, barrier, x, y, z, policy);
+  static __device__ void load(bool toBoth, uint32_t to, const TensorMap *map,
+                              uint32_t barrier, int x, int y, int z,
+                              Policy policy) {
+    toBoth ? loadBoxToBoth(to, map, barrier, x, y, z, policy)
+           : loadBox(to, map, barrier, x, y, z, policy);
   }
   __device__ void loadLhs(int stage, int half, int depth, int row, bool toBoth,
                           Policy policy) {
@@ -281,7 +316,7 @@ private:
     }
   }
 
-  /// One thread, which starts the copy engine.
+  /// A warp, one thread of which starts the copy engine.
   __device__ void loadTiles();
   /// Elements [0, outerEnd) x [0, depthEnd) of an operand, zeros behind them,
   /// to where a box would put them.
@@ -362,15 +397,13 @@ private:
   /// then in another bank than the part that is added to it. The stores, which
   /// no thread executes, want their operands so.
   __device__ void pairUp(float (&sums)[kCols / 2]) {
+    if (args.k >= 0)
+      return;
 #pragma unroll
     for (int i = 0; i < kCols / 2; i += 4)
-      asm volatile("{\n"
-                   ".reg .pred p;\n"
-                   "setp.lt.s32 p, %4, %6;\n" // of each its own: no branch
-                   "@p st.shared.v4.f32 [%5], {%0, %1, %2, %3};\n"
-                   "}" ::"f"(sums[i + 1]),
+      asm volatile("st.shared.v4.f32 [%4], {%0, %1, %2, %3};" ::"f"(sums[i + 1]),
                    "f"(sums[i]), "f"(sums[i + 3]), "f"(sums[i + 2]),
-                   "r"(args.k), "r"(base), "r"(-i));
+                   "r"(base + i * 4));
   }
 
   /// Where the block begins behind whose end another group's elements are.
@@ -392,6 +425,8 @@ private:
                                  float (&sums)[kCols / 2]);
   /// All tiles of such, of which BF16 is only written.
   __device__ void multiplyStagedTiles(int half);
+  /// A warp, which sends their results.
+  __device__ void sendTiles();
   __device__ void scaleSums(int group, float (&sums)[kCols / 2]) {
     float lhs = args.lhsScales[args.lhsScalePerGroup ? group : 0];
     float rhs = *args.items[group].rhsScales;

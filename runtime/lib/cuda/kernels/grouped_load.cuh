@@ -18,15 +18,21 @@ namespace grouped {
 template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
           Major kRhsMajor>
 __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTiles() {
-  prefetchMap(args.lhs);
-  prefetchMap(args.rhs);
-  if (args.result)
-    prefetchMap(args.result);
-  // Rows of lhs are read again for the next columns, soon.
-  Policy lhsPolicy = dropLast(), rhsPolicy = dropOldest();
+  if (isElected()) {
+    prefetchMap(args.lhs);
+    prefetchMap(args.rhs);
+    if (args.result)
+      prefetchMap(args.result);
+  }
+  // Rows of lhs are read again for the next columns, soon. Groups that divide
+  // the reduction have operands with long rows, of which a box takes 128 bytes
+  // each: those are left to the L2 as they are.
+  Policy rhsPolicy = dropOldest();
+  Policy lhsPolicy = args.reduction ? rhsPolicy : dropLast();
   Cursor slot, stage;
   Tile tile;
-  while (nextTile<false>(slot, tile)) {
+  while (__any_sync(~0u, nextTile(slot, tile))) {
+    tile = uniform(tile);
     const TensorMap *map =
         args.rhs + (args.rhsMaps == kGroupedEach ? tile.group : 0);
     int member = args.rhsMaps == kGroupedPacked ? tile.group : 0;
@@ -39,39 +45,65 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTiles() {
       bytes += lhsScaleSize = lhsScaleBytes(tile);
     }
     ByHand hand = byHand(tile);
+    auto loadLhsScales = [&] {
+      if constexpr (kByBlock)
+        if (!hand.lhsScales)
+          loadRow(at(shared.lhsScales[stage.index]), lhsScales, lhsScaleSize,
+                  at(&shared.full[stage.index]));
+    };
+    auto advance = [&] {
+      __syncwarp();
+      stage.advance(kStages);
+      if constexpr (kByBlock)
+        lhsScales += args.lhsScaleInner;
+    };
+    // What most tiles want, without questions: this thread must be faster than
+    // the tensor cores.
+    if (tile.sharesRhs && halves == 2 && !hand.any()) {
+#pragma unroll 1
+      for (int depth = tile.begin; depth < tile.end; depth += kDepth) {
+        wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
+        if (isElected()) {
+          expectBytes(at(&shared.full[stage.index]), bytes);
+          loadLhs(stage.index, 0, depth, tile.row, false, lhsPolicy);
+          loadLhs(stage.index, 1, depth, tile.row, false, lhsPolicy);
+          loadRhs(stage.index, rank, map, member, depth, tile.col, true,
+                  rhsPolicy);
+          loadLhsScales();
+        }
+        advance();
+      }
+      continue;
+    }
 #pragma unroll 1
     for (int depth = tile.begin; depth < tile.end; depth += kDepth) {
       wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
-      uint32_t barrier = at(&shared.full[stage.index]);
-      expectBytes(barrier, bytes);
-      // Of what both blocks read, each loads a half.
-      if (!hand.lhs) {
-        if (tile.sharesRhs) {
-          loadLhs(stage.index, 0, depth, tile.row, false, lhsPolicy);
-          if (halves == 2)
-            loadLhs(stage.index, 1, depth, tile.row, false, lhsPolicy);
-        } else if (rank < halves) {
-          loadLhs(stage.index, rank, depth, tile.row, true, lhsPolicy);
+      if (isElected()) {
+        expectBytes(at(&shared.full[stage.index]), bytes);
+        // Of what both blocks read, each loads a half.
+        if (!hand.lhs) {
+          if (tile.sharesRhs) {
+            loadLhs(stage.index, 0, depth, tile.row, false, lhsPolicy);
+            if (halves == 2)
+              loadLhs(stage.index, 1, depth, tile.row, false, lhsPolicy);
+          } else if (rank < halves) {
+            loadLhs(stage.index, rank, depth, tile.row, true, lhsPolicy);
+          }
         }
-      }
-      if (!hand.rhs) {
-        if (tile.sharesRhs) {
-          loadRhs(stage.index, rank, map, member, depth, tile.col, true,
-                  rhsPolicy);
-        } else {
-          loadRhs(stage.index, 0, map, member, depth, tile.col, false,
-                  rhsPolicy);
-          loadRhs(stage.index, 1, map, member, depth, tile.col, false,
-                  rhsPolicy);
+        if (!hand.rhs) {
+          if (tile.sharesRhs) {
+            loadRhs(stage.index, rank, map, member, depth, tile.col, true,
+                    rhsPolicy);
+          } else {
+            loadRhs(stage.index, 0, map, member, depth, tile.col, false,
+                    rhsPolicy);
+            loadRhs(stage.index, 1, map, member, depth, tile.col, false,
+                    rhsPolicy);
+          }
         }
+        loadLhsScales();
       }
-      if constexpr (kByBlock) {
-        if (!hand.lhsScales)
-          loadRow(at(shared.lhsScales[stage.index]), lhsScales, lhsScaleSize,
-                  barrier);
-        lhsScales += args.lhsScaleInner;
-      }
-      stage.advance(kStages);
+      advance();
     }
   }
 }

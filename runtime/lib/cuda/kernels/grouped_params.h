@@ -93,6 +93,7 @@ struct GroupedArgs {
   // Scales of neighbouring rows lie side by side, at multiples of 16 bytes.
   int32_t lhsScalesInRows, rhsScalesInRows;
   int32_t biasF32, resultF32, accumulate;
+  int32_t *draws; // tiles drawn, and clusters done; zero between launches
 };
 
 } // namespace cuda

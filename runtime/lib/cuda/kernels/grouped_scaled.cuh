@@ -69,17 +69,19 @@ public:
       }
   }
 
-  /// Adds the block when its product is there; its operands are then free.
-  template <int size>
+  /// Adds the block when its product is there, to nothing where it is the first
+  /// one; its operands are then free.
+  template <bool isFirst = false, int size>
   __device__ void add(int stage, float (&part)[size],
                       float (&sums)[kCols / 2]) {
     waitProducts<0>();
     pin(part);
 #pragma unroll
     for (int j = 0; j < size; ++j) {
+      float sum = isFirst ? 0.0f : sums[j];
       sums[j] = kScale == GroupedScale::RowSquare
-                    ? __fmaf_rn(part[j], scales[j / 32][j / 2 % 2], sums[j])
-                    : sums[j] + part[j];
+                    ? __fmaf_rn(part[j], scales[j / 32][j / 2 % 2], sum)
+                    : sum + part[j];
       if (j == size / 2 - 1)
         release(empty, stage);
     }
@@ -126,24 +128,23 @@ __device__ void
 Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyStagedTiles(
     int half) {
   ScaledBlock block(*this, half);
-  StagedStore<kCols> store(args, at(&shared.store[half]), half);
+  StagedStore<kCols> store(at(&shared.store[half]),
+                           at(&shared.staged.put[half]),
+                           at(&shared.staged.sent[half]));
   Cursor slot, stage;
-  Tile previous = {}; // of no rows
-  previous.group = args.firstGroup;
+  int previous = -1; // group of the tile whose sums are there
   float sums[kCols / 2];
-  auto clear = [&] {
 #pragma unroll
-    for (int i = 0; i < kCols / 2; ++i)
-      sums[i] = 0.0f;
-  };
+  for (float &sum : sums)
+    sum = 0.0f;
   auto putPrevious = [&] {
+    if (previous < 0)
+      return;
     pairUp(sums);
     if constexpr (kScale == GroupedScale::Tensor)
-      scaleSums(previous.group, sums);
+      scaleSums(previous, sums);
     store.put(sums);
-    clear();
   };
-  clear();
   Tile next;
   bool isThere;
   auto takeTile = [&] {
@@ -155,7 +156,7 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyStagedTiles(
   // Columns that the last tile lacks are not multiplied.
   auto multiplyTile = [&](auto cols) {
     float part[decltype(cols)::value / 2];
-    auto finishBlock = [&](bool isLast) {
+    auto finishBlock = [&](auto isFirst, bool isLast) {
       int done = stage.index;
       stage.advance(kStages);
       block.multiplyScales();
@@ -163,36 +164,50 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyStagedTiles(
         takeTile();
       else
         block.prepare(stage);
-      block.add(done, part, sums);
+      block.template add<decltype(isFirst)::value>(done, part, sums);
     };
     block.multiply(part);
     putPrevious();
-    if (args.k <= kDepth)
-      store.send(previous);
-    finishBlock(args.k <= kDepth);
+    finishBlock(std::true_type(), args.k <= kDepth);
 #pragma unroll 1
     for (int depth = kDepth; depth < args.k; depth += kDepth) {
       block.multiply(part);
-      if (depth == kDepth)
-        store.send(previous);
-      finishBlock(depth + kDepth >= args.k);
+      finishBlock(std::false_type(), depth + kDepth >= args.k);
     }
   };
   while (isThere) {
-    Tile tile = uniform(next);
-    int cols = args.n - tile.col;
+    int group = uniform(next.group), cols = args.n - uniform(next.col);
     if (cols > 128)
       multiplyTile(std::integral_constant<int, 192>());
     else if (cols > 64)
       multiplyTile(std::integral_constant<int, 128>());
     else
       multiplyTile(std::integral_constant<int, 64>());
-    previous = tile;
-    if (tile.dead)
-      previous.rows = 0;
+    previous = group;
   }
   putPrevious();
-  store.send(previous);
+}
+
+template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
+          Major kRhsMajor>
+__device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::sendTiles() {
+  Cursor slot;
+  Tile tile;
+  uint32_t parity = 0;
+  while (__any_sync(~0u, nextTile(slot, tile))) {
+    for (int half = 0; half < 2; ++half) {
+      wait(at(&shared.staged.put[half]), parity);
+      int rows = tile.dead ? 0 : min(tile.rows - half * 64, 64);
+      StagedStore<kCols>::send(args, at(&shared.store[half]), rows,
+                               tile.row + half * 64, tile.col);
+    }
+    waitStoresRead();
+    __syncwarp();
+    if (threadIdx.x % 32 < 2)
+      arrive(at(&shared.staged.sent[threadIdx.x % 32]));
+    parity ^= 1;
+  }
+  waitStores();
 }
 
 } // namespace grouped

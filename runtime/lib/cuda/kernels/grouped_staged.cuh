@@ -4,10 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Each warp has shared memory for its 16 rows of a tile, through which lanes get
-// 16 bytes of a row each. They write these themselves: before the copy engine
-// could read shared memory, each thread would wait for all that it has under
-// way, a thousand cycles.
+// The warps that multiply round their sums to shared memory, in the boxes that
+// the copy engine takes, and go on to the next tile. A warp of its own sends the
+// boxes: it has nothing under way that a fence would have to wait for, while
+// those that multiply would wait a thousand cycles.
 //
 //===----------------------------------------------------------------------===//
 
@@ -21,22 +21,29 @@ namespace te_rt {
 namespace cuda {
 namespace grouped {
 
+/// Barriers of the 64 rows of each of the two warpgroups: `put` tells that they
+/// are in shared memory, `sent` that others may go there.
+struct StagedBarriers {
+  uint64_t put[2], sent[2];
+};
+
 template <int kCols> class StagedStore {
 public:
-  /// `memory`: 64 rows of kCols for the warpgroup `half`.
-  __device__ StagedStore(const GroupedArgs &args, uint32_t memory, int half)
-      : args(args), first(half * 64 + uniform(threadIdx.x % 128 / 32) * 16),
-        memory(memory + first % 64 / 16 * kWarpBytes) {}
+  /// `memory`: 64 rows of kCols, in boxes of 64 columns.
+  __device__ StagedStore(uint32_t memory, uint32_t putBarrier,
+                         uint32_t sentBarrier)
+      : memory(memory), putBarrier(putBarrier), sentBarrier(sentBarrier) {}
 
-  /// Rounds the sums of a tile, where they lie as Store::run says, and writes
-  /// them to shared memory.
+  /// Rounds the sums of a tile, where they lie as Store::run says.
   __device__ void put(const float (&sums)[kCols / 2]) {
-    __syncwarp(); // all have read the tile before
+    parity ^= 1;
+    hopper::wait(sentBarrier, parity);
     // The row and the group of 8 columns that a lane addresses.
     uint32_t lane = threadIdx.x % 32;
     hopper::keep(lane); // no addresses in registers until the next tile
     uint32_t row = lane % 16, group = lane / 16;
-    uint32_t to = memory + row * 128;
+    uint32_t to =
+        memory + uniform(threadIdx.x % 128 / 32) * 16 * 128 + row * 128;
 #pragma unroll
     for (int j = 0; j < kCols / 8; j += 2) {
       const float *from = sums + j * 4;
@@ -45,39 +52,45 @@ public:
           packBf16(from[0], from[1]), packBf16(from[2], from[3]),
           packBf16(from[4], from[5]), packBf16(from[6], from[7]));
     }
+    __syncwarp();
+    if (lane == 0)
+      hopper::arrive(putBarrier);
   }
 
-  /// Writes them to the tile's place in the result. n is a multiple of 8.
-  __device__ void send(const Tile &tile) {
-    __syncwarp();
-    uint32_t lane = threadIdx.x % 32;
-    hopper::keep(lane);
-    uint32_t within = lane / 8, chunk = lane % 8;
-    int rows = tile.rows - first - int(within);
-    int col = tile.col + int(chunk) * 8, cols = args.n - col;
-    BF16 *to = static_cast<BF16 *>(args.resultValues) +
-               int64_t(tile.row + first + int(within)) * args.n + col;
+  /// A warp writes `rows` of them from (row, col) of the result on. n is a
+  /// multiple of 8.
+  static __device__ void send(const GroupedArgs &args, uint32_t memory,
+                              int rows, int row, int col) {
+    if (rows == 64) {
+      if (hopper::isElected()) {
+        hopper::fenceProxy();
 #pragma unroll
-    for (int r = 0; r < 16; r += 4) {
-      uint32_t from = memory + (r + within) * 128 +
-                      (chunk ^ (r % 8 + within)) * 16;
-#pragma unroll
-      for (int i = 0; i < kCols / 64; ++i) {
-        uint4 values = hopper::readSharedWords(from + i * kBoxBytes);
-        if (r < rows && i * 64 < cols)
-          hopper::writeWords(to + i * 64, values);
+        for (int i = 0; i < kCols / 64; ++i)
+          if (col + i * 64 < args.n)
+            hopper::storeBox(args.result, memory + i * kBoxBytes, col + i * 64,
+                             row, 0);
+        hopper::commitStores();
       }
-      to += 4 * int64_t(args.n);
+      return;
+    }
+    // The rows behind are another group's.
+    int within = threadIdx.x % 32 / 8, chunk = threadIdx.x % 8;
+    for (int r = within; r < rows; r += 4) {
+      BF16 *to = static_cast<BF16 *>(args.resultValues) +
+                 int64_t(row + r) * args.n + col + chunk * 8;
+      uint32_t from = memory + r * 128 + (chunk ^ r % 8) * 16;
+#pragma unroll
+      for (int i = 0; i < kCols / 64; ++i)
+        if (col + i * 64 + chunk * 8 < args.n)
+          hopper::writeWords(to + i * 64,
+                             hopper::readSharedWords(from + i * kBoxBytes));
     }
   }
 
 private:
-  static constexpr int kBoxBytes = 16 * 128,
-                       kWarpBytes = kCols / 64 * kBoxBytes;
+  static constexpr int kBoxBytes = 64 * 128;
 
-  const GroupedArgs &args;
-  int first; // row of the warp
-  uint32_t memory;
+  uint32_t memory, putBarrier, sentBarrier, parity = 0;
 };
 
 } // namespace grouped

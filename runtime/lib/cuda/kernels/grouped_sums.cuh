@@ -41,7 +41,10 @@ public:
     return true;
   }
 
-  __device__ void finish() {
+  /// Those of all that are left.
+  __device__ void takeAll() {
+    while (take())
+      ;
     while (held)
       storeOldest();
     waitStores();

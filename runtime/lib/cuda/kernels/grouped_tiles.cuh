@@ -6,6 +6,9 @@
 //
 // One warp of each block finds out, from offsets on the device, which tile
 // comes next, and hands it to the other warps through a ring in shared memory.
+// Clusters draw tiles in their order as they get done, so that those that are
+// cheaper, narrow ones at the end of a row or those of a short reduction, leave
+// no multiprocessor idle at the end.
 //
 // The two blocks of a cluster take neighbouring tiles that share an operand:
 // two blocks of rows of the same columns, or, of an odd last block of rows, two
@@ -24,7 +27,8 @@ namespace te_rt {
 namespace cuda {
 namespace grouped {
 
-constexpr int kRingSlots = 4;
+/// Tiles that are drawn ahead: the fewer, the better the last ones spread.
+constexpr int kRingSlots = 2;
 /// Pairs of blocks of rows in a panel.
 constexpr int kPanelPairs = 8;
 
@@ -51,6 +55,7 @@ __device__ inline Tile uniform(const Tile &tile) {
 
 struct Ring {
   Tile tiles[kRingSlots];
+  int32_t draws[kRingSlots];
 };
 
 /// Position in a ring of buffers that are filled and emptied over and over.

@@ -78,6 +78,8 @@ struct SwizzleArgs {
   int64_t members, memberBytes;
   int32_t fromSwizzled, toSwizzled;
   int32_t outerDense; // COMPACT has lines next to one another, not blocks
+  // blocks of threads across and down a member, and to divide by them: inverseOf
+  uint32_t across, down, perAcross, perDown;
 };
 
 /// Scales of rows along with the rows of permute.

@@ -61,8 +61,9 @@ struct RowSource {
   const void *grad;
   const float *probs;
   float *gradProbs;
-  float *partials;   // [tiles across, rows]
+  float *partials;   // [rows of tiles, probTiles, kTile]
   uint32_t *tickets; // for each row of tiles; at zero between launches
+  int64_t probTiles; // of the activation, across
   int64_t width;     // columns of the activation
 };
 
@@ -124,6 +125,21 @@ struct TileArgs : TaskArgs<TileTask> {
   // of kernels whose blocks take several tiles
   uint32_t tiles;
   uint32_t *counter; // of tiles beyond the first of each block; zero between
+};
+
+constexpr int kActivationThreads = 256;
+
+/// Activations that are no casts: a block takes whole rows.
+struct ActivationArgs {
+  const void *grad, *input; // grad: backward
+  void *output;
+  const float *probs;
+  float *gradProbs;
+  const int32_t *offsets; // those of groups, or none
+  int64_t rows, width;
+  int32_t groups, blockRows;
+  int32_t tiles;     // of kTile columns in a row
+  uint32_t perParts; // to divide by 16 * tiles: inverseOf
 };
 
 /// One direction of a cast in blocks of any size, in the orientation of the input.
@@ -259,16 +275,14 @@ struct FillArgs {
   int32_t size;
 };
 
-/// to[i * toRow + j * toCol] = from[i * fromRow + j * fromCol], or, swizzled,
-/// places in tiles of 128 x 4.
-struct StridedArgs {
+/// to[j * toPitch + i] = from[i * fromPitch + j], or, of move_rows,
+/// to[i * toPitch + j]: members of rows x cols elements.
+struct MoveArgs {
   const void *from;
   void *to;
   int64_t rows, cols, members;
-  int64_t fromRow, fromCol, toRow, toCol, fromMember, toMember;
-  int32_t size;
-  int32_t fromSwizzled, toSwizzled; // 1: as it is; 2: operand is transposed
-  int64_t fromTiles, toTiles;       // tiles in a row of tiles
+  int64_t fromPitch, toPitch, fromMember, toMember; // in elements
+  uint32_t across, down; // tiles of a member
 };
 
 struct UpdateItem {

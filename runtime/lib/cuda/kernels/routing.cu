@@ -9,7 +9,8 @@
 //   work      routing_map: one block for each part of the pairs; each counts its
 //             pairs by expert, waits for all, and ranks them in order
 //   moves     8 B for each pair; blocks x experts counters
-//   bound     latency: two passes over a part and one meeting of all blocks
+//   bound     latency: two passes over a part and one meeting of all blocks, of
+//             which few pairs have one
 //   measured  docs/Benchmarks.md, row routing_map
 //
 //===----------------------------------------------------------------------===//
@@ -23,7 +24,15 @@ using namespace te_rt::cuda;
 namespace {
 constexpr int kRoutingThreads = 1024;
 
-__device__ int64_t roundUp(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
+/// A count as a multiple of `alignment`. Divisions of 64 bits take longer than
+/// all else that a warp does with it.
+__device__ int64_t roundUp(int32_t count, int64_t alignment) {
+  if (alignment >> 31)
+    return count > 0 ? alignment : 0;
+  auto divisor = static_cast<uint32_t>(alignment);
+  return int64_t((static_cast<uint32_t>(count) + divisor - 1) / divisor) *
+         divisor;
+}
 
 /// All blocks are there before any goes on: the launch is cooperative. The
 /// counters are left at zero.
@@ -42,6 +51,25 @@ __device__ void meetAll(uint32_t *tickets) {
   }
   __syncthreads();
 }
+/// Adds the counts of all blocks, and of those before this one. Several threads
+/// share an expert, so that most loads are on their way at once.
+__device__ void addBlocks(const RoutingArgs &args, int32_t *before,
+                          int32_t *total) {
+  int experts = args.experts, blocks = gridDim.x;
+  int sharers = max(static_cast<int>(blockDim.x) / experts, 1);
+  for (int i = threadIdx.x; i < sharers * experts; i += blockDim.x) {
+    int sharer = i / experts, e = i - sharer * experts;
+    int32_t sum = 0, earlier = 0;
+#pragma unroll 16
+    for (int b = sharer; b < blocks; b += sharers) {
+      int32_t count = __ldcg(args.blockCounts + b * int64_t(experts) + e);
+      earlier += b < static_cast<int>(blockIdx.x) ? count : 0;
+      sum += count;
+    }
+    atomicAdd(&before[e], earlier);
+    atomicAdd(&total[e], sum);
+  }
+}
 } // namespace
 
 extern "C" __global__ void __launch_bounds__(kRoutingThreads)
@@ -56,7 +84,8 @@ extern "C" __global__ void __launch_bounds__(kRoutingThreads)
   int64_t begin = blockIdx.x * args.pairsPerBlock;
   int64_t end = min(begin + args.pairsPerBlock, args.pairs);
   // Each warp takes a run of pairs, so that ranks follow the pairs' order.
-  int64_t run = roundUp((end - begin + warps - 1) / warps, 32);
+  auto pairs = static_cast<uint32_t>(end - begin);
+  int64_t run = roundUp(static_cast<int32_t>((pairs + warps - 1) / warps), 32);
   int64_t first = begin + warp * run, last = min(first + run, end);
 
   for (int i = threadIdx.x; i < warps * experts; i += blockDim.x)
@@ -80,41 +109,41 @@ extern "C" __global__ void __launch_bounds__(kRoutingThreads)
       own[w * experts + e] = sum;
       sum += count;
     }
-    args.blockCounts[blockIdx.x * int64_t(experts) + e] = sum;
+    before[e] = 0;
+    total[e] = gridDim.x == 1 ? sum : 0;
+    if (gridDim.x > 1)
+      args.blockCounts[blockIdx.x * int64_t(experts) + e] = sum;
   }
-  meetAll(args.tickets);
-  for (int e = threadIdx.x; e < experts; e += blockDim.x) {
-    int32_t sum = 0, earlier = 0;
-#pragma unroll 8
-    for (int b = 0; b < static_cast<int>(gridDim.x); ++b) {
-      int32_t count = __ldcg(args.blockCounts + b * int64_t(experts) + e);
-      earlier += b < static_cast<int>(blockIdx.x) ? count : 0;
-      sum += count;
-    }
-    before[e] = earlier;
-    total[e] = sum;
+  if (gridDim.x > 1) {
+    meetAll(args.tickets);
+    addBlocks(args, before, total);
   }
   __syncthreads();
+  for (int e = threadIdx.x; e < experts; e += blockDim.x)
+    start[e] = static_cast<int32_t>(
+        min(roundUp(total[e], args.alignment), args.capacity));
+  __syncthreads();
   // The first row of each expert: a scan of rounded counts, no further than the
-  // capacity. One warp, 32 experts at a time.
+  // capacity. A lane of one warp has some neighbouring experts.
   if (warp == 0) {
-    int64_t carry = 0;
-    for (int base = 0; base < experts; base += 32) {
-      int e = base + lane;
-      int64_t size = e < experts ? roundUp(total[e], args.alignment) : 0;
-      int64_t sum = size;
-      for (int step = 1; step < 32; step *= 2) {
-        int64_t other = __shfl_up_sync(~0u, sum, step);
-        sum += lane >= step ? other : 0;
-      }
-      int64_t at = min(carry + sum - size, args.capacity);
-      if (e < experts)
-        start[e] = static_cast<int32_t>(at);
-      carry += __shfl_sync(~0u, sum, 31);
+    int each = (experts + 31) / 32, e0 = min(lane * each, experts),
+        e1 = min(e0 + each, experts);
+    int64_t size = 0;
+    for (int e = e0; e < e1; ++e)
+      size += start[e];
+    int64_t sum = size;
+    for (int step = 1; step < 32; step *= 2) {
+      int64_t other = __shfl_up_sync(~0u, sum, step);
+      sum += lane >= step ? other : 0;
     }
-    if (blockIdx.x == 0 && lane == 0 && args.offsets)
-      args.offsets[experts] =
-          static_cast<int32_t>(min(carry, args.capacity));
+    if (blockIdx.x == 0 && lane == 31 && args.offsets)
+      args.offsets[experts] = static_cast<int32_t>(min(sum, args.capacity));
+    sum -= size;
+    for (int e = e0; e < e1; ++e) {
+      int32_t own = start[e];
+      start[e] = static_cast<int32_t>(min(sum, args.capacity));
+      sum += own;
+    }
   }
   __syncthreads();
   if (blockIdx.x == 0)

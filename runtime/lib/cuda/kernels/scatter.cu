@@ -179,12 +179,13 @@ template <bool Casts> __device__ void scatter(const ScatterArgs &args) {
   __shared__ Pairs pairs;
   extern __shared__ uint4 words[]; // of each warp a row; then scales
   const PermuteArgs &rows = args.rows;
-  int64_t index = blockIdx.x;
-  int chunk = static_cast<int>(index % args.chunks);
-  int64_t first = index / args.chunks * args.blockTokens;
+  // Divisions of 64 bits would take as long as a load.
+  uint32_t chunks = args.chunks, blockOfTokens = blockIdx.x / chunks;
+  int chunk = static_cast<int>(blockIdx.x - blockOfTokens * chunks);
+  int64_t first = int64_t(blockOfTokens) * args.blockTokens;
   if (first >= rows.tokens) {
     int64_t blocks = (rows.tokens + args.blockTokens - 1) / args.blockTokens;
-    return zeroPads(args, index - blocks * args.chunks, words);
+    return zeroPads(args, blockIdx.x - blocks * args.chunks, words);
   }
   int tokens =
       static_cast<int>(min(rows.tokens - first, int64_t(args.blockTokens)));
@@ -209,12 +210,11 @@ template <bool Casts> __device__ void scatter(const ScatterArgs &args) {
   // Where another kernel moves the scales, a cast leaves them for it.
   bool movesScales = rows.scales.to && !args.rowTokens && part.scales > 0;
   if (!Casts && movesScales)
-    for (int i = threadIdx.x; i < tokens * part.scales; i += kThreads) {
-      int t = i / part.scales, j = i - t * part.scales;
-      staged[t * pitch + j] = static_cast<const float *>(
-          rows.scales.from)[(first + t) * rows.scales.fromRow +
-                            (part.firstScale + j) * rows.scales.fromCol];
-    }
+    for (int t = warp; t < tokens; t += kWarps)
+      for (int j = lane; j < part.scales; j += 32)
+        staged[t * pitch + j] = static_cast<const float *>(
+            rows.scales.from)[(first + t) * rows.scales.fromRow +
+                              (part.firstScale + j) * rows.scales.fromCol];
   pairs.load(args, first, tokens, chunk == 0);
   uint32_t parity = 0;
 #pragma unroll 1
@@ -241,11 +241,12 @@ template <bool Casts> __device__ void scatter(const ScatterArgs &args) {
   __syncthreads();
   auto *to = static_cast<float *>(rows.scales.to) +
              part.firstScale * rows.scales.toCol;
-  for (int p = warp; p < tokens * slots; p += kWarps)
-    if (pairs.rows[p] != kNowhere)
-      for (int j = lane; j < part.scales; j += 32)
-        to[pairs.rows[p] * rows.scales.toRow + j * rows.scales.toCol] =
-            staged[p / slots * pitch + j];
+  for (int t = warp; t < tokens; t += kWarps)
+    for (int s = 0; s < slots; ++s)
+      if (int32_t row = pairs.rows[t * slots + s]; row != kNowhere)
+        for (int j = lane; j < part.scales; j += 32)
+          to[row * rows.scales.toRow + j * rows.scales.toCol] =
+              staged[t * pitch + j];
 }
 } // namespace
 
@@ -277,18 +278,25 @@ extern "C" __global__ void __launch_bounds__(kThreads)
   for (int64_t col0 = 0; col0 < scales.cols; col0 += kCols) {
     __syncthreads(); // tokens are there, and nobody reads the tile
     int cols = static_cast<int>(min(scales.cols - col0, int64_t(kCols)));
-#pragma unroll 8
-    for (int r = warp; r < kRows; r += kWarps) {
-      int64_t token = tokens[r];
+    // All loads of a warp are on their way before the first is used.
+    float held[kRows / kWarps][kCols / 32];
 #pragma unroll
-      for (int j = lane; j < kCols; j += 32)
-        if (j < cols && token != -1)
-          tile[j][r] =
-              token >= 0
-                  ? __ldg(static_cast<const float *>(scales.from) +
-                          token * scales.fromRow + (col0 + j) * scales.fromCol)
-                  : args.padScale;
+    for (int k = 0; k < kRows / kWarps; ++k) {
+      int64_t token = tokens[warp + k * kWarps];
+      auto *from = static_cast<const float *>(scales.from) +
+                   token * scales.fromRow + col0 * scales.fromCol;
+#pragma unroll
+      for (int c = 0; c < kCols / 32; ++c) {
+        held[k][c] = args.padScale;
+        if (token >= 0 && lane + 32 * c < cols)
+          held[k][c] = __ldg(from + (lane + 32 * c) * scales.fromCol);
+      }
     }
+#pragma unroll
+    for (int k = 0; k < kRows / kWarps; ++k)
+#pragma unroll
+      for (int c = 0; c < kCols / 32; ++c)
+        tile[lane + 32 * c][warp + k * kWarps] = held[k][c];
     __syncthreads();
     for (int j = warp; j < cols; j += kWarps)
 #pragma unroll

@@ -38,10 +38,20 @@ template <int R, int Before, int Kept> struct Coming<BF16, R, Before, Kept> {
     if (isVector<BF16, R>(base, stride, place)) {
       rows = cols > 0 ? rows : 0;
       auto to = static_cast<uint32_t>(__cvta_generic_to_shared(at(0)));
+      constexpr int kStep = Tile::kThreads * sizeof(uint4);
+      if (rows >= Kept) {
 #pragma unroll
+        for (int i = 0; i < Kept; ++i, from += stride)
+          asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(
+                           to + i * kStep),
+                       "l"(from)
+                       : "memory");
+        return;
+      }
+#pragma unroll 1
       for (int i = 0; i < Kept; ++i, from += stride)
         asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(
-                         to + i * int(Tile::kThreads * sizeof(uint4))),
+                         to + i * kStep),
                      "l"(i < rows ? from : base), "r"(i < rows ? 16 : 0)
                      : "memory");
     } else {

@@ -94,43 +94,67 @@ private:
 template <typename T>
 __device__ inline void swigluBackward(float g, float a, float b, float p, float &da,
                                float &db, float &sum) {
-  float s = sigmoid<T>(a), gp = g * p;
-  da = gp * __fmaf_rn(a * s, 1.0f - s, s) * b;
-  db = gp * a * s;
-  sum = __fmaf_rn(g * a * s, b, sum);
+  float s = sigmoid<T>(a), z = a * s, gp = g * p;
+  da = gp * __fmaf_rn(z, 1.0f - s, s) * b;
+  db = gp * z;
+  sum = __fmaf_rn(g * z, b, sum);
+}
+/// The same of b alone.
+template <typename T>
+__device__ inline float swigluBackwardRight(float g, float a, float p) {
+  return g * p * (a * sigmoid<T>(a));
+}
+
+/// Where the sums of rows over the columns of a tile go.
+__device__ inline float *partialsOf(const RowSource &source, const Place &place,
+                                    int64_t tile) {
+  return source.partials + (place.blockRow * source.probTiles + tile) * kTile;
+}
+/// Such sums over all tiles of a row, in the order of the columns.
+__device__ inline float sumOfTiles(const float *partials, int64_t tiles) {
+  constexpr int kAhead = 16;
+  float total = 0.0f;
+#pragma unroll 1
+  for (int64_t t = 0; t < tiles; t += kAhead) {
+    float parts[kAhead];
+#pragma unroll
+    for (int k = 0; k < kAhead; ++k)
+      parts[k] = t + k < tiles ? __ldcg(partials + (t + k) * kTile) : 0.0f;
+#pragma unroll
+    for (int k = 0; k < kAhead; ++k)
+      total += parts[k];
+  }
+  return total;
 }
 
 /// Sums over the columns of a tile, for each row, and, by the last warp to come
-/// to these rows, over all tiles in the order of the columns.
+/// to these rows, over all tiles. Tiles of [da | db] that have no a have none.
 template <int R>
 __device__ inline void sumProbs(const TileTask &task, const Place &place,
                          float (&sums)[R]) {
   constexpr int kWarpRows = 2 * R;
   const RowSource &source = task.source;
-  if (!source.gradProbs)
+  int64_t tile = place.col0 / kTile;
+  if (!source.gradProbs || tile >= source.probTiles)
     return;
   float sum = reduceRows(sums, [](float a, float b) { return a + b; });
   int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   int row = PieceShape<R>::row() + reducedRow<R>();
   if (lane % (16 / R) == 0 && row < place.rows)
-    __stcg(source.partials + place.col0 / kTile * task.rows + place.row0 + row,
-           sum);
+    __stcg(partialsOf(source, place, tile) + row, sum);
   __syncwarp();
   // Rows of tiles of a ragged matrix number like those of its scales.
   uint32_t *ticket =
       source.tickets + place.blockRow * PieceShape<R>::kWarps + warp;
   bool isLast =
-      lane == 0 && addRelease(ticket, 1u) == uint32_t(task.tilesAcross) - 1;
+      lane == 0 && addRelease(ticket, 1u) == uint32_t(source.probTiles) - 1;
   if (!__shfl_sync(~0u, isLast, 0))
     return;
   __threadfence();
   row = warp * kWarpRows + lane;
-  if (lane < kWarpRows && row < place.rows) {
-    float total = 0.0f;
-    for (int64_t t = 0; t < task.tilesAcross; ++t)
-      total += __ldcg(source.partials + t * task.rows + place.row0 + row);
-    source.gradProbs[place.row0 + row] = total;
-  }
+  if (lane < kWarpRows && row < place.rows)
+    source.gradProbs[place.row0 + row] =
+        sumOfTiles(partialsOf(source, place, 0) + row, source.probTiles);
   if (lane == 0)
     *ticket = 0;
 }
@@ -285,15 +309,18 @@ template <typename T, int R = kTileRows> struct SwigluBackwardAnySource {
         Piece<T, 1> g, a, b;
         loadVector(grad + row * width + at, exists, g, 0);
         loadVector(input + row * 2 * width + at, exists, a, 0);
-        loadVector(input + row * 2 * width + width + at, exists, b, 0);
+        loadVector(input + row * 2 * width + width + at, exists && !isRight, b,
+                   0);
 #pragma unroll
         for (int j = 0; j < 8; ++j) {
-          float da, db;
-          swigluBackward<T>(g.get(0, j), a.get(0, j), b.get(0, j), prob[i], da,
-                            db, sums[i]);
-          values[j] = isRight ? db : da;
+          float db;
+          if (isRight)
+            values[j] =
+                swigluBackwardRight<T>(g.get(0, j), a.get(0, j), prob[i]);
+          else
+            swigluBackward<T>(g.get(0, j), a.get(0, j), b.get(0, j), prob[i],
+                              values[j], db, sums[i]);
         }
-        sums[i] = isRight ? 0.0f : sums[i];
       } else {
 #pragma unroll
         for (int j = 0; j < 8; ++j) {
@@ -302,13 +329,14 @@ template <typename T, int R = kTileRows> struct SwigluBackwardAnySource {
           int64_t from = inRight ? col + j - width : col + j;
           if (!exists || from >= width)
             continue;
-          float da, db, sum = 0.0f;
-          swigluBackward<T>(toFloat(grad[row * width + from]),
-                            toFloat(input[row * 2 * width + from]),
-                            toFloat(input[row * 2 * width + width + from]),
-                            prob[i], da, db, sum);
-          values[j] = inRight ? db : da;
-          sums[i] += inRight ? 0.0f : sum;
+          float g = toFloat(grad[row * width + from]), db;
+          float a = toFloat(input[row * 2 * width + from]);
+          if (inRight)
+            values[j] = swigluBackwardRight<T>(g, a, prob[i]);
+          else
+            swigluBackward<T>(
+                g, a, toFloat(input[row * 2 * width + width + from]), prob[i],
+                values[j], db, sums[i]);
         }
       }
       piece.setRow(i, values);

@@ -35,11 +35,10 @@ struct Part {
 
   __device__ Part(const SwizzleArgs &args, int count) {
     quads = static_cast<uint32_t>(args.paddedBlocks / 4);
-    uint32_t across = (quads + count - 1) / count;
-    uint32_t down = static_cast<uint32_t>(args.paddedOuter / kLines);
-    uint32_t row = blockIdx.x / across, member = row / down;
-    quad0 = (blockIdx.x - row * across) * count;
-    line0 = int64_t(row - member * down) * kLines;
+    uint32_t row = divide(blockIdx.x, args.across, args.perAcross);
+    uint32_t member = divide(row, args.down, args.perDown);
+    quad0 = (blockIdx.x - row * args.across) * count;
+    line0 = int64_t(row - member * args.down) * kLines;
     from = args.from + member * args.memberBytes;
     to = args.to + member * args.memberBytes;
     whole = line0 + kLines <= args.outer && (quad0 + count) * 4 <= args.blocks;
@@ -183,7 +182,9 @@ template <bool ToTiles> __device__ void moveColumns(const SwizzleArgs &args) {
 } // namespace
 
 #define TE_RT_MOVE_ROWS(name, quads, toTiles)                                  \
-  extern "C" __global__ void __launch_bounds__(kLines *quads / 4 / kWords)     \
+  extern "C" __global__ void __launch_bounds__(kLines *quads / 4 / kWords,     \
+                                               2048 * 4 * kWords / quads /     \
+                                                   kLines)                     \
       name(const __grid_constant__ SwizzleArgs args) {                         \
     moveRows<quads, toTiles>(args);                                            \
   }

@@ -50,6 +50,26 @@ __device__ inline uint32_t addressIn(uint32_t address, uint32_t rank) {
                : "r"(address), "r"(rank));
   return there;
 }
+/// Writes to memory of another block, and tells its barrier.
+__device__ inline void sendThere(uint32_t to, int value, uint32_t barrier) {
+  asm volatile("st.shared::cluster.s32 [%0], %1;\n"
+               "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%2];" ::
+                   "r"(to),
+               "r"(value), "r"(barrier)
+               : "memory");
+}
+/// Waits for what another block sends so.
+__device__ inline void waitThere(uint32_t barrier, uint32_t parity) {
+  asm volatile("{\n"
+               ".reg .pred done;\n"
+               "again:\n"
+               "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, "
+               "[%0], %1;\n"
+               "@!done bra again;\n"
+               "}" ::"r"(barrier),
+               "r"(parity)
+               : "memory");
+}
 /// On a barrier that addressIn told.
 __device__ inline void arriveThere(uint32_t barrier) {
   asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(barrier)
@@ -97,6 +117,20 @@ __device__ inline uint32_t clusterRank() {
   uint32_t rank;
   asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
   return rank;
+}
+/// True for one lane of a warp, all of whose lanes ask. Of what it executes the
+/// compiler knows that one thread does, which it does not by a comparison of
+/// indexes: an instruction of the copy engine is then that, not a loop over the
+/// lanes that might execute it.
+__device__ inline bool isElected() {
+  uint32_t elected;
+  asm volatile("{\n"
+               ".reg .pred p;\n"
+               "elect.sync _|p, 0xffffffff;\n"
+               "selp.b32 %0, 1, 0, p;\n"
+               "}"
+               : "=r"(elected));
+  return elected;
 }
 __device__ inline void syncCluster() {
   asm volatile("barrier.cluster.arrive.release.aligned;\n"

@@ -92,13 +92,15 @@ def TE_SwigluBackwardOp : TE_Op<"swiglu_backward", [
 // Activations that write FP8
 //===----------------------------------------------------------------------===//
 
-class TE_ActivationQuantizeOp<string mnemonic>
-    : TE_Op<mnemonic, [
+class TE_ActivationQuantizeOp<string mnemonic, list<Trait> traits = []>
+    : TE_Op<mnemonic, !listconcat([
         Pure, AttrSizedOperandSegments, AttrSizedResultSegments,
         DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, ["isRowResult"]>],
+        traits),
         ["getResultLayouts", "getScaledData"]>;
 
-def TE_SwigluQuantizeOp : TE_ActivationQuantizeOp<"swiglu_quantize"> {
+def TE_SwigluQuantizeOp : TE_ActivationQuantizeOp<"swiglu_quantize", [
+    DeclareOpInterfaceMethods<TE_EpilogueOpInterface>]> {
   let summary = "swiglu, cast to FP8";
   let description = [{
     ```

@@ -139,6 +139,67 @@ def TE_GroupedGemmOp : TE_ProductOp<"grouped_gemm", [
   }];
 }
 
+def TE_GroupedGemmSwigluQuantizeOp : TE_Op<"grouped_gemm_swiglu_quantize", [
+    Pure, AttrSizedOperandSegments, AttrSizedResultSegments,
+    DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, [
+      "getRowAlignment"]>], ["getScaledData"]> {
+  let summary = "the products of all experts, activated and cast to FP8";
+  let description = [{
+    ```
+    product = te.grouped_gemm lhs scales, rhs scales groups over rows     (bf16)
+    values, scales, values_t, scales_t = te.swiglu_quantize product probs groups
+    ```
+
+    bit for bit, in one kernel: the product is written only where it is a result, and
+    what lies between the activation and the cast nowhere.
+
+    Constraints:
+    * (GS1) `lhs` is C x K and `rhs` one packed tensor, E x 2F x K, or E of 2F x K, for E
+      groups, all `f8E4M3FN`; there are as many `rhs_scales` as `rhs`, and all entries of
+      a list have one type.
+    * (GS2) the product, C x 2F, satisfies (G1) to (G7) of `te.gemm`; `lhs_scales` have
+      blocks of 1 x 128, `rhs_scales` of 128 x 128.
+    * (GS3) F is a multiple of 128.
+    * (GS4) `probs` has C values.
+    * (GS5) at least one of the rowwise and columnwise pairs is asked for.
+    * (GS6) the results fit a matrix of C x F as in (Q2) to (Q6), (Q9), (Q11) and (Q12)
+      of `te.quantize`, in blocks of 1 x 128.
+    * (GS7) `product` is C x 2F of `bf16`.
+    * (GS8) `offsets` is a vector of at least two, in memory of the device.
+
+    Example:
+
+    ```mlir
+    %q, %s, %h = te.grouped_gemm_swiglu_quantize
+      %x scales(%xs : tensor<2x896xf32, #te.scales<1 x 128, gemm_ready>>),
+      %w scales(%ws : tensor<8x4x4xf32, #te.scales<128 x 128, gemm_ready>>)
+      probs(%p : tensor<896xf32>) groups(%offsets : tensor<9xi32>)
+      : tensor<896x256xf8E4M3FN> by tensor<8x512x256xf8E4M3FN>
+      -> tensor<896x256xf8E4M3FN>, tensor<2x896xf32, #te.scales<1 x 128, gemm_ready>>
+      product tensor<896x512xbf16>
+    ```
+  }];
+  let arguments = (ins
+    TE_FP8Tensor:$lhs, TE_ScalesTensor:$lhs_scales,
+    Variadic<TE_FP8Tensor>:$rhs, Variadic<TE_ScalesTensor>:$rhs_scales,
+    Optional<TE_F32Tensor>:$probs, TE_I32Tensor:$offsets,
+    UnitAttr:$pow2_scales, DefaultValuedAttr<F32Attr, "0.0f">:$epsilon);
+  let results = (outs
+    Optional<TE_FP8Tensor>:$values, Optional<TE_ScalesTensor>:$scales,
+    Optional<TE_FP8Tensor>:$values_t, Optional<TE_ScalesTensor>:$scales_t,
+    Optional<TE_FloatTensor>:$product);
+  let assemblyFormat = [{
+    $lhs `scales` `(` $lhs_scales `:` type($lhs_scales) `)` `,`
+    $rhs `scales` `(` $rhs_scales `:` type($rhs_scales) `)`
+    (`probs` `(` $probs^ `:` type($probs) `)`)?
+    `groups` `(` $offsets `:` type($offsets) `)` attr-dict
+    `:` type($lhs) `by` type($rhs)
+    (`->` type($values)^ `,` type($scales))?
+    (`columnwise` type($values_t)^ `,` type($scales_t))?
+    (`product` type($product)^)?
+  }];
+}
+
 } // opDocGroup = TE_GemmDocs
 
 #endif // TE_DIALECT_TE_IR_GEMMOPS

@@ -25,6 +25,7 @@
 
 namespace mlir::te {
 
+class GroupedGemmOp;
 class QuantizeOp;
 
 /// The encoding of a tensor of scales, or null.

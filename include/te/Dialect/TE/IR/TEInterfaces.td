@@ -168,6 +168,30 @@ def TE_QuantizingOpInterface : OpInterface<"QuantizingOpInterface"> {
   ];
 }
 
+def TE_EpilogueOpInterface : OpInterface<"EpilogueOpInterface"> {
+  let cppNamespace = "::mlir::te";
+  let description = [{
+    An op on rows that a `te.grouped_gemm` may make, which the product of each tile can
+    go through before it is written anywhere. The product is rounded to its type first,
+    so that both forms give the same bits.
+  }];
+  let methods = [
+    InterfaceMethod<"The operand that is the product.", "::mlir::OpOperand &",
+                    "getProductOperand">,
+    InterfaceMethod<[{
+        Why this op and `product`, which makes that operand, have no form as one op; an
+        empty string where they have.
+      }], "::std::string", "getEpilogueObstacle",
+      (ins "::mlir::te::GroupedGemmOp &":$product)>,
+    InterfaceMethod<[{
+        Makes the op that does the work of both, where nothing stands in the way of it.
+        Its results are those of this op, then, if it is kept, the product.
+      }], "::mlir::Operation *", "formWithProduct",
+      (ins "::mlir::OpBuilder &":$builder,
+           "::mlir::te::GroupedGemmOp &":$product, "bool":$keepsProduct)>,
+  ];
+}
+
 def TE_RowMoveOpInterface : OpInterface<"RowMoveOpInterface"> {
   let cppNamespace = "::mlir::te";
   let description = [{

@@ -1,0 +1,470 @@
+//===- grouped_wide.cuh - products of FP8 in tiles of 128 x 256 -----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+//   work      scales of 1 x 128 by 128 x 128; four warpgroups on each
+//             multiprocessor, two such blocks to a cluster. Two warpgroups
+//             multiply 64 rows of a tile each, another does what is to become
+//             of the tile before, BF16 in shared memory, and the fourth finds
+//             tiles and starts copies. A tile is two times 128 columns, which
+//             need not be neighbours
+//   flops     2 m n k, by FP8 tensor cores
+//   moves     operands from the L2 once for each tile, what two blocks share
+//             once for both; results once
+//   bound     tensor cores, and the power they take
+//   measured  docs/Benchmarks.md, Products on an H200
+//   not here  bias, results in F32, operands with rows that the copy engine
+//             cannot read (grouped_gemm.cuh)
+//
+// Sums are those of grouped_scaled.cuh, in the same order, to the same bits.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_RUNTIME_CUDA_KERNELS_GROUPED_WIDE_CUH
+#define TE_RUNTIME_CUDA_KERNELS_GROUPED_WIDE_CUH
+
+#include "cuda/kernels/grouped_tiles.cuh"
+#include "cuda/kernels/numeric.cuh"
+#include "cuda/kernels/wide_params.h"
+
+namespace te_rt {
+namespace cuda {
+namespace grouped {
+using namespace hopper;
+
+/// What becomes of a tile. The first 128 threads of a block have an Epilogue;
+/// all come back from `run` together. It has
+///
+///   Args                          of the kernel
+///   kRegisters                    of each of its threads, 64 or 40
+///   productOf(args)               GroupedArgs
+///   columnOf(product, tile, half) the first of the 128 columns of a half
+///   Shared                        memory of its own
+///   Epilogue(args, address of the tile, shared), run(tile)
+///
+/// and finds the tile in shared memory: row r in the 8 KB r / 16, its columns
+/// in boxes of 64, of 16 rows of 128 bytes that are swizzled as the copy engine
+/// does it.
+template <typename Epilogue, Element kLhs, Element kRhs> class WideProduct {
+  using Args = typename Epilogue::Args;
+  static constexpr int kCols = kWideCols, kStages = kWideStages;
+  static constexpr int kDepth = kGroupedBytes;
+  static constexpr int kLhsBytes = kGroupedRows * kGroupedBytes;
+  static constexpr int kRhsBytes = kCols * kGroupedBytes;
+  static constexpr int kHalfRow = kLhsBytes / 2, kHalfCol = kRhsBytes / 2;
+  static constexpr int kBoxBytes = 16 * 128,
+                       kWarpBytes = kCols / 64 * kBoxBytes;
+  static constexpr int kMultiplyWarps = 8, kEpilogueWarps = 4;
+  /// Of the 512 that a thread of each warpgroup has together.
+  static constexpr int kMultiplyRegisters =
+      Epilogue::kRegisters > 40 ? 208 : 216;
+  /// Warps of the last warpgroup.
+  enum : int { kLoad = 12, kLoadScales, kFind };
+
+  struct Shared {
+    uint8_t lhs[kStages][kLhsBytes]; // at a multiple of 1024
+    uint8_t rhs[kStages][kRhsBytes];
+    uint8_t results[kGroupedRows * kCols * 2];
+    float lhsScales[kStages][kGroupedRows];
+    float rhsScales[kStages][4]; // of both halves
+    typename Epilogue::Shared epilogue;
+    Ring ring;
+    uint64_t full[kStages], empty[kStages];
+    uint64_t tileFull[kRingSlots], tileEmpty[kRingSlots];
+    uint64_t resultsFull, resultsEmpty;
+  };
+  static_assert(sizeof(Shared) + 1024 <= kWideSharedBytes, "shared memory");
+
+public:
+  __device__ WideProduct(const Args &args, uint8_t *memory)
+      : all(args), args(Epilogue::productOf(args)), rank(clusterRank()),
+        shared(*reinterpret_cast<Shared *>(memory +
+                                           (-sharedAddress(memory) & 1023u))),
+        base(sharedAddress(&shared)) {
+    keep(base);
+  }
+
+  __device__ void run() {
+    int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
+    if (threadIdx.x == 0) {
+      for (int i = 0; i < kStages; ++i) {
+        initBarrier(at(&shared.full[i]), 1 + 32);
+        initBarrier(at(&shared.empty[i]), kGroupedCluster * kMultiplyWarps);
+      }
+      for (int i = 0; i < kRingSlots; ++i) {
+        initBarrier(at(&shared.tileFull[i]), 1);
+        // Warps that read tiles.
+        initBarrier(at(&shared.tileEmpty[i]),
+                    2 + kMultiplyWarps + kEpilogueWarps);
+      }
+      initBarrier(at(&shared.resultsFull), kMultiplyWarps);
+      initBarrier(at(&shared.resultsEmpty), kEpilogueWarps);
+      asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    }
+    syncCluster();
+    if (warp < 4) {
+      giveRegisters<Epilogue::kRegisters>();
+      finishTiles();
+    } else if (warp < 12) {
+      takeRegisters<kMultiplyRegisters>();
+      multiplyTiles(warp / 4 - 1);
+    } else {
+      giveRegisters<512 - Epilogue::kRegisters - 2 * kMultiplyRegisters>();
+      if (threadIdx.x == kLoad * 32)
+        loadTiles();
+      else if (warp == kLoadScales)
+        loadScales();
+      else if (warp == kFind)
+        findTiles();
+    }
+    // The other block's shared memory must be there until nobody writes to it.
+    syncCluster();
+  }
+
+private:
+  __device__ uint32_t at(const void *pointer) const {
+    return base +
+           static_cast<uint32_t>(static_cast<const uint8_t *>(pointer) -
+                                 reinterpret_cast<const uint8_t *>(&shared));
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Tiles
+  //===--------------------------------------------------------------------===//
+
+  __device__ void findTiles() {
+    Schedule schedule(args, kCols);
+    Cursor slot;
+    int index = blockIdx.x / kGroupedCluster;
+    int step = gridDim.x / kGroupedCluster;
+    while (true) {
+      Tile tile = schedule.find(index, rank);
+      wait(at(&shared.tileEmpty[slot.index]), slot.parity ^ 1);
+      if (threadIdx.x % 32 == 0) {
+        shared.ring.tiles[slot.index] = tile;
+        arrive(at(&shared.tileFull[slot.index]));
+      }
+      __syncwarp();
+      if (tile.group < 0)
+        return;
+      slot.advance(kRingSlots);
+      index += step;
+    }
+  }
+
+  /// The next tile; false where there is none. One arrival for each warp.
+  template <bool wholeWarp = true>
+  __device__ bool nextTile(Cursor &slot, Tile &tile) {
+    wait(at(&shared.tileFull[slot.index]), slot.parity);
+    tile = shared.ring.tiles[slot.index];
+    if constexpr (wholeWarp)
+      __syncwarp();
+    if (!wholeWarp || threadIdx.x % 32 == 0)
+      arrive(at(&shared.tileEmpty[slot.index]));
+    slot.advance(kRingSlots);
+    return tile.group >= 0;
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Loads
+  //===--------------------------------------------------------------------===//
+
+  /// One thread, which starts the copy engine.
+  __device__ void loadTiles() {
+    prefetchMap(args.lhs);
+    prefetchMap(args.rhs);
+    // Rows of lhs are read again for the next columns, soon.
+    Policy lhsPolicy = dropLast(), rhsPolicy = dropOldest();
+    Cursor slot, stage;
+    Tile tile;
+    while (nextTile<false>(slot, tile)) {
+      const TensorMap *map =
+          args.rhs + (args.rhsMaps == kGroupedEach ? tile.group : 0);
+      int member = args.rhsMaps == kGroupedPacked ? tile.group : 0;
+      uint32_t halves = tile.rows > 64 ? 2 : 1;
+      uint32_t bytes = halves * kHalfRow + kRhsBytes;
+      const int cols[] = {Epilogue::columnOf(args, tile, 0),
+                          Epilogue::columnOf(args, tile, 1)};
+#pragma unroll 1
+      for (int depth = 0; depth < args.k; depth += kDepth) {
+        wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
+        uint32_t barrier = at(&shared.full[stage.index]);
+        uint32_t lhs = at(shared.lhs[stage.index]);
+        uint32_t rhs = at(shared.rhs[stage.index]);
+        expectBytes(barrier, bytes);
+        // Of what both blocks read, each loads a half.
+        if (tile.sharesRhs) {
+          loadBox(lhs, args.lhs, barrier, depth, tile.row, 0, lhsPolicy);
+          if (halves == 2)
+            loadBox(lhs + kHalfRow, args.lhs, barrier, depth, tile.row + 64, 0,
+                    lhsPolicy);
+          loadBoxToBoth(rhs + rank * kHalfCol, map, barrier, depth,
+                        rank ? cols[1] : cols[0], member, rhsPolicy);
+        } else {
+          if (rank < halves)
+            loadBoxToBoth(lhs + rank * kHalfRow, args.lhs, barrier, depth,
+                          tile.row + rank * 64, 0, lhsPolicy);
+          loadBox(rhs, map, barrier, depth, cols[0], member, rhsPolicy);
+          loadBox(rhs + kHalfCol, map, barrier, depth, cols[1], member,
+                  rhsPolicy);
+        }
+        stage.advance(kStages);
+      }
+    }
+  }
+
+  /// A warp that brings scales, which lie anywhere: those of four rows for each
+  /// lane, and for two lanes those of the halves.
+  __device__ void loadScales() {
+    Cursor slot, stage;
+    Tile tile;
+    int lane = threadIdx.x % 32;
+    while (nextTile(slot, tile)) {
+      const float *rows =
+          args.lhsScales + int64_t(tile.row + lane) * args.lhsScaleOuter;
+      int square = min(Epilogue::columnOf(args, tile, lane % 2) / (kCols / 2),
+                       args.rhsBlocks - 1);
+      const float *cols =
+          args.items[tile.group].rhsScales + square * args.rhsScaleOuter;
+#pragma unroll 1
+      for (int depth = 0; depth < args.k; depth += kDepth) {
+        wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
+        uint32_t to = at(&shared.lhsScales[stage.index][lane]);
+#pragma unroll
+        for (int i = 0; i < kGroupedRows; i += 32)
+          if (lane + i < tile.rows)
+            copyWord(to + i * 4, rows + i * args.lhsScaleOuter);
+        if (lane < 2)
+          copyWord(at(&shared.rhsScales[stage.index][lane]), cols);
+        arriveAfterCopies(at(&shared.full[stage.index]));
+        rows += args.lhsScaleInner;
+        cols += args.rhsScaleInner;
+        stage.advance(kStages);
+      }
+    }
+  }
+  static __device__ void copyWord(uint32_t to, const float *from) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(to), "l"(from)
+                 : "memory");
+  }
+  /// When what this thread has copied is there.
+  static __device__ void arriveAfterCopies(uint32_t barrier) {
+    asm volatile(
+        "cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(barrier)
+        : "memory");
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Products
+  //===--------------------------------------------------------------------===//
+
+  /// What a thread knows of the next block of K, and of its scales.
+  struct Block {
+    uint32_t lhs, rhs;
+    float rows[2], cols[2];
+  };
+
+  /// As of Product.
+  __device__ void pairUp(float (&sums)[kCols / 2]) {
+#pragma unroll
+    for (int i = 0; i < kCols / 2; i += 4)
+      asm volatile("{\n"
+                   ".reg .pred p;\n"
+                   "setp.lt.s32 p, %4, %6;\n" // of each its own: no branch
+                   "@p st.shared.v4.f32 [%5], {%0, %1, %2, %3};\n"
+                   "}" ::"f"(sums[i + 1]),
+                   "f"(sums[i]), "f"(sums[i + 3]), "f"(sums[i + 2]),
+                   "r"(args.k), "r"(base), "r"(-i));
+  }
+
+  /// Rounds a warp's sums of a tile to shared memory. Element 4 j + {0, 1} of a
+  /// lane is in column 8 j + 2 (lane mod 4) + {0, 1} and row lane / 4 of 16; 4
+  /// j + {2, 3} eight rows below.
+  static __device__ void putRows(uint32_t to, const float (&sums)[kCols / 2]) {
+    // The row and the group of 8 columns that a lane addresses.
+    uint32_t lane = threadIdx.x % 32;
+    keep(lane); // no addresses in registers until the next tile
+    uint32_t row = lane % 16, group = lane / 16;
+    to += row * 128;
+#pragma unroll
+    for (int j = 0; j < kCols / 8; j += 2) {
+      const float *from = sums + j * 4;
+      storeMatrices(to + j / 8 * kBoxBytes + ((j % 8 + group) ^ row % 8) * 16,
+                    packBf16(from[0], from[1]), packBf16(from[2], from[3]),
+                    packBf16(from[4], from[5]), packBf16(from[6], from[7]));
+    }
+  }
+
+  /// A half of the columns of a block of K, to `part`.
+  __device__ void multiplyHalf(const Block &block, int cols,
+                               float (&part)[kCols / 4]) {
+    pin(part);
+    fenceRegisters();
+#pragma unroll
+    for (int step = 0; step < 4; ++step)
+      multiply<kLhs, kRhs>(part, block.lhs + step * kNextStep<Major::Reduction>,
+                           block.rhs + cols * (kHalfCol / 16) +
+                               step * kNextStep<Major::Reduction>,
+                           step);
+    commitProducts();
+    pin(part);
+  }
+
+  __device__ void multiplyTiles(int half) {
+    uint32_t lane = threadIdx.x % 32;
+    uint32_t empty = addressIn(at(&shared.empty[0]), lane % kGroupedCluster);
+    uint32_t lhs =
+        describe<Major::Reduction>(at(shared.lhs[0]) + half * kHalfRow);
+    uint32_t rhs = describe<Major::Reduction>(at(shared.rhs[0]));
+    uint32_t rowScales = at(
+        &shared
+             .lhsScales[0][half * 64 + threadIdx.x % 128 / 32 * 16 + lane / 4]);
+    keep(rowScales);
+    uint32_t results =
+        at(shared.results) +
+        (half * 4 + uniform(threadIdx.x % 128 / 32)) * kWarpBytes;
+    Cursor slot, stage;
+    uint32_t parity = 1; // of resultsEmpty
+    float sums[kCols / 2];
+    auto clear = [&] {
+#pragma unroll
+      for (int i = 0; i < kCols / 2; ++i)
+        sums[i] = 0.0f;
+    };
+    auto put = [&] {
+      pairUp(sums);
+      wait(at(&shared.resultsEmpty), parity);
+      parity ^= 1;
+      putRows(results, sums);
+      __syncwarp();
+      if (threadIdx.x % 32 == 0)
+        arrive(at(&shared.resultsFull));
+      clear();
+    };
+    Block block;
+    auto prepare = [&] {
+      block.lhs = lhs + stage.index * (kLhsBytes / 16);
+      block.rhs = rhs + stage.index * (kRhsBytes / 16);
+      keep(block.lhs), keep(block.rhs); // now, not where they are used
+      wait(at(&shared.full[stage.index]), stage.parity);
+      uint32_t from = rowScales + stage.index * sizeof(shared.lhsScales[0]);
+      block.rows[0] = readShared(from);
+      block.rows[1] = readShared(from + 8 * sizeof(float));
+      uint32_t cols = at(&shared.rhsScales[stage.index]);
+      block.cols[0] = readShared(cols);
+      block.cols[1] = readShared(cols + sizeof(float));
+    };
+    bool isThere;
+    auto take = [&] {
+      Tile tile;
+      isThere = __any_sync(~0u, nextTile(slot, tile));
+      if (isThere)
+        prepare();
+    };
+    auto multiplyBlock = [&](bool isFirst, bool isLast) {
+      float part[kCols / 4], scales[2];
+      auto scale = [&](int cols) {
+#pragma unroll
+        for (int i = 0; i < 2; ++i) {
+          scales[i] = block.rows[i] * block.cols[cols];
+          keep(scales[i]);
+        }
+      };
+      multiplyHalf(block, 0, part);
+      scale(0);
+      if (isFirst)
+        put();
+      waitProducts<0>();
+      pin(part);
+#pragma unroll
+      for (int j = 0; j < kCols / 4; ++j)
+        sums[j] = __fmaf_rn(part[j], scales[j / 2 % 2], sums[j]);
+      multiplyHalf(block, 1, part);
+      scale(1);
+      int done = stage.index;
+      stage.advance(kStages);
+      if (isLast)
+        take();
+      else
+        prepare();
+      waitProducts<0>();
+      pin(part);
+#pragma unroll
+      for (int j = 0; j < kCols / 4; ++j) {
+        float &sum = sums[kCols / 4 + j];
+        sum = __fmaf_rn(part[j], scales[j / 2 % 2], sum);
+        if (j == kCols / 8 - 1)
+          release(empty, done);
+      }
+    };
+    clear();
+    take();
+    while (isThere) {
+      multiplyBlock(true, args.k <= kDepth);
+#pragma unroll 1
+      for (int depth = kDepth; depth < args.k; depth += kDepth)
+        multiplyBlock(false, depth + kDepth >= args.k);
+    }
+    put();
+  }
+
+  /// Lanes 0 and 1 tell the two blocks of the cluster; `empty` is the barrier
+  /// of stage 0 in theirs.
+  static __device__ void release(uint32_t empty, int stage) {
+    if (threadIdx.x % 32 < kGroupedCluster)
+      arriveThere(empty + stage * 8);
+    __syncwarp();
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Results
+  //===--------------------------------------------------------------------===//
+
+  /// What was there before the first tile comes first.
+  __device__ void finishTiles() {
+    Epilogue epilogue(all, at(shared.results), shared.epilogue);
+    Cursor slot;
+    Tile tile = {};
+    tile.dead = true;
+    uint32_t parity = 0;
+    do {
+      tile = uniform(tile);
+      wait(at(&shared.resultsFull), parity);
+      parity ^= 1;
+      if (!tile.dead)
+        epilogue.run(tile);
+      if (threadIdx.x % 32 == 0)
+        arrive(at(&shared.resultsEmpty));
+      __syncwarp();
+    } while (__any_sync(~0u, nextTile(slot, tile)));
+  }
+
+  const Args &all;
+  const GroupedArgs &args;
+  uint32_t rank;
+  Shared &shared;
+  uint32_t base; // its address
+};
+
+} // namespace grouped
+} // namespace cuda
+} // namespace te_rt
+
+/// Defines the kernel `name`; nothing where there is no sm_90a.
+#if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#define TE_WIDE_BODY(...)                                                      \
+  extern __shared__ uint8_t memory[];                                          \
+  te_rt::cuda::grouped::WideProduct<__VA_ARGS__>(args, memory).run()
+#else
+#define TE_WIDE_BODY(...) __trap()
+#endif
+#define TE_WIDE_KERNEL(name, Epilogue, ...)                                    \
+  extern "C" __global__ void __cluster_dims__(te_rt::cuda::kGroupedCluster)    \
+      __launch_bounds__(te_rt::cuda::kWideThreads, 1)                          \
+          name(const __grid_constant__ Epilogue::Args args) {                  \
+    TE_WIDE_BODY(Epilogue, __VA_ARGS__);                                       \
+  }
+
+#endif // TE_RUNTIME_CUDA_KERNELS_GROUPED_WIDE_CUH
