@@ -66,8 +66,8 @@ private:
       if (p.args.accumulate) {
         expectBytes(loaded, halves * kBoxBytes);
         for (int half = 0; half < halves; ++half)
-          loadBox(memory(half, next.index), p.args.sums + tile.group, loaded,
-                  col, tile.row + half * 64, 0, policyOf(isLong));
+          loadHalf(isLong, memory(half, next.index), p.args.sums + tile.group,
+                   loaded, col, tile.row + half * 64);
       } else {
         arrive(loaded);
       }
@@ -80,8 +80,8 @@ private:
     wait(p.at(&p.shared.boxes.added[oldest.index]), oldest.parity);
     BoxPlace place = p.shared.places[oldest.index];
     for (int half = 0; half < place.halves; ++half)
-      storeBox(p.args.sums + place.group, memory(half, oldest.index), place.col,
-               place.row + half * 64, 0, policyOf(place.isLong));
+      storeHalf(place.isLong, p.args.sums + place.group,
+                memory(half, oldest.index), place.col, place.row + half * 64);
     commitStores();
     oldest.advance(kBoxes);
     --held;
@@ -105,8 +105,15 @@ private:
 
   /// Elements from which on hints were measured to pay.
   static constexpr int kLongReduction = 2048;
-  static __device__ Policy policyOf(bool isLong) {
-    return isLong ? dropFirst() : dropOldest();
+  static __device__ void loadHalf(bool isLong, uint32_t to, const TensorMap *map,
+                                  uint32_t barrier, int x, int y) {
+    isLong ? loadBox(to, map, barrier, x, y, 0, dropFirst())
+           : loadBox(to, map, barrier, x, y, 0);
+  }
+  static __device__ void storeHalf(bool isLong, const TensorMap *map,
+                                   uint32_t from, int x, int y) {
+    isLong ? storeBox(map, from, x, y, 0, dropFirst())
+           : storeBox(map, from, x, y, 0);
   }
 
   Product &p;
