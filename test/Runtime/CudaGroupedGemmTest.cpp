@@ -5,8 +5,9 @@
 //===----------------------------------------------------------------------===//
 //
 // Each element is held to the bound of its own sum, for which ref runs a second
-// time on magnitudes. Tensor cores add 128 FP8 products to 2^-12 of the sum of
-// their magnitudes, and BF16 products as F32 that is cut off.
+// time on magnitudes. Tensor cores add 128 FP8 products to 2^-11 of the sum of
+// their magnitudes, and BF16 products as F32 that is cut off. How they add is
+// known to the bit, and held to it where scales are one.
 //
 //===----------------------------------------------------------------------===//
 
@@ -181,8 +182,8 @@ void expectWithin(const Grouped &c, const Arguments &arguments,
                   const Places &at, const std::vector<Bytes> &wanted,
                   const std::vector<Bytes> &sizes,
                   const std::vector<Bytes> &found) {
-  // Of FP8, the tensor cores cut what they add to some 13 bits of the largest of
-  // it: half a bit for each of 32 terms, which have an eighth of that on average.
+  // Of FP8, the tensor cores cut what they add (see addProducts): half a bit for
+  // each of 32 terms, which have an eighth of the largest on average.
   double relative = c.scheme == Scheme::Bf16 ? double(c.k) * 0x1p-23 : 0x1p-11;
   double rounding = c.result == TE_RT_BF16 ? 0x1p-7 : 0x1p-22;
   int misses = 0;

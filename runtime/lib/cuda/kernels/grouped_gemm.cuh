@@ -56,10 +56,8 @@ class Product {
   static constexpr bool kHasScaleWarp = kByBlock;
   static constexpr int kHalfRow = kLhsBytes / 2, kHalfCol = kRhsBytes / 2;
 
-  /// Whether the tensor cores make the scales, in grouped_rowrow.cuh, and the
-  /// warps that bring them, of each stage one.
+  /// Whether the tensor cores make the scales, in grouped_rowrow.cuh.
   static constexpr bool kHasFactors = kScale == GroupedScale::RowRow;
-  static constexpr int kFactorWarps = kHasFactors ? 2 : 1;
   static constexpr int kScaleSlots = 8;
 
   using Results = Store<kCols, kStoreCols>;
@@ -106,7 +104,7 @@ public:
       for (int i = 0; i < kRingSlots; ++i) {
         initBarrier(at(&shared.tileFull[i]), 1);
         // Warps that read tiles.
-        initBarrier(at(&shared.tileEmpty[i]), 2 + kFactorWarps + 8);
+        initBarrier(at(&shared.tileEmpty[i]), 3 + 8);
         initBarrier(at(&shared.drawFull[i]), 1);
         initBarrier(at(&shared.drawEmpty[i]), 1);
       }
@@ -128,15 +126,13 @@ public:
       if (warp == 0) {
         loadTiles();
       } else if (warp == 1) {
-        loadTilesByHand(0);
+        loadTilesByHand();
       } else if (warp == 2) {
         findTiles();
       } else if constexpr (staged) {
         sendTiles();
-      } else if constexpr (kFactorWarps == 2) {
-        loadTilesByHand(1);
       } else if (isElected()) {
-        SumsMover(*this).takeAll();
+        moveSums();
       }
     } else {
       takeRegisters<224>();
@@ -194,31 +190,22 @@ private:
       args.draws[0] = args.draws[1] = 0;
   }
 
-  /// Where no other warp is left to, moves sums, too, two tiles behind.
   __device__ void findTiles() {
-    constexpr bool movesSums = kFactorWarps == 2;
     Schedule schedule(args, kCols);
-    SumsMover mover(*this);
     Cursor slot, drawn;
-    int index = blockIdx.x / kGroupedCluster, ahead = 0;
-    bool isFirst = threadIdx.x % 32 == 0;
+    int index = blockIdx.x / kGroupedCluster;
     while (true) {
       Tile tile = schedule.find(index, rank);
-      if (isFirst) {
+      if (threadIdx.x % 32 == 0) {
         shared.ring.tiles[slot.index] = tile;
         arrive(at(&shared.tileFull[slot.index]));
       }
       if (tile.group < 0)
         break;
-      if (movesSums && isFirst && ahead++ >= 2)
-        mover.take();
-      __syncwarp();
       slot.advance(kRingSlots);
       wait(at(&shared.tileEmpty[slot.index]), slot.parity ^ 1);
       index = draw(drawn);
     }
-    if (movesSums && isFirst)
-      mover.takeAll();
     endDraws();
   }
 
@@ -325,8 +312,8 @@ private:
                                      int64_t stride, int outer, int outerEnd,
                                      int outers, int depth, int depthEnd);
   /// A warp that copies what the copy engine cannot, and brings the scales of
-  /// columns; where two warps share that, those of a part of the stages.
-  __device__ void loadTilesByHand(uint32_t part);
+  /// columns.
+  __device__ void loadTilesByHand();
   /// Scales of blocks of 128 x 128: of a tile's first 64 columns, of those
   /// between, and of the last 64.
   __device__ float4 squareScales(const Tile &tile, int block) const;
@@ -340,11 +327,10 @@ private:
   __device__ void putFactors(int stage, const uint4 (&factors)[kCols / 32]);
   /// These, of all of a tile of which nothing else is copied by hand. Scales
   /// come to shared memory well before they are wanted, to `slot`.
-  __device__ void loadFactors(const Tile &tile, uint32_t part, Cursor &stage,
-                              Cursor &slot);
+  __device__ void loadFactors(const Tile &tile, Cursor &stage, Cursor &slot);
 
-  /// Moves the boxes of sums between memory and Store.
-  class SumsMover;
+  /// One thread, which moves the boxes of sums between memory and Store.
+  __device__ void moveSums();
 
   //===--------------------------------------------------------------------===//
   // Products
@@ -467,9 +453,6 @@ private:
     }
     store.finish();
   }
-
-  const float *groupScales = nullptr; // of columns, of the group scalesGroup
-  int scalesGroup = -1;
 
   const GroupedArgs &args;
   uint32_t rank;

@@ -134,23 +134,18 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::copyOperand(
 template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
           Major kRhsMajor>
 __device__ void
-Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTilesByHand(
-    uint32_t part) {
+Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTilesByHand() {
   Cursor slot, stage, scales;
   Tile tile;
   while (nextTile(slot, tile)) {
     ByHand hand = byHand(tile);
     if (!hand.any()) {
       if constexpr (kHasFactors)
-        loadFactors(tile, part, stage, scales);
+        loadFactors(tile, stage, scales);
       else if constexpr (kScale == GroupedScale::RowSquare)
         loadSquareScales(tile, stage);
       else
         stage.advance(kStages, numBlocks(tile));
-      continue;
-    }
-    if (part) {
-      stage.advance(kStages, numBlocks(tile));
       continue;
     }
     uint32_t bytes = (hand.lhs ? halvesOf(tile) * kHalfRow : 0) +

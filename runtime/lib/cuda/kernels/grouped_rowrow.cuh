@@ -72,17 +72,10 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::putFactors(
 template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
           Major kRhsMajor>
 __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadFactors(
-    const Tile &tile, uint32_t part, Cursor &stage, Cursor &slot) {
-  static_assert(kStages % kFactorWarps == 0 && kScaleSlots % kFactorWarps == 0);
-  auto isMine = [&](uint32_t stage) { return stage % kFactorWarps == part; };
+    const Tile &tile, Cursor &stage, Cursor &slot) {
   int blocks = numBlocks(tile), lane = threadIdx.x % 32;
   uint32_t bytes = rhsScaleBytes(tile);
-  if (tile.group != scalesGroup) { // memory is asked once for a group
-    scalesGroup = tile.group;
-    groupScales = args.items[tile.group].rhsScales;
-  }
-  const float *from = groupScales + firstBlock(tile) * args.rhsScaleInner +
-                      tile.col * args.rhsScaleOuter;
+  const float *from = rhsScalesOf(tile) + tile.col * args.rhsScaleOuter;
   // Of a tile without columns, which is not stored, any scales do.
   auto fetch = [&](uint32_t to, int block) {
     if (bytes && lane == 0) {
@@ -92,25 +85,22 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadFactors(
     }
   };
   for (int block = 0; block < min(blocks, kScaleSlots); ++block)
-    if (isMine(stage.index + block))
-      fetch((slot.index + block) % kScaleSlots, block);
+    fetch((slot.index + block) % kScaleSlots, block);
 #pragma unroll 1
   for (int block = 0; block < blocks; ++block) {
-    if (isMine(stage.index)) {
-      if (bytes)
-        wait(at(&shared.scalesFull[slot.index]), slot.parity);
-      uint4 factors[kCols / 32];
-      makeFactors([&](int i) { return shared.rhsScales[slot.index][i]; },
-                  factors);
-      wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
-      putFactors(stage.index, factors);
-      fenceProxy();
-      __syncwarp();
-      if (lane == 0)
-        arrive(at(&shared.full[stage.index]));
-      if (block + kScaleSlots < blocks)
-        fetch(slot.index, block + kScaleSlots);
-    }
+    if (bytes)
+      wait(at(&shared.scalesFull[slot.index]), slot.parity);
+    uint4 factors[kCols / 32];
+    makeFactors([&](int i) { return shared.rhsScales[slot.index][i]; },
+                factors);
+    wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
+    putFactors(stage.index, factors);
+    fenceProxy();
+    __syncwarp();
+    if (lane == 0)
+      arrive(at(&shared.full[stage.index]));
+    if (block + kScaleSlots < blocks)
+      fetch(slot.index, block + kScaleSlots);
     if (bytes)
       slot.advance(kScaleSlots);
     stage.advance(kStages);

@@ -7,7 +7,7 @@
 // A warpgroup has 64 rows of a tile in registers. What goes where:
 //
 //   F32 sums of groups   through boxes of 64 x 32 in shared memory, which a
-//   that divide K        warp moves (SumsMover): those of the sums that are
+//   that divide K        warp moves (moveSums): those of the sums that are
 //                        added to come while the tile is multiplied, those
 //                        that are done leave during the next tile
 //   BF16, written        through shared memory, and from there by the copy
