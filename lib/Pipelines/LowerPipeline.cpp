@@ -20,6 +20,8 @@ void te::buildLowerPipeline(OpPassManager &pm, const LowerOptions &options) {
     pm.nest<func::FuncOp>().addPass(createOverwriteZerosPass());
   pm.addPass(te::createConvertTEToTERuntimePass());
   OpPassManager &functions = pm.nest<func::FuncOp>();
+  // By the types and views of buffers, so not before there are some.
+  functions.addPass(te_rt::createChooseProductsPass({options.products}));
   functions.addPass(te_rt::createPlanMemoryPass());
   // What runs later trusts the plan blindly, and checking it is cheap.
   functions.addPass(te_rt::createVerifyMemoryPlanPass());

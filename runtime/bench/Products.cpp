@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 //
 // The kernels for all groups, and in turns with them the loop over cuBLASLt,
-// which has the counts of rows on the host. Burst: 2 ms of work after a pause.
+// which has the counts of rows on the host ("ways": on several streams). Burst: 2 ms of work after a pause.
 // Sustained: windows of 100 ms and more, of which the first third does not
 // count.
 //
@@ -26,6 +26,7 @@
 
 using namespace te_bench;
 using te_rt::cuda::ProductCall;
+using te_rt::cuda::Way;
 
 namespace {
 struct Layer {
@@ -124,6 +125,77 @@ struct Contender {
   std::vector<double> bursts, windows;
 };
 
+te_rt_status by(te_rt::cuda::CudaDevice &device, const ProductCall &call, Way way,
+                int streams) {
+  te_rt::cuda::Went went;
+  return te_rt::cuda::multiply(device, call, way, streams, went).status;
+}
+
+std::string nameOf(const Layer &layer, int64_t m, Kind kind, bool wgrad,
+                   bool accumulate) {
+  const char *kinds[] = {"1x128", "128x128", "tensor", "bf16"};
+  return std::string(wgrad ? "wgrad " : "rows ") + kinds[int(kind)] + " " +
+         layer.name + " m~" + std::to_string(m) +
+         (!wgrad       ? ""
+          : accumulate ? " +="
+                       : " =");
+}
+
+/// The kernel of all groups, the same for one group after the other, and cuBLASLt on so
+/// many streams: in graphs, and enqueued from the host call by call.
+void ways(Bench &bench, const Layer &layer, int64_t m, Kind kind, bool wgrad) {
+  std::string name = nameOf(layer, m, kind, wgrad, true);
+  if (!bench.wants("ways " + name))
+    return;
+  std::vector<int32_t> offsets = offsetsOf(layer, m);
+  std::shared_ptr<Work> work = makeWork(bench, layer, kind, offsets, wgrad, wgrad);
+  te_rt_tensor onHost = work->offsets;
+  onHost.data = offsets.data();
+  onHost.on_host = 1;
+  ProductCall library = work->call;
+  library.offsets = &onHost;
+  te_rt::cuda::CudaDevice &device = te_rt::cuda::deviceOf(bench.context());
+  std::printf("%-46s", ("ways " + name).c_str());
+  auto own = [&] { return by(device, work->call, Way::Own, 1); };
+  auto each = [&] {
+    te_rt_status status = TE_RT_OK;
+    for (int64_t g = 0; g < layer.experts && status == TE_RT_OK; ++g)
+      status = by(device, te_rt::cuda::GroupCall(work->call, g).call, Way::Own, 1);
+    return status;
+  };
+  auto loop = [&](int streams) {
+    return [&, streams] { return by(device, library, Way::Library, streams); };
+  };
+  const std::pair<const char *, std::function<te_rt_status()>> forms[] = {
+      {"own", own},         {"each", each},       {"library/1", loop(1)},
+      {"library/2", loop(2)}, {"library/4", loop(4)}, {"library/8", loop(8)}};
+  for (auto &[form, call] : forms) {
+    constexpr int kCalls = 3, kRounds = 5;
+    void *graph = bench.capture(name, call, kCalls);
+    std::vector<double> replays, enqueued;
+    for (int round = 0; round < kRounds; ++round)
+      replays.push_back(bench.replay(graph, kCalls));
+    device.destroyGraph(graph);
+    for (int round = 0; round < kRounds; ++round) {
+      auto began = std::chrono::steady_clock::now();
+      for (int i = 0; i < kCalls; ++i)
+        call();
+      device.synchronize();
+      enqueued.push_back(std::chrono::duration<double, std::micro>(
+                             std::chrono::steady_clock::now() - began)
+                             .count() /
+                         kCalls);
+    }
+    std::sort(replays.begin(), replays.end());
+    std::sort(enqueued.begin(), enqueued.end());
+    std::printf(" %s %.1f (%.1f)", form, replays[kRounds / 2],
+                enqueued[kRounds / 2]);
+  }
+  std::printf("\n");
+  std::fflush(stdout);
+  bench.releaseAll();
+}
+
 /// Two ways to the same result, in turns; `what` names the second one.
 void race(Bench &bench, const std::string &name, double flops,
           const Bench::Call &own, const Bench::Call &other, const char *what) {
@@ -168,13 +240,7 @@ void race(Bench &bench, const std::string &name, double flops,
 
 void product(Bench &bench, const Layer &layer, int64_t m, Kind kind, bool wgrad,
              bool accumulate) {
-  const char *kinds[] = {"1x128", "128x128", "tensor", "bf16"};
-  std::string name = std::string(wgrad ? "wgrad " : "rows ") +
-                     kinds[int(kind)] + " " + layer.name + " m~" +
-                     std::to_string(m) +
-                     (!wgrad       ? ""
-                      : accumulate ? " +="
-                                   : " =");
+  std::string name = nameOf(layer, m, kind, wgrad, accumulate);
   if (!bench.wants("product " + name))
     return;
   std::vector<int32_t> offsets = offsetsOf(layer, m);
@@ -189,13 +255,8 @@ void product(Bench &bench, const Layer &layer, int64_t m, Kind kind, bool wgrad,
 
   double flops = 2.0 * offsets.back() * double(layer.n) * double(layer.k);
   te_rt::cuda::CudaDevice &device = te_rt::cuda::deviceOf(bench.context());
-  auto own = [&]() -> te_rt_status {
-    bool took = false;
-    te_rt::Outcome outcome =
-        te_rt::cuda::multiplyGrouped(device, work->call, took);
-    return took ? outcome.status : TE_RT_UNSUPPORTED;
-  };
-  auto loop = [&] { return te_rt::cuda::multiplyEach(device, library).status; };
+  auto own = [&] { return by(device, work->call, Way::Own, 1); };
+  auto loop = [&] { return by(device, library, Way::Library, 1); };
   race(bench, name, flops, own, loop, "library");
 }
 
@@ -266,4 +327,9 @@ void te_bench::runProducts(Bench &bench) {
     for (bool wgrad : {false, true})
       for (const Layer *layer : {&layers[0], &layers[1]})
         product(bench, *layer, 4096, kind, wgrad, wgrad);
+  for (Kind kind : {Kind::Block, Kind::Tensor, Kind::Bf16})
+    for (bool wgrad : {false, true})
+      for (int i : {0, 1, 6, 7})
+        for (int64_t m : {128, 512, 2048})
+          ways(bench, layers[i], m, kind, wgrad);
 }

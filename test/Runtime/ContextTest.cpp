@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Support.h"
+#include "te_runtime/device.h"
 
 using namespace te_test;
 
@@ -84,5 +85,18 @@ TEST(Context, RefusesExtentsAndTypesOutOfRange) {
                TE_RT_INVALID_ARGUMENT, "dtype 42");
   EXPECT_FAILS(context, te_rt_copy(context.get(), noData, output),
                TE_RT_INVALID_ARGUMENT, "NULL data");
+}
+
+TEST(Context, ProductsAreOneOfThreeAndStreamsUpTo8) {
+  Context context = makeContext();
+  EXPECT_EQ(te_rt_use_products(context.get(), TE_RT_PRODUCTS_LIBRARY, 8), TE_RT_OK);
+  EXPECT_EQ(te_rt_use_products(context.get(), te_rt_products(3), 0),
+            TE_RT_INVALID_ARGUMENT);
+  EXPECT_EQ(std::string(te_rt_last_error(context.get())),
+            "use_products: products: found 3, wanted 0, 1 or 2");
+  EXPECT_EQ(te_rt_use_products(context.get(), TE_RT_PRODUCTS_OWN, 9),
+            TE_RT_INVALID_ARGUMENT);
+  EXPECT_EQ(std::string(te_rt_last_error(context.get())),
+            "use_products: streams: found 9, wanted 0 to 8");
 }
 } // namespace

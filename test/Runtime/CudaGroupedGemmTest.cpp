@@ -564,4 +564,88 @@ TEST(CudaGroupedGemm, GraphReadsOffsetsWhenItRuns) {
         te_rt_release(context, descriptor.data);
   }
 }
+
+/// Products by cuBLASLt while it lives.
+struct ByLibrary {
+  ByLibrary(te_rt_context *context, int32_t streams) : context(context) {
+    EXPECT_EQ(te_rt_use_products(context, TE_RT_PRODUCTS_LIBRARY, streams), TE_RT_OK);
+  }
+  ~ByLibrary() { te_rt_use_products(context, TE_RT_PRODUCTS_PLANNED, 0); }
+  te_rt_context *context;
+};
+
+/// However many streams share the groups: the same bits, within the bound, with counts
+/// on the device and on the host; groups of none or of odd numbers of rows among them.
+TEST(CudaGroupedGemm, LibraryOnStreams) {
+  NEEDS_GPU();
+  te_rt_context *context = Gpu::get().context;
+  for (Grouped c : someCases())
+    for (const std::vector<int32_t> &offsets : kPatterns) {
+      c.offsets = offsets;
+      SCOPED_TRACE(c.name());
+      Arguments arguments;
+      Places at = build(c, arguments, 17);
+      Call call = callOf(c, at);
+      std::vector<Bytes> found;
+      for (int32_t streams : {1, 2, 4, 8})
+        for (bool onHost : {false, true}) {
+          ByLibrary library(context, streams);
+          arguments.items[at.offsets]->t.on_host = onHost;
+          std::vector<Bytes> now = runOnCuda(arguments, call);
+          if (found.empty())
+            found = now;
+          EXPECT_EQ(now[at.out], found[at.out])
+              << streams << " streams" << (onHost ? ", counts on the host" : "");
+          if (te_rt_has_device_memory(context)) {
+            EXPECT_EQ(context->variant.rfind("library:", 0), 0u) << context->variant;
+          }
+        }
+      arguments.items[at.offsets]->t.on_host = false;
+      expectWithin(c, arguments, at, runOnRef(arguments, call),
+                   runOnRef(magnitudes(arguments, at), call), found);
+      if (HasFailure())
+        return;
+    }
+}
+
+/// A graph holds them where the host has the counts, and refuses them otherwise.
+TEST(CudaGroupedGemm, LibraryInAGraph) {
+  NEEDS_GPU();
+  te_rt_context *context = Gpu::get().context;
+  if (!te_rt_has_device_memory(context))
+    GTEST_SKIP() << "ref has no graphs";
+  for (const Grouped &c : someCases()) {
+    SCOPED_TRACE(c.name());
+    Arguments arguments;
+    Places at = build(c, arguments, 19);
+    ByLibrary library(context, 4);
+    std::vector<Bytes> wanted = runOnCuda(arguments, callOf(c, at));
+    std::string message;
+    auto captured = [&](te_rt_context *context, const Tensors &tensors) {
+      void *graph = nullptr;
+      Device &device = *context->device;
+      device.beginPreparing();
+      EXPECT_EQ(callOf(c, at)(context, tensors), TE_RT_OK);
+      EXPECT_EQ(device.endPreparing().status, TE_RT_OK);
+      EXPECT_EQ(device.beginCapture().status, TE_RT_OK);
+      te_rt_status status = callOf(c, at)(context, tensors);
+      message = te_rt_last_error(context);
+      EXPECT_EQ(device.endCapture(&graph).status, TE_RT_OK);
+      if (status == TE_RT_OK) {
+        EXPECT_EQ(device.launchGraph(graph).status, TE_RT_OK);
+      }
+      te_rt_synchronize(context);
+      device.destroyGraph(graph);
+      return status;
+    };
+    arguments.items[at.offsets]->t.on_host = true;
+    EXPECT_EQ(runOnCuda(arguments, captured)[at.out], wanted[at.out]);
+    arguments.items[at.offsets]->t.on_host = false;
+    runOnCuda(arguments, [&](te_rt_context *context, const Tensors &tensors) {
+      EXPECT_EQ(captured(context, tensors), TE_RT_UNSUPPORTED);
+      EXPECT_NE(message.find("wanted on the host"), std::string::npos) << message;
+      return TE_RT_OK;
+    });
+  }
+}
 } // namespace

@@ -281,6 +281,22 @@ TEST(CudaQuantize, OneMemberAtATime) {
         }
 }
 
+/// One multi_cast_transpose of the arguments of several makeCasts.
+void checkMulti(Arguments &arguments) {
+  expectTwins(arguments, [&](te_rt_context *context, const Tensors &t) {
+    std::vector<te_rt_tensor> lists[10];
+    for (size_t i = 0; i < t.size(); ++i)
+      if (t[i])
+        lists[i % 10].push_back(*t[i]);
+    auto list = [&](int k) {
+      return te_rt_tensor_list{lists[k].data(), int64_t(lists[k].size())};
+    };
+    return te_rt_multi_cast_transpose(
+        context, list(0), list(1), list(2), nullptr, list(5), list(6), list(7),
+        list(8), list(9), {}, {}, 1, 0, 0.0);
+  });
+}
+
 TEST(CudaQuantize, MultiCastTransposeMixesShapes) {
   NEEDS_GPU();
   const std::vector<std::vector<int64_t>> mix = {
@@ -307,22 +323,76 @@ TEST(CudaQuantize, MultiCastTransposeMixesShapes) {
           for (auto &item : one.items)
             arguments.items.push_back(std::move(item));
         }
-        expectTwins(arguments, [&](te_rt_context *context, const Tensors &t) {
-          std::vector<te_rt_tensor> lists[10];
-          for (size_t i = 0; i < t.size(); ++i)
-            if (t[i])
-              lists[i % 10].push_back(*t[i]);
-          auto list = [&](int k) {
-            return te_rt_tensor_list{lists[k].data(),
-                                     int64_t(lists[k].size())};
-          };
-          return te_rt_multi_cast_transpose(
-              context, list(0), list(1), list(2), nullptr, list(5), list(6),
-              list(7), list(8), list(9), {}, {}, 1, 0, 0.0);
-        });
+        checkMulti(arguments);
         if (HasFailure())
           return;
       }
+}
+
+// So large that tiles of 256 x 256 take them, and with edges: rows and columns
+// that end within each half of a tile, transposed rows that are no multiples of 16
+// bytes, groups that begin anywhere and empty ones.
+TEST(CudaQuantize, LargeTiles) {
+  NEEDS_GPU();
+  unsigned seed = 300;
+  for (Scheme scheme : {Scheme::Whole, Scheme::Square, Scheme::Rows}) {
+    // Blocks along each direction want more to be taken so.
+    int64_t more = scheme == Scheme::Rows ? 4360 : 0;
+    CastCase plain;
+    plain.shape = {5992 + more, 5848 + more};
+    CastCase ragged;
+    int32_t last = static_cast<int32_t>(6144 + more);
+    ragged.shape = {last + 32, 5896 + more};
+    ragged.offsets = {0,    1,    1,          129,        900,
+                      900,  1412, last - 200, last - 200, last};
+    std::vector<CastCase> cases = {plain, ragged};
+    if (more == 0) {
+      cases.emplace_back();
+      cases.back().shape = {3, 3432, 3656};
+    }
+    for (CastCase c : cases) {
+      ++seed;
+      c.rowwise = scheme;
+      c.columnwise = scheme == Scheme::Rows ? Scheme::Columns : scheme;
+      c.values = c.valuesT = seed % 2 ? TE_RT_F8E4M3 : TE_RT_F8E5M2;
+      if (scheme == Scheme::Rows && seed % 3 == 0)
+        c.valuesT = TE_RT_F8E4M3;
+      c.delayed = scheme == Scheme::Whole && seed % 4 < 2;
+      c.amax = scheme != Scheme::Rows;
+      c.special = c.pow2 = seed % 3;
+      check(c, seed);
+      if (isReduced() || HasFailure())
+        return;
+    }
+  }
+}
+
+TEST(CudaQuantize, ManyTilesOfSeveral) {
+  NEEDS_GPU();
+  for (Scheme scheme : {Scheme::Whole, Scheme::Square, Scheme::Rows}) {
+    Arguments arguments;
+    unsigned seed = 7;
+    for (std::vector<int64_t> shape :
+         std::vector<std::vector<int64_t>>{{5224, 2568},
+                                           {8, 16},
+                                           {0, 16},
+                                           {136, 5200},
+                                           {3, 64, 64},
+                                           {2568, 5000}}) {
+      CastCase c;
+      c.shape = shape;
+      c.rowwise = scheme;
+      c.columnwise = scheme == Scheme::Rows ? Scheme::Columns : scheme;
+      c.delayed = c.amax = scheme == Scheme::Whole;
+      c.special = seed % 2;
+      Arguments one = makeCast(c, ++seed);
+      for (auto &item : one.items)
+        arguments.items.push_back(std::move(item));
+    }
+    checkMulti(arguments);
+    if (isReduced() || HasFailure())
+      return;
+  }
 }
 
 TEST(CudaQuantize, AmaxInPlace) {

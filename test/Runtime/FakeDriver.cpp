@@ -6,8 +6,9 @@
 //
 // libcuda's functions as far as the runtime calls them, for tests of what it
 // says where a library is missing: memory is the host's, and modules have no
-// kernels. FAKE_GPUS tells how many GPUs there are, 1 by default. What is not
-// here is in FakeDriverRest.cpp, and does nothing.
+// kernels. FAKE_GPUS tells how many GPUs there are, 1 by default, FAKE_MAJOR their
+// compute capability, 9 by default. What is not here is in FakeDriverRest.cpp, and
+// does nothing.
 //
 //===----------------------------------------------------------------------===//
 
@@ -36,7 +37,8 @@ Result cuDeviceGetName(char *name, int capacity, int) {
   return std::strncpy(name, "fake", static_cast<size_t>(capacity)), 0;
 }
 Result cuDeviceGetAttribute(int *value, int attribute, int) {
-  return *value = attribute == kAttributeMajor   ? 9
+  const char *major = std::getenv("FAKE_MAJOR");
+  return *value = attribute == kAttributeMajor   ? (major ? std::atoi(major) : 9)
                   : attribute == kAttributeMinor ? 0
                                                  : 132,
          0;
@@ -46,7 +48,8 @@ Result cuDevicePrimaryCtxRetain(Handle *context, int) {
   return *context = anything(), 0;
 }
 Result cuStreamCreate(Handle *stream, unsigned) {
-  return *stream = anything(), 0;
+  static thread_local uintptr_t made = 0;
+  return *stream = reinterpret_cast<Handle>(++made), 0;
 }
 Result cuStreamBeginCapture_v2(Handle, int) { return capturing = true, 0; }
 Result cuStreamEndCapture(Handle, Handle *graph) {

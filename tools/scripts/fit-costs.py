@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fits the tables of lib/Dialect/TE/IR/Prediction.cpp to profiles, and prints them.
+"""Fits tables of lib/Dialect/TE/IR/{Prediction,ProductTime}.cpp to profiles, and prints them.
 
   usage: fit-costs.py LAYER.mlir=PROFILE ...
 
@@ -135,7 +135,12 @@ def main():
     for pair in sys.argv[1:]:
         for call, time in read(*pair.split("=")):
             time -= LAUNCH * call.launches
-            if call.flops and call.function.startswith("grouped_gemm"):
+            # Of one launch: not those that went to the library, group by group.
+            if (
+                call.flops
+                and call.function.startswith("grouped_gemm")
+                and call.launches == 1
+            ):
                 form, tiles, blocks = call.product()
                 products.setdefault(form, []).append(([tiles * blocks, tiles], time))
             elif not call.flops and time > 10e3:

@@ -49,6 +49,11 @@ struct LowerOptions : PassPipelineOptions<LowerOptions> {
       llvm::cl::desc("Take the first micro-batch out of the loop where it can "
                      "write sums, rather than add to zeros (te-overwrite-zeros)"),
       llvm::cl::init(false)};
+  Option<std::string> products{
+      *this, "products",
+      llvm::cl::desc("How a GPU makes products: own, library or cost "
+                     "(te-choose-products)"),
+      llvm::cl::init("cost")};
 };
 
 /// te-lower: te to te_rt with planned memory, on a module.

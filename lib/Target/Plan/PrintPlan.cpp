@@ -131,6 +131,8 @@ void PlanPrinter::print(const plan::Call &call) {
     else if (const plan::Float *real = attribute->value_as_Float())
       os << " " << llvm::formatv("{0:e}", real->value()).str();
   }
+  if (call.way() != plan::Way::Unset)
+    os << " way " << plan::EnumNameWay(call.way());
   os << " // " << lookup(plan.cost_classes(), call.cost_class()) << ", "
      << lookup(plan.locations(), call.location()) << "\n";
 }

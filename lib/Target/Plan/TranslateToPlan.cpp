@@ -98,6 +98,15 @@ static std::string describe(Location location) {
 // Steps
 //===----------------------------------------------------------------------===//
 
+static plan::Way getWay(te_rt::CallOp call) {
+  auto name = call->getAttrOfType<StringAttr>(TERuntimeDialect::kWayAttr);
+  if (name)
+    for (plan::Way way : plan::EnumValuesWay())
+      if (name.getValue().equals_insensitive(plan::EnumNameWay(way)))
+        return way;
+  return plan::Way::Unset;
+}
+
 FailureOr<flatbuffers::Offset<plan::Call>>
 PlanWriter::writeCall(te_rt::CallOp call, PlanTensors &tensors) {
   Vector<plan::Slot> slots;
@@ -132,7 +141,7 @@ PlanWriter::writeCall(te_rt::CallOp call, PlanTensors &tensors) {
   return plan::CreateCallDirect(builder, functions[call.getFunction()], &slots,
                                 &attributes, locations[describe(call.getLoc())],
                                 costClasses[stringifyCostClass(cost.costClass)],
-                                /*cost_v1=*/nullptr, costs);
+                                /*cost_v1=*/nullptr, costs, getWay(call));
 }
 
 LogicalResult PlanWriter::writeBody(Block &block, PlanTensors &tensors,

@@ -58,6 +58,29 @@ void *te_rt_stream(te_rt_context *context);
  * not for each step. TE_RT_UNSUPPORTED on ref, which has no streams, unless NULL. */
 te_rt_status te_rt_use_stream(te_rt_context *context, void *stream);
 
+/* How products of a cuda context go where several ways take them.
+ *
+ *   PLANNED  as the plan says; else, and for calls without a plan, as OWN
+ *   OWN      the library's own kernels, which read offsets on the device. What they do
+ *            not take: dense products, and those whose offsets lie on the host, through
+ *            cuBLASLt; the rest, by a plain kernel, which is slow
+ *   LIBRARY  cuBLASLt, a call for each group. The host waits for offsets that lie on
+ *            the device, so that no graph holds such a product
+ *
+ * What cuBLASLt does not take goes as OWN. A product for the plain kernel alone is
+ * refused in a graph (TE_RT_UNSUPPORTED), with the argument that keeps it from others. */
+typedef enum te_rt_products {
+  TE_RT_PRODUCTS_PLANNED = 0,
+  TE_RT_PRODUCTS_OWN = 1,
+  TE_RT_PRODUCTS_LIBRARY = 2
+} te_rt_products;
+/* Chooses that for the calls that follow. `streams`, 0 to 8, is how many streams the
+ * calls of cuBLASLt for one product go to; 0 is 4. Ways
+ * differ in the order in which they add, and so in the last bits. TE_RT_INVALID_ARGUMENT
+ * where a value is none of these; ref, which has one way, takes note and no more. */
+te_rt_status te_rt_use_products(te_rt_context *context, te_rt_products products,
+                                int32_t streams);
+
 #ifdef __cplusplus
 }
 #endif

@@ -163,6 +163,10 @@ typedef struct te_rt_call_info {
   te_rt_dtype dtype; /* of the call's first tensor: of a product, its lhs */
   double predicted_ns; /* what the compiler expects of the kernels of the plan's
                           target; 0 where the plan does not say */
+  const char *variant; /* how a cuda context made a product, else "": WAY:DETAIL, as
+                          own:KERNEL, library:GROUPS,streams:N, emulated, plain; groups
+                          that the library did not take follow, as ,own:GROUPS. It lives
+                          as long as the observer's call */
 } te_rt_call_info;
 typedef void (*te_rt_observer)(void *user, const te_rt_call_info *call);
 void te_rt_session_observe(te_rt_session *session, te_rt_observer observer,

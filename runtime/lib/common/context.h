@@ -9,6 +9,7 @@
 
 #include "common/device.h"
 #include "common/thread_pool.h"
+#include "product_ways.h"
 #include "te_runtime/activation.h"
 #include "te_runtime/gemm.h"
 #include "te_runtime/layout.h"
@@ -102,6 +103,12 @@ struct te_rt_context {
   const char *function = ""; // the one that runs now, without the te_rt_
   std::string message;
   bool overflow = false;
+  /// How products go: as the caller wants it, else as it was chosen for the call.
+  te_rt_products products = TE_RT_PRODUCTS_PLANNED;
+  int32_t libraryStreams = 0;
+  te::products::Way planned = te::products::Way::Unset;
+  /// How the last call went, of a function that has several ways: way:detail.
+  std::string variant;
   te_rt::Scratch scratches[te_rt::kNumScratches];
 };
 

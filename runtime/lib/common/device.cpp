@@ -125,6 +125,22 @@ void *te_rt_stream(te_rt_context *context) {
   return context ? context->device->stream() : nullptr;
 }
 
+te_rt_status te_rt_use_products(te_rt_context *context, te_rt_products products,
+                                int32_t streams) {
+  return onDevice(context, "use_products", 0, [&]() -> Outcome {
+    if (products < TE_RT_PRODUCTS_PLANNED || products > TE_RT_PRODUCTS_LIBRARY)
+      return {TE_RT_INVALID_ARGUMENT, "products: found " +
+                                          std::to_string(int(products)) +
+                                          ", wanted 0, 1 or 2"};
+    if (streams < 0 || streams > 8)
+      return {TE_RT_INVALID_ARGUMENT,
+              "streams: found " + std::to_string(streams) + ", wanted 0 to 8"};
+    context->products = products;
+    context->libraryStreams = streams;
+    return {};
+  });
+}
+
 te_rt_status te_rt_use_stream(te_rt_context *context, void *stream) {
   return onDevice(context, "use_stream", 0,
                   [&] { return context->device->useStream(stream); });

@@ -89,6 +89,8 @@ enum : int {
   kCompute32F = 68,
   kOpN = 0,
   kOpT = 1,
+  kPointerMode = 2,
+  kPointersOfDevice = 1,
   kTransA = 3,
   kTransB = 4,
   kEpilogue = 7,
@@ -113,6 +115,8 @@ int typeOf(te_rt_dtype dtype) {
     return 28;
   case TE_RT_F8E5M2:
     return 29;
+  case TE_RT_F4E2M1:
+    return 33;
   default:
     return 0; // F32
   }
@@ -125,42 +129,46 @@ Outcome check(const char *what, int status) {
           std::string(what) + ": cuBLASLt status " + std::to_string(status)};
 }
 
-uint32_t alignmentOf(const void *pointer) {
-  auto address = reinterpret_cast<uintptr_t>(pointer);
-  return static_cast<uint32_t>(std::min<uintptr_t>(address & -address, 256));
+products::Side sideOf(const BlasOperand &operand, int64_t outer, int64_t k) {
+  products::Side side = {};
+  side.element = elementOf(operand.dtype);
+  side.scaling = operand.mode == kModeTensor   ? products::Scaling::Tensor
+                 : operand.mode == kModeNvfp4  ? products::Scaling::NVFP4
+                 : operand.mode == kModeMxfp8  ? products::Scaling::MXFP8
+                 : operand.mode == kModeRows   ? products::Scaling::Rows
+                 : operand.mode == kModeSquare ? products::Scaling::Squares
+                                               : products::Scaling::None;
+  side.transposed = operand.transposed;
+  side.rows = operand.transposed ? k : outer;
+  side.cols = operand.ld; // groups are parts of it
+  side.alignment = alignmentOf(operand.data);
+  side.scaleAlignment = operand.mode == kModeNone ? 16 : alignmentOf(operand.scales);
+  return side;
 }
 } // namespace
 
-bool BlasProduct::isLegal() const {
-  if (m == 0 || n == 0 || k == 0)
-    return false;
-  if (bias && (biasType != resultType || alignmentOf(bias) < 16))
-    return false;
-  if (lhs.mode == kModeNone && rhs.mode == kModeNone)
-    return lhs.dtype == rhs.dtype;
-  if (lhs.transposed || rhs.transposed || !isFp8(lhs.dtype) ||
-      !isFp8(rhs.dtype) ||
-      (lhs.dtype == TE_RT_F8E5M2 && rhs.dtype == TE_RT_F8E5M2))
-    return false;
-  bool tensors = lhs.mode == kModeTensor && rhs.mode == kModeTensor;
-  bool blocks = (lhs.mode == kModeRows || lhs.mode == kModeSquare) &&
-                (rhs.mode == kModeRows || rhs.mode == kModeSquare) &&
-                !(lhs.mode == kModeSquare && rhs.mode == kModeSquare);
-  if (!tensors && !blocks)
-    return false;
-  if (bias && biasType != TE_RT_BF16)
-    return false;
-  if (k % 16 || n % 8 || (m != 1 && m % 2) || lhs.ld % 16 || rhs.ld % 16)
-    return false;
-  if (lhs.mode == kModeRows && m % 4)
-    return false;
-  for (const void *pointer :
-       {lhs.data, rhs.data, static_cast<const void *>(lhs.scales),
-        static_cast<const void *>(rhs.scales),
-        static_cast<const void *>(result)})
-    if (alignmentOf(pointer) < 16)
-      return false;
-  return true;
+products::Element cuda::elementOf(te_rt_dtype dtype) {
+  return static_cast<products::Element>(dtype);
+}
+
+int64_t cuda::alignmentOf(const void *pointer) {
+  auto address = reinterpret_cast<uintptr_t>(pointer);
+  return address ? static_cast<int64_t>(std::min<uintptr_t>(address & -address, 256))
+                 : 256;
+}
+
+std::string BlasProduct::whyNot(int major) const {
+  products::Form form = {};
+  form.major = major;
+  form.m = m, form.n = n, form.k = k;
+  form.lhs = sideOf(lhs, m, k);
+  form.rhs = sideOf(rhs, n, k);
+  form.bias = bias ? elementOf(biasType) : products::Element::None;
+  form.result = elementOf(resultType);
+  form.biasAlignment = alignmentOf(bias);
+  form.resultAlignment = alignmentOf(result);
+  form.hostKnows = true;
+  return products::whyNot(products::Way::Library, form);
 }
 
 struct Blas::Plan {
@@ -226,6 +234,8 @@ Outcome Blas::makePlan(const BlasProduct &p, size_t workspace, Plan &plan) {
     TE_RT_TRY(check("cublasLtMatmulDescSetAttribute",
                     lt().descSet(plan.desc, kFastAccumulation, &fast, 1)));
   }
+  if (p.factors)
+    TE_RT_TRY(set(kPointerMode, kPointersOfDevice));
   if (p.bias) {
     TE_RT_TRY(set(kEpilogue, kEpilogueBias));
     TE_RT_TRY(set(kBiasType, typeOf(p.biasType)));
@@ -243,7 +253,7 @@ Outcome Blas::makePlan(const BlasProduct &p, size_t workspace, Plan &plan) {
   lt().preferenceSet(preference, kWorkspaceBytes, &workspace, sizeof workspace);
   const void *pointers[] = {p.rhs.data, p.lhs.data, p.result, p.result};
   for (int i = 0; i < 4; ++i) {
-    uint32_t alignment = alignmentOf(pointers[i]);
+    auto alignment = static_cast<uint32_t>(alignmentOf(pointers[i]));
     lt().preferenceSet(preference, kAlignmentA + i, &alignment,
                        sizeof alignment);
   }
@@ -270,7 +280,8 @@ Outcome Blas::multiply(const BlasProduct &p, void *workspace, size_t bytes,
                            p.lhs.mode,
                            p.rhs.mode,
                            p.lhs.transposed | p.rhs.transposed << 1 |
-                               (p.bias != nullptr) << 2 | p.accumulate << 3,
+                               (p.bias != nullptr) << 2 | p.accumulate << 3 |
+                               (p.factors != nullptr) << 4,
                            alignmentOf(p.lhs.data),
                            alignmentOf(p.rhs.data),
                            alignmentOf(p.result)};
@@ -285,10 +296,11 @@ Outcome Blas::multiply(const BlasProduct &p, void *workspace, size_t bytes,
   if (!ran)
     return {};
   TE_RT_TRY(setPointers(plan->desc, p));
-  float alpha = 1.0f, beta = p.accumulate ? 1.0f : 0.0f;
+  const float host[] = {1.0f, p.accumulate ? 1.0f : 0.0f};
+  const float *factors = p.factors ? p.factors : host;
   int status =
-      lt().matmul(handle, plan->desc, &alpha, p.rhs.data, plan->a, p.lhs.data,
-                  plan->b, &beta, p.result, plan->d, p.result, plan->d,
+      lt().matmul(handle, plan->desc, factors, p.rhs.data, plan->a, p.lhs.data,
+                  plan->b, factors + 1, p.result, plan->d, p.result, plan->d,
                   &plan->algorithm, workspace, bytes, stream);
   // An algorithm that the library offers and then refuses: nothing was
   // enqueued.

@@ -8,6 +8,7 @@
 #define TE_RUNTIME_CUDA_BLAS_H
 
 #include "common/device.h"
+#include "product_ways.h"
 
 #include <cstdint>
 #include <unordered_map>
@@ -15,10 +16,14 @@
 namespace te_rt {
 namespace cuda {
 
+namespace products = te::products;
+
 /// How the elements of an operand are scaled, as cuBLASLt numbers it.
 enum ScaleMode : int32_t {
   kModeNone = -1, // BF16 or F32
   kModeTensor = 0,
+  kModeNvfp4 = 1, // 1 x 16 E4M3, and
+  kModeMxfp8 = 2, // 1 x 32 E8M0: tiles of 128 x 4
   kModeRows = 4,   // 1 x 128: [reduction / 128, rows]
   kModeSquare = 5, // 128 x 128: [rows / 128, reduction / 128 padded to 4]
 };
@@ -27,14 +32,16 @@ enum ScaleMode : int32_t {
 /// transposed, the other way round.
 struct BlasOperand {
   const void *data;
-  const float *scales;
-  int64_t ld;
+  const void *scales;
+  int64_t ld; // elements
   te_rt_dtype dtype;
   ScaleMode mode;
   bool transposed;
 };
 
 /// result[m, n] = sum over k of lhs[m, k] * rhs[n, k] (+ bias[n]) (+ result).
+/// With `factors`, two F32 of the device, the sum times the first and what is added
+/// times the second.
 struct BlasProduct {
   int64_t m, n, k;
   BlasOperand lhs, rhs;
@@ -43,11 +50,17 @@ struct BlasProduct {
   void *result;
   te_rt_dtype resultType;
   bool accumulate;
+  const float *factors;
 
-  /// Whether cuBLASLt takes this on Hopper (te-semantics 6.2). It must be known
-  /// before the library is asked: some questions end the process.
-  bool isLegal() const;
+  /// Why cuBLASLt does not take this on a GPU of compute capability `major`, or "". It
+  /// must be known before the library is asked: some questions end the process.
+  std::string whyNot(int major) const;
 };
+
+/// As product_ways.h names it.
+products::Element elementOf(te_rt_dtype dtype);
+/// The bytes, up to 256, that an address is a multiple of.
+int64_t alignmentOf(const void *pointer);
 
 class Blas {
 public:

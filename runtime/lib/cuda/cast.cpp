@@ -12,6 +12,13 @@
 using namespace te_rt;
 using namespace te_rt::cuda;
 
+namespace {
+/// Of each SM, as measured on an H200: tiles of rows from which on kernels over
+/// tiles are faster, and large tiles of casts in both directions that are enough
+/// to share them out evenly.
+constexpr int64_t kFewRowTiles = 8, kManySame = 4, kManyBoth = 12;
+} // namespace
+
 Outcome cuda::deviceOffsets(CudaDevice &device, const te_rt_tensor *offsets,
                             const int32_t **memory, Use use) {
   *memory = data<const int32_t>(offsets);
@@ -63,16 +70,16 @@ Outcome cuda::describeMatrix(CudaDevice &device, const te_rt_tensor &matrix,
   return deviceOffsets(device, offsets, &task.offsets);
 }
 
-int64_t cuda::numTiles(const TileTask &task) {
+int64_t cuda::numTiles(const TileTask &task, int64_t side) {
   if (task.tilesPerMember)
     return int64_t(task.tilesAcross) * task.tilesPerMember *
            (task.member >= 0 ? 1 : task.groups);
   if (task.rows == 0)
     return 0;
   if (task.member < 0)
-    return task.tilesAcross * (task.rows / kTile + task.groups);
+    return task.tilesAcross * (task.rows / side + task.groups);
   int64_t rows = task.offsets ? task.rows : task.end - task.begin;
-  return task.tilesAcross * ceilDiv(rows, kTile);
+  return task.tilesAcross * ceilDiv(rows, side);
 }
 
 Outcome cuda::describeScales(const te_rt_tensor &scales, int64_t rows,
@@ -210,6 +217,88 @@ Outcome Cast::add(TileTask task, CastArguments arguments) {
   return {};
 }
 
+namespace {
+/// What a kernel for aligned rows makes of a task.
+enum class Form { None, Rows, Same, Both };
+
+Form formOf(const TileTask &task) {
+  auto isAligned = [](const void *memory, int64_t bytes) {
+    return reinterpret_cast<uintptr_t>(memory) % bytes == 0;
+  };
+  const CastOutput &rows = task.out[0], &columns = task.out[1];
+  if (task.cols % 8 != 0 || !isAligned(task.source.input, 16) ||
+      !isAligned(rows.values, 8))
+    return Form::None;
+  if (task.isSame)
+    return Form::Same;
+  if (rows.kind != kRowBlocks || rows.transposed || task.accumulators)
+    return Form::None;
+  if (columns.kind == kColumnBlocks && columns.transposed)
+    return Form::Both;
+  bool isPacked = task.tilesPerMember && (task.groups > 1 || task.member > 0);
+  return columns.kind == kNoOutput && !isPacked ? Form::Rows : Form::None;
+}
+
+void divideLarge(TileTask &task) {
+  task.tilesAcross = static_cast<uint32_t>(ceilDiv(task.cols, kLargeTile));
+  if (task.tilesPerMember)
+    task.tilesPerMember = static_cast<uint32_t>(ceilDiv(task.rows, kLargeTile));
+  task.perAcross = inverseOf(task.tilesAcross);
+  task.perMember = inverseOf(task.tilesPerMember);
+  task.tiles = numTiles(task, kLargeTile);
+}
+} // namespace
+
+Cast::Launch Cast::chooseAligned(const CastKernels &kernels) {
+  Form form = tasks.size() == 1 && kernels.aligned.rows ? formOf(tasks[0])
+                                                        : Form::None;
+  if (form == Form::None)
+    return {};
+  int64_t sms = device.numSms();
+  if (form == Form::Rows) {
+    constexpr int64_t kUnits = kRowsThreads / 16; // of a block
+    int64_t units = ceilDiv(tasks[0].rows, kRowsOfUnit) * tasks[0].tilesAcross;
+    if (tiles > kFewRowTiles * sms)
+      return {};
+    return {kernels.aligned.rows, {ceilDiv(units, kUnits), kRowsThreads}};
+  }
+  bool isSame = form == Form::Same;
+  TileTask large = tasks[0];
+  divideLarge(large);
+  if (large.tiles < (isSame ? kManySame : kManyBoth) * sms)
+    return {isSame ? kernels.aligned.same : kernels.aligned.both,
+            {std::max<int64_t>(tiles, 1), kTileThreads, kPairShared}};
+  tasks[0] = large;
+  return {isSame ? kernels.aligned.largeSame : kernels.aligned.largeBoth,
+          {large.tiles, kLargeThreads, kLargePairShared}};
+}
+
+Outcome Cast::launch(const char *kernel, Grid grid, bool finish) {
+  args.finishes = finish;
+  args.numTasks = static_cast<int64_t>(tasks.size());
+  args.tiles = 0;
+  for (const TileTask &task : tasks)
+    args.tiles += static_cast<uint32_t>(task.tiles);
+  args.counter = device.tickets() + CudaDevice::kTileCounter;
+  if (tasks.size() == 1) {
+    args.task = tasks[0];
+    args.table = nullptr;
+  } else {
+    std::vector<uint32_t> firstTiles;
+    for (const TileTask &task : tasks)
+      firstTiles.push_back(static_cast<uint32_t>(task.firstTile));
+    const void *table = nullptr, *firsts = nullptr;
+    TE_RT_TRY(
+        device.table(tasks.data(), tasks.size() * sizeof(TileTask), &table));
+    TE_RT_TRY(device.table(firstTiles.data(),
+                           firstTiles.size() * sizeof(uint32_t), &firsts));
+    args.table = static_cast<const TileTask *>(table);
+    args.firstTiles = static_cast<const uint32_t *>(firsts);
+  }
+  std::string name = (args.table ? "multi_" : "") + std::string(kernel);
+  return device.launch(name.c_str(), grid, args);
+}
+
 Outcome Cast::run(const CastKernels &kernels) {
   TE_RT_TRY(micro.run(kernels));
   TE_RT_TRY(blocks.run(kernels, args));
@@ -232,36 +321,16 @@ Outcome Cast::run(const CastKernels &kernels) {
     }
   }
   auto enqueue = [&](const char *kernel, bool finish) -> Outcome {
-    args.finishes = finish;
-    args.numTasks = static_cast<int64_t>(tasks.size());
-    if (tasks.size() == 1) {
-      args.task = tasks[0];
-      args.table = nullptr;
-    } else {
-      std::vector<uint32_t> firstTiles;
-      for (const TileTask &task : tasks)
-        firstTiles.push_back(static_cast<uint32_t>(task.firstTile));
-      const void *table = nullptr, *firsts = nullptr;
-      TE_RT_TRY(
-          device.table(tasks.data(), tasks.size() * sizeof(TileTask), &table));
-      TE_RT_TRY(device.table(firstTiles.data(),
-                             firstTiles.size() * sizeof(uint32_t), &firsts));
-      args.table = static_cast<const TileTask *>(table);
-      args.firstTiles = static_cast<const uint32_t *>(firsts);
-    }
-    // An empty tensor has an amax, too.
-    int64_t blocks = finish ? std::max<int64_t>(tiles, 1) : tiles;
-    Grid grid = {blocks, kTileThreads, kernels.shared};
+    if (kernel == kernels.cast)
+      if (Launch one = chooseAligned(kernels); one.kernel)
+        return launch(one.kernel, one.grid, finish);
     auto &stream = kernels.stream;
     int64_t fit = int64_t(stream.perSm) * device.numSms();
-    if (stream.kernel && kernel == kernels.cast && blocks > fit) {
-      kernel = stream.kernel;
-      grid = {fit, kStreamThreads, stream.shared};
-      args.tiles = static_cast<uint32_t>(tiles);
-      args.counter = device.tickets() + CudaDevice::kTileCounter;
-    }
-    std::string name = (args.table ? "multi_" : "") + std::string(kernel);
-    return device.launch(name.c_str(), grid, args);
+    if (stream.kernel && kernel == kernels.cast && tiles > fit)
+      return launch(stream.kernel, {fit, kStreamThreads, stream.shared}, finish);
+    // An empty tensor has an amax, too.
+    int64_t blocks = finish ? std::max<int64_t>(tiles, 1) : tiles;
+    return launch(kernel, {blocks, kTileThreads, kernels.shared}, finish);
   };
   if (needsAmaxPass) {
     TE_RT_TRY(enqueue(kernels.amax, true));

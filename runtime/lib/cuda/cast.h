@@ -66,8 +66,8 @@ struct CastArguments {
 Outcome describeMatrix(CudaDevice &device, const te_rt_tensor &matrix,
                        const te_rt_tensor *offsets, int64_t member,
                        TileTask &task);
-/// Tiles that cover the matrix, whatever its offsets say.
-int64_t numTiles(const TileTask &task);
+/// Tiles of `side` rows that cover the matrix, whatever its offsets say.
+int64_t numTiles(const TileTask &task, int64_t side = kTile);
 
 /// Scales of a matrix of rows x cols (of one member) as strides in its own
 /// orientation. `transposed`: the data they belong to is stored transposed.
@@ -102,6 +102,12 @@ struct CastKernels {
     const char *kernel = nullptr;
     int perSm = 0, shared = 0;
   } stream = {};
+  /// Of one matrix of BF16 in memory whose rows are aligned; all or none.
+  struct {
+    const char *same = nullptr, *both = nullptr; // pair.cuh
+    const char *largeSame = nullptr, *largeBoth = nullptr;
+    const char *rows = nullptr; // rows.cuh
+  } aligned = {};
 };
 
 /// Casts of any number of matrices, described by describeMatrix and with their
@@ -115,6 +121,15 @@ public:
   size_t size() const { return tasks.size(); }
 
 private:
+  /// The launch of `kernels.aligned` for the task, which it divides into tiles of
+  /// that kernel; no kernel where there is none.
+  struct Launch {
+    const char *kernel = nullptr;
+    Grid grid = {};
+  };
+  Launch chooseAligned(const CastKernels &kernels);
+  Outcome launch(const char *kernel, Grid grid, bool finish);
+
   CudaDevice &device;
   te_rt_dtype inputType;
   MicroCast micro;

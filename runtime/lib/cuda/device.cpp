@@ -118,6 +118,12 @@ CudaDevice::~CudaDevice() {
   blasLibrary.reset();
   for (Handle event : events)
     cu.eventDestroy(event);
+  if (forkEvent)
+    cu.eventDestroy(forkEvent);
+  for (Lane &lane : lanes) {
+    cu.streamDestroy(lane.stream);
+    cu.eventDestroy(lane.done);
+  }
   for (Block &block : scratches)
     if (block.memory)
       cu.memFree(reinterpret_cast<Address>(block.memory));
@@ -294,6 +300,50 @@ Outcome CudaDevice::launchRaw(const char *name, const Grid &grid,
                                        1, 1, shared, work, arguments)
                 : cu.launch(function.handle, blocks, 1, 1, threads, 1, 1,
                             shared, work, arguments, nullptr));
+}
+
+Outcome CudaDevice::fork(int count) {
+  enter();
+  auto makeEvent = [this](Handle &event) {
+    return outcomeOf("cuEventCreate", cu.eventCreate(&event, kEventWithoutTime));
+  };
+  if (!forkEvent)
+    TE_RT_TRY(makeEvent(forkEvent));
+  while (lanes.size() + 1 < static_cast<size_t>(count)) {
+    Lane lane;
+    TE_RT_TRY(makeEvent(lane.done));
+    Outcome made =
+        outcomeOf("cuStreamCreate", cu.streamCreate(&lane.stream, kStreamNonBlocking));
+    if (made.status != TE_RT_OK) {
+      cu.eventDestroy(lane.done);
+      return made;
+    }
+    lanes.push_back(lane);
+  }
+  forked = work;
+  inUse = static_cast<size_t>(count) - 1;
+  if (inUse)
+    TE_RT_TRY(outcomeOf("cuEventRecord", cu.eventRecord(forkEvent, forked)));
+  for (size_t i = 0; i < inUse; ++i)
+    TE_RT_TRY(outcomeOf("cuStreamWaitEvent",
+                        cu.streamWait(lanes[i].stream, forkEvent, 0)));
+  return {};
+}
+
+Outcome CudaDevice::join() {
+  work = forked;
+  Outcome outcome;
+  auto note = [&](Outcome each) {
+    if (outcome.status == TE_RT_OK)
+      outcome = std::move(each);
+  };
+  for (size_t i = 0; i < inUse; ++i) {
+    note(outcomeOf("cuEventRecord",
+                   cu.eventRecord(lanes[i].done, lanes[i].stream)));
+    note(outcomeOf("cuStreamWaitEvent", cu.streamWait(work, lanes[i].done, 0)));
+  }
+  inUse = 0;
+  return outcome;
 }
 
 Outcome CudaDevice::endPreparing() {

@@ -103,6 +103,13 @@ public:
   Outcome copyAsync(void *to, const void *from, size_t bytes);
   Outcome fillAsync(void *memory, int byte, size_t bytes);
 
+  /// Until join(), work goes to the lane that enterLane names, of `count`: 0 is the
+  /// stream, the others are streams beside it that begin behind what it holds.
+  Outcome fork(int count);
+  void enterLane(int lane) { work = lane ? lanes[lane - 1].stream : forked; }
+  /// What follows on the stream waits for all lanes.
+  Outcome join();
+
   bool isPreparing() const { return preparing; }
   bool isCapturing() const;
   int numSms() const { return smCount; }
@@ -147,6 +154,12 @@ private:
   std::string gpuName;
   Handle context = nullptr;
   Handle own = nullptr, work = nullptr; // work: own, or the caller's stream
+  struct Lane {
+    Handle stream = nullptr, done = nullptr; // done: an event
+  };
+  std::vector<Lane> lanes;
+  Handle forked = nullptr, forkEvent = nullptr; // forked: the stream that is lane 0
+  size_t inUse = 0;                             // lanes of the fork that is open
   Handle replays = nullptr; // of a capture: the stream that is to replay it
   std::vector<Handle> modules; // one for each file of kernels
   uint32_t *counters = nullptr;

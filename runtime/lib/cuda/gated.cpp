@@ -68,10 +68,11 @@ te_rt_status cuda::grouped_gemm_swiglu_quantize(
         "grouped_swiglu_quantize",
         {clusters * kGroupedCluster, kWideThreads, kWideSharedBytes}, args);
   };
-  GroupProduct first = call.product(0);
-  if (device.major() == 9 && isMapped(first.lhs) && isMapped(first.rhs) &&
-      isAligned(result))
+  if (products::whyNot(Way::Own, formOf(device, call)).empty() &&
+      isAligned(result)) {
+    context->variant = "own:grouped_swiglu_quantize";
     return context->finish(runFused());
+  }
 
   if (!result)
     if (te_rt_status status = context->finish(device.scratch(

@@ -1,17 +1,17 @@
-//===- gemm_library.cpp - products, one group after the other -------------===//
+//===- gemm_library.cpp - products by cuBLASLt, group by group ------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// One cuBLASLt call for each expert, where that library takes the product. It
-// wants extents on the host: offsets that lie on the device are copied from
-// there and waited for. Where a graph is captured, and for products that the
-// library refuses, a kernel of our own reads them on the device.
+// One cuBLASLt call for each expert, over several streams. It wants extents on
+// the host: offsets that lie on the device are copied from there and waited
+// for.
 //
 //===----------------------------------------------------------------------===//
 
 #include "cuda/blas.h"
+#include "cuda/microscaling.h"
 #include "cuda/product.h"
 
 #include <algorithm>
@@ -20,102 +20,81 @@ using namespace te_rt;
 using namespace te_rt::cuda;
 
 namespace {
-constexpr size_t kWorkspaceBytes = size_t(32) << 20;
+constexpr size_t kWorkspaceBytes = size_t(32) << 20; // of each stream
+constexpr int kStreams = 4,
+              kMostStreams = 8; // by measurement: docs/Benchmarks.md
 
 /// A matrix of scales as it lies, and as it is wanted.
 struct ScaleMove {
   int64_t rows, cols, fromRow, fromCol, toRow, toCol;
 };
 
+/// Products of one call, each on one of its lanes.
 class Gemm {
 public:
-  explicit Gemm(CudaDevice &device) : device(device) {}
+  Gemm(CudaDevice &device, const ProductCall &call)
+      : device(device), call(call) {}
 
-  /// For a group whose extents the host knows.
-  Outcome multiply(const GroupProduct &product);
-  /// For one whose begin and end are at `offsets` on the device.
-  Outcome multiplyAny(const GroupProduct &product, const int32_t *offsets);
-  /// Allocates what products of these extents may want.
-  Outcome reserve(const GroupProduct &product);
+  /// Allocates what products on so many streams may want.
+  Outcome reserve(int streams);
+  /// For a group whose extents the host knows. `ran`: whether the library took
+  /// it.
+  Outcome multiply(const GroupProduct &product, int lane, bool &ran);
 
 private:
   Outcome describe(const GroupProduct &product, const Side &side, bool isLhs,
-                   BlasOperand &operand, size_t &used);
-  Outcome alignScales(const GroupProduct &product, const ScaleMove &move,
-                      BlasOperand &operand, size_t &used);
-  size_t scratchBytes(const GroupProduct &product) const;
+                   BlasOperand &operand);
+  Outcome describeByteScales(const GroupProduct &product, const Side &side,
+                             bool raggedOuter, BlasOperand &operand);
+  Outcome alignScales(const ScaleMove &move, BlasOperand &operand);
 
   CudaDevice &device;
+  const ProductCall &call;
+  Blas *blas = nullptr;
+  char *workspaces = nullptr, *operands = nullptr; // a part for each lane
+  const float *factors = nullptr;                  // of FP4: two for each group
+  size_t operandBytes = 0, at = 0, end = 0; // at, end: of the lane's part
 };
 
-int32_t gemmType(te_rt_dtype dtype) {
-  return dtype == TE_RT_F32      ? kGemmF32
-         : dtype == TE_RT_BF16   ? kGemmBf16
-         : dtype == TE_RT_F8E4M3 ? kGemmE4M3
-                                 : kGemmE5M2;
-}
-
-GemmOperand describeAny(const Side &side) {
-  GemmOperand operand = {};
-  operand.data = side.values.data;
-  operand.strideOuter = side.transposed ? 1 : side.ld();
-  operand.strideInner = side.transposed ? side.ld() : 1;
-  operand.type = gemmType(side.values.dtype);
-  if (!side.isScaled())
-    return operand;
-  operand.scales = data<float>(&side.scales);
-  operand.scalePerGroup = side.scales.rank != 0;
-  if (side.isTensorwise())
-    return operand;
-  // FP8 is never transposed: rows are the outer dimension.
-  ScaleGrid grid = side.grid();
-  operand.scaleOuter = grid.strideRow;
-  operand.scaleInner = grid.strideCol;
-  operand.blockOuter = side.scales.block_rows;
-  operand.blockInner = side.scales.block_cols;
-  operand.raggedOuter = side.ragged == Ragged::Rows;
-  operand.raggedInner = side.ragged == Ragged::Cols;
-  return operand;
-}
-
-Outcome Gemm::multiplyAny(const GroupProduct &p, const int32_t *offsets) {
-  constexpr int64_t kSide = 64;
-  GemmArgs args = {};
-  args.lhs = describeAny(p.lhs);
-  args.rhs = describeAny(p.rhs);
-  args.m = p.lhs.outer();
-  args.n = p.rhs.outer();
-  args.k = p.lhs.inner();
-  args.offsets = offsets;
-  args.begin = p.begin;
-  args.end = p.end;
-  args.group = p.group;
-  args.bias = p.bias;
-  args.result = p.result;
-  args.ragged = static_cast<int32_t>(p.ragged);
-  args.biasType = gemmType(p.biasType);
-  args.resultType = gemmType(p.resultType);
-  args.accumulate = p.accumulate;
-  int64_t rows = offsets ? p.lhs.outer() : p.rows();
-  return device.launch(
-      "gemm_any", {ceilDiv(rows, kSide) * ceilDiv(args.n, kSide), 256}, args);
-}
-
-size_t Gemm::scratchBytes(const GroupProduct &p) const {
-  int64_t blocks = roundUp(ceilDiv(p.lhs.inner(), kTile) + 1, 4);
-  int64_t scales =
-      blocks * (roundUp(p.lhs.outer(), 4) + roundUp(p.rhs.outer(), 4) + 128);
-  return static_cast<size_t>(scales) * sizeof(float);
-}
-
-Outcome Gemm::reserve(const GroupProduct &p) {
+Outcome Gemm::reserve(int streams) {
+  GroupProduct p = call.product(call.firstGroup);
   void *memory = nullptr;
-  Blas *blas = nullptr;
   TE_RT_TRY(device.blas(&blas));
-  TE_RT_TRY(device.scratch(Use::Workspace, kWorkspaceBytes, &memory));
-  return p.lhs.isScaled()
-             ? device.scratch(Use::Operands, scratchBytes(p), &memory)
-             : Outcome();
+  TE_RT_TRY(device.scratch(Use::Workspace, kWorkspaceBytes * streams, &memory));
+  workspaces = static_cast<char *>(memory);
+  if (p.lhs.isScaled() && !hasByteScales(&p.lhs.scales)) {
+    int64_t blocks = roundUp(ceilDiv(p.lhs.inner(), kTile) + 1, 4);
+    int64_t scales =
+        blocks * (roundUp(p.lhs.outer(), 4) + roundUp(p.rhs.outer(), 4) + 128);
+    operandBytes = static_cast<size_t>(scales) * sizeof(float);
+    TE_RT_TRY(device.scratch(Use::Operands, operandBytes * streams, &memory));
+    operands = static_cast<char *>(memory);
+  }
+  if (!call.lhsAmax)
+    return {};
+  int64_t groups = call.lastGroup - call.firstGroup;
+  TE_RT_TRY(device.scratch(Use::Multipliers,
+                           static_cast<size_t>(groups) * 2 * sizeof(float),
+                           &memory));
+  factors = static_cast<const float *>(memory);
+  ProductFactorsArgs args = {};
+  args.lhsAmax = data<float>(call.lhsAmax);
+  args.lhsPerGroup = call.lhsAmax->rank != 0;
+  args.factors = static_cast<float *>(memory);
+  args.firstGroup = call.firstGroup;
+  args.groups = groups;
+  args.accumulate = call.accumulate;
+  std::vector<const float *> amaxes;
+  for (int64_t g = call.firstGroup; g < call.lastGroup; ++g) {
+    const te_rt_tensor &amax =
+        call.rhsAmax.items[call.rhsAmax.count == 1 ? 0 : g];
+    amaxes.push_back(data<float>(&amax) + (amax.rank ? g : 0));
+  }
+  const void *table = nullptr;
+  TE_RT_TRY(
+      device.table(amaxes.data(), amaxes.size() * sizeof(float *), &table));
+  args.rhsAmaxes = static_cast<const float *const *>(table);
+  return device.launch("product_factors", {ceilDiv(groups, 256), 256}, args);
 }
 
 /// The number, along a dimension with blocks of `block`, of a group's first
@@ -126,17 +105,14 @@ int64_t firstBlock(int64_t block, int64_t begin, int64_t group) {
 
 /// Scales as cuBLASLt reads them, from 16-byte aligned memory: in place where
 /// they lie so, else a copy.
-Outcome Gemm::alignScales(const GroupProduct &p, const ScaleMove &move,
-                          BlasOperand &operand, size_t &used) {
+Outcome Gemm::alignScales(const ScaleMove &move, BlasOperand &operand) {
   bool inPlace = (move.fromRow == move.toRow || move.rows == 1) &&
                  (move.fromCol == move.toCol || move.cols == 1);
   if (inPlace && reinterpret_cast<uintptr_t>(operand.scales) % 16 == 0)
     return {};
-  void *memory = nullptr;
-  TE_RT_TRY(device.scratch(Use::Operands, scratchBytes(p), &memory));
   StridedMove args = {};
   args.from = operand.scales;
-  args.to = static_cast<char *>(memory) + used;
+  args.to = operands + at;
   args.rows = move.rows;
   args.cols = move.cols;
   args.members = 1;
@@ -145,14 +121,35 @@ Outcome Gemm::alignScales(const GroupProduct &p, const ScaleMove &move,
   args.toRow = move.toRow;
   args.toCol = move.toCol;
   args.size = sizeof(float);
-  operand.scales = static_cast<const float *>(args.to);
+  operand.scales = args.to;
   int64_t size = std::max(move.rows * move.toRow, move.cols * move.toCol);
-  used += static_cast<size_t>(roundUp(size, 64)) * sizeof(float);
+  at += static_cast<size_t>(roundUp(size, 64)) * sizeof(float);
+  if (at > end)
+    return {TE_RT_INTERNAL, "scales of a product: found no room for them"};
   return moveStrided(device, args);
 }
 
+/// Tiles of 128 x 4 that the cast has made for the group, in place.
+Outcome Gemm::describeByteScales(const GroupProduct &p, const Side &side,
+                                 bool raggedOuter, BlasOperand &operand) {
+  if (p.ragged != TE_RT_DENSE && p.begin % ScaleGrid::kTileOuter)
+    return {TE_RT_INVALID_ARGUMENT,
+            "offsets[" + std::to_string(p.group) + "]: found " +
+                std::to_string(p.begin) +
+                ", wanted a multiple of 128 for SWIZZLED scales"};
+  operand.mode = side.scales.dtype == TE_RT_F8E8M0 ? kModeMxfp8 : kModeNvfp4;
+  ScaleGrid grid = side.grid();
+  int64_t first = 0;
+  if (raggedOuter)
+    first = side.transposed ? grid.index(0, p.begin) : grid.index(p.begin, 0);
+  else if (side.ragged != Ragged::No)
+    first = grid.ofGroup({p.group, p.begin, p.end}).index(0, 0);
+  operand.scales = data<uint8_t>(&side.scales) + first;
+  return {};
+}
+
 Outcome Gemm::describe(const GroupProduct &p, const Side &side, bool isLhs,
-                       BlasOperand &operand, size_t &used) {
+                       BlasOperand &operand) {
   operand.ld = side.ld();
   operand.dtype = side.values.dtype;
   operand.transposed = side.transposed;
@@ -164,45 +161,50 @@ Outcome Gemm::describe(const GroupProduct &p, const Side &side, bool isLhs,
     skipped = side.transposed ? p.begin * side.ld() : p.begin;
   else if (raggedOuter)
     skipped = side.transposed ? p.begin : p.begin * side.ld();
-  operand.data =
-      data<char>(&side.values) + skipped * elementSize(side.values.dtype);
+  operand.data = data<char>(&side.values) + bytesOf(side.values.dtype, skipped);
   if (!side.isScaled())
     return {};
-  operand.scales = data<float>(&side.scales);
+  if (hasByteScales(&side.scales))
+    return describeByteScales(p, side, raggedOuter, operand);
+  const auto *scales = data<float>(&side.scales);
   if (side.isTensorwise()) {
     operand.mode = kModeTensor;
-    operand.scales += side.scales.rank ? p.group : 0;
-    return alignScales(p, {1, 1, 1, 1, 1, 1}, operand, used);
+    operand.scales = scales + (side.scales.rank ? p.group : 0);
+    return alignScales({1, 1, 1, 1, 1, 1}, operand);
   }
-  int32_t down = side.scales.block_rows, across = side.scales.block_cols;
-  if (across != kTile || (down != 1 && down != kTile))
-    return {}; // mode "none" of FP8 is not legal
+  int32_t down = side.scales.block_rows;
   operand.mode = down == 1 ? kModeRows : kModeSquare;
   ScaleGrid grid = side.grid();
   int64_t outer = raggedOuter ? p.end - p.begin : side.outer();
   int64_t blocks = ceilDiv(p.reduction(), kTile);
   if (raggedOuter)
-    operand.scales += grid.strideRow * firstBlock(down, p.begin, p.group);
+    scales += grid.strideRow * firstBlock(down, p.begin, p.group);
   if (raggedInner)
-    operand.scales += grid.strideCol * firstBlock(across, p.begin, p.group);
+    scales += grid.strideCol * firstBlock(kTile, p.begin, p.group);
+  operand.scales = scales;
   // [blocks, rows] for rows, [rows / 128, blocks padded to 4] for squares.
   int64_t rows = down == 1 ? outer : ceilDiv(outer, kTile);
   int64_t wantedRow = down == 1 ? 1 : roundUp(blocks, 4);
   int64_t wantedCol = down == 1 ? rows : 1;
   return alignScales(
-      p, {rows, blocks, grid.strideRow, grid.strideCol, wantedRow, wantedCol},
-      operand, used);
+      {rows, blocks, grid.strideRow, grid.strideCol, wantedRow, wantedCol},
+      operand);
 }
 
-Outcome Gemm::multiply(const GroupProduct &p) {
-  bool nothingToAdd =
-      p.ragged == TE_RT_RAGGED_REDUCTION && p.accumulate && p.reduction() == 0;
-  if (p.rows() == 0 || p.rhs.outer() == 0 || nothingToAdd)
-    return {};
+Outcome Gemm::multiply(const GroupProduct &p, int lane, bool &ran) {
   BlasProduct product = {};
   product.m = p.rows();
   product.n = p.rhs.outer();
   product.k = p.reduction();
+  ran = true;
+  if (product.m == 0 || product.n == 0)
+    return {};
+  if (p.ragged == TE_RT_RAGGED_REDUCTION && product.k == 0)
+    return p.accumulate
+               ? Outcome()
+               : device.fillAsync(p.result, 0,
+                                  static_cast<size_t>(bytesOf(
+                                      p.resultType, product.m * product.n)));
   product.bias = p.bias;
   product.biasType = p.biasType;
   product.result = p.result;
@@ -211,28 +213,27 @@ Outcome Gemm::multiply(const GroupProduct &p) {
                      p.begin * product.n * elementSize(p.resultType);
   product.resultType = p.resultType;
   product.accumulate = p.accumulate;
-  size_t used = 0;
-  if (product.k > 0) {
-    TE_RT_TRY(describe(p, p.lhs, true, product.lhs, used));
-    TE_RT_TRY(describe(p, p.rhs, false, product.rhs, used));
-  }
-  if (product.k > 0 && product.isLegal()) {
-    Blas *blas = nullptr;
-    void *workspace = nullptr;
-    bool ran = false;
-    TE_RT_TRY(device.blas(&blas));
-    TE_RT_TRY(device.scratch(Use::Workspace, kWorkspaceBytes, &workspace));
-    TE_RT_TRY(blas->multiply(product, workspace, kWorkspaceBytes,
-                             device.stream(), ran));
-    if (ran)
-      return {};
-  }
-  return multiplyAny(p, nullptr);
+  product.factors =
+      factors ? factors + 2 * (p.group - call.firstGroup) : nullptr;
+  at = operandBytes * static_cast<size_t>(lane);
+  end = at + operandBytes;
+  TE_RT_TRY(describe(p, p.lhs, true, product.lhs));
+  TE_RT_TRY(describe(p, p.rhs, false, product.rhs));
+  ran = product.whyNot(device.major()).empty();
+  if (!ran)
+    return {};
+  return blas->multiply(
+      product, workspaces + kWorkspaceBytes * static_cast<size_t>(lane),
+      kWorkspaceBytes, device.stream(), ran);
 }
+} // namespace
 
-/// Copies offsets to the host, and checks them.
-Outcome readOffsets(CudaDevice &device, const te_rt_tensor &offsets,
-                    int64_t capacity, std::vector<int32_t> &host) {
+Outcome cuda::readOffsets(CudaDevice &device, const ProductCall &call,
+                          std::vector<int32_t> &host) {
+  const te_rt_tensor &offsets = *call.offsets;
+  int64_t capacity = call.ragged == TE_RT_RAGGED_ROWS
+                         ? call.lhs->shape[call.transposeLhs]
+                         : call.lhs->shape[!call.transposeLhs];
   host.resize(static_cast<size_t>(offsets.shape[0]));
   size_t bytes = host.size() * sizeof(int32_t);
   if (offsets.on_host)
@@ -246,8 +247,6 @@ Outcome readOffsets(CudaDevice &device, const te_rt_tensor &offsets,
   return {};
 }
 
-} // namespace
-
 Outcome cuda::badOffsets(int64_t group, int32_t begin, int32_t end,
                          int64_t capacity) {
   return {
@@ -257,30 +256,44 @@ Outcome cuda::badOffsets(int64_t group, int32_t begin, int32_t end,
           ", wanted ascending values from 0 to " + std::to_string(capacity)};
 }
 
-Outcome cuda::multiplyEach(CudaDevice &device, const ProductCall &call) {
-  Gemm gemm(device);
-  GroupProduct first = call.product(call.firstGroup);
-  if (device.isPreparing())
-    return gemm.reserve(first);
-  const te_rt_tensor *offsets = call.offsets;
-  if (!offsets)
-    return gemm.multiply(first);
-  bool onlyDeviceKnows = !offsets->on_host && device.isCapturing();
+Outcome cuda::multiplyByLibrary(CudaDevice &device, const ProductCall &call,
+                                int streams, std::vector<int64_t> &rest,
+                                Went &went) {
+  int64_t groups = call.lastGroup - call.firstGroup;
+  streams = static_cast<int>(
+      std::min<int64_t>({streams ? int64_t{streams} : int64_t{kStreams}, groups,
+                         int64_t{kMostStreams}}));
+  if (!call.hostKnows() && device.isCapturing())
+    return {
+        TE_RT_UNSUPPORTED,
+        "offsets: found on the device while a graph is captured, wanted on the "
+        "host: the library has extents from there, and a graph reads nothing "
+        "back"};
+  Gemm gemm(device, call);
+  TE_RT_TRY(gemm.reserve(streams));
   std::vector<int32_t> host;
-  if (!onlyDeviceKnows)
-    TE_RT_TRY(readOffsets(device, *offsets,
-                          call.ragged == TE_RT_RAGGED_ROWS ? first.lhs.outer()
-                                                           : first.lhs.inner(),
-                          host));
-  for (int64_t g = call.firstGroup; g < call.lastGroup; ++g) {
+  if (call.offsets && !device.isPreparing())
+    TE_RT_TRY(readOffsets(device, call, host));
+  TE_RT_TRY(device.fork(streams));
+  Outcome outcome;
+  for (int64_t g = call.firstGroup;
+       !device.isPreparing() && g < call.lastGroup &&
+       outcome.status == TE_RT_OK;
+       ++g) {
     GroupProduct product = call.product(g);
-    if (onlyDeviceKnows) {
-      TE_RT_TRY(gemm.multiplyAny(product, data<int32_t>(offsets) + g));
-      continue;
+    if (call.offsets) {
+      product.begin = host[g];
+      product.end = host[g + 1];
     }
-    product.begin = host[g];
-    product.end = host[g + 1];
-    TE_RT_TRY(gemm.multiply(product));
+    int lane = static_cast<int>((g - call.firstGroup) % streams);
+    device.enterLane(lane);
+    bool ran = false;
+    outcome = gemm.multiply(product, lane, ran);
+    if (!ran)
+      rest.push_back(g);
   }
-  return {};
+  Outcome joined = device.join();
+  went.detail = std::to_string(groups - int64_t(rest.size())) +
+                ",streams:" + std::to_string(streams);
+  return outcome.status != TE_RT_OK ? outcome : joined;
 }

@@ -4,13 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// What the kernels of grouped_gemm.cuh take, on sm_90:
-//
-//   operands  both BF16, transposed or not; or FP8, not both E5M2
-//   scales    of tensors on both sides; 1 x 128 of lhs, and 1 x 128 or
-//             128 x 128 of rhs
-//   memory    operands at multiples of 16 bytes, and rows of such a length
-//   extents   from 1 to 2^31
+// For what the kernels of grouped_gemm.cuh take: products::whyNot(Way::Own).
 //
 // The copy engine reads operands through maps that are made here and uploaded
 // once; nothing else depends on the host.
@@ -44,31 +38,25 @@ bool isStaged(const ProductCall &call, const GroupProduct &p,
          isCopied(call, p) && !p.bias;
 }
 
-/// The kernel for a product, and how its operands are scaled; "" for none.
+/// The kernel for a product that one takes, and how its operands are scaled.
 std::string kernelFor(const ProductCall &call, const GroupProduct &p,
                       GroupedScale &scale) {
-  if (!isMapped(p.lhs) || !isMapped(p.rhs))
-    return "";
   te_rt_dtype lhs = p.lhs.values.dtype, rhs = p.rhs.values.dtype;
-  if (lhs == TE_RT_BF16 && rhs == TE_RT_BF16) {
+  if (!p.lhs.isScaled()) {
     scale = GroupedScale::None;
     return std::string("grouped_bf16_") + (p.lhs.transposed ? 't' : 'n') +
            (p.rhs.transposed ? 't' : 'n');
   }
-  if (!isFp8(lhs) || !isFp8(rhs))
-    return "";
   std::string name;
-  if (p.lhs.isTensorwise() && p.rhs.isTensorwise()) {
+  if (p.lhs.isTensorwise()) {
     scale = GroupedScale::Tensor;
     name = "grouped_tensor";
-  } else if (p.lhs.hasBlocks(1, kTile) && p.rhs.hasBlocks(kTile, kTile)) {
+  } else if (p.rhs.hasBlocks(kTile, kTile)) {
     scale = GroupedScale::RowSquare;
     name = "grouped_row_square";
-  } else if (p.lhs.hasBlocks(1, kTile) && p.rhs.hasBlocks(1, kTile)) {
+  } else {
     scale = GroupedScale::RowRow;
     name = "grouped_row_row";
-  } else {
-    return "";
   }
   if (isStaged(call, p, scale))
     name += "_staged";
@@ -127,11 +115,6 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
     Side rhs = call.product(call.firstGroup + i).rhs;
     if (packed)
       rhs.values.data = call.rhs.items[0].data;
-    if (!isAligned(rhs.values.data, 16))
-      return {TE_RT_INVALID_ARGUMENT,
-              "rhs[" + std::to_string(i) +
-                  "]: found memory that is not aligned to 16 bytes, wanted all "
-                  "tensors aligned as the first"};
     maps.emplace_back();
     TE_RT_TRY(makeMap(rhs.values, packed ? call.rhs.items[0].shape[0] : 1,
                       boxRows(rhs, rhsRows), maps.back()));
@@ -197,13 +180,6 @@ Outcome checkOffsets(CudaDevice &device, const te_rt_tensor *offsets,
 }
 } // namespace
 
-bool cuda::isMapped(const Side &side) {
-  return isAligned(side.values.data, 16) &&
-         side.ld() * elementSize(side.values.dtype) % 16 == 0 &&
-         std::min(side.outer(), side.inner()) > 0 &&
-         std::max(side.outer(), side.inner()) < INT32_MAX;
-}
-
 Outcome cuda::describeGrouped(CudaDevice &device, const ProductCall &call,
                               GroupedScale scale, int64_t rhsRows,
                               GroupedArgs &args) {
@@ -246,15 +222,9 @@ Outcome cuda::describeGrouped(CudaDevice &device, const ProductCall &call,
 }
 
 Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
-                              bool &took) {
-  if (device.major() != 9)
-    return {};
+                              std::string &kernel) {
   GroupedScale scale = GroupedScale::None;
-  std::string kernel =
-      kernelFor(call, call.product(call.firstGroup), scale);
-  took = !kernel.empty();
-  if (!took)
-    return {};
+  kernel = kernelFor(call, call.product(call.firstGroup), scale);
   GroupedArgs args = {};
   TE_RT_TRY(
       describeGrouped(device, call, scale, groupedCols(scale) / 2, args));

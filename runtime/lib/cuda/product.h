@@ -1,5 +1,4 @@
-//===- product.h - a call for products of experts ----------------*- C++
-//-*-===//
+//===- product.h - a call for products of experts ---------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -10,15 +9,19 @@
 
 #include "cuda/cast.h"
 #include "cuda/kernels/grouped_params.h"
+#include "product_ways.h"
 
 namespace te_rt {
 namespace cuda {
+
+namespace products = te::products;
+using products::Way;
 
 /// One operand of one group: a matrix and its scales, both of rank 2 (scales of
 /// a tensor: rank 0 or, of groups, 1).
 struct Side {
   te_rt_tensor values;
-  te_rt_tensor scales; // data is nullptr but for FP8
+  te_rt_tensor scales; // data is nullptr but for FP8 and FP4
   bool transposed;
   Ragged ragged;
 
@@ -64,30 +67,62 @@ struct ProductCall {
   int64_t ragged;
   bool transposeLhs, transposeRhs, accumulate;
   int64_t firstGroup, lastGroup;
+  const te_rt_tensor *lhsAmax = nullptr; // of FP4
+  te_rt_tensor_list rhsAmax = {};
 
   /// That of group `g`, but for begin and end.
   GroupProduct product(int64_t g) const;
+  /// Whether the host has the extents of groups.
+  bool hostKnows() const { return !offsets || offsets->on_host; }
+};
+
+/// A call for one group of another, with its members of what is packed.
+struct GroupCall {
+  GroupCall(const ProductCall &all, int64_t g);
+  te_rt_tensor rhs, rhsScales, rhsAmax, bias, result;
+  ProductCall call;
+};
+
+/// How a call went: the way, and the kernel, or the groups that the library made, its
+/// streams, and who made other groups.
+struct Went {
+  Way way = Way::Unset;
+  std::string detail;
 };
 
 /// What is wrong with the offsets of a group.
 Outcome badOffsets(int64_t group, int32_t begin, int32_t end, int64_t capacity);
+/// Copies offsets to the host, waiting for those of the device, and checks them
+/// against the ragged extent of `call`.
+Outcome readOffsets(CudaDevice &device, const ProductCall &call,
+                    std::vector<int32_t> &host);
 
-/// All groups in one launch of a kernel that reads offsets on the device:
-/// sm_90, and what that kernel takes. `took` is false, and nothing done, for
-/// the rest.
+/// The call as product_ways.h sees it.
+products::Form formOf(const CudaDevice &device, const ProductCall &call);
+
+/// The call, by a way that takes it (products::whyNot). Library: on `streams` streams,
+/// 0 for 4.
+Outcome multiply(CudaDevice &device, const ProductCall &call, Way way,
+                 int streams, Went &went);
+
+// The ways:
+
+/// All groups in one launch of a kernel that reads offsets on the device.
 Outcome multiplyGrouped(CudaDevice &device, const ProductCall &call,
-                        bool &took);
-/// Whether the copy engine can read an operand.
-bool isMapped(const Side &side);
+                        std::string &kernel);
 /// What the kernels for all groups read, in device memory where they want it
 /// there; boxes of an rhs that is not transposed have `rhsRows` rows.
 Outcome describeGrouped(CudaDevice &device, const ProductCall &call,
                         GroupedScale scale, int64_t rhsRows,
                         GroupedArgs &args);
-/// One group after the other: through cuBLASLt, with extents that the host
-/// reads and waits for; or, while a graph is captured and for what that library
-/// refuses, through a kernel for any product.
-Outcome multiplyEach(CudaDevice &device, const ProductCall &call);
+/// One group after the other through cuBLASLt, with extents of the host: those of
+/// the device are waited for. Groups that the library refuses for their extents, or
+/// has no algorithm for, go to `rest`, and are not made.
+Outcome multiplyByLibrary(CudaDevice &device, const ProductCall &call,
+                          int streams, std::vector<int64_t> &rest, Went &went);
+/// One group after the other through a kernel for any product, which reads offsets on
+/// the device.
+Outcome multiplyPlain(CudaDevice &device, const ProductCall &call);
 
 } // namespace cuda
 } // namespace te_rt

@@ -13,6 +13,7 @@
 #include "plan/Functions.h"
 #include "plan/Memory.h"
 #include "plan_generated.h"
+#include "product_ways.h"
 #include "te_runtime/plan.h"
 
 #include <cstdint>
@@ -46,6 +47,7 @@ struct Call {
   const char *location;
   const char *costClass;
   CallCost cost;
+  te::products::Way way; // of a product
   int64_t position; // among the program's calls, loops counted once
 };
 

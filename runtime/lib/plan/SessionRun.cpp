@@ -61,6 +61,7 @@ struct ChecksScope {
     context->checks = checks;
   }
   ~ChecksScope() {
+    context->planned = te::products::Way::Unset;
     context->checks = te_rt_context::Checks::AndRun;
     context->function = function;
   }
@@ -208,6 +209,8 @@ void Session::moveDescriptors(const ReadyCall &ready) {
 te_rt_status Session::invoke(const ReadyCall &ready) {
   moveDescriptors(ready);
   const Call &call = *ready.call;
+  context->planned = call.way;
+  context->variant.clear();
   te_rt_status status =
       call.function->invoke(context, operands.data() + ready.operands);
   return status == TE_RT_OK ? status : describeFailure(call, status);
@@ -268,9 +271,9 @@ te_rt_status Session::runCall(const ReadyCall &ready) {
   if (status != TE_RT_OK)
     return describeFailure(call, status);
   if (device.isHost())
-    tell(call, begin, end);
+    tell(call, context->variant, begin, end);
   else
-    timed.push_back(&call);
+    timed.push_back({&call, context->variant});
   return TE_RT_OK;
 }
 
@@ -281,7 +284,8 @@ te_rt_dtype Session::dtypeOf(const Call &call) const {
   return TE_RT_F32;
 }
 
-void Session::tell(const Call &call, int64_t begin, int64_t end) {
+void Session::tell(const Call &call, const std::string &variant, int64_t begin,
+                   int64_t end) {
   te_rt_call_info info = {call.function->name,
                           call.costClass,
                           call.location,
@@ -294,13 +298,15 @@ void Session::tell(const Call &call, int64_t begin, int64_t end) {
                           end,
                           call.cost.limitNs,
                           dtypeOf(call),
-                          call.cost.predictedNs};
+                          call.cost.predictedNs,
+                          variant.c_str()};
   observer(observerUser, &info);
 }
 
 void Session::tellTimes() {
   for (size_t i = 0; i < timed.size(); ++i)
-    tell(*timed[i], int64_t(context->device->nanosecondsBetween(0, 2 * i)),
+    tell(*timed[i].call, timed[i].variant,
+         int64_t(context->device->nanosecondsBetween(0, 2 * i)),
          int64_t(context->device->nanosecondsBetween(0, 2 * i + 1)));
 }
 

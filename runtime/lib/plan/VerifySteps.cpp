@@ -137,6 +137,13 @@ Call StepVerifier::verifyCall(const plan::Call &source) {
   call.location = v.root.locations()->Get(source.location())->c_str();
   call.costClass = v.root.cost_classes()->Get(source.cost_class())->c_str();
   call.cost = verifyCost(source);
+  static_assert(uint8_t(plan::Way::MAX) == uint8_t(te::products::Way::Plain));
+  if (source.way() > plan::Way::MAX) {
+    Where::Scope scope(v.where, "call", call.position);
+    v.where.refuse("way is ", unsigned(source.way()), ", wanted at most ",
+                   unsigned(plan::Way::MAX));
+  }
+  call.way = static_cast<te::products::Way>(source.way());
   Where::Scope scope(v.where, "call", call.position, call.function->name,
                      call.location);
   verifySlots(source, call);

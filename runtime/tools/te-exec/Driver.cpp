@@ -61,6 +61,9 @@ Driver::Driver(const Options &options, std::string_view planBytes,
 void Driver::checkBackend() {
   if (options.graph && options.backend != TE_RT_CUDA)
     fail("--graph: found --backend=ref, wanted --backend=cuda");
+  if (options.products != TE_RT_PRODUCTS_PLANNED && options.backend == TE_RT_REF)
+    fail("--products: found --backend=ref, which has one way, wanted "
+         "--backend=cuda");
   if (options.inOrder && !options.graph)
     fail("--in-order: found no --graph, wanted one");
   if (options.backend == TE_RT_REF)
@@ -191,6 +194,7 @@ void Driver::runRank(int rank, Executions &executions) {
           plan, options.backend, threadsPerRank, *planWorlds, rank, constants,
           data, naive ? options.poison : -1,
           options.graph ? 1 + options.inOrder : 0);
+      found->useProducts(options.products, options.libraryStreams);
       if (options.warmUp)
         found->step();
       observe(*found, plan, rank, step, runBegan);

@@ -119,6 +119,10 @@ void Execution::observe(Observer function) {
       this);
 }
 
+void Execution::useProducts(te_rt_products products, int streams) {
+  require(te_rt_use_products(context, products, streams));
+}
+
 double Execution::step() {
   for (size_t i = 0; stepsRun > 0 && i < program.arguments.size(); ++i) {
     const Argument &argument = program.arguments[i];

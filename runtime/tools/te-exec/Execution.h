@@ -55,6 +55,8 @@ public:
   Execution &operator=(const Execution &) = delete;
 
   void observe(Observer observer);
+  /// As te_rt_use_products.
+  void useProducts(te_rt_products products, int streams);
   /// Runs once; states first take the values that the step before left for
   /// them. Returns the seconds taken. Throws Error, also where routing
   /// overflowed.

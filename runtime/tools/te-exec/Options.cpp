@@ -58,6 +58,22 @@ void te::exec::addOptions(CLI::App &app, Options &options) {
                "With --graph: calls wait for the one before, and not for those "
                "alone whose memory they use");
   app.add_option_function<std::string>(
+         "--products",
+         [&options](const std::string &way) {
+           options.products = way == "own"       ? TE_RT_PRODUCTS_OWN
+                              : way == "library" ? TE_RT_PRODUCTS_LIBRARY
+                                                 : TE_RT_PRODUCTS_PLANNED;
+         },
+         "How a GPU makes products that several ways take: cost (what the plan says, "
+         "the default), own (this library's kernels) or library (cuBLASLt for each "
+         "expert; the host waits for the counts of rows, so that no graph holds "
+         "it)")
+      ->check(CLI::IsMember({"own", "library", "cost"}));
+  app.add_option("--library-streams", options.libraryStreams,
+                 "The streams, up to 8, that the calls of cuBLASLt for one product go "
+                 "to; 4 if absent")
+      ->check(CLI::Range(1, 8));
+  app.add_option_function<std::string>(
       "--routing",
       [&options](const std::string &text) {
         try {
@@ -80,8 +96,8 @@ void te::exec::addOptions(CLI::App &app, Options &options) {
       ->check(CLI::IsMember({"normal", "special"}));
   app.add_flag("--profile", options.profile,
                "Prints a row per call: time, what the compiler predicted, bytes, "
-               "GB/s, TFLOP/s, its share; of all steps but the first, if "
-               "there are several");
+               "GB/s, TFLOP/s, its share, how a product was made; of all steps but "
+               "the first, if there are several");
   app.add_option("--trace", options.trace,
                  "Writes the timeline as JSON, for Perfetto");
   app.add_option("--ranks", options.ranks,

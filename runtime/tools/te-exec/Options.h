@@ -7,7 +7,7 @@
 #define TE_EXEC_OPTIONS_H
 
 #include "Random.h"
-#include "te_runtime/types.h"
+#include "te_runtime/device.h"
 
 #include <string>
 #include <vector>
@@ -37,6 +37,8 @@ struct Options {
   bool warmUp = false; ///< a step first that nobody times
   Routing routing;
   bool specials = false; ///< values that are hard to cast, among random data
+  te_rt_products products = TE_RT_PRODUCTS_PLANNED;
+  int libraryStreams = 0; ///< 0: 4
   bool profile = false;
   std::string trace;
   /// What memory not yet written holds where two programs are compared: as

@@ -39,6 +39,7 @@ void Timeline::add(const te_rt_call_info &call, int64_t runBegan) {
     site.location = call.location;
     site.dtype = call.dtype;
   }
+  site.variant = call.variant;
   ++site.calls;
   site.launches += call.launches;
   site.bytes += call.bytes;
@@ -80,20 +81,24 @@ static std::vector<std::string> profileRow(const CallSite &site,
           formatNumber("%.3f", static_cast<double>(site.flops) / ns / 1e3),
           formatNumber("%.1f%%", 100 * ns / all),
           limit > 0 ? formatNumber("%.1f%%", 100 * limit / ns) : "-",
+          site.variant.empty() ? "-" : site.variant,
           site.location};
 }
 
 std::string te::exec::profileTable(const std::vector<Timeline> &ranks,
                                    const te_rt_limits &limits) {
-  std::map<std::tuple<std::string, std::string, std::string>, CallSite> merged;
+  std::map<std::tuple<std::string, std::string, std::string, std::string>, CallSite>
+      merged;
   CallSite total;
   total.function = "total";
   for (const Timeline &rank : ranks)
     for (auto &[position, site] : rank.sites) {
-      CallSite &row = merged[{site.function, site.costClass, site.location}];
+      CallSite &row =
+          merged[{site.function, site.costClass, site.location, site.variant}];
       row.function = site.function;
       row.costClass = site.costClass;
       row.location = site.location;
+      row.variant = site.variant;
       row.dtype = site.dtype;
       row.add(site);
       total.add(site);
@@ -103,8 +108,8 @@ std::string te::exec::profileTable(const std::vector<Timeline> &ranks,
     byTime.emplace(-site.nanoseconds, &site);
   Table table({"function", "class", "calls", "launches", "us", "predicted",
                "ratio", "bytes", "GB/s", "TFLOP/s", "time", "of limit",
-               "location"},
-              "llrrrrrrrrrrl");
+               "variant", "location"},
+              "llrrrrrrrrrrll");
   // Of the whole, only if no part is unknown. Predictions are of a device's kernels.
   double all = 0;
   bool known = true, foreseen = limits.copy > 0;
@@ -151,6 +156,7 @@ void te::exec::writeTrace(const std::string &path,
              {"dur", static_cast<double>(event.end - event.begin) / 1e3},
              {"args",
               {{"location", site.location},
+               {"variant", site.variant},
                {"bytes", static_cast<double>(site.bytes) / calls},
                {"flops", static_cast<double>(site.flops) / calls}}}});
     }

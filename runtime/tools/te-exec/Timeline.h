@@ -19,6 +19,7 @@ namespace te::exec {
 /// One call of the plan, all its executions together.
 struct CallSite {
   std::string function, costClass, location;
+  std::string variant; ///< how a product was made, the last time
   uint64_t calls = 0, launches = 0, bytes = 0, flops = 0;
   te_rt_dtype dtype = TE_RT_F32; ///< of the operands of a product
   int64_t nanoseconds = 0;
@@ -50,7 +51,8 @@ private:
 /// and a total: sums over all ranks and steps. "of limit" is the time that the
 /// bytes or, if that is longer, the operations of a row take at `limits`, as a
 /// share of its time, "predicted" what the compiler expected, and "ratio" the time as
-/// a multiple of that; "-" where they are not known.
+/// a multiple of that; "-" where they are not known. "variant" tells how a device made
+/// a product.
 std::string profileTable(const std::vector<Timeline> &ranks,
                          const te_rt_limits &limits);
 

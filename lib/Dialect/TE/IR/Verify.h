@@ -91,6 +91,9 @@ inline bool isAmong(MutableOperandRange range, OpOperand &operand) {
                       [&](OpOperand &each) { return &each == &operand; });
 }
 
+/// Nanoseconds of each launch, on an H200.
+constexpr double kLaunchNs = 2500;
+
 inline bool isMatrix(Value value) { return tensorType(value).getRank() == 2; }
 inline bool isVector(Value value) { return tensorType(value).getRank() == 1; }
 

@@ -133,14 +133,40 @@ void CallOp::getEffects(
 
 te::OpCost CallOp::getCost() { return getCallCost().getCost(); }
 
+/// Bytes, up to 256, that a buffer begins at a multiple of, as far as is known.
+static int64_t getAlignment(Value buffer) {
+  static constexpr int64_t ofArguments = 64, ofConstants = 32, atMost = 256;
+  auto lowest = [](int64_t bytes) {
+    return bytes ? std::min(bytes & -bytes, atMost) : atMost;
+  };
+  Operation *def = buffer.getDefiningOp();
+  if (!def || isa<WorkspaceOp>(def))
+    return ofArguments;
+  if (isa<ConstantOp>(def))
+    return ofConstants;
+  if (auto alloc = dyn_cast<AllocOp>(def))
+    return lowest(alloc.getOffset().value_or(0));
+  auto member = dyn_cast<MemberOp>(def);
+  if (!member)
+    return 1;
+  int64_t bytes = member.getType().getBytes();
+  auto [start, step] = member.getStartAndStep();
+  return std::min({getAlignment(member.getPacked()), lowest(start * bytes),
+                   lowest(step * bytes)});
+}
+
 te::CallTypes te_rt::getCallTypes(CallOp call) {
-  te::CallTypes types{call.getFunction(), {}, {}};
+  te::CallTypes types{call.getFunction(), {}, {}, {}};
+  if (auto way = call->getAttrOfType<StringAttr>(TERuntimeDialect::kWayAttr))
+    types.way = way.getValue();
   for (auto [buffers, isOutput] :
        llvm::zip(call.getSlots(), call.getSlotOutputs())) {
     te::CallTypes::Slot &slot = types.slots.emplace_back();
     slot.isOutput = isOutput;
-    for (Value buffer : buffers)
+    for (Value buffer : buffers) {
       slot.types.push_back(cast<BufferType>(buffer.getType()).getTensor());
+      slot.alignment = std::min(slot.alignment, getAlignment(buffer));
+    }
   }
   for (Attribute scalar : call.getScalars())
     if (auto integer = dyn_cast<IntegerAttr>(scalar))

@@ -50,6 +50,15 @@ void TERuntimeDialect::initialize() {
 LogicalResult
 TERuntimeDialect::verifyOperationAttribute(Operation *op,
                                            NamedAttribute attribute) {
+  if (attribute.getName() == kWayAttr) {
+    auto way = dyn_cast<StringAttr>(attribute.getValue());
+    if (!way || !llvm::is_contained({"own", "library", "emulated", "plain"}, way.getValue()))
+      return op->emitOpError()
+             << kWayAttr
+             << " must be \"own\", \"library\", \"emulated\" or \"plain\", but got "
+             << attribute.getValue();
+    return success();
+  }
   if (attribute.getName() != kArenaBytesAttr)
     return success();
   auto bytes = dyn_cast<IntegerAttr>(attribute.getValue());

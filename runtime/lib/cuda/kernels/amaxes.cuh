@@ -63,13 +63,13 @@ template <> __device__ inline float amaxOf<float>(uint32_t word) {
 }
 
 /// Of a row of one thread's piece, in words of the same kind.
-template <int R>
-__device__ inline uint32_t rowAmax(const Piece<BF16, R> &piece, int i) {
+template <int R, int Side>
+__device__ inline uint32_t rowAmax(const Piece<BF16, R, Side> &piece, int i) {
   return maxMagnitude(maxMagnitude(piece.pairs[i][0], piece.pairs[i][1]),
                       maxMagnitude(piece.pairs[i][2], piece.pairs[i][3]));
 }
-template <int R>
-__device__ inline uint32_t rowAmax(const Piece<float, R> &piece, int i) {
+template <int R, int Side>
+__device__ inline uint32_t rowAmax(const Piece<float, R, Side> &piece, int i) {
   float amax = 0.0f;
 #pragma unroll
   for (int j = 0; j < 8; ++j)

@@ -81,5 +81,5 @@ extern "C" __global__ void __launch_bounds__(kRowThreads)
 
 TE_RT_TILE_KERNEL(gather_bf16, GatherSource<BF16>, StoreSink, false, 3)
 TE_RT_TILE_KERNEL(gather_f32, GatherSource<float>, StoreSink, false, 1)
-TE_RT_CASTS(gather, GatherSource, 3)
+TE_RT_CASTS(gather, GatherSource, 4)
 TE_RT_MICRO_CASTS(gather, GatherSource, 3)

@@ -126,3 +126,13 @@ extern "C" __global__ void __launch_bounds__(kThreads)
         storeSum<BF16>(args, row, col, sums[i][j]);
     }
 }
+
+extern "C" __global__ void __launch_bounds__(kThreads)
+    product_factors(const __grid_constant__ ProductFactorsArgs args) {
+  int64_t i = blockIdx.x * int64_t(kThreads) + threadIdx.x;
+  if (i >= args.groups)
+    return;
+  float lhs = args.lhsAmax[args.lhsPerGroup ? args.firstGroup + i : 0];
+  args.factors[2 * i] = __fmul_rn(lhs, *args.rhsAmaxes[i]) / 7225344.0f;
+  args.factors[2 * i + 1] = args.accumulate ? 1.0f : 0.0f;
+}

@@ -106,20 +106,19 @@ __device__ inline uint32_t encodeFp4(float value) {
 }
 
 /// One of the two neighbours, the farther from zero if `word` is less than 2^32
-/// times the part of the way to it.
+/// times the part of the way to it; 6 and beyond, and NaN, become 6.
 __device__ inline uint32_t encodeFp4(float value, uint32_t word) {
-  uint32_t bits = __float_as_uint(value);
-  float magnitude = fabsf(value);
-  if (!(magnitude < 6.0f)) // NaN too
-    return encodeFp4(value);
-  uint32_t code = magnitude < 1.0f ? magnitude >= 0.5f
-                                   : (__float_as_uint(magnitude) >> 22) - 252;
-  float lower =
-      code < 2 ? 0.5f * code : __uint_as_float((code + 252) << 22);
-  float steps = code < 4 ? 2.0f : code < 6 ? 1.0f : 0.5f; // to the next, inverse
-  float part = (magnitude - lower) * steps;
-  code += word < __float2uint_ru(part * 4294967296.0f);
-  return code | (bits >> 28 & 8);
+  uint32_t bits = __float_as_uint(value), magnitude = bits & 0x7fffffff;
+  float twice = 2.0f * fabsf(value);
+  // From 1 on the bits behind the first one of the mantissa are that part.
+  bool isNormal = magnitude >= 0x3f800000;
+  uint32_t code = isNormal ? (magnitude >> 22) - 252 : twice >= 1.0f;
+  uint32_t part = __float2uint_ru(
+      __fmaf_rn(twice, 4294967296.0f, twice >= 1.0f ? -4294967296.0f : 0.0f));
+  code += word < (isNormal ? magnitude << 10 : part);
+  if (magnitude >= 0x40c00000)
+    code = 7;
+  return code | (magnitude > 0x7f800000 ? 0 : bits >> 28 & 8);
 }
 
 __device__ inline float valueOfFp4(uint32_t code) {
@@ -146,9 +145,11 @@ struct Philox {
         static_cast<uint32_t>(high), static_cast<uint32_t>(high >> 32));
 #pragma unroll
     for (int round = 0; round < 10; ++round) {
-      uint32_t a = __umulhi(0xD2511F53u, c.x), b = __umulhi(0xCD9E8D57u, c.z);
-      c = make_uint4(b ^ c.y ^ k0, 0xCD9E8D57u * c.z, a ^ c.w ^ k1,
-                     0xD2511F53u * c.x);
+      uint64_t a = uint64_t(0xD2511F53u) * c.x, b = uint64_t(0xCD9E8D57u) * c.z;
+      c = make_uint4(static_cast<uint32_t>(b >> 32) ^ c.y ^ k0,
+                     static_cast<uint32_t>(b),
+                     static_cast<uint32_t>(a >> 32) ^ c.w ^ k1,
+                     static_cast<uint32_t>(a));
       k0 += 0x9E3779B9u;
       k1 += 0xBB67AE85u;
     }

@@ -25,6 +25,13 @@ constexpr int kTileRows = 8;
 constexpr int kTileThreads = kTile * 16 / kTileRows;
 /// Of blocks that take one tile after another.
 constexpr int kStreamThreads = kTileThreads + 32;
+/// Rows and columns of a tile that a block has an SM for, which has so many
+/// threads; bytes of shared memory that casts of them in both directions want, and
+/// those of tiles of kTile.
+constexpr int kLargeTile = 256, kLargeThreads = 1024, kLargePairShared = 88 * 1024,
+              kPairShared = 20 * 1024;
+/// Of casts to rows alone: half a warp has so many rows.
+constexpr int kRowsOfUnit = 2, kRowsThreads = 256;
 
 /// Which elements share a scale, in the orientation of the input.
 enum BlockKind : int32_t {
@@ -378,6 +385,15 @@ struct GemmArgs {
   const void *bias;
   void *result;
   int32_t ragged, biasType, resultType, accumulate;
+};
+
+/// For each group, what a sum of FP4 is multiplied by, and what is added to it.
+struct ProductFactorsArgs {
+  const float *lhsAmax;
+  const float *const *rhsAmaxes; // one for each group from firstGroup on
+  float *factors;
+  int64_t firstGroup, groups;
+  int32_t lhsPerGroup, accumulate;
 };
 
 } // namespace cuda

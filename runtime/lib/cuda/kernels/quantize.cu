@@ -8,13 +8,13 @@
 // where a tensor's scale comes from its own amax: that is known when all of it
 // has been read).
 //
-//   work      one block for each 128 x 128, both directions from one read; the
-//             tile stays in registers, and its codes are transposed in shared
-//             memory. Where both directions have one scale they have the same
-//             codes. Casts of several tensors: as many blocks as fit, which take
-//             one tile after another
-//   moves     BF16 to rows: 2 + 1 B for each element and 4/128 B of scales;
-//   with
+//   work      one block for each 128 x 128, or 256 x 256 of a large matrix, both
+//             directions from one read; the tile stays in registers, and its codes
+//             are transposed in shared memory. Where both directions have one
+//             scale they have the same codes. Casts of several tensors: as many
+//             blocks as fit, which take one tile after another. Few rows of
+//             1 x 128: half a warp for each two
+//   moves     BF16 to rows: 2 + 1 B for each element and 4/128 B of scales; with
 //             columns 2 + 1 + 1 B; a pass for amaxes 2 B more
 //   bound     memory: 32768 x 7168 to rows and columns moves 954 MB, 223 us at
 //             the 4.28 TB/s of a copy on an H200
@@ -23,6 +23,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "cuda/kernels/casts.cuh"
+#include "cuda/kernels/pair.cuh"
+#include "cuda/kernels/rows.cuh"
 #include "cuda/kernels/stream.cuh"
 
 using namespace te_rt::cuda;
@@ -41,3 +43,12 @@ TE_RT_TILE_KERNELS(requantize_amax, CodeSource, AmaxSink, false)
 
 TE_RT_STREAM_KERNEL(multi_cast_stream_bf16, MatrixStream<BF16>, CastSink, true,
                     3)
+TE_RT_PAIR_KERNEL(pair_same_bf16, kTile, true, 3)
+TE_RT_PAIR_KERNEL(pair_both_bf16, kTile, false, 3)
+TE_RT_PAIR_KERNEL(pair_large_same_bf16, kLargeTile, true, 1)
+TE_RT_PAIR_KERNEL(pair_large_both_bf16, kLargeTile, false, 1)
+
+extern "C" __global__ void __launch_bounds__(kRowsThreads)
+    cast_rows_bf16(const __grid_constant__ TileArgs args) {
+  castRows(args);
+}

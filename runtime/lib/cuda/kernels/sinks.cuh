@@ -14,30 +14,10 @@
 #define TE_RUNTIME_CUDA_KERNELS_SINKS_CUH
 
 #include "cuda/kernels/amaxes.cuh"
+#include "cuda/kernels/codes.cuh"
 
 namespace te_rt {
 namespace cuda {
-
-/// Stores eight codes of each row, rows `stride` bytes apart, as far as there are
-/// `rows` and `cols`; `vector`: all rows are aligned to 8 bytes.
-template <int kRows>
-__device__ inline void storeCodes(uint8_t *to, int stride, int rows, int cols,
-                                  bool vector, const uint2 (&codes)[kRows]) {
-  if (vector && cols >= 8) {
-#pragma unroll
-    for (int i = 0; i < kRows; ++i, to += stride)
-      if (i < rows)
-        *reinterpret_cast<uint2 *>(to) = codes[i];
-    return;
-  }
-#pragma unroll
-  for (int i = 0; i < kRows; ++i, to += stride) {
-    uint64_t bits = codes[i].x | uint64_t(codes[i].y) << 32;
-#pragma unroll 1
-    for (int j = 0; i < rows && j < min(cols, 8); ++j, bits >>= 8)
-      to[j] = static_cast<uint8_t>(bits);
-  }
-}
 
 /// Rows as they are.
 template <typename Tile> struct StoreSink {
@@ -113,12 +93,9 @@ template <typename Tile> struct CastSink {
   using T = typename Tile::Element;
   static constexpr int kRows = Tile::kRows, kWarps = Tile::kWarps;
   static constexpr int kWords = sizeof(T) / 2 * 4; // of eight magnitudes
-  // Columns of the transposed tile, 16 apart where a half warp writes them: so
-  // they meet all banks. 8 bytes more than 128 for the same reason.
-  static constexpr int kPitch = kTile + 8;
   struct Shared {
     union {
-      uint8_t stage[kTile * kPitch];
+      Stage<Tile> stage;
       uint32_t columns[kWarps][16 * kWords];
     };
     float scale[2][kTile];
@@ -301,10 +278,10 @@ private:
     else
       encodeRows<false, false>(piece, scale, codes);
     storeRows(task.out[0], codes);
-    stageTransposed(codes);
+    shared.stage.put(codes);
     Tile::sync();
     bool isLast = settle(isLastPart);
-    storeTransposed(task.out[1]);
+    storeColumns(task.out[1]);
     return isLast;
   }
 
@@ -316,23 +293,19 @@ private:
       encodeRows<E5M2, ByRow>(piece, scale, codes);
       return storeRows(out, codes);
     }
-    stageColumns<E5M2, ByRow>(piece, scale);
+    shared.stage.template encode<E5M2, 0, 8>(
+        piece, [&](int i, int j) { return scale[ByRow ? i : j]; });
     Tile::sync();
-    storeTransposed(out);
+    storeColumns(out);
   }
 
   template <bool E5M2, bool ByRow, int N>
   __device__ void encodeRows(const Tile &piece, const float (&scale)[N],
                              uint2 (&codes)[kRows]) {
 #pragma unroll
-    for (int i = 0; i < kRows; ++i) {
-      auto scaled = [&](int j) {
-        return __fmul_rn(piece.get(i, j), scale[ByRow ? i : j]);
-      };
-      codes[i] = make_uint2(
-          encodeFour<E5M2>(scaled(0), scaled(1), scaled(2), scaled(3)),
-          encodeFour<E5M2>(scaled(4), scaled(5), scaled(6), scaled(7)));
-    }
+    for (int i = 0; i < kRows; ++i)
+      codes[i] =
+          encodeRow<E5M2>(piece, i, [&](int j) { return scale[ByRow ? i : j]; });
   }
 
   __device__ void storeRows(const CastOutput &out,
@@ -346,90 +319,10 @@ private:
     storeCodes(to, stride, rows, cols, vector, codes);
   }
 
-  /// Where the codes of column `j` of a thread's eight go.
-  __device__ uint8_t *stageOf(int j) {
-    return shared.stage + (threadIdx.x % 16 + 16 * j) * kPitch + Tile::row();
-  }
-  __device__ static void stageWords(uint8_t *to,
-                                    const uint32_t (&words)[kRows / 4]) {
-    if constexpr (kRows == 8)
-      *reinterpret_cast<uint2 *>(to) = make_uint2(words[0], words[1]);
-    else
-      *reinterpret_cast<uint32_t *>(to) = words[0];
-  }
-  template <bool E5M2, bool ByRow, int N>
-  __device__ void stageColumns(const Tile &piece, const float (&scale)[N]) {
-#pragma unroll
-    for (int j = 0; j < 8; ++j) {
-      uint32_t words[kRows / 4];
-#pragma unroll
-      for (int h = 0; h < kRows / 4; ++h) {
-        auto scaled = [&](int i) {
-          return __fmul_rn(piece.get(4 * h + i, j),
-                           scale[ByRow ? 4 * h + i : j]);
-        };
-        words[h] = encodeFour<E5M2>(scaled(0), scaled(1), scaled(2), scaled(3));
-      }
-      stageWords(stageOf(j), words);
-    }
-  }
-  /// The same, from codes that are there: each four by four by permuting bytes.
-  __device__ void stageTransposed(const uint2 (&codes)[kRows]) {
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      uint32_t columns[4][kRows / 4];
-#pragma unroll
-      for (int h = 0; h < kRows / 4; ++h) {
-        auto row = [&](int i) {
-          return half ? codes[4 * h + i].y : codes[4 * h + i].x;
-        };
-        uint32_t evens = __byte_perm(row(0), row(1), 0x6240);
-        uint32_t odds = __byte_perm(row(0), row(1), 0x7351);
-        uint32_t moreEvens = __byte_perm(row(2), row(3), 0x6240);
-        uint32_t moreOdds = __byte_perm(row(2), row(3), 0x7351);
-        columns[0][h] = __byte_perm(evens, moreEvens, 0x5410);
-        columns[1][h] = __byte_perm(odds, moreOdds, 0x5410);
-        columns[2][h] = __byte_perm(evens, moreEvens, 0x7632);
-        columns[3][h] = __byte_perm(odds, moreOdds, 0x7632);
-      }
-#pragma unroll
-      for (int j = 0; j < 4; ++j)
-        stageWords(stageOf(4 * half + j), columns[j]);
-    }
-  }
-
-  /// Eight threads of 16 bytes write a column of the tile.
-  __device__ void storeTransposed(const CastOutput &out) {
-    constexpr int kColumns = Tile::kThreads / 8; // at a time
-    int stride = static_cast<int>(out.stride);
-    uint8_t *base = out.values + place.member * task.rows * task.cols +
-                    (place.col0 + colsBefore) * out.stride + place.row0;
-    bool vector = (reinterpret_cast<uintptr_t>(base) | out.stride) % 16 == 0;
-    int part = threadIdx.x % 8 * 16, rows = min(place.rows - part, 16);
-    if (rows <= 0)
-      return;
-    // Position p of the stage is of column p % 16 * 8 + p / 16.
-    int position = threadIdx.x / 8;
-    int col = position % 16 * 8 + position / 16;
-    const uint8_t *from = shared.stage + position * kPitch + part;
-    uint8_t *to = base + int64_t(col) * stride + part;
-#pragma unroll
-    for (int round = 0; round < kTile / kColumns; ++round) {
-      if (col + round * (kColumns / 16) < place.cols) {
-        if (vector && rows == 16) {
-          uint2 low = *reinterpret_cast<const uint2 *>(from);
-          uint2 high = *reinterpret_cast<const uint2 *>(from + 8);
-          *reinterpret_cast<uint4 *>(to) =
-              make_uint4(low.x, low.y, high.x, high.y);
-        } else {
-#pragma unroll 1
-          for (int i = 0; i < rows; ++i)
-            to[i] = from[i];
-        }
-      }
-      from += kColumns * kPitch;
-      to += int64_t(kColumns / 16) * stride;
-    }
+  __device__ void storeColumns(const CastOutput &out) const {
+    shared.stage.store(out.values + place.member * task.rows * task.cols +
+                           (place.col0 + colsBefore) * out.stride + place.row0,
+                       static_cast<int>(out.stride), place.rows, place.cols);
   }
 
   const TileArgs &args;

@@ -22,18 +22,18 @@ namespace cuda {
 /// Eight elements at `from`, 16-byte aligned where `exists`; else zeros.
 /// Reading without a hint that they are read once is faster, by a twelfth on an
 /// H200.
-template <int R>
+template <int R, int Side>
 __device__ inline void loadVector(const BF16 *from, bool exists,
-                                  Piece<BF16, R> &piece, int i) {
+                                  Piece<BF16, R, Side> &piece, int i) {
   uint4 words = make_uint4(0, 0, 0, 0);
   if (exists)
     words = __ldg(reinterpret_cast<const uint4 *>(from));
   piece.pairs[i][0] = words.x, piece.pairs[i][1] = words.y;
   piece.pairs[i][2] = words.z, piece.pairs[i][3] = words.w;
 }
-template <int R>
+template <int R, int Side>
 __device__ inline void loadVector(const float *from, bool exists,
-                                  Piece<float, R> &piece, int i) {
+                                  Piece<float, R, Side> &piece, int i) {
   float4 low = make_float4(0, 0, 0, 0), high = low;
   if (exists) {
     low = __ldcs(reinterpret_cast<const float4 *>(from));

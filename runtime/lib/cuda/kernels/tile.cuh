@@ -25,21 +25,22 @@
 namespace te_rt {
 namespace cuda {
 
-/// R rows of eight elements of a thread, two in a register where they fit.
-template <typename T, int R> struct Piece;
+/// R rows of eight elements of a thread, two in a register where they fit, of a
+/// tile of `Side` rows and columns.
+template <typename T, int R, int Side = kTile> struct Piece;
 
-template <int R> struct PieceShape {
-  static constexpr int kRows = R;
-  static constexpr int kThreads = kTile * 16 / R, kWarps = kThreads / 32;
+template <int R, int Side = kTile> struct PieceShape {
+  static constexpr int kRows = R, kLanes = Side / 8; // threads of a row
+  static constexpr int kThreads = Side * kLanes / R, kWarps = kThreads / 32;
   /// The first row and column of the tile that this thread holds.
-  __device__ static int row() { return threadIdx.x / 16 * R; }
-  __device__ static int col() { return threadIdx.x % 16 * 8; }
+  __device__ static int row() { return threadIdx.x / kLanes * R; }
+  __device__ static int col() { return threadIdx.x % kLanes * 8; }
   /// Waits for all that hold a piece; a block may have other threads besides.
   __device__ static void sync() {
     asm volatile("bar.sync 1, %0;" ::"n"(kThreads) : "memory");
   }
 };
-template <int R> struct Piece<BF16, R> : PieceShape<R> {
+template <int R, int Side> struct Piece<BF16, R, Side> : PieceShape<R, Side> {
   using Element = BF16;
   uint32_t pairs[R][4];
   __device__ float get(int i, int j) const {
@@ -60,7 +61,7 @@ template <int R> struct Piece<BF16, R> : PieceShape<R> {
                      "+r"(pairs[i][3]));
   }
 };
-template <int R> struct Piece<float, R> : PieceShape<R> {
+template <int R, int Side> struct Piece<float, R, Side> : PieceShape<R, Side> {
   using Element = float;
   float values[R][8];
   __device__ float get(int i, int j) const { return values[i][j]; }
@@ -105,10 +106,11 @@ __device__ inline int countUpTo(int64_t count, int64_t limit, F f) {
 
 /// Rows of groups. Block b of group g has row floor(offsets[g] / 128) + g + b
 /// of the scales (types.h): these numbers ascend, so that they number the work
-/// as well.
+/// as well, also of blocks of another size.
 struct RaggedRows {
   const int32_t *offsets;
   int64_t rows;
+  int side = kTile; // rows of a block
 
   __device__ int64_t begin(int64_t g) const {
     int64_t at = offsets[g];
@@ -116,11 +118,11 @@ struct RaggedRows {
   }
   __device__ int64_t end(int64_t g) const { return begin(g + 1); }
   __device__ int64_t firstBlock(int64_t g) const {
-    return begin(g) / kTile + g;
+    return begin(g) / side + g;
   }
   __device__ int64_t blocks(int64_t g) const {
     int64_t count = end(g) - begin(g);
-    return count > 0 ? (count + kTile - 1) / kTile : 0;
+    return count > 0 ? (count + side - 1) / side : 0;
   }
   /// The group that has a block; -1 for none. A warp calls it.
   __device__ int groupOf(int64_t block, int groups) const {
@@ -129,28 +131,28 @@ struct RaggedRows {
   }
 };
 
+template <int Side>
 __device__ inline bool locateRagged(const TileTask &task, int64_t slot,
                                     Place &place) {
-  RaggedRows rows = {task.offsets, task.rows};
+  RaggedRows rows = {task.offsets, task.rows, Side};
   int64_t begin, end;
   if (task.member >= 0) {
     place.group = task.member;
     begin = task.offsets ? rows.begin(place.group) : task.begin;
     end = task.offsets ? rows.end(place.group) : task.end;
-    place.blockRow = begin / kTile + place.group + slot;
   } else {
     place.group = rows.groupOf(slot, task.groups);
     if (place.group < 0)
       return false;
     begin = rows.begin(place.group);
     end = rows.end(place.group);
-    place.blockRow = slot;
     slot -= rows.firstBlock(place.group);
   }
+  place.blockRow = begin / kTile + place.group + slot * (Side / kTile);
   place.member = 0;
-  place.row = place.row0 = begin + slot * kTile;
+  place.row = place.row0 = begin + slot * Side;
   int64_t left = end - place.row0;
-  place.rows = static_cast<int>(left < kTile ? left : kTile);
+  place.rows = static_cast<int>(left < Side ? left : Side);
   return left > 0;
 }
 
@@ -161,7 +163,24 @@ __device__ inline uint32_t divide(uint32_t value, uint32_t divisor,
   return quotient + (value - quotient * divisor >= divisor);
 }
 
-/// A warp calls it; false where the tile does not exist.
+/// Row `slot` of the tiles of a matrix or of packed ones.
+template <int Side>
+__device__ inline void locatePacked(const TileTask &task, uint32_t slot,
+                                    Place &place) {
+  uint32_t member = divide(slot, task.tilesPerMember, task.perMember);
+  slot -= member * task.tilesPerMember;
+  place.blockRow = slot * (Side / kTile);
+  place.member = task.member >= 0 ? task.member : member;
+  place.group = static_cast<int>(place.member);
+  place.row0 = static_cast<int64_t>(slot) * Side;
+  place.row = place.member * task.rows + place.row0;
+  int64_t left = task.rows - place.row0;
+  place.rows = static_cast<int>(left < Side ? left : Side);
+}
+
+/// A warp calls it; false where the tile, of `Side` rows and columns, does not
+/// exist.
+template <int Side = kTile>
 __device__ inline bool locate(const TileTask &task, uint32_t tile,
                               Place &place) {
   if (tile >= task.tiles)
@@ -184,20 +203,12 @@ __device__ inline bool locate(const TileTask &task, uint32_t tile,
       return false;
     slot = ordered;
   }
-  place.col0 = static_cast<int64_t>(col) * kTile;
+  place.col0 = static_cast<int64_t>(col) * Side;
   int64_t right = task.cols - place.col0;
-  place.cols = static_cast<int>(right < kTile ? right : kTile);
+  place.cols = static_cast<int>(right < Side ? right : Side);
   if (task.tilesPerMember == 0)
-    return locateRagged(task, slot, place);
-  uint32_t down = task.tilesPerMember;
-  uint32_t member = divide(slot, down, task.perMember);
-  place.blockRow = slot - member * down;
-  place.member = task.member >= 0 ? task.member : member;
-  place.group = static_cast<int>(place.member);
-  place.row0 = place.blockRow * kTile;
-  place.row = place.member * task.rows + place.row0;
-  int64_t left = task.rows - place.row0;
-  place.rows = static_cast<int>(left < kTile ? left : kTile);
+    return locateRagged<Side>(task, slot, place);
+  locatePacked<Side>(task, slot, place);
   return true;
 }
 

@@ -62,11 +62,28 @@ struct CallTypes {
   struct Slot {
     SmallVector<RankedTensorType> types;
     bool isOutput;
+    int64_t alignment = 256; ///< bytes that all of them begin at a multiple of
   };
   StringRef function;
   SmallVector<Slot> slots;
   SmallVector<int64_t> scalars; ///< those that are integers
+  StringRef way;                ///< of a product: as chosen, or empty
 };
+
+/// A way in which the runtime may make a product (runtime/schema/product_ways.h).
+struct ProductWay {
+  StringRef name;
+  std::string whyNot;  ///< empty if it takes the product
+  bool readsOnHost;    ///< the host waits for offsets that lie on the device
+  int64_t launches;
+  double seconds;      ///< as measured ones take; 0 where nothing was measured
+};
+
+/// The ways of a call, in the order in which they are tried; none if the call is no
+/// product. Of groups whose extents only a run knows, each counts with an equal share
+/// of the capacity.
+SmallVector<ProductWay> getProductWays(const OpCost &cost, const CallTypes &call,
+                                       TargetAttr target);
 
 /// What one execution is predicted to take by the kernels of `target`, from measured
 /// ones (Prediction.cpp); 0 where nothing was measured.

@@ -32,6 +32,7 @@ def TERuntime_Dialect : Dialect {
     | ------------------- | -------- | -------------------------------------------- |
     | `te_rt.direction`   | argument | `"in"` or `"out"`: whether the program writes it |
     | `te_rt.arena_bytes` | function | the bytes of its arena, once memory is planned |
+    | `te_rt.way`         | call     | how a GPU makes a product, once it is chosen: `"own"`, `"library"`, `"emulated"` or `"plain"` |
   }];
   let dependentDialects = ["::mlir::te::TEDialect"];
   let useDefaultAttributePrinterParser = 1;
@@ -43,6 +44,8 @@ def TERuntime_Dialect : Dialect {
     static constexpr StringLiteral kDirectionAttr = "te_rt.direction";
     /// On a function with planned memory: the bytes of its arena (i64).
     static constexpr StringLiteral kArenaBytesAttr = "te_rt.arena_bytes";
+    /// On a call of a product: the way that was chosen for it.
+    static constexpr StringLiteral kWayAttr = "te_rt.way";
   }];
 }
 
