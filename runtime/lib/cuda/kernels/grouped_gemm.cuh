@@ -138,8 +138,6 @@ public:
       takeRegisters<224>();
       if constexpr (staged)
         multiplyStagedTiles(warp / 4 - 1);
-      else if constexpr (kHasFactors)
-        multiplyRowRowTiles(warp / 4 - 1);
       else
         multiplyTiles(warp / 4 - 1);
     }
@@ -420,9 +418,9 @@ private:
     for (int i = 0; i < kCols / 2; ++i)
       sums[i] = sums[i] * lhs * rhs;
   }
-  class RowRowBlock;
-  /// All tiles of FP8 with a scale for each column, likewise.
-  __device__ void multiplyRowRowTiles(int half);
+  /// A tile of FP8 with a scale for each column, likewise.
+  __device__ void multiplyRowRow(const Tile &tile, int half, uint32_t empty,
+                                 Cursor &stage, float (&sums)[kCols / 2]);
   /// BF16: the tensor cores add all of K.
   __device__ void multiplyPlain(const Tile &tile, int half, uint32_t empty,
                                 Cursor &stage, float (&sums)[kCols / 2]);
@@ -447,6 +445,8 @@ private:
         sum = 0.0f;
       if constexpr (kScale == GroupedScale::None)
         multiplyPlain(tile, half, empty, stage, sums);
+      else if constexpr (kScale == GroupedScale::RowRow)
+        multiplyRowRow(tile, half, empty, stage, sums);
       else
         multiplyScaled(tile, half, stage, sums);
       store.run(tile, item, sums);

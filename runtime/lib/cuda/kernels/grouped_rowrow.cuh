@@ -107,158 +107,74 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadFactors(
   }
 }
 
-/// What a thread knows of one block of K.
-template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
-          Major kRhsMajor>
-class Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::RowRowBlock {
-public:
-  __device__ RowRowBlock(Product &product, int half)
-      : product(product), first(product.operandsOf(half)),
-        firstFactors(product.at(product.shared.factors[0]) >> 4 & 0x3fff) {
-    uint32_t lane = threadIdx.x % 32;
-    empty = addressIn(product.at(&product.shared.empty[0]),
-                      lane % kGroupedCluster);
-    uint32_t row = half * 64 + threadIdx.x % 128 / 32 * 16 + lane / 4;
-    rowScales =
-        product.at(&product.shared.lhsScales[0][0]) + row * sizeof(float);
-    // A thread has two neighbours of the row's eight factors: h and m, l and h,
-    // m and h, or any.
-    order = lane % 4 == 0 ? 0x7632 : 0x3276;
-    hasLow = lane % 4 == 1;
-    keep(rowScales), keep(order), keep(hasLow);
-  }
-
-  /// Waits for the operands of a block of K, and reads the scales of rows.
-  __device__ void prepare(const Cursor &stage) {
-    wait(product.at(&product.shared.full[stage.index]), stage.parity);
-    operands = operandsAt(first, stage.index);
-    factors = firstFactors +
-              stage.index * (sizeof(product.shared.factors[0]) / 16);
-    keep(operands.lhs), keep(operands.rhs), keep(factors);
-    uint32_t from =
-        rowScales + stage.index * sizeof(product.shared.lhsScales[0]);
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      Factors of(readShared(from + i * 8 * sizeof(float)));
-      next[i] = __byte_perm(of.high, hasLow ? of.low : of.middle, order);
-      keep(next[i]);
-    }
-  }
-
-  __device__ void multiply(float (&part)[kCols / 2],
-                           float (&scales)[kCols / 2]) {
-    rows[0] = next[0], rows[1] = next[1];
-    pin(scales);
-    pin(part);
-    fenceRegisters();
-    multiplyFactors(scales, rows[0], rows[1], factors);
-#pragma unroll
-    for (int step = 0; step < 4; ++step)
-      hopper::multiply<kLhs, kRhs>(
-          part, operands.lhs + step * kNextStep<kLhsMajor>,
-          operands.rhs + step * kNextStep<kRhsMajor>, step);
-    commitProducts();
-    pin(part);
-    pin(scales);
-  }
-
-  /// Adds the block when its product is there; its operands are then free.
-  __device__ void add(int stage, float (&part)[kCols / 2],
-                      float (&scales)[kCols / 2], float (&sums)[kCols / 2]) {
-    waitProducts<0>();
-    keep(rows[0]), keep(rows[1]); // read until now
-    pin(part);
-    pin(scales);
-#pragma unroll
-    for (int j = 0; j < kCols / 2; ++j) {
-      sums[j] = __fmaf_rn(part[j], scales[j], sums[j]);
-      if (j == kCols / 4 - 1)
-        release(empty, stage);
-    }
-  }
-
-  /// A tile that the warpgroup has no rows of.
-  __device__ void skip(const Tile &tile, int half, Cursor &stage) {
-    product.skipBlocks(tile, half, empty, stage);
-  }
-
-private:
-  Product &product;
-  Operands first, operands; // of the first buffer, and of the next block
-  uint32_t firstFactors, factors;
-  uint32_t empty, rowScales, order, hasLow;
-  uint32_t rows[2], next[2]; // of the block under way, and of the next one
-};
-
 template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
           Major kRhsMajor>
 __device__ void
-Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyRowRowTiles(
-    int half) {
-  RowRowBlock block(*this, half);
-  Results store(args, shared.store[half], shared.boxes, half, kStore + half);
-  Cursor slot, stage;
-  Tile next;
-  bool isThere, isPrepared;
-  int previous = -1; // column of the tile before, if that is not stored
-  float sums[kCols / 2];
-  auto storePrevious = [&] {
-    if (previous >= 0)
-      store.addToBoxes(previous, sums);
-    previous = -1;
+Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyRowRow(
+    const Tile &tile, int half, uint32_t empty, Cursor &stage,
+    float (&sums)[kCols / 2]) {
+  int row = half * 64 + threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4;
+  // A thread has two neighbours of the row's eight factors: h and m, l and h, m
+  // and h, or any.
+  bool hasLow = threadIdx.x % 4 == 1;
+  uint32_t order = threadIdx.x % 4 == 0 ? 0x7632 : 0x3276;
+  Operands first = operandsOf(half), operands = operandsAt(first, stage.index);
+  uint32_t factors = at(shared.factors[0]) >> 4;
+  int tail = tailOf(tile);
+  uint32_t high[2], rest[2];
+  auto loadRows = [&] {
 #pragma unroll
-    for (float &sum : sums)
-      sum = 0.0f;
-  };
-  auto takeTile = [&] {
-    isThere = __any_sync(~0u, nextTile(slot, next));
-    next = uniform(next);
-    isPrepared = isThere && hasRows(next, half) && next.begin < next.end;
-    if (isPrepared)
-      block.prepare(stage);
-  };
-  takeTile();
-  while (isThere) {
-    Tile tile = next;
-    if (!hasRows(tile, half)) {
-      storePrevious();
-      block.skip(tile, half, stage);
-      store.skip(tile);
-      takeTile();
-      continue;
+    for (int i = 0; i < 2; ++i) {
+      Factors of(shared.lhsScales[stage.index][row + i * 8]);
+      high[i] = of.high;
+      rest[i] = hasLow ? of.low : of.middle;
+      keep(high[i]), keep(rest[i]);
     }
-    int left = numBlocks(tile), tail = tailOf(tile);
-    auto multiplyBlock = [&](auto meanwhile) {
-      if (left == 1 && tail >= 0)
-        clearTail(stage.index, tile.end - tail);
-      float part[kCols / 2], scales[kCols / 2];
-      block.multiply(part, scales);
-      meanwhile();
-      int done = stage.index;
-      stage.advance(kStages);
-      if (--left)
-        block.prepare(stage);
-      else
-        takeTile();
-      block.add(done, part, scales, sums);
-    };
-    if (left) {
-      multiplyBlock(storePrevious);
-    } else {
-      storePrevious();
-      takeTile();
-    }
+  };
+  bool isFull = false;
 #pragma unroll 1
-    while (left)
-      multiplyBlock([] {});
-    pairUp(sums);
-    if (args.sums)
-      previous = tile.col;
-    else
-      store.run(tile, args.items[tile.group], sums);
+  for (int depth = tile.begin; depth < tile.end; depth += kDepth) {
+    if (!isFull) {
+      wait(at(&shared.full[stage.index]), stage.parity);
+      loadRows();
+    }
+    if (depth == tail)
+      clearTail(stage.index, tile.end - depth);
+    float part[kCols / 2], scales[kCols / 2];
+    uint32_t upper = __byte_perm(high[0], rest[0], order);
+    uint32_t lower = __byte_perm(high[1], rest[1], order);
+    pin(scales);
+    pin(part);
+    fenceRegisters();
+    multiplyFactors(scales, upper, lower,
+                    factors + stage.index * (sizeof(shared.factors[0]) / 16));
+#pragma unroll
+    for (int step = 0; step < 4; ++step)
+      multiply<kLhs, kRhs>(part, operands.lhs + step * kNextStep<kLhsMajor>,
+                           operands.rhs + step * kNextStep<kRhsMajor>, step);
+    commitProducts();
+    pin(part);
+    pin(scales);
+
+    int current = stage.index;
+    stage.advance(kStages);
+    operands = operandsAt(first, stage.index);
+    // While this block is multiplied, where the next one is there.
+    isFull =
+        depth + kDepth < tile.end &&
+        __all_sync(~0u, isDone(at(&shared.full[stage.index]), stage.parity));
+    if (isFull)
+      loadRows();
+    waitProducts<0>();
+    keep(upper), keep(lower);
+    pin(part);
+    pin(scales);
+    release(empty, current);
+#pragma unroll
+    for (int j = 0; j < kCols / 2; ++j)
+      sums[j] = __fmaf_rn(part[j], scales[j], sums[j]);
   }
-  storePrevious();
-  store.finish();
+  pairUp(sums);
 }
 
 } // namespace grouped

@@ -7,9 +7,9 @@
 // A warpgroup has 64 rows of a tile in registers. What goes where:
 //
 //   F32 sums of groups   through boxes of 64 x 32 in shared memory, which a
-//   that divide K        warp moves (moveSums): those of the sums that are
-//                        added to come while the tile is multiplied, those
-//                        that are done leave during the next tile
+//   that divide K        warp of its own moves (moveSums): those of the sums
+//                        that are added to come while the tile is multiplied,
+//                        those that are done leave during the next tile
 //   BF16, written        through shared memory, and from there by the copy
 //                        engine where all 64 rows are the group's, else row by
 //                        row
@@ -60,7 +60,7 @@ public:
                       float (&sums)[kCols / 2]) {
     int rows = min(tile.rows - half * 64, 64);
     int row = tile.row + half * 64;
-    if (args.sums) { // without a bias, for which memory would be asked
+    if (args.sums) { // without a bias: memory is not asked for one
       addToBoxes(tile.col, sums);
       return;
     }
@@ -72,58 +72,6 @@ public:
       direct<float>(item, row, rows, tile.col, sums);
     else
       direct<BF16>(item, row, rows, tile.col, sums);
-  }
-
-  /// Adds them to the boxes of a tile. Lanes of odd rows go over the columns in
-  /// another order than those of even rows, so that half a warp reads all banks.
-  /// Takes few registers, as a product may be under way.
-  __device__ void addToBoxes(int col, const float (&sums)[kCols / 2]) {
-    uint32_t lane = threadIdx.x % 32;
-    hopper::keep(lane); // no addresses in registers until the next tile
-    uint32_t row = lane / 4, swaps = row % 2;
-    uint32_t first = hopper::sharedAddress(memory) +
-                     threadIdx.x % 128 / 32 * 2048 + row * 128 + lane % 2 * 8 +
-                     (lane / 2 % 2 ^ swaps) * 16 + (row / 2 ^ swaps * 2) * 32;
-    // As many at a time as there are boxes.
-#pragma unroll
-    for (int from = 0; from < kCols / kBoxCols; from += kBoxes) {
-      int count = 0;
-      Cursor at = box;
-#pragma unroll
-      for (int i = from; i < from + kBoxes && i < kCols / kBoxCols; ++i) {
-        if (col + i * kBoxCols >= args.n)
-          break;
-        hopper::wait(loaded + at.index * 8, at.parity);
-        uint32_t values = first + at.index * kBoxBytes;
-        // 8 columns, rows of the lane and 8 below.
-        auto place = [&](int j, int below) {
-          return (values ^ j * 32) + below * 1024;
-        };
-#pragma unroll
-        for (int j = 0; j < 4; j += 2) {
-          float2 old[2][2];
-#pragma unroll
-          for (int q = 0; q < 4; ++q) {
-            old[q / 2][q % 2] = make_float2(-0.0f, -0.0f); // x + -0 is x
-            if (args.accumulate)
-              old[q / 2][q % 2] =
-                  hopper::readSharedTwo(place(j + q / 2, q % 2));
-          }
-#pragma unroll
-          for (int q = 0; q < 4; ++q) {
-            const float *even = &sums[i * 16 + (j + q / 2) * 4 + q % 2 * 2];
-            const float *odd = &sums[i * 16 + (j + q / 2 ^ 2) * 4 + q % 2 * 2];
-            float2 sum = old[q / 2][q % 2];
-            sum.x += swaps ? odd[0] : even[0];
-            sum.y += swaps ? odd[1] : even[1];
-            hopper::writeSharedTwo(place(j + q / 2, q % 2), sum);
-          }
-        }
-        at.advance(kBoxes);
-        ++count;
-      }
-      passBoxes(count);
-    }
   }
 
   /// A warpgroup whose rows are not there keeps step with the other one.
@@ -161,6 +109,50 @@ private:
       if (threadIdx.x % 32 == 0)
         hopper::arrive(added + box.index * 8);
       box.advance(kBoxes);
+    }
+  }
+
+  /// Lanes of odd rows go over the columns in another order than those of even
+  /// rows, so that half a warp reads all banks.
+  __device__ void addToBoxes(int col, float (&sums)[kCols / 2]) {
+    int lane = threadIdx.x % 32, row = lane / 4;
+    bool swaps = row % 2;
+    uint32_t first = threadIdx.x % 128 / 32 * 2048 + row * 128 + lane % 2 * 8;
+    // As many at a time as there are boxes.
+#pragma unroll
+    for (int from = 0; from < kCols / kBoxCols; from += kBoxes) {
+      int count = 0;
+      Cursor at = box;
+#pragma unroll
+      for (int i = from; i < from + kBoxes && i < kCols / kBoxCols; ++i) {
+        if (col + i * kBoxCols >= args.n)
+          break;
+        hopper::wait(loaded + at.index * 8, at.parity);
+        uint8_t *values = memory + at.index * kBoxBytes + first;
+        auto pairOf = [&](int j, int below) {
+          int chunk = (2 * (swaps ? j ^ 2 : j) + lane / 2 % 2) ^ row;
+          return reinterpret_cast<float2 *>(values + chunk * 16 + below * 1024);
+        };
+        float2 old[4][2] = {};
+        if (args.accumulate)
+#pragma unroll
+          for (int j = 0; j < 8; ++j)
+            old[j / 2][j % 2] = *pairOf(j / 2, j % 2);
+#pragma unroll
+        for (int j = 0; j < 8; ++j) {
+          const float *even = &sums[i * 16 + j / 2 * 4 + j % 2 * 2];
+          const float *odd = &sums[i * 16 + (j / 2 ^ 2) * 4 + j % 2 * 2];
+          float2 sum = {swaps ? odd[0] : even[0], swaps ? odd[1] : even[1]};
+          if (args.accumulate) {
+            sum.x = old[j / 2][j % 2].x + sum.x;
+            sum.y = old[j / 2][j % 2].y + sum.y;
+          }
+          *pairOf(j / 2, j % 2) = sum;
+        }
+        at.advance(kBoxes);
+        ++count;
+      }
+      passBoxes(count);
     }
   }
 

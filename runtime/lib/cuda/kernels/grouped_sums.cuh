@@ -8,8 +8,9 @@
 // bytes for each element of it: with few rows in a group that takes longer than
 // to multiply. So the old sums of a tile come from memory while the tile is
 // multiplied, as many as there is shared memory for, and nobody waits for the
-// new ones to be written. Where the reduction is long, each operand is read many
-// times over: the L2 then drops sums, which are read and written once, first.
+// new ones to be written. Where the reduction is long, each operand is read
+// many times over: the L2 then drops sums, which are read and written once,
+// first.
 //
 //===----------------------------------------------------------------------===//
 
@@ -58,8 +59,7 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::moveSums() {
         waitStoresRead();
       }
       uint32_t loaded = at(&shared.boxes.loaded[next.index]);
-      shared.places[next.index] = {tile.group, tile.row, col, halves,
-                                   isLong};
+      shared.places[next.index] = {tile.group, tile.row, col, halves, isLong};
       if (args.accumulate) {
         expectBytes(loaded, halves * kBoxBytes);
         for (int half = 0; half < halves; ++half) {

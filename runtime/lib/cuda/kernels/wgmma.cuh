@@ -143,18 +143,6 @@ __device__ inline float readShared(uint32_t from) {
   asm volatile("ld.shared.f32 %0, [%1];" : "=f"(value) : "r"(from) : "memory");
   return value;
 }
-__device__ inline float2 readSharedTwo(uint32_t from) {
-  float2 v;
-  asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];"
-               : "=f"(v.x), "=f"(v.y)
-               : "r"(from)
-               : "memory");
-  return v;
-}
-__device__ inline void writeSharedTwo(uint32_t to, float2 v) {
-  asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(to), "f"(v.x), "f"(v.y)
-               : "memory");
-}
 __device__ inline uint4 readSharedWords(uint32_t from) {
   uint4 v;
   asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
@@ -272,9 +260,9 @@ __device__ inline void storeBox(const TensorMap *map, uint32_t from, int x,
 __device__ inline void commitStores() {
   asm volatile("cp.async.bulk.commit_group;" ::: "memory");
 }
-/// Until all but the last so many groups of stores have read shared memory.
-template <int Others = 0> __device__ inline void waitStoresRead() {
-  asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(Others) : "memory");
+/// Until stores have read shared memory.
+__device__ inline void waitStoresRead() {
+  asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
 }
 __device__ inline void waitStores() {
   asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
@@ -413,8 +401,8 @@ TE_MULTIPLY_FP8(192, "96", "97", "98")
 /// d = lhs * rhs over 8 BF16, rows lane / 4 and 8 below of lhs in registers; rhs
 /// in shared memory, 16 bytes for each of 128 columns, its address counted in 16
 /// bytes. The instruction takes 16: the second 8 of lhs are zero, and those of
-/// rhs the first 8 again. The registers of lhs stay as they are until the
-/// product is there.
+/// rhs the first 8 again. The registers of lhs are read until the product is
+/// there.
 __device__ inline void multiplyFactors(float (&d)[64], uint32_t upper,
                                        uint32_t lower, uint32_t rhs) {
   asm volatile(
@@ -426,7 +414,7 @@ __device__ inline void multiplyFactors(float (&d)[64], uint32_t upper,
       "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
       "{" TE_REGISTERS_128 "}, {%64, %65, zero, zero}, b, p, 1, 1, 0;\n}"
       : TE_OUT_128
-      : "r"(upper), "r"(lower), "r"(rhs));
+      : "r"(upper), "r"(lower), "r"(rhs & 0x3fff));
 }
 /// 256 columns of BF16.
 template <Major lhsMajor, Major rhsMajor>
