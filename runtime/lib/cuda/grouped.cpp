@@ -149,7 +149,8 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
                     maps.size() * sizeof(TensorMap));
   bytes.append(reinterpret_cast<const char *>(items.data()),
                items.size() * sizeof(GroupedItem));
-  // Counters behind these: who writes the same results has the same ones.
+  // Counters behind these, and not of CudaDevice::tickets: products may run side
+  // by side, and only those that write the same results have the same ones.
   size_t counters = bytes.size();
   bytes.append(2 * sizeof(int32_t), '\0');
   const void *memory = nullptr;

@@ -6,9 +6,10 @@
 //
 //   work      a block of three warpgroups on each multiprocessor, two blocks
 //             to a cluster; tiles of 128 x 192 (BF16: 256, 1 x 128 scales on
-//             both sides: 128), K in blocks of 128 bytes in four buffers. The
-//             first warpgroup finds tiles and starts copies, the others
-//             multiply 64 rows each
+//             both sides: 128), K in blocks of 128 bytes in four buffers. Of
+//             the first warpgroup one warp draws tiles, one starts copies, one
+//             brings scales, one sends results; the others multiply 64 rows
+//             each
 //   flops     2 m n k; BF16 and FP8 tensor cores
 //   moves     operands from the L2 once for each tile, what two blocks share
 //             once for both; the result once
@@ -378,8 +379,8 @@ private:
   }
 
   /// Has sums lie in pairs of registers, the second one first: an element is
-  /// then in another bank than the part that is added to it. The stores, which
-  /// no thread executes, want their operands so.
+  /// then in another bank than the part that is added to it. The stores, to
+  /// which no thread comes, want their operands so.
   __device__ void pairUp(float (&sums)[kCols / 2]) {
     if (args.k >= 0)
       return;

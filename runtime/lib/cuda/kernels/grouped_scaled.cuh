@@ -11,7 +11,8 @@
 // stand only these additions: all else is done while the tensor cores work, the
 // wait for the next block included. So one warpgroup adds while the other
 // multiplies, and the tensor cores never idle. Where results are only written,
-// a tile is stored while the first block of the next one is multiplied.
+// a tile goes to shared memory while the first block of the next one is
+// multiplied, and from there by a warp that does not multiply.
 //
 //===----------------------------------------------------------------------===//
 

@@ -32,7 +32,8 @@ public:
   /// `memory`: 64 rows of kCols, in boxes of 64 columns.
   __device__ StagedStore(uint32_t memory, uint32_t putBarrier,
                          uint32_t sentBarrier)
-      : memory(memory), putBarrier(putBarrier), sentBarrier(sentBarrier) {}
+      : memory(memory + uniform(threadIdx.x % 128 / 32) * 16 * 128),
+        putBarrier(putBarrier), sentBarrier(sentBarrier) {}
 
   /// Rounds the sums of a tile, where they lie as Store::run says.
   __device__ void put(const float (&sums)[kCols / 2]) {
@@ -42,8 +43,7 @@ public:
     uint32_t lane = threadIdx.x % 32;
     hopper::keep(lane); // no addresses in registers until the next tile
     uint32_t row = lane % 16, group = lane / 16;
-    uint32_t to =
-        memory + uniform(threadIdx.x % 128 / 32) * 16 * 128 + row * 128;
+    uint32_t to = memory + row * 128;
 #pragma unroll
     for (int j = 0; j < kCols / 8; j += 2) {
       const float *from = sums + j * 4;
@@ -90,7 +90,8 @@ public:
 private:
   static constexpr int kBoxBytes = 64 * 128;
 
-  uint32_t memory, putBarrier, sentBarrier, parity = 0;
+  uint32_t memory; // of the warp's 16 rows
+  uint32_t putBarrier, sentBarrier, parity = 0;
 };
 
 } // namespace grouped
