@@ -166,6 +166,7 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyRowRow(
     if (isFull)
       loadRows();
     waitProducts<0>();
+    keep(upper), keep(lower);
     pin(part);
     pin(scales);
     release(empty, current);

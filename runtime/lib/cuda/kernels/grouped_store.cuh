@@ -39,7 +39,7 @@ template <int kBoxes> struct BoxBarriers {
 
 /// What lies in a box: rows of one or both warpgroups.
 struct BoxPlace {
-  int32_t group, row, col, halves;
+  int32_t group, row, col, halves, isLong;
 };
 
 template <int kCols, int kStoreCols> class Store {
@@ -60,11 +60,13 @@ public:
                       float (&sums)[kCols / 2]) {
     int rows = min(tile.rows - half * 64, 64);
     int row = tile.row + half * 64;
+    if (args.sums) { // without a bias: memory is not asked for one
+      addToBoxes(tile.col, sums);
+      return;
+    }
     if (item.bias)
       addBias(tile.col, item.bias, sums);
-    if (args.sums)
-      addToBoxes(tile.col, sums);
-    else if (args.result)
+    if (args.result)
       stage(item, row, rows, tile.col, sums);
     else if (args.resultF32)
       direct<float>(item, row, rows, tile.col, sums);

@@ -8,7 +8,9 @@
 // bytes for each element of it: with few rows in a group that takes longer than
 // to multiply. So the old sums of a tile come from memory while the tile is
 // multiplied, as many as there is shared memory for, and nobody waits for the
-// new ones to be written.
+// new ones to be written. Where the reduction is long, each operand is read
+// many times over: the L2 then drops sums, which are read and written once,
+// first.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,6 +20,9 @@
 namespace te_rt {
 namespace cuda {
 namespace grouped {
+
+/// Elements of a reduction from which on that was measured to pay.
+constexpr int kLongReduction = 2048;
 
 template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
           Major kRhsMajor>
@@ -30,9 +35,13 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::moveSums() {
   auto storeOldest = [&] {
     wait(at(&shared.boxes.added[oldest.index]), oldest.parity);
     BoxPlace place = shared.places[oldest.index];
-    for (int half = 0; half < place.halves; ++half)
-      storeBox(args.sums + place.group, memory(half, oldest.index), place.col,
-               place.row + half * 64, 0);
+    for (int half = 0; half < place.halves; ++half) {
+      const TensorMap *map = args.sums + place.group;
+      uint32_t from = memory(half, oldest.index);
+      int row = place.row + half * 64;
+      place.isLong ? storeBox(map, from, place.col, row, 0, dropFirst())
+                   : storeBox(map, from, place.col, row, 0);
+    }
     commitStores();
     oldest.advance(kBoxes);
     --held;
@@ -43,18 +52,22 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::moveSums() {
       continue;
     const TensorMap *map = args.sums + tile.group;
     int end = min(tile.col + kCols, args.n), halves = halvesOf(tile);
+    bool isLong = tile.end - tile.begin >= kLongReduction;
     for (int col = tile.col; col < end; col += kBoxCols) {
       if (held == kBoxes) {
         storeOldest();
         waitStoresRead();
       }
       uint32_t loaded = at(&shared.boxes.loaded[next.index]);
-      shared.places[next.index] = {tile.group, tile.row, col, halves};
+      shared.places[next.index] = {tile.group, tile.row, col, halves, isLong};
       if (args.accumulate) {
         expectBytes(loaded, halves * kBoxBytes);
-        for (int half = 0; half < halves; ++half)
-          loadBox(memory(half, next.index), map, loaded, col,
-                  tile.row + half * 64, 0);
+        for (int half = 0; half < halves; ++half) {
+          uint32_t to = memory(half, next.index);
+          int row = tile.row + half * 64;
+          isLong ? loadBox(to, map, loaded, col, row, 0, dropFirst())
+                 : loadBox(to, map, loaded, col, row, 0);
+        }
       } else {
         arrive(loaded);
       }

@@ -199,6 +199,12 @@ __device__ inline Policy dropLast() {
                : "=l"(policy.word));
   return policy;
 }
+__device__ inline Policy dropFirst() {
+  Policy policy;
+  asm volatile("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;"
+               : "=l"(policy.word));
+  return policy;
+}
 /// A box of the tensor at (x, y, z) to shared memory; `barrier` counts its bytes.
 __device__ inline void loadBox(uint32_t to, const TensorMap *map,
                                uint32_t barrier, int x, int y, int z,
@@ -242,6 +248,13 @@ __device__ inline void storeBox(const TensorMap *map, uint32_t from, int x,
   asm volatile("cp.async.bulk.tensor.3d.global.shared::cta.bulk_group "
                "[%0, {%2, %3, %4}], [%1];" ::"l"(map),
                "r"(from), "r"(x), "r"(y), "r"(z)
+               : "memory");
+}
+__device__ inline void storeBox(const TensorMap *map, uint32_t from, int x,
+                                int y, int z, Policy policy) {
+  asm volatile("cp.async.bulk.tensor.3d.global.shared::cta.bulk_group."
+               "L2::cache_hint [%0, {%2, %3, %4}], [%1], %5;" ::"l"(map),
+               "r"(from), "r"(x), "r"(y), "r"(z), "l"(policy.word)
                : "memory");
 }
 __device__ inline void commitStores() {
@@ -388,7 +401,8 @@ TE_MULTIPLY_FP8(192, "96", "97", "98")
 /// d = lhs * rhs over 8 BF16, rows lane / 4 and 8 below of lhs in registers; rhs
 /// in shared memory, 16 bytes for each of 128 columns, its address counted in 16
 /// bytes. The instruction takes 16: the second 8 of lhs are zero, and those of
-/// rhs the first 8 again.
+/// rhs the first 8 again. The registers of lhs are read until the product is
+/// there.
 __device__ inline void multiplyFactors(float (&d)[64], uint32_t upper,
                                        uint32_t lower, uint32_t rhs) {
   asm volatile(

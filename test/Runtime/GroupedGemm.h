@@ -1,0 +1,164 @@
+//===- GroupedGemm.h - calls of grouped products ----------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_TEST_RUNTIME_GROUPEDGEMM_H
+#define TE_TEST_RUNTIME_GROUPEDGEMM_H
+
+#include "Twin.h"
+#include "common/context.h"
+#include "common/scales.h"
+
+namespace te_test {
+using namespace te_rt;
+
+enum class Scheme { Bf16, Tensor, RowSquare, RowRow };
+
+struct Grouped {
+  Scheme scheme;
+  int64_t m, n, k; // m, or k over the reduction: the capacity
+  int64_t ragged;
+  std::vector<int32_t> offsets;
+  te_rt_dtype result = TE_RT_BF16;
+  bool accumulate = false, bias = false, packed = true;
+  te_rt_dtype lhs = TE_RT_F8E4M3, rhs = TE_RT_F8E4M3;
+  bool transposeLhs = false, transposeRhs = false;
+
+  int64_t groups() const { return int64_t(offsets.size()) - 1; }
+  bool overRows() const { return ragged == TE_RT_RAGGED_ROWS; }
+  te_rt_dtype type(bool isLhs) const {
+    return scheme == Scheme::Bf16 ? TE_RT_BF16 : isLhs ? lhs : rhs;
+  }
+  std::string name() const {
+    std::string text =
+        "scheme " + std::to_string(int(scheme)) + ", " + std::to_string(m) +
+        " x " + std::to_string(n) + " over " + std::to_string(k) + ", ragged " +
+        std::to_string(ragged) + ", result " + dtypeName(result) +
+        (accumulate ? " +=" : "") + (bias ? ", bias" : "") +
+        (packed ? "" : ", lists") + ", offsets";
+    for (int32_t offset : offsets)
+      text += " " + std::to_string(offset);
+    return text;
+  }
+};
+
+inline Tensor operandOf(te_rt_dtype type, std::vector<int64_t> shape,
+                        unsigned seed) {
+  Tensor tensor = values(TE_RT_F32, shape, seed), operand(type, shape);
+  for (int64_t i = 0; i < operand.size(); ++i)
+    operand.set(i, tensor.get(i) * (isFp8(type) ? 100 : 1));
+  return operand;
+}
+
+/// Scales of many sizes, not powers of two.
+inline Tensor scalesOf(std::vector<int64_t> shape, unsigned seed) {
+  Tensor scales = values(TE_RT_F32, shape, seed);
+  for (int64_t i = 0; i < scales.size(); ++i)
+    scales.set(i, std::exp2(2 * scales.get(i)));
+  return scales;
+}
+
+/// Where the arguments of a case stand.
+struct Places {
+  int lhs, lhsScales, rhs, rhsScales, bias, offsets, out;
+  int rhsCount, outCount;
+};
+
+inline Tensor withScales(const Grouped &c, bool isLhs,
+                         std::vector<int64_t> shape, int64_t members,
+                         unsigned seed) {
+  bool divided = !c.overRows() || isLhs;
+  if (c.scheme == Scheme::Tensor) {
+    std::vector<int64_t> each;
+    if (divided)
+      each = {c.groups()};
+    else if (members)
+      each = {members};
+    return scalesOf(each, seed).scales(TE_RT_TENSOR);
+  }
+  te_rt_tensor like = {};
+  like.layout = TE_RT_GEMM_READY;
+  like.block_rows = c.scheme == Scheme::RowSquare && !isLhs ? 128 : 1;
+  like.block_cols = 128;
+  like.groups = c.overRows() ? 0 : int32_t(c.groups());
+  std::vector<int64_t> scaleShape =
+      ScaleGrid(like, shape[0], shape[1],
+                c.overRows() ? Ragged::No : Ragged::Cols)
+          .shape;
+  if (members)
+    scaleShape.insert(scaleShape.begin(), members);
+  return scalesOf(scaleShape, seed)
+      .scales(like.layout, like.block_rows, like.block_cols, like.groups);
+}
+
+inline Places build(const Grouped &c, Arguments &arguments, unsigned seed) {
+  Places at = {};
+  auto turned = [](std::vector<int64_t> shape, bool transposed) {
+    if (transposed)
+      std::swap(shape[0], shape[1]);
+    return shape;
+  };
+  bool scaled = c.scheme != Scheme::Bf16;
+  std::vector<int64_t> lhs = turned({c.m, c.k}, c.transposeLhs);
+  std::vector<int64_t> rhs = turned({c.n, c.k}, c.transposeRhs);
+  at.lhs = arguments.add(operandOf(c.type(true), lhs, seed));
+  at.lhsScales = scaled ? arguments.add(withScales(c, true, lhs, 0, seed + 1))
+                        : arguments.none();
+  bool packed = c.overRows() && c.packed;
+  at.rhsCount = !c.overRows() || packed ? 1 : int(c.groups());
+  int64_t members = packed ? c.groups() : 0;
+  std::vector<int64_t> rhsShape = rhs;
+  if (packed)
+    rhsShape.insert(rhsShape.begin(), members);
+  for (int i = 0; i < at.rhsCount; ++i) {
+    int rhsAt =
+        arguments.add(operandOf(c.type(false), rhsShape, seed + 10 + i));
+    int scalesAt =
+        scaled
+            ? arguments.add(withScales(c, false, rhs, members, seed + 50 + i))
+            : arguments.none();
+    if (i == 0)
+      at.rhs = rhsAt, at.rhsScales = scalesAt;
+  }
+  at.bias = c.bias
+                ? arguments.add(values(c.result, {c.groups(), c.n}, seed + 2))
+                : arguments.none();
+  at.offsets = arguments.add(offsetsOf(c.offsets));
+  at.outCount = c.overRows() || c.packed ? 1 : int(c.groups());
+  for (int i = 0; i < at.outCount; ++i) {
+    std::vector<int64_t> shape = {c.m, c.n};
+    if (!c.overRows() && c.packed)
+      shape.insert(shape.begin(), c.groups());
+    int outAt = arguments.add(values(c.result, shape, seed + 90 + i));
+    if (i == 0)
+      at.out = outAt;
+  }
+  return at;
+}
+
+inline Call callOf(const Grouped &c, const Places &at) {
+  return [&c, at](te_rt_context *context, const Tensors &t) {
+    std::vector<te_rt_tensor> rhs, scales, results;
+    for (int i = 0; i < at.rhsCount; ++i) {
+      rhs.push_back(*t[at.rhs + 2 * i]);
+      if (t[at.rhsScales])
+        scales.push_back(*t[at.rhsScales + 2 * i]);
+    }
+    for (int i = 0; i < at.outCount; ++i)
+      results.push_back(*t[at.out + i]);
+    auto list = [](const std::vector<te_rt_tensor> &items) {
+      return te_rt_tensor_list{items.data(), int64_t(items.size())};
+    };
+    te_rt_tensor_list bias = {t[at.bias], t[at.bias] ? 1 : 0};
+    return te_rt_grouped_gemm(context, t[at.lhs], t[at.lhsScales], nullptr,
+                              list(rhs), list(scales), {}, bias, t[at.offsets],
+                              list(results), c.ragged, c.transposeLhs,
+                              c.transposeRhs, c.accumulate);
+  };
+}
+
+} // namespace te_test
+
+#endif // TE_TEST_RUNTIME_GROUPEDGEMM_H
