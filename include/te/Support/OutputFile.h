@@ -1,5 +1,4 @@
-//===- OutputFile.h - files that are written whole or not at all -*- C++
-//-*-===//
+//===- OutputFile.h - files written whole or not at all ---------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,5 +1,4 @@
-//===- cast.h - work over tiles, as kernels want it --------------*- C++
-//-*-===//
+//===- cast.h - work over tiles, as kernels want it -------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,5 +1,4 @@
-//===- Mine.h - a dialect and a rewrite that te knows nothing of --*- C++
-//-*-===//
+//===- Mine.h - a dialect and a rewrite unknown to te -----------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,5 +1,4 @@
-//===- casts.cuh - kernels of sources and sinks ------------------*- C++
-//-*-===//
+//===- casts.cuh - kernels of sources and sinks -----------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

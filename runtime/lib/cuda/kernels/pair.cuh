@@ -1,5 +1,4 @@
-//===- pair.cuh - casts of BF16 in both directions ---------------*- C++
-//-*-===//
+//===- pair.cuh - casts of BF16 in both directions --------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,5 +1,4 @@
-//===- pair_params.h - matrices that are cast in both directions -*- C++
-//-*-===//
+//===- pair_params.h - matrices that are cast both ways ---------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

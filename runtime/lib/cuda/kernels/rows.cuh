@@ -1,5 +1,4 @@
-//===- rows.cuh - casts of BF16 rows in blocks of 1 x 128 --------*- C++
-//-*-===//
+//===- rows.cuh - casts of BF16 rows in blocks of 1 x 128 -------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,5 +1,4 @@
-//===- sinks.cuh - what becomes of a tile ------------------------*- C++
-//-*-===//
+//===- sinks.cuh - what becomes of a tile -----------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

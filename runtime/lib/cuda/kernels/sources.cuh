@@ -1,5 +1,4 @@
-//===- sources.cuh - where the elements of a tile come from ------*- C++
-//-*-===//
+//===- sources.cuh - where the elements of a tile come from -----*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -1,5 +1,4 @@
-//===- tile.cuh - kernels over tiles of 128 x 128 ----------------*- C++
-//-*-===//
+//===- tile.cuh - kernels over tiles of 128 x 128 ---------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
