@@ -102,6 +102,16 @@ protected:
     return {&tensor, 1};
   }
 
+  /// Rows of groups by the weights of each.
+  te_rt_status multiply(const te_rt_tensor &lhs, const te_rt_tensor &lhsScales,
+                        const te_rt_tensor &rhs, const te_rt_tensor &rhsScales,
+                        const te_rt_tensor &groups,
+                        const te_rt_tensor &result) {
+    return cuda::grouped_gemm(&context, &lhs, &lhsScales, nullptr, list(rhs),
+                              list(rhsScales), {}, {}, &groups, list(result),
+                              TE_RT_RAGGED_ROWS, 0, 0, 0);
+  }
+
   std::vector<std::string> log() {
     auto *take = reinterpret_cast<const char *(*)()>(
         dlsym(dlopen(TE_FAKE_BLAS, RTLD_NOW), "fakeBlasLog"));
@@ -141,9 +151,7 @@ TEST_F(LibraryProducts, GroupsTakeTurnsOnStreams) {
   context.products = TE_RT_PRODUCTS_LIBRARY;
   context.libraryStreams = 2;
   auto run = [&] {
-    return cuda::grouped_gemm(&context, &lhs, &lhsScales, nullptr, list(rhs),
-                              list(rhsScales), {}, {}, &groups, list(result),
-                              TE_RT_RAGGED_ROWS, 0, 0, 0);
+    return multiply(lhs, lhsScales, rhs, rhsScales, groups, result);
   };
   ASSERT_EQ(run(), TE_RT_OK) << context.message;
   EXPECT_EQ(context.variant, "library:5,streams:2");
@@ -187,10 +195,7 @@ TEST_F(LibraryProducts, Mxfp8OnBlackwell) {
       scales(TE_RT_F8E8M0, {5, 256, 8}, TE_RT_SWIZZLED, 1, 32);
   te_rt_tensor result = make(TE_RT_BF16, {768, 256}), groups = hostOffsets();
   // Native is the first choice where the host has the counts.
-  ASSERT_EQ(cuda::grouped_gemm(&context, &lhs, &lhsScales, nullptr, list(rhs),
-                               list(rhsScales), {}, {}, &groups, list(result),
-                               TE_RT_RAGGED_ROWS, 0, 0, 0),
-            TE_RT_OK)
+  ASSERT_EQ(multiply(lhs, lhsScales, rhs, rhsScales, groups, result), TE_RT_OK)
       << context.message;
   EXPECT_EQ(context.variant, "library:5,streams:4");
   std::vector<Asked> products = asked();
@@ -206,9 +211,7 @@ TEST_F(LibraryProducts, Mxfp8OnBlackwell) {
   }
   // A group that does not begin at a tile of scales.
   offsets[1] = 64;
-  EXPECT_EQ(cuda::grouped_gemm(&context, &lhs, &lhsScales, nullptr, list(rhs),
-                               list(rhsScales), {}, {}, &groups, list(result),
-                               TE_RT_RAGGED_ROWS, 0, 0, 0),
+  EXPECT_EQ(multiply(lhs, lhsScales, rhs, rhsScales, groups, result),
             TE_RT_INVALID_ARGUMENT);
   EXPECT_EQ(context.message,
             "product: offsets[1]: found 64, wanted a multiple of 128 "
