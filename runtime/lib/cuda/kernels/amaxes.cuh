@@ -130,6 +130,16 @@ __device__ inline T reduceRows(T (&values)[R], F combine) {
 template <int R> __device__ inline int reducedRow() {
   return threadIdx.x % 16 / (16 / R);
 }
+/// The amax of the row that reducedRow names, of the pieces of its threads.
+template <typename T, int R, int Side>
+__device__ inline float amaxOfRows(const Piece<T, R, Side> &piece) {
+  uint32_t amax[R];
+#pragma unroll
+  for (int i = 0; i < R; ++i)
+    amax[i] = rowAmax(piece, i);
+  return amaxOf<T>(reduceRows(
+      amax, [](uint32_t a, uint32_t b) { return largerWord<T>(a, b); }));
+}
 
 /// The first of two passes: amaxes alone.
 template <typename Tile> struct AmaxSink {

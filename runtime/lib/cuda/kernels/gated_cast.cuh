@@ -158,14 +158,7 @@ private:
   __device__ void findRowScales(const Tile &tile, const CastOutput &out,
                                 int row, const Tile8 &piece,
                                 float (&own)[kRows]) {
-    uint32_t amax[kRows];
-#pragma unroll
-    for (int i = 0; i < kRows; ++i)
-      amax[i] = rowAmax(piece, i);
-    float scale =
-        scaleFor(out, amaxOf<BF16>(reduceRows(amax, [](uint32_t a, uint32_t b) {
-                   return largerWord<BF16>(a, b);
-                 })));
+    float scale = scaleFor(out, amaxOfRows(piece));
     row += reducedRow<kRows>();
     if (threadIdx.x % (16 / kRows) == 0 && row < tile.rows)
       out.scales[(tile.row + row) * out.strideRow +

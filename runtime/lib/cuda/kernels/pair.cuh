@@ -258,12 +258,7 @@ private:
   //===--- Scales of rows and of columns ----------------------------------===//
 
   template <bool E5M2> __device__ void castRows(Tile &piece) {
-    uint32_t amax[kRows];
-#pragma unroll
-    for (int i = 0; i < kRows; ++i)
-      amax[i] = rowAmax(piece, i);
-    float scale =
-        scaleFor(place.out[0], amaxOfPair(reduceRows(amax, maxMagnitude)));
+    float scale = scaleFor(place.out[0], amaxOfRows(piece));
     int row = Tile::row() + reducedRow<kRows>();
     if (lane() % (16 / kRows) == 0 && row < place.rows &&
         hasCols(leftOrRight()))

@@ -214,14 +214,7 @@ private:
   /// The scales of the rows of a thread.
   __device__ void findRowScales(const Tile &piece, const CastOutput &out,
                                 float (&own)[kRows]) {
-    uint32_t amax[kRows];
-#pragma unroll
-    for (int i = 0; i < kRows; ++i)
-      amax[i] = rowAmax(piece, i);
-    float scale =
-        scaleFor(out, amaxOf<T>(reduceRows(amax, [](uint32_t a, uint32_t b) {
-                   return largerWord<T>(a, b);
-                 })));
+    float scale = scaleFor(out, amaxOfRows(piece));
     int row = Tile::row() + reducedRow<kRows>();
     if (threadIdx.x % (16 / kRows) == 0 && row < place.rows)
       scalesOf(out,
