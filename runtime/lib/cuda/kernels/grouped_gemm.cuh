@@ -471,21 +471,11 @@ private:
 #include "cuda/kernels/grouped_scaled.cuh"
 #include "cuda/kernels/grouped_sums.cuh"
 
-/// Defines the kernel `name`; nothing where there is no sm_90a.
-#if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
-#define TE_GROUPED_BODY(staged, ...)                                           \
-  extern __shared__ uint8_t memory[];                                          \
-  te_rt::cuda::grouped::Product<__VA_ARGS__>(args, memory)                     \
-      .template run<staged>()
-#else
-#define TE_GROUPED_BODY(...) __trap()
-#endif
 #define TE_GROUPED_KERNEL(name, staged, ...)                                   \
-  extern "C" __global__ void __cluster_dims__(te_rt::cuda::kGroupedCluster)    \
-      __launch_bounds__(te_rt::cuda::kGroupedThreads, 1)                       \
-          name(const __grid_constant__ te_rt::cuda::GroupedArgs args) {        \
-    TE_GROUPED_BODY(staged, __VA_ARGS__);                                      \
-  }
+  TE_GROUPED_CLUSTERS(                                                         \
+      name, kGroupedThreads, te_rt::cuda::GroupedArgs,                         \
+      te_rt::cuda::grouped::Product<__VA_ARGS__>(args, memory)                 \
+          .template run<staged>())
 
 /// Of FP8, each pair of types that may meet.
 #define TE_GROUPED_FP8_KERNELS(name, staged, scale)                            \

@@ -185,4 +185,21 @@ private:
 } // namespace cuda
 } // namespace te_rt
 
+/// Defines the kernel `name` of clusters that take the tiles of a grouped product:
+/// `args` and all dynamic shared memory, as `memory`, to an expression; a trap
+/// where there is no sm_90a.
+#if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#define TE_GROUPED_BODY(...)                                                   \
+  extern __shared__ uint8_t memory[];                                          \
+  __VA_ARGS__
+#else
+#define TE_GROUPED_BODY(...) __trap()
+#endif
+#define TE_GROUPED_CLUSTERS(name, threads, Args, ...)                          \
+  extern "C" __global__ void __cluster_dims__(te_rt::cuda::kGroupedCluster)    \
+      __launch_bounds__(te_rt::cuda::threads, 1)                               \
+          name(const __grid_constant__ Args args) {                            \
+    TE_GROUPED_BODY(__VA_ARGS__);                                              \
+  }
+
 #endif // TE_RUNTIME_CUDA_KERNELS_GROUPED_TILES_CUH

@@ -452,19 +452,10 @@ private:
 } // namespace cuda
 } // namespace te_rt
 
-/// Defines the kernel `name`; nothing where there is no sm_90a.
-#if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
-#define TE_WIDE_BODY(...)                                                      \
-  extern __shared__ uint8_t memory[];                                          \
-  te_rt::cuda::grouped::WideProduct<__VA_ARGS__>(args, memory).run()
-#else
-#define TE_WIDE_BODY(...) __trap()
-#endif
 #define TE_WIDE_KERNEL(name, Epilogue, ...)                                    \
-  extern "C" __global__ void __cluster_dims__(te_rt::cuda::kGroupedCluster)    \
-      __launch_bounds__(te_rt::cuda::kWideThreads, 1)                          \
-          name(const __grid_constant__ Epilogue::Args args) {                  \
-    TE_WIDE_BODY(Epilogue, __VA_ARGS__);                                       \
-  }
+  TE_GROUPED_CLUSTERS(                                                         \
+      name, kWideThreads, Epilogue::Args,                                      \
+      te_rt::cuda::grouped::WideProduct<Epilogue, __VA_ARGS__>(args, memory)   \
+          .run())
 
 #endif // TE_RUNTIME_CUDA_KERNELS_GROUPED_WIDE_CUH
