@@ -114,10 +114,15 @@ def samples(rows, cols):
     return x.to(BF16)
 
 
+def quotient(number, tensor):
+    """One rounding; PyTorch multiplies a number by the reciprocal."""
+    return torch.full_like(tensor, number) / tensor
+
+
 def multiplier(amax, kind, pow2):
     """That of a block: te-semantics 1.2."""
     plain = (amax > 0) & amax.isfinite()
-    s = torch.where(plain, LARGEST[kind] / torch.where(plain, amax, 1.0), 1.0)
+    s = torch.where(plain, quotient(LARGEST[kind], torch.where(plain, amax, 1.0)), 1.0)
     s = torch.where(s.isinf(), torch.finfo(BF16).max, s)
     return (s.view(torch.int32) & 0x7F800000).view(F32) if pow2 else s
 
@@ -163,7 +168,8 @@ def mxfp8(runtime, kind):
     )()
     v = x.float().view(rows, -1, 32)
     ratio = amax_of(v, 2) * torch.tensor(1 / LARGEST[kind], device="cuda")
-    up_to = 2.0 ** torch.ceil(torch.log2(ratio.double().clamp(min=2.0**-127)))
+    mantissa, exponent = torch.frexp(ratio.double().clamp(min=2.0**-127))
+    up_to = torch.ldexp(torch.ones_like(mantissa), exponent - (mantissa == 0.5).to(I32))
     scale = s.float()  # by PyTorch's own decoding
     wanted = cast(v * (1 / scale).unsqueeze(2), kind).view(rows, cols)
     back = empty(rows, cols, dtype=F32)
@@ -188,7 +194,7 @@ def nvfp4_scales(runtime):
     whole = x.float().abs().max()
     sixth = torch.tensor(1 / 6, device="cuda")
     blocks = x.float().view(rows, -1, 16).abs().amax(2)
-    wanted = cast(blocks * ((2688.0 / whole) * sixth), E4M3)
+    wanted = cast(blocks * (quotient(2688.0, whole) * sixth), E4M3)
     return together(same("amax", amax, whole), same("scales", s, wanted))
 
 
@@ -198,8 +204,9 @@ def moves(runtime, kind, alignment):
     out = torch.ones(routes.capacity, cols, device="cuda").to(kind)
     counts, offsets = (routes.counts, routes.offsets) if alignment > 1 else (None, None)
     runtime.call("permute", x, None, None, routes.row_map, counts, offsets, out, None, None)()
-    padded = torch.cat((x, x[:1] * 0)) if kind == BF16 else torch.cat((x.view(torch.uint8), x[:1].view(torch.uint8) * 0)).view(kind)
-    results = [same("permute", out.view(torch.uint8), padded.view(torch.uint8)[routes.sources])]
+    tokens = x.view(torch.uint8)
+    wanted = torch.cat((tokens, torch.zeros_like(tokens[:1])))[routes.sources]
+    results = [same("permute", out.view(torch.uint8), wanted)]
     across = empty(cols, routes.tokens, dtype=kind)
     runtime.call("transpose", x, across)()
     results.append(same("transpose", across, x.t().contiguous()))
