@@ -79,6 +79,7 @@ class Product {
     uint64_t drawFull[kRingSlots], drawEmpty[kRingSlots];
     BoxBarriers<kBoxes> boxes;
     StagedBarriers staged;
+    uint64_t copied; // by the lanes of loadTilesByHand
     BoxPlace places[kBoxes];
   };
   static_assert(sizeof(Shared) + 1024 <= groupedSharedBytes(kScale),
@@ -111,6 +112,7 @@ public:
       }
       for (int i = 0; i < kScaleSlots; ++i)
         initBarrier(at(&shared.scalesFull[i]), 1);
+      initBarrier(at(&shared.copied), 32);
       for (int i = 0; i < kBoxes; ++i) {
         initBarrier(at(&shared.boxes.loaded[i]), 1);
         initBarrier(at(&shared.boxes.added[i]), 8);
