@@ -77,6 +77,7 @@ class Product {
     uint64_t full[kStages], empty[kStages], scalesFull[kScaleSlots];
     BoxBarriers<kBoxes> boxes;
     StagedBarriers staged;
+    uint64_t copied; // by the lanes of loadTilesByHand
     BoxPlace places[kBoxes];
   };
   static_assert(sizeof(Shared) + 1024 <= groupedSharedBytes(kScale),
@@ -103,6 +104,7 @@ public:
       tiles().init(3 + 8);
       for (int i = 0; i < kScaleSlots; ++i)
         initBarrier(at(&shared.scalesFull[i]), 1);
+      initBarrier(at(&shared.copied), 32);
       for (int i = 0; i < kBoxes; ++i) {
         initBarrier(at(&shared.boxes.loaded[i]), 1);
         initBarrier(at(&shared.boxes.added[i]), 8);
