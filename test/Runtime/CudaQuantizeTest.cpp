@@ -404,6 +404,28 @@ TEST(CudaQuantize, ManyTilesOfSeveral) {
   }
 }
 
+/// As many matrices as a kernel has first tiles of among its arguments, and one more.
+TEST(CudaQuantize, AsManyAsTheArgumentsHold) {
+  NEEDS_GPU();
+  if (isReduced())
+    return;
+  for (int64_t members : {703, 704})
+    for (Scheme scheme : {Scheme::Square, Scheme::Rows}) {
+      Arguments arguments;
+      for (std::vector<int64_t> shape :
+           std::vector<std::vector<int64_t>>{{members, 256, 256}, {512, 256}}) {
+        CastCase c;
+        c.shape = shape;
+        c.rowwise = scheme;
+        c.columnwise = scheme == Scheme::Rows ? Scheme::Columns : scheme;
+        Arguments one = makeCast(c, static_cast<unsigned>(members));
+        for (auto &item : one.items)
+          arguments.items.push_back(std::move(item));
+      }
+      checkMulti(arguments);
+    }
+}
+
 TEST(CudaQuantize, AmaxInPlace) {
   NEEDS_GPU();
   CastCase c;
