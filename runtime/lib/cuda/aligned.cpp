@@ -12,6 +12,8 @@
 #include "cuda/kernels/pair_params.h"
 #include "cuda/kernels/rows_params.h"
 
+#include <algorithm>
+
 using namespace te_rt;
 using namespace te_rt::cuda;
 
@@ -166,7 +168,7 @@ Outcome Cast::castAligned(bool finish, bool &done) {
 }
 
 Outcome Cast::castMatrix(bool isSame, bool finish) {
-  PairMatrixArgs all = {};
+  PairSameArgs all = {};
   all.matrix = matrixOf(tasks[0], kLargeTile);
   int64_t many = (isSame ? kManySame : kManyBoth) * device.numSms();
   bool isLarge = all.matrix.tiles >= many;
@@ -179,13 +181,17 @@ Outcome Cast::castMatrix(bool isSame, bool finish) {
   all.pow2 = args.pow2;
   all.finishes = finish;
   all.last = args;
-  // An empty tensor has an amax, too.
-  int64_t blocks = std::max<int64_t>(all.matrix.tiles, finish);
-  if (isLarge)
-    return device.launch(isSame ? "pair_large_same_bf16" : "pair_large_both_bf16",
-                         {blocks, kLargeThreads, kLargePairShared}, all);
-  return device.launch(isSame ? "pair_same_bf16" : "pair_both_bf16",
-                       {blocks, kTileThreads, kPairShared}, all);
+  auto launchBy = [&](const char *large, const char *small, const auto &own) {
+    // An empty tensor has an amax, too.
+    int64_t blocks = std::max<int64_t>(all.matrix.tiles, finish);
+    return isLarge ? device.launch(large, {blocks, kLargeThreads, kLargePairShared},
+                                   own)
+                   : device.launch(small, {blocks, kTileThreads, kPairShared}, own);
+  };
+  if (isSame)
+    return launchBy("pair_large_same_bf16", "pair_same_bf16", all);
+  return launchBy("pair_large_both_bf16", "pair_both_bf16",
+                  static_cast<const PairBothArgs &>(all));
 }
 
 Outcome Cast::castList(bool isSame, bool finish, bool &done) {

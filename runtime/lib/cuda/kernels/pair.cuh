@@ -27,6 +27,8 @@
 #include "cuda/kernels/pair_params.h"
 #include "cuda/kernels/sources.cuh"
 
+#include <type_traits>
+
 namespace te_rt {
 namespace cuda {
 
@@ -314,9 +316,12 @@ private:
   Shared &shared;
 };
 
+template <bool Same>
+using PairArgsOf = std::conditional_t<Same, PairSameArgs, PairBothArgs>;
+
 /// A block for each tile.
 template <int Side, bool Same>
-__device__ inline void runPair(const PairMatrixArgs &args) {
+__device__ inline void runPair(const PairArgsOf<Same> &args) {
   extern __shared__ uint4 words[];
   auto &shared = *reinterpret_cast<PairShared<Side> *>(words);
   __shared__ PairPlace place;
@@ -366,7 +371,7 @@ __device__ inline void runPair(const PairMatrixArgs &args) {
     }
   }
   __syncthreads();
-  PairCast<Side, Same, PairMatrixArgs> cast(args, place, shared);
+  PairCast<Side, Same, PairArgsOf<Same>> cast(args, place, shared);
   bool isLast = false;
   if (place.exists) {
     if (!isKnown)
@@ -375,15 +380,18 @@ __device__ inline void runPair(const PairMatrixArgs &args) {
       known = __ldcg(place.accumulator);
     cast.run(piece);
     __syncthreads();
-    if (args.finishes && settles)
-      // comes back while columns are stored
-      isLast = cast.settle(known, args.last.ticket, gridDim.x);
+    if constexpr (Same)
+      if (args.finishes && settles)
+        // comes back while columns are stored
+        isLast = cast.settle(known, args.last.ticket, gridDim.x);
     cast.storeColumns();
-  } else if (args.finishes && threadIdx.x == 0) {
-    isLast = arrivePair(args.last.ticket, gridDim.x, false);
+  } else if constexpr (Same) {
+    if (args.finishes && threadIdx.x == 0)
+      isLast = arrivePair(args.last.ticket, gridDim.x, false);
   }
-  if (args.finishes && settles && __shfl_sync(~0u, isLast, 0))
-    finish(args.last, 32);
+  if constexpr (Same)
+    if (args.finishes && settles && __shfl_sync(~0u, isLast, 0))
+      finish(args.last, 32);
 }
 
 /// The matrix that has tile `tile` of all.
@@ -466,7 +474,7 @@ __device__ inline void runPairs(const PairArgs &args) {
 #define TE_RT_PAIR_KERNEL(name, side, same, blocksPerSm)                       \
   extern "C" __global__ void __launch_bounds__(                                \
       te_rt::cuda::PairTile<te_rt::cuda::side>::kThreads, blocksPerSm)         \
-      name(const __grid_constant__ te_rt::cuda::PairMatrixArgs args) {         \
+      name(const __grid_constant__ te_rt::cuda::PairArgsOf<same> args) {       \
     te_rt::cuda::runPair<te_rt::cuda::side, same>(args);                       \
   }
 

@@ -37,14 +37,17 @@ struct PairMatrix {
   int32_t groups, member;
   int32_t multiplierPerGroup, findsSquares;
 };
-/// What all blocks read lies together: arguments come to an SM in lines, for each
-/// of which small calls wait.
-struct PairMatrixArgs {
+/// Of blocks along each direction. Few bytes, since small calls wait for all of
+/// them.
+struct PairBothArgs {
   const float *noop;
   PairMatrix matrix;
   float epsilon, overflow;
   int32_t pow2, finishes;
-  TileArgs last; // what the last block wants
+};
+/// Of the same codes in both directions.
+struct PairSameArgs : PairBothArgs {
+  TileArgs last; // what the last block wants, where one `finishes`
 };
 
 /// One matrix of a list, or one member of a packed one: what a block looks up,
