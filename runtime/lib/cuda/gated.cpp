@@ -34,19 +34,20 @@ te_rt_status cuda::grouped_gemm_swiglu_quantize(
   CudaDevice &device = deviceOf(context);
   te_rt_tensor product =
       result ? *result : productOutput(*lhs, rhs.items[0], nullptr);
-  const ProductCall call = {lhs,
-                            lhs_scales,
-                            rhs,
-                            rhs_scales,
-                            /*bias=*/{},
-                            offsets,
-                            {&product, 1},
-                            TE_RT_RAGGED_ROWS,
-                            /*transposeLhs=*/false,
-                            /*transposeRhs=*/false,
-                            /*accumulate=*/false,
-                            /*firstGroup=*/0,
-                            offsets->shape[0] - 1};
+  ProductCall call = {lhs,
+                      lhs_scales,
+                      rhs,
+                      rhs_scales,
+                      /*bias=*/{},
+                      offsets,
+                      {&product, 1},
+                      TE_RT_RAGGED_ROWS,
+                      /*transposeLhs=*/false,
+                      /*transposeRhs=*/false,
+                      /*accumulate=*/false,
+                      /*firstGroup=*/0,
+                      offsets->shape[0] - 1};
+  call.written = values ? values->data : values_t ? values_t->data : nullptr;
   auto runFused = [&]() -> Outcome {
     GatedArgs args = {};
     TE_RT_TRY(describeGrouped(device, call, GroupedScale::RowSquare, kTile,

@@ -150,7 +150,9 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
   bytes.append(reinterpret_cast<const char *>(items.data()),
                items.size() * sizeof(GroupedItem));
   // Counters behind these, and not of CudaDevice::tickets: products may run side
-  // by side, and only those that write the same results have the same ones.
+  // by side, and only those that write the same memory have the same ones.
+  bytes.append(reinterpret_cast<const char *>(&call.written),
+               sizeof(call.written));
   size_t counters = bytes.size();
   bytes.append(2 * sizeof(int32_t), '\0');
   const void *memory = nullptr;

@@ -69,6 +69,7 @@ struct ProductCall {
   int64_t firstGroup, lastGroup;
   const te_rt_tensor *lhsAmax = nullptr; // of FP4
   te_rt_tensor_list rhsAmax = {};
+  const void *written = nullptr; // besides or instead of results
 
   /// That of group `g`, but for begin and end.
   GroupProduct product(int64_t g) const;

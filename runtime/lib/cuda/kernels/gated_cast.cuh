@@ -40,7 +40,7 @@ public:
   static constexpr int kBoxBytes = 16 * 128, kRowsBytes = 4 * kBoxBytes;
   static constexpr int kPitch = kTile + 8;
 
-  struct Shared {
+  struct alignas(16) Shared {
     uint32_t columns[kWarps][kTile / 2]; // amaxes, two in a word
     float scales[kTile];                 // of columns
   };

@@ -75,10 +75,9 @@ class Product {
     uint4 factors[kStages][kHasFactors ? kCols : 1];
     Ring ring;
     uint64_t full[kStages], empty[kStages], scalesFull[kScaleSlots];
-    uint64_t tileFull[kRingSlots], tileEmpty[kRingSlots];
-    uint64_t drawFull[kRingSlots], drawEmpty[kRingSlots];
     BoxBarriers<kBoxes> boxes;
     StagedBarriers staged;
+    uint64_t copied; // by the lanes of loadTilesByHand
     BoxPlace places[kBoxes];
   };
   static_assert(sizeof(Shared) + 1024 <= groupedSharedBytes(kScale),
@@ -102,15 +101,10 @@ public:
         initBarrier(at(&shared.full[i]), 1 + kHasScaleWarp);
         initBarrier(at(&shared.empty[i]), kGroupedCluster * 8);
       }
-      for (int i = 0; i < kRingSlots; ++i) {
-        initBarrier(at(&shared.tileFull[i]), 1);
-        // Warps that read tiles.
-        initBarrier(at(&shared.tileEmpty[i]), 3 + 8);
-        initBarrier(at(&shared.drawFull[i]), 1);
-        initBarrier(at(&shared.drawEmpty[i]), 1);
-      }
+      tiles().init(3 + 8);
       for (int i = 0; i < kScaleSlots; ++i)
         initBarrier(at(&shared.scalesFull[i]), 1);
+      initBarrier(at(&shared.copied), 32);
       for (int i = 0; i < kBoxes; ++i) {
         initBarrier(at(&shared.boxes.loaded[i]), 1);
         initBarrier(at(&shared.boxes.added[i]), 8);
@@ -129,7 +123,7 @@ public:
       } else if (warp == 1) {
         loadTilesByHand();
       } else if (warp == 2) {
-        findTiles();
+        tiles().find(kCols);
       } else if constexpr (staged) {
         sendTiles();
       } else if (isElected()) {
@@ -157,68 +151,12 @@ private:
   // Tiles
   //===--------------------------------------------------------------------===//
 
-  /// The number of the next tile that nobody has: one block draws, and tells the
-  /// other one.
-  __device__ int draw(Cursor &slot) {
-    int index = 0, lane = threadIdx.x % 32;
-    if (rank == 0) {
-      if (lane == 0) {
-        index = int(gridDim.x / kGroupedCluster) + atomicAdd(args.draws, 1);
-        wait(at(&shared.drawEmpty[slot.index]), slot.parity ^ 1);
-        sendThere(addressIn(at(&shared.ring.draws[slot.index]), 1), index,
-                  addressIn(at(&shared.drawFull[slot.index]), 1));
-      }
-      index = uniform(index);
-    } else {
-      waitThere(at(&shared.drawFull[slot.index]), slot.parity);
-      index = *static_cast<volatile int *>(&shared.ring.draws[slot.index]);
-      __syncwarp();
-      if (lane == 0)
-        arriveThere(addressIn(at(&shared.drawEmpty[slot.index]), 0));
-    }
-    slot.advance(kRingSlots);
-    return index;
+  __device__ Tiles tiles() const {
+    return {args, shared.ring, at(&shared.ring), rank};
   }
-
-  /// The last cluster leaves the counters as they were.
-  __device__ void endDraws() {
-    if (rank != 0 || threadIdx.x % 32 != 0)
-      return;
-    __threadfence();
-    if (atomicAdd(args.draws + 1, 1) == int(gridDim.x / kGroupedCluster) - 1)
-      args.draws[0] = args.draws[1] = 0;
-  }
-
-  __device__ void findTiles() {
-    Schedule schedule(args, kCols);
-    Cursor slot, drawn;
-    int index = blockIdx.x / kGroupedCluster;
-    while (true) {
-      Tile tile = schedule.find(index, rank);
-      if (threadIdx.x % 32 == 0) {
-        shared.ring.tiles[slot.index] = tile;
-        arrive(at(&shared.tileFull[slot.index]));
-      }
-      if (tile.group < 0)
-        break;
-      slot.advance(kRingSlots);
-      wait(at(&shared.tileEmpty[slot.index]), slot.parity ^ 1);
-      index = draw(drawn);
-    }
-    endDraws();
-  }
-
-  /// The next tile; false where there is none. One arrival for each warp.
   template <bool wholeWarp = true>
-  __device__ bool nextTile(Cursor &slot, Tile &tile) {
-    wait(at(&shared.tileFull[slot.index]), slot.parity);
-    tile = shared.ring.tiles[slot.index];
-    if constexpr (wholeWarp)
-      __syncwarp();
-    if (!wholeWarp || threadIdx.x % 32 == 0)
-      arrive(at(&shared.tileEmpty[slot.index]));
-    slot.advance(kRingSlots);
-    return tile.group >= 0;
+  __device__ bool nextTile(Cursor &slot, Tile &tile) const {
+    return tiles().template next<wholeWarp>(slot, tile);
   }
 
   static __device__ int numBlocks(const Tile &tile) {

@@ -137,6 +137,7 @@ __device__ void
 Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTilesByHand() {
   Cursor slot, stage, scales;
   Tile tile;
+  uint32_t parity = 0; // of `copied`
   while (nextTile(slot, tile)) {
     ByHand hand = byHand(tile);
     if (!hand.any()) {
@@ -183,7 +184,12 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTilesByHand() {
         *reinterpret_cast<float4 *>(shared.rhsScales[stage.index]) =
             squareScales(tile, block);
       fenceProxy();
-      __syncwarp();
+      // What all lanes wrote, to lane 0, and by what it tells to those that
+      // wait for it. __syncwarp would do, but racecheck follows barriers in
+      // memory alone: by it, lane 0 would tell of its own part only.
+      arrive(at(&shared.copied));
+      wait(at(&shared.copied), parity);
+      parity ^= 1;
       if (lane == 0)
         completeBytes(at(&shared.full[stage.index]), bytes);
       if (kHasScaleWarp && lane == 0)

@@ -44,18 +44,19 @@ struct alignas(16) Tile {
 /// What all lanes of a warp have, told to the compiler: it then keeps it, and
 /// what comes of it, in registers of the warp. Loops must end by such, or by
 /// votes.
-__device__ inline int uniform(int value) {
-  return __shfl_sync(~0u, value, 0);
-}
+__device__ inline int uniform(int value) { return __shfl_sync(~0u, value, 0); }
 __device__ inline Tile uniform(const Tile &tile) {
-  return {uniform(tile.group),     uniform(tile.row), uniform(tile.rows),
+  return {uniform(tile.group),     uniform(tile.row),   uniform(tile.rows),
           uniform(tile.col),       uniform(tile.begin), uniform(tile.end),
           uniform(tile.sharesRhs), uniform(tile.dead)};
 }
 
+/// Tiles that a warp draws and others of the block read, in shared memory.
 struct Ring {
   Tile tiles[kRingSlots];
   int32_t draws[kRingSlots];
+  uint64_t full[kRingSlots], empty[kRingSlots];
+  uint64_t drawFull[kRingSlots], drawEmpty[kRingSlots];
 };
 
 /// Position in a ring of buffers that are filled and emptied over and over.
@@ -181,13 +182,111 @@ private:
   int begin, end, count, through; // of the lane's group
 };
 
+/// What a block does with its Ring, which lies at `address`.
+class Tiles {
+public:
+  __device__ Tiles(const GroupedArgs &args, Ring &ring, uint32_t address,
+                   uint32_t rank)
+      : args(args), ring(ring), address(address), rank(rank) {}
+
+  /// One thread, before all others; `readers` warps call `next`.
+  __device__ void init(int readers) const {
+    for (int i = 0; i < kRingSlots; ++i) {
+      hopper::initBarrier(at(&ring.full[i]), 1);
+      hopper::initBarrier(at(&ring.empty[i]), readers);
+      hopper::initBarrier(at(&ring.drawFull[i]), 1);
+      hopper::initBarrier(at(&ring.drawEmpty[i]), 1);
+    }
+  }
+
+  /// A warp, which draws tiles of `cols` columns until there are no more. A
+  /// reader may wait for what another one does with the tile before, not with
+  /// the tile behind: that comes when all have read the last but one.
+  __device__ void find(int cols) const {
+    Schedule schedule(args, cols);
+    Cursor slot, drawn;
+    int index = blockIdx.x / kGroupedCluster;
+    while (true) {
+      Tile tile = schedule.find(index, rank);
+      if (threadIdx.x % 32 == 0) {
+        ring.tiles[slot.index] = tile;
+        hopper::arrive(at(&ring.full[slot.index]));
+      }
+      if (tile.group < 0)
+        break;
+      slot.advance(kRingSlots);
+      hopper::wait(at(&ring.empty[slot.index]), slot.parity ^ 1);
+      index = draw(drawn);
+    }
+    endDraws();
+  }
+
+  /// The next tile; false where there is none. One arrival for each warp.
+  template <bool wholeWarp = true>
+  __device__ bool next(Cursor &slot, Tile &tile) const {
+    hopper::wait(at(&ring.full[slot.index]), slot.parity);
+    tile = ring.tiles[slot.index];
+    if constexpr (wholeWarp)
+      __syncwarp();
+    if (!wholeWarp || threadIdx.x % 32 == 0)
+      hopper::arrive(at(&ring.empty[slot.index]));
+    slot.advance(kRingSlots);
+    return tile.group >= 0;
+  }
+
+private:
+  __device__ uint32_t at(const void *pointer) const {
+    return address +
+           static_cast<uint32_t>(static_cast<const uint8_t *>(pointer) -
+                                 reinterpret_cast<const uint8_t *>(&ring));
+  }
+
+  /// The number of the next tile that nobody has: one block draws, and tells
+  /// the other one.
+  __device__ int draw(Cursor &slot) const {
+    int index = 0, lane = threadIdx.x % 32;
+    if (rank == 0) {
+      if (lane == 0) {
+        index = int(gridDim.x / kGroupedCluster) + atomicAdd(args.draws, 1);
+        hopper::wait(at(&ring.drawEmpty[slot.index]), slot.parity ^ 1);
+        hopper::sendThere(hopper::addressIn(at(&ring.draws[slot.index]), 1),
+                          index,
+                          hopper::addressIn(at(&ring.drawFull[slot.index]), 1));
+      }
+      index = uniform(index);
+    } else {
+      hopper::waitThere(at(&ring.drawFull[slot.index]), slot.parity);
+      index = *static_cast<volatile int *>(&ring.draws[slot.index]);
+      __syncwarp();
+      if (lane == 0)
+        hopper::arriveThere(
+            hopper::addressIn(at(&ring.drawEmpty[slot.index]), 0));
+    }
+    slot.advance(kRingSlots);
+    return index;
+  }
+
+  /// The last cluster leaves the counters as they were.
+  __device__ void endDraws() const {
+    if (rank != 0 || threadIdx.x % 32 != 0)
+      return;
+    __threadfence();
+    if (atomicAdd(args.draws + 1, 1) == int(gridDim.x / kGroupedCluster) - 1)
+      args.draws[0] = args.draws[1] = 0;
+  }
+
+  const GroupedArgs &args;
+  Ring &ring;
+  uint32_t address, rank;
+};
+
 } // namespace grouped
 } // namespace cuda
 } // namespace te_rt
 
-/// Defines the kernel `name` of clusters that take the tiles of a grouped product:
-/// `args` and all dynamic shared memory, as `memory`, to an expression; a trap
-/// where there is no sm_90a.
+/// Defines the kernel `name` of clusters that take the tiles of a grouped
+/// product: `args` and all dynamic shared memory, as `memory`, to an
+/// expression; a trap where there is no sm_90a.
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #define TE_GROUPED_BODY(...)                                                   \
   extern __shared__ uint8_t memory[];                                          \

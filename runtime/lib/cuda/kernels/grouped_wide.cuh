@@ -68,11 +68,10 @@ template <typename Epilogue, Element kLhs, Element kRhs> class WideProduct {
     uint8_t rhs[kStages][kRhsBytes];
     uint8_t results[kGroupedRows * kCols * 2];
     float lhsScales[kStages][kGroupedRows];
-    float rhsScales[kStages][4]; // of both halves
+    float2 rhsScales[kStages]; // of both halves
     typename Epilogue::Shared epilogue;
     Ring ring;
     uint64_t full[kStages], empty[kStages];
-    uint64_t tileFull[kRingSlots], tileEmpty[kRingSlots];
     uint64_t resultsFull, resultsEmpty;
   };
   static_assert(sizeof(Shared) + 1024 <= kWideSharedBytes, "shared memory");
@@ -90,15 +89,10 @@ public:
     int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
     if (threadIdx.x == 0) {
       for (int i = 0; i < kStages; ++i) {
-        initBarrier(at(&shared.full[i]), 1 + 32);
+        initBarrier(at(&shared.full[i]), 2); // warps that bring operands
         initBarrier(at(&shared.empty[i]), kGroupedCluster * kMultiplyWarps);
       }
-      for (int i = 0; i < kRingSlots; ++i) {
-        initBarrier(at(&shared.tileFull[i]), 1);
-        // Warps that read tiles.
-        initBarrier(at(&shared.tileEmpty[i]),
-                    2 + kMultiplyWarps + kEpilogueWarps);
-      }
+      tiles().init(2 + kMultiplyWarps + kEpilogueWarps);
       initBarrier(at(&shared.resultsFull), kMultiplyWarps);
       initBarrier(at(&shared.resultsEmpty), kEpilogueWarps);
       asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
@@ -112,12 +106,12 @@ public:
       multiplyTiles(warp / 4 - 1);
     } else {
       giveRegisters<512 - Epilogue::kRegisters - 2 * kMultiplyRegisters>();
-      if (threadIdx.x == kLoad * 32)
+      if (warp == kLoad)
         loadTiles();
       else if (warp == kLoadScales)
         loadScales();
       else if (warp == kFind)
-        findTiles();
+        tiles().find(kCols);
     }
     // The other block's shared memory must be there until nobody writes to it.
     syncCluster();
@@ -130,130 +124,161 @@ private:
                                  reinterpret_cast<const uint8_t *>(&shared));
   }
 
-  //===--------------------------------------------------------------------===//
-  // Tiles
-  //===--------------------------------------------------------------------===//
-
-  __device__ void findTiles() {
-    Schedule schedule(args, kCols);
-    Cursor slot;
-    int index = blockIdx.x / kGroupedCluster;
-    int step = gridDim.x / kGroupedCluster;
-    while (true) {
-      Tile tile = schedule.find(index, rank);
-      wait(at(&shared.tileEmpty[slot.index]), slot.parity ^ 1);
-      if (threadIdx.x % 32 == 0) {
-        shared.ring.tiles[slot.index] = tile;
-        arrive(at(&shared.tileFull[slot.index]));
-      }
-      __syncwarp();
-      if (tile.group < 0)
-        return;
-      slot.advance(kRingSlots);
-      index += step;
-    }
-  }
-
-  /// The next tile; false where there is none. One arrival for each warp.
-  template <bool wholeWarp = true>
-  __device__ bool nextTile(Cursor &slot, Tile &tile) {
-    wait(at(&shared.tileFull[slot.index]), slot.parity);
-    tile = shared.ring.tiles[slot.index];
-    if constexpr (wholeWarp)
-      __syncwarp();
-    if (!wholeWarp || threadIdx.x % 32 == 0)
-      arrive(at(&shared.tileEmpty[slot.index]));
-    slot.advance(kRingSlots);
-    return tile.group >= 0;
+  __device__ Tiles tiles() const {
+    return {args, shared.ring, at(&shared.ring), rank};
   }
 
   //===--------------------------------------------------------------------===//
   // Loads
   //===--------------------------------------------------------------------===//
 
-  /// One thread, which starts the copy engine.
+  /// Whether the copy engine can read the scales of a tile's rows.
+  __device__ bool copiesScales(const Tile &tile) const {
+    return args.lhsScalesInRows && tile.row % 4 == 0;
+  }
+  __device__ const float *lhsScalesOf(const Tile &tile) const {
+    return args.lhsScales + tile.row * args.lhsScaleOuter;
+  }
+
+  /// A warp, one thread of which starts the copy engine.
   __device__ void loadTiles() {
-    prefetchMap(args.lhs);
-    prefetchMap(args.rhs);
+    if (isElected()) {
+      prefetchMap(args.lhs);
+      prefetchMap(args.rhs);
+    }
     // Rows of lhs are read again for the next columns, soon.
     Policy lhsPolicy = dropLast(), rhsPolicy = dropOldest();
     Cursor slot, stage;
     Tile tile;
-    while (nextTile<false>(slot, tile)) {
+    while (__any_sync(~0u, tiles().next(slot, tile))) {
+      tile = uniform(tile);
       const TensorMap *map =
           args.rhs + (args.rhsMaps == kGroupedEach ? tile.group : 0);
       int member = args.rhsMaps == kGroupedPacked ? tile.group : 0;
       uint32_t halves = tile.rows > 64 ? 2 : 1;
-      uint32_t bytes = halves * kHalfRow + kRhsBytes;
-      const int cols[] = {Epilogue::columnOf(args, tile, 0),
-                          Epilogue::columnOf(args, tile, 1)};
+      uint32_t scaleBytes = copiesScales(tile) ? (tile.rows + 3) / 4 * 16 : 0;
+      uint32_t bytes = halves * kHalfRow + kRhsBytes + scaleBytes;
+      const float *scales = lhsScalesOf(tile);
+      int first = Epilogue::columnOf(args, tile, 0);
+      int second = Epilogue::columnOf(args, tile, 1);
+      // Of what both blocks read, each loads a half.
+      auto loadBlocks = [&](auto loadOperands) {
 #pragma unroll 1
-      for (int depth = 0; depth < args.k; depth += kDepth) {
-        wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
-        uint32_t barrier = at(&shared.full[stage.index]);
-        uint32_t lhs = at(shared.lhs[stage.index]);
-        uint32_t rhs = at(shared.rhs[stage.index]);
-        expectBytes(barrier, bytes);
-        // Of what both blocks read, each loads a half.
-        if (tile.sharesRhs) {
-          loadBox(lhs, args.lhs, barrier, depth, tile.row, 0, lhsPolicy);
-          if (halves == 2)
-            loadBox(lhs + kHalfRow, args.lhs, barrier, depth, tile.row + 64, 0,
-                    lhsPolicy);
-          loadBoxToBoth(rhs + rank * kHalfCol, map, barrier, depth,
-                        rank ? cols[1] : cols[0], member, rhsPolicy);
-        } else {
-          if (rank < halves)
-            loadBoxToBoth(lhs + rank * kHalfRow, args.lhs, barrier, depth,
-                          tile.row + rank * 64, 0, lhsPolicy);
-          loadBox(rhs, map, barrier, depth, cols[0], member, rhsPolicy);
-          loadBox(rhs + kHalfCol, map, barrier, depth, cols[1], member,
-                  rhsPolicy);
+        for (int depth = 0; depth < args.k; depth += kDepth) {
+          wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
+          if (isElected()) {
+            uint32_t barrier = at(&shared.full[stage.index]);
+            expectBytes(barrier, bytes);
+            loadOperands(depth, at(shared.lhs[stage.index]),
+                         at(shared.rhs[stage.index]), barrier);
+            if (scaleBytes)
+              loadRow(at(shared.lhsScales[stage.index]), scales, scaleBytes,
+                      barrier);
+          }
+          __syncwarp();
+          stage.advance(kStages);
+          scales += args.lhsScaleInner;
         }
-        stage.advance(kStages);
+      };
+      if (tile.sharesRhs) {
+        int own = rank ? second : first;
+        // What most tiles want, without questions: this thread must be faster
+        // than the tensor cores.
+        if (halves == 2)
+          loadBlocks(
+              [&](int depth, uint32_t lhs, uint32_t rhs, uint32_t barrier) {
+                loadBox(lhs, args.lhs, barrier, depth, tile.row, 0, lhsPolicy);
+                loadBox(lhs + kHalfRow, args.lhs, barrier, depth, tile.row + 64,
+                        0, lhsPolicy);
+                loadBoxToBoth(rhs + rank * kHalfCol, map, barrier, depth, own,
+                              member, rhsPolicy);
+              });
+        else
+          loadBlocks(
+              [&](int depth, uint32_t lhs, uint32_t rhs, uint32_t barrier) {
+                loadBox(lhs, args.lhs, barrier, depth, tile.row, 0, lhsPolicy);
+                loadBoxToBoth(rhs + rank * kHalfCol, map, barrier, depth, own,
+                              member, rhsPolicy);
+              });
+      } else {
+        loadBlocks(
+            [&](int depth, uint32_t lhs, uint32_t rhs, uint32_t barrier) {
+              if (rank < halves)
+                loadBoxToBoth(lhs + rank * kHalfRow, args.lhs, barrier, depth,
+                              tile.row + rank * 64, 0, lhsPolicy);
+              loadBox(rhs, map, barrier, depth, first, member, rhsPolicy);
+              loadBox(rhs + kHalfCol, map, barrier, depth, second, member,
+                      rhsPolicy);
+            });
       }
     }
+    fillNone(stage);
   }
 
-  /// A warp that brings scales, which lie anywhere: those of four rows for each
-  /// lane, and for two lanes those of the halves.
+  /// A warp that brings the scales of columns, those of 32 blocks of K at a
+  /// time, and of rows what the copy engine cannot read.
   __device__ void loadScales() {
     Cursor slot, stage;
     Tile tile;
-    int lane = threadIdx.x % 32;
-    while (nextTile(slot, tile)) {
-      const float *rows =
-          args.lhsScales + int64_t(tile.row + lane) * args.lhsScaleOuter;
-      int square = min(Epilogue::columnOf(args, tile, lane % 2) / (kCols / 2),
-                       args.rhsBlocks - 1);
-      const float *cols =
-          args.items[tile.group].rhsScales + square * args.rhsScaleOuter;
-#pragma unroll 1
-      for (int depth = 0; depth < args.k; depth += kDepth) {
-        wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
-        uint32_t to = at(&shared.lhsScales[stage.index][lane]);
+    int lane = threadIdx.x % 32, blocks = (args.k + kDepth - 1) / kDepth;
+    while (__any_sync(~0u, tiles().next(slot, tile))) {
+      tile = uniform(tile);
+      bool byHand = !copiesScales(tile);
+      const float *rows = lhsScalesOf(tile) + lane * args.lhsScaleOuter;
+      const float *cols[2];
 #pragma unroll
-        for (int i = 0; i < kGroupedRows; i += 32)
-          if (lane + i < tile.rows)
-            copyWord(to + i * 4, rows + i * args.lhsScaleOuter);
-        if (lane < 2)
-          copyWord(at(&shared.rhsScales[stage.index][lane]), cols);
-        arriveAfterCopies(at(&shared.full[stage.index]));
-        rows += args.lhsScaleInner;
-        cols += args.rhsScaleInner;
-        stage.advance(kStages);
+      for (int half = 0; half < 2; ++half)
+        cols[half] = args.items[tile.group].rhsScales +
+                     min(Epilogue::columnOf(args, tile, half) / (kCols / 2),
+                         args.rhsBlocks - 1) *
+                         args.rhsScaleOuter;
+#pragma unroll 1
+      for (int first = 0; first < blocks; first += 32) {
+        int count = min(blocks - first, 32);
+        float2 scales = {};
+        if (lane < count) {
+          scales.x = cols[0][(first + lane) * args.rhsScaleInner];
+          scales.y = cols[1][(first + lane) * args.rhsScaleInner];
+        }
+#pragma unroll 1
+        for (int i = 0; i < count; ++i) {
+          wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
+          if (byHand) {
+            uint32_t to = at(&shared.lhsScales[stage.index][lane]);
+#pragma unroll
+            for (int r = 0; r < kGroupedRows; r += 32)
+              if (lane + r < tile.rows)
+                copyWord(to + r * 4, rows + r * args.lhsScaleOuter);
+            awaitCopies(at(&shared.full[stage.index]));
+            rows += args.lhsScaleInner;
+            __syncwarp();
+          }
+          if (lane == i) {
+            shared.rhsScales[stage.index] = scales;
+            arrive(at(&shared.full[stage.index]));
+          }
+          __syncwarp();
+          stage.advance(kStages);
+        }
       }
     }
+    fillNone(stage);
+  }
+  /// Those that multiply wait for the block behind the last one as well, before
+  /// they know that it is the last.
+  __device__ void fillNone(const Cursor &stage) {
+    wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
+    if (isElected())
+      arrive(at(&shared.full[stage.index]));
   }
   static __device__ void copyWord(uint32_t to, const float *from) {
     asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(to), "l"(from)
                  : "memory");
   }
-  /// When what this thread has copied is there.
-  static __device__ void arriveAfterCopies(uint32_t barrier) {
-    asm volatile(
-        "cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(barrier)
-        : "memory");
+  /// Has the barrier wait for what this thread has copied, too.
+  static __device__ void awaitCopies(uint32_t barrier) {
+    asm volatile("cp.async.mbarrier.arrive.shared::cta.b64 [%0];" ::"r"(barrier)
+                 : "memory");
   }
 
   //===--------------------------------------------------------------------===//
@@ -263,7 +288,8 @@ private:
   /// What a thread knows of the next block of K, and of its scales.
   struct Block {
     uint32_t lhs, rhs;
-    float rows[2], cols[2];
+    float rows[2];
+    float2 cols; // of both halves
   };
 
   /// As of Product.
@@ -328,11 +354,6 @@ private:
     Cursor slot, stage;
     uint32_t parity = 1; // of resultsEmpty
     float sums[kCols / 2];
-    auto clear = [&] {
-#pragma unroll
-      for (int i = 0; i < kCols / 2; ++i)
-        sums[i] = 0.0f;
-    };
     auto put = [&] {
       pairUp(sums);
       wait(at(&shared.resultsEmpty), parity);
@@ -341,7 +362,6 @@ private:
       __syncwarp();
       if (threadIdx.x % 32 == 0)
         arrive(at(&shared.resultsFull));
-      clear();
     };
     Block block;
     auto prepare = [&] {
@@ -352,60 +372,53 @@ private:
       uint32_t from = rowScales + stage.index * sizeof(shared.lhsScales[0]);
       block.rows[0] = readShared(from);
       block.rows[1] = readShared(from + 8 * sizeof(float));
-      uint32_t cols = at(&shared.rhsScales[stage.index]);
-      block.cols[0] = readShared(cols);
-      block.cols[1] = readShared(cols + sizeof(float));
+      block.cols = readSharedPair(at(&shared.rhsScales[stage.index]));
     };
-    bool isThere;
-    auto take = [&] {
-      Tile tile;
-      isThere = __any_sync(~0u, nextTile(slot, tile));
-      if (isThere)
-        prepare();
-    };
-    auto multiplyBlock = [&](bool isFirst, bool isLast) {
+    // Straight code but for the waits: the assembler then knows what is under
+    // way.
+    auto multiplyBlock = [&](auto isFirst) {
       float part[kCols / 4], scales[2];
-      auto scale = [&](int cols) {
+      auto scale = [&](float cols) {
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
-          scales[i] = block.rows[i] * block.cols[cols];
+          scales[i] = block.rows[i] * cols;
           keep(scales[i]);
         }
       };
-      multiplyHalf(block, 0, part);
-      scale(0);
-      if (isFirst)
-        put();
-      waitProducts<0>();
-      pin(part);
+      auto add = [&](int cols, auto midway) {
+        waitProducts<0>();
+        pin(part);
 #pragma unroll
-      for (int j = 0; j < kCols / 4; ++j)
-        sums[j] = __fmaf_rn(part[j], scales[j / 2 % 2], sums[j]);
+        for (int j = 0; j < kCols / 4; ++j) {
+          float &sum = sums[cols * (kCols / 4) + j];
+          sum = __fmaf_rn(part[j], scales[j / 2 % 2],
+                          decltype(isFirst)::value ? 0.0f : sum);
+          if (j == kCols / 8 - 1)
+            midway();
+        }
+      };
+      multiplyHalf(block, 0, part);
+      scale(block.cols.x);
+      if constexpr (decltype(isFirst)::value)
+        put();
+      add(0, [] {});
       multiplyHalf(block, 1, part);
-      scale(1);
+      scale(block.cols.y);
       int done = stage.index;
       stage.advance(kStages);
-      if (isLast)
-        take();
-      else
-        prepare();
-      waitProducts<0>();
-      pin(part);
-#pragma unroll
-      for (int j = 0; j < kCols / 4; ++j) {
-        float &sum = sums[kCols / 4 + j];
-        sum = __fmaf_rn(part[j], scales[j / 2 % 2], sum);
-        if (j == kCols / 8 - 1)
-          release(empty, done);
-      }
+      prepare();
+      add(1, [&] { release(empty, done); });
     };
-    clear();
-    take();
-    while (isThere) {
-      multiplyBlock(true, args.k <= kDepth);
+#pragma unroll
+    for (float &sum : sums)
+      sum = 0.0f;
+    prepare();
+    Tile tile;
+    while (__any_sync(~0u, tiles().next(slot, tile))) {
+      multiplyBlock(std::true_type());
 #pragma unroll 1
       for (int depth = kDepth; depth < args.k; depth += kDepth)
-        multiplyBlock(false, depth + kDepth >= args.k);
+        multiplyBlock(std::false_type());
     }
     put();
   }
@@ -438,7 +451,7 @@ private:
       if (threadIdx.x % 32 == 0)
         arrive(at(&shared.resultsEmpty));
       __syncwarp();
-    } while (__any_sync(~0u, nextTile(slot, tile)));
+    } while (__any_sync(~0u, tiles().next(slot, tile)));
   }
 
   const Args &all;

@@ -143,6 +143,14 @@ __device__ inline float readShared(uint32_t from) {
   asm volatile("ld.shared.f32 %0, [%1];" : "=f"(value) : "r"(from) : "memory");
   return value;
 }
+__device__ inline float2 readSharedPair(uint32_t from) {
+  float2 v;
+  asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];"
+               : "=f"(v.x), "=f"(v.y)
+               : "r"(from)
+               : "memory");
+  return v;
+}
 __device__ inline uint4 readSharedWords(uint32_t from) {
   uint4 v;
   asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
