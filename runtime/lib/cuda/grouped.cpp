@@ -234,6 +234,7 @@ Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
   int64_t clusters = device.numSms() / kGroupedCluster;
   return device.launch(
       kernel.c_str(),
-      {clusters * kGroupedCluster, kGroupedThreads, groupedSharedBytes(scale)},
+      {clusters * kGroupedCluster, kGroupedThreads, groupedSharedBytes(scale),
+       /*cooperative=*/false, /*overlaps=*/true},
       args);
 }
