@@ -234,7 +234,6 @@ Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
   int64_t clusters = device.numSms() / kGroupedCluster;
   return device.launch(
       kernel.c_str(),
-      {clusters * kGroupedCluster, kGroupedThreads, groupedSharedBytes(scale),
-       /*cooperative=*/false, /*overlaps=*/true},
+      {clusters * kGroupedCluster, kGroupedThreads, groupedSharedBytes(scale)},
       args);
 }

@@ -98,7 +98,6 @@ public:
   template <bool staged> __device__ void run() {
     // The compiler does not know that all lanes have the same.
     int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
-    letNextBegin();
     if (threadIdx.x == 0) {
       for (int i = 0; i < kStages; ++i) {
         initBarrier(at(&shared.full[i]), 1 + kHasScaleWarp);

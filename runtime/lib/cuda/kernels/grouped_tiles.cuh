@@ -202,10 +202,8 @@ public:
   /// A warp, which draws tiles of `cols` columns until there are no more. A
   /// reader may wait for what another one does with the tile before, not with
   /// the tile behind: that comes when all have read the last but one.
-  /// Until the first is there, nothing is read or written that an earlier launch
-  /// may have to do with.
+  /// The first is found while the cluster meets.
   __device__ void find(int cols) const {
-    hopper::waitForLaunches();
     Schedule schedule(args, cols);
     Cursor slot, drawn;
     Tile tile = schedule.find(blockIdx.x / kGroupedCluster, rank);

@@ -87,7 +87,6 @@ public:
 
   __device__ void run() {
     int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
-    letNextBegin();
     if (threadIdx.x == 0) {
       for (int i = 0; i < kStages; ++i) {
         initBarrier(at(&shared.full[i]), 2); // warps that bring operands

@@ -140,14 +140,6 @@ __device__ inline void arriveCluster() {
 __device__ inline void waitCluster() {
   asm volatile("barrier.cluster.wait.aligned;" ::: "memory");
 }
-/// Lets the next launch begin where it may overlap (Grid::overlaps).
-__device__ inline void letNextBegin() {
-  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-}
-/// Waits for all that was launched before, and what it has written.
-__device__ inline void waitForLaunches() {
-  asm volatile("griddepcontrol.wait;" ::: "memory");
-}
 /// F32 in shared memory, after the wait for it.
 __device__ inline float readShared(uint32_t from) {
   float value;
