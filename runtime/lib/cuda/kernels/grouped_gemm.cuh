@@ -141,8 +141,7 @@ public:
         multiplyTiles(warp / 4 - 1);
     }
     // The other block's shared memory must be there until nobody writes to it.
-    arriveCluster();
-    waitCluster();
+    syncCluster();
   }
 
 private:

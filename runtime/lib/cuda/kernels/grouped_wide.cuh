@@ -116,8 +116,7 @@ public:
         tiles().find(kCols);
     }
     // The other block's shared memory must be there until nobody writes to it.
-    arriveCluster();
-    waitCluster();
+    syncCluster();
   }
 
 private:

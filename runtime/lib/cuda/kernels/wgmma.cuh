@@ -132,8 +132,14 @@ __device__ inline bool isElected() {
                : "=r"(elected));
   return elected;
 }
-/// A barrier of the cluster, in two halves. It orders nothing: barriers in memory
-/// have a fence of their own when they are made.
+/// After it, what threads of the cluster have done to each other's memory is done.
+__device__ inline void syncCluster() {
+  asm volatile("barrier.cluster.arrive.release.aligned;\n"
+               "barrier.cluster.wait.acquire.aligned;" ::
+                   : "memory");
+}
+/// The same in two halves, for barriers in memory that have just been made: these
+/// have a fence of their own, and nothing else is ordered.
 __device__ inline void arriveCluster() {
   asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
 }
