@@ -60,6 +60,8 @@ class Product {
   /// Whether the tensor cores make the scales, in grouped_rowrow.cuh.
   static constexpr bool kHasFactors = kScale == GroupedScale::RowRow;
   static constexpr int kScaleSlots = 8;
+  /// The warp that draws tiles.
+  static constexpr int kFind = 2;
 
   using Results = Store<kCols, kStoreCols>;
   static constexpr int kBoxes = Results::kBoxes;
@@ -115,14 +117,16 @@ public:
       }
       asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
-    syncCluster();
+    arriveCluster();
+    if (warp != kFind)
+      waitCluster();
     if (warp < 4) {
       giveRegisters<56>();
       if (warp == 0) {
         loadTiles();
       } else if (warp == 1) {
         loadTilesByHand();
-      } else if (warp == 2) {
+      } else if (warp == kFind) {
         tiles().find(kCols);
       } else if constexpr (staged) {
         sendTiles();

@@ -97,7 +97,9 @@ public:
       initBarrier(at(&shared.resultsEmpty), kEpilogueWarps);
       asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
-    syncCluster();
+    arriveCluster();
+    if (warp != kFind)
+      waitCluster();
     if (warp < 4) {
       giveRegisters<Epilogue::kRegisters>();
       finishTiles();

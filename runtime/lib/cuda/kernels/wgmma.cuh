@@ -132,10 +132,19 @@ __device__ inline bool isElected() {
                : "=r"(elected));
   return elected;
 }
+/// After it, what threads of the cluster have done to each other's memory is done.
 __device__ inline void syncCluster() {
   asm volatile("barrier.cluster.arrive.release.aligned;\n"
                "barrier.cluster.wait.acquire.aligned;" ::
                    : "memory");
+}
+/// The same in two halves, for barriers in memory that have just been made: these
+/// have a fence of their own, and nothing else is ordered.
+__device__ inline void arriveCluster() {
+  asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+}
+__device__ inline void waitCluster() {
+  asm volatile("barrier.cluster.wait.aligned;" ::: "memory");
 }
 /// F32 in shared memory, after the wait for it.
 __device__ inline float readShared(uint32_t from) {
