@@ -42,12 +42,13 @@ bool isStaged(const ProductCall &call, const GroupProduct &p,
 }
 
 /// Rounds of tiles of 128 x 256 from which on these are chosen, not those of
-/// 128 x 192. A block of K takes 1 to 3 % less time in them, but the last round,
-/// in which some multiprocessors have no tile, a third more.
-constexpr int64_t kWideRounds = 12;
+/// 128 x 192. A block of K takes 1 to 4 % less time in them, most where a tile
+/// has many, but the last round, in which some multiprocessors have no tile, a
+/// third more.
+constexpr int64_t wideRounds(int64_t k) { return k >= 4096 ? 15 : 28; }
 
-/// Whether a product that isStaged has as many; of groups of rows, by their share
-/// of what there is room for.
+/// Whether a product that isStaged has as many; of groups of rows, by their
+/// share of what there is room for.
 bool isWide(const CudaDevice &device, const ProductCall &call,
             const GroupProduct &p, GroupedScale scale) {
   int64_t rows = p.lhs.outer();
@@ -57,7 +58,7 @@ bool isWide(const CudaDevice &device, const ProductCall &call,
   int64_t tiles =
       ceilDiv(rows, kGroupedRows) * ceilDiv(p.rhs.outer(), kWideCols);
   return scale == GroupedScale::RowSquare &&
-         tiles >= kWideRounds * device.numSms();
+         tiles >= wideRounds(p.lhs.inner()) * device.numSms();
 }
 
 /// The kernel for a product that one takes, how its operands are scaled, and

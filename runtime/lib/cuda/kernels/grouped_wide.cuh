@@ -7,7 +7,7 @@
 //   work      scales of 1 x 128 by 128 x 128; four warpgroups on each
 //             multiprocessor, two such blocks to a cluster. Two warpgroups
 //             multiply 64 rows of a tile each, another does what is to become
-//             of the tile before, BF16 in shared memory, and the fourth finds
+//             of the tile before, BF16 in shared memory, and the fourth draws
 //             tiles and starts copies. A tile is two times 128 columns, which
 //             need not be neighbours
 //   flops     2 m n k, by FP8 tensor cores
