@@ -48,6 +48,9 @@ struct Grid {
   int threads;
   int shared = 0; // bytes of dynamic shared memory
   bool cooperative = false;
+  /// The kernel may begin when the launch before lets it (letNextBegin), and waits
+  /// by itself for that to be done (waitForLaunches).
+  bool overlaps = false;
 };
 
 class Blas;

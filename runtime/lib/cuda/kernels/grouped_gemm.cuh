@@ -60,6 +60,8 @@ class Product {
   /// Whether the tensor cores make the scales, in grouped_rowrow.cuh.
   static constexpr bool kHasFactors = kScale == GroupedScale::RowRow;
   static constexpr int kScaleSlots = 8;
+  /// The warp that draws tiles.
+  static constexpr int kFind = 2;
 
   using Results = Store<kCols, kStoreCols>;
   static constexpr int kBoxes = Results::kBoxes;
@@ -96,6 +98,7 @@ public:
   template <bool staged> __device__ void run() {
     // The compiler does not know that all lanes have the same.
     int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
+    letNextBegin();
     if (threadIdx.x == 0) {
       for (int i = 0; i < kStages; ++i) {
         initBarrier(at(&shared.full[i]), 1 + kHasScaleWarp);
@@ -115,14 +118,16 @@ public:
       }
       asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
-    syncCluster();
+    arriveCluster();
+    if (warp != kFind)
+      waitCluster();
     if (warp < 4) {
       giveRegisters<56>();
       if (warp == 0) {
         loadTiles();
       } else if (warp == 1) {
         loadTilesByHand();
-      } else if (warp == 2) {
+      } else if (warp == kFind) {
         tiles().find(kCols);
       } else if constexpr (staged) {
         sendTiles();
@@ -137,7 +142,8 @@ public:
         multiplyTiles(warp / 4 - 1);
     }
     // The other block's shared memory must be there until nobody writes to it.
-    syncCluster();
+    arriveCluster();
+    waitCluster();
   }
 
 private:

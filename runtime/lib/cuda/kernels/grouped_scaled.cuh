@@ -201,11 +201,10 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::sendTiles() {
       int rows = tile.dead ? 0 : min(tile.rows - half * 64, 64);
       StagedStore<kCols>::send(args, at(&shared.store[half]), rows,
                                tile.row + half * 64, tile.col);
+      __syncwarp();
+      if (threadIdx.x % 32 == 0)
+        arrive(at(&shared.staged.sent[half]));
     }
-    waitStoresRead();
-    __syncwarp();
-    if (threadIdx.x % 32 < 2)
-      arrive(at(&shared.staged.sent[threadIdx.x % 32]));
     parity ^= 1;
   }
   waitStores();

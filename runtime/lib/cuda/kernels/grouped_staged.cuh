@@ -57,19 +57,23 @@ public:
       hopper::arrive(putBarrier);
   }
 
-  /// A warp writes `rows` of them from (row, col) of the result on. n is a
-  /// multiple of 8.
+  /// A warp writes `rows` of them from (row, col) of the result on, and has then
+  /// read them all. n is a multiple of 8.
   static __device__ void send(const GroupedArgs &args, uint32_t memory,
                               int rows, int row, int col) {
     if (rows == 64) {
       if (hopper::isElected()) {
         hopper::fenceProxy();
-#pragma unroll
-        for (int i = 0; i < kCols / 64; ++i)
-          if (col + i * 64 < args.n)
-            hopper::storeBox(args.result, memory + i * kBoxBytes, col + i * 64,
-                             row, 0);
-        hopper::commitStores();
+        // One at a time, so that operands do not wait for all of them.
+#pragma unroll 1
+        for (int box = 0; box < kCols / 64; ++box) {
+          if (col + box * 64 >= args.n)
+            break;
+          hopper::storeBox(args.result, memory + box * kBoxBytes,
+                           col + box * 64, row, 0);
+          hopper::commitStores();
+          hopper::waitStoresRead();
+        }
       }
       return;
     }

@@ -202,12 +202,15 @@ public:
   /// A warp, which draws tiles of `cols` columns until there are no more. A
   /// reader may wait for what another one does with the tile before, not with
   /// the tile behind: that comes when all have read the last but one.
+  /// Until the first is there, nothing is read or written that an earlier launch
+  /// may have to do with.
   __device__ void find(int cols) const {
+    hopper::waitForLaunches();
     Schedule schedule(args, cols);
     Cursor slot, drawn;
-    int index = blockIdx.x / kGroupedCluster;
+    Tile tile = schedule.find(blockIdx.x / kGroupedCluster, rank);
+    hopper::waitCluster();
     while (true) {
-      Tile tile = schedule.find(index, rank);
       if (threadIdx.x % 32 == 0) {
         ring.tiles[slot.index] = tile;
         hopper::arrive(at(&ring.full[slot.index]));
@@ -216,7 +219,7 @@ public:
         break;
       slot.advance(kRingSlots);
       hopper::wait(at(&ring.empty[slot.index]), slot.parity ^ 1);
-      index = draw(drawn);
+      tile = schedule.find(draw(drawn), rank);
     }
     endDraws();
   }

@@ -87,6 +87,7 @@ public:
 
   __device__ void run() {
     int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
+    letNextBegin();
     if (threadIdx.x == 0) {
       for (int i = 0; i < kStages; ++i) {
         initBarrier(at(&shared.full[i]), 2); // warps that bring operands
@@ -97,7 +98,9 @@ public:
       initBarrier(at(&shared.resultsEmpty), kEpilogueWarps);
       asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
-    syncCluster();
+    arriveCluster();
+    if (warp != kFind)
+      waitCluster();
     if (warp < 4) {
       giveRegisters<Epilogue::kRegisters>();
       finishTiles();
@@ -114,7 +117,8 @@ public:
         tiles().find(kCols);
     }
     // The other block's shared memory must be there until nobody writes to it.
-    syncCluster();
+    arriveCluster();
+    waitCluster();
   }
 
 private:

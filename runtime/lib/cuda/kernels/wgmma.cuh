@@ -132,10 +132,21 @@ __device__ inline bool isElected() {
                : "=r"(elected));
   return elected;
 }
-__device__ inline void syncCluster() {
-  asm volatile("barrier.cluster.arrive.release.aligned;\n"
-               "barrier.cluster.wait.acquire.aligned;" ::
-                   : "memory");
+/// A barrier of the cluster, in two halves. It orders nothing: barriers in memory
+/// have a fence of their own when they are made.
+__device__ inline void arriveCluster() {
+  asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+}
+__device__ inline void waitCluster() {
+  asm volatile("barrier.cluster.wait.aligned;" ::: "memory");
+}
+/// Lets the next launch begin where it may overlap (Grid::overlaps).
+__device__ inline void letNextBegin() {
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+}
+/// Waits for all that was launched before, and what it has written.
+__device__ inline void waitForLaunches() {
+  asm volatile("griddepcontrol.wait;" ::: "memory");
 }
 /// F32 in shared memory, after the wait for it.
 __device__ inline float readShared(uint32_t from) {
