@@ -30,8 +30,6 @@ constexpr int kStreamThreads = kTileThreads + 32;
 /// those of tiles of kTile.
 constexpr int kLargeTile = 256, kLargeThreads = 1024, kLargePairShared = 88 * 1024,
               kPairShared = 20 * 1024;
-/// Of casts to rows alone: half a warp has so many rows.
-constexpr int kRowsOfUnit = 2, kRowsThreads = 256;
 
 /// Which elements share a scale, in the orientation of the input.
 enum BlockKind : int32_t {
