@@ -270,10 +270,17 @@ Outcome Cast::run(const CastKernels &kernels) {
       if (done)
         return {};
     }
-    auto &stream = kernels.stream;
+    const CastOutput &rows = tasks[0].out[0], &columns = tasks[0].out[1];
+    bool isBoth = kernels.both.kernel && tasks.size() == 1 &&
+                  !tasks[0].accumulators && rows.kind == kRowBlocks &&
+                  !rows.transposed && columns.kind == kColumnBlocks &&
+                  columns.transposed;
+    auto &stream = isBoth ? kernels.both : kernels.stream;
     int64_t fit = int64_t(stream.perSm) * device.numSms();
-    if (stream.kernel && kernel == kernels.cast && tiles > fit)
-      return launch(stream.kernel, {fit, kStreamThreads, stream.shared}, finish);
+    if (stream.kernel && kernel == kernels.cast && (isBoth || tiles > fit))
+      return launch(stream.kernel,
+                    {std::min(tiles, fit), kStreamThreads, stream.shared},
+                    finish);
     // An empty tensor has an amax, too.
     int64_t blocks = finish ? std::max<int64_t>(tiles, 1) : tiles;
     return launch(kernel, {blocks, kTileThreads, kernels.shared}, finish);

@@ -95,12 +95,14 @@ struct CastKernels {
   int shared = 0;        // bytes of dynamic shared memory
   /// Stores what is cast, as it is; of rows that a function makes.
   std::function<Outcome(void *rows)> store = {};
-  /// Casts more tiles than fit at a time; blocks take one after another
-  /// (stream.cuh), so many on each SM.
-  struct {
+  /// Blocks that take one tile after another (stream.cuh), so many on each SM.
+  struct Stream {
     const char *kernel = nullptr;
     int perSm = 0, shared = 0;
-  } stream = {};
+  };
+  /// Of more tiles than fit at a time; of one matrix that is cast to rows and
+  /// columns in blocks of 128 elements, however many tiles.
+  Stream stream = {}, both = {};
   /// Of BF16 as it lies in memory: there are kernels for aligned rows.
   bool isMatrix = false;
 };

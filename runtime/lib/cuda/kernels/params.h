@@ -132,6 +132,9 @@ struct TileArgs : TaskArgs<TileTask> {
   uint32_t *counter; // of tiles beyond the first of each block; zero between
 };
 
+/// Rows of a matrix, and elements of a row, of activation_both.cu are fewer, so
+/// that offsets within a tile fit 32 bits.
+constexpr int64_t kBothStride = 1 << 24;
 constexpr int kActivationThreads = 256;
 
 /// Activations that are no casts: a block takes whole rows.
