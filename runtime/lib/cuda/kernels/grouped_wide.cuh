@@ -7,7 +7,7 @@
 //   work      scales of 1 x 128 by 128 x 128; four warpgroups on each
 //             multiprocessor, two such blocks to a cluster. Two warpgroups
 //             multiply 64 rows of a tile each, another does what is to become
-//             of the tile before, BF16 in shared memory, and the fourth finds
+//             of the tile before, BF16 in shared memory, and the fourth draws
 //             tiles and starts copies. A tile is two times 128 columns, which
 //             need not be neighbours
 //   flops     2 m n k, by FP8 tensor cores
@@ -294,7 +294,7 @@ private:
     float2 cols; // of both halves
   };
 
-  /// As of Product.
+  /// As of Product; once, as what is held so stays so.
   __device__ void pairUp(float (&sums)[kCols / 2]) {
 #pragma unroll
     for (int i = 0; i < kCols / 2; i += 4)
@@ -310,14 +310,15 @@ private:
   /// Rounds a warp's sums of a tile to shared memory. Element 4 j + {0, 1} of a
   /// lane is in column 8 j + 2 (lane mod 4) + {0, 1} and row lane / 4 of 16; 4
   /// j + {2, 3} eight rows below.
-  static __device__ void putRows(uint32_t to, const float (&sums)[kCols / 2]) {
+  static __device__ void putRows(uint32_t to, const float (&sums)[kCols / 2],
+                                 int half) {
     // The row and the group of 8 columns that a lane addresses.
     uint32_t lane = threadIdx.x % 32;
     keep(lane); // no addresses in registers until the next tile
     uint32_t row = lane % 16, group = lane / 16;
     to += row * 128;
 #pragma unroll
-    for (int j = 0; j < kCols / 8; j += 2) {
+    for (int j = half * kCols / 16; j < (half + 1) * kCols / 16; j += 2) {
       const float *from = sums + j * 4;
       storeMatrices(to + j / 8 * kBoxBytes + ((j % 8 + group) ^ row % 8) * 16,
                     packBf16(from[0], from[1]), packBf16(from[2], from[3]),
@@ -356,11 +357,16 @@ private:
     Cursor slot, stage;
     uint32_t parity = 1; // of resultsEmpty
     float sums[kCols / 2];
-    auto put = [&] {
-      pairUp(sums);
-      wait(at(&shared.resultsEmpty), parity);
-      parity ^= 1;
-      putRows(results, sums);
+    // Half of the sums of the tile before, while a half of the next one is
+    // multiplied.
+    auto put = [&](int half) {
+      if (half == 0) {
+        wait(at(&shared.resultsEmpty), parity);
+        parity ^= 1;
+      }
+      putRows(results, sums, half);
+      if (half == 0)
+        return;
       __syncwarp();
       if (threadIdx.x % 32 == 0)
         arrive(at(&shared.resultsFull));
@@ -402,10 +408,12 @@ private:
       multiplyHalf(block, 0, part);
       scale(block.cols.x);
       if constexpr (decltype(isFirst)::value)
-        put();
+        put(0);
       add(0, [] {});
       multiplyHalf(block, 1, part);
       scale(block.cols.y);
+      if constexpr (decltype(isFirst)::value)
+        put(1);
       int done = stage.index;
       stage.advance(kStages);
       prepare();
@@ -422,7 +430,9 @@ private:
       for (int depth = kDepth; depth < args.k; depth += kDepth)
         multiplyBlock(std::false_type());
     }
-    put();
+    pairUp(sums);
+    put(0);
+    put(1);
   }
 
   /// Lanes 0 and 1 tell the two blocks of the cluster; `empty` is the barrier
