@@ -131,7 +131,7 @@ TEST(CudaGroupedGemm, EveryFormWithinItsBound) {
   unsigned seed = 0;
   for (const Grouped &c : everyCase()) {
     ++seed;
-    if (isReduced() && seed % 11)
+    if ((isReduced() && seed % 11) || !takesNext())
       continue;
     SCOPED_TRACE(c.name());
     Arguments arguments;
@@ -140,7 +140,9 @@ TEST(CudaGroupedGemm, EveryFormWithinItsBound) {
     std::vector<Bytes> found = runOnCuda(arguments, call);
     expectWithin(c, arguments, at, runOnRef(arguments, call),
                  runOnRef(magnitudes(arguments, at), call), found);
-    EXPECT_EQ(found, runOnCuda(arguments, call)) << "a second run differs";
+    if (!isSampled()) {
+      EXPECT_EQ(found, runOnCuda(arguments, call)) << "a second run differs";
+    }
     if (HasFailure())
       return;
   }
@@ -381,6 +383,8 @@ TEST(CudaGroupedGemm, LibraryOnStreams) {
       std::vector<Bytes> found;
       for (int32_t streams : {1, 2, 4, 8})
         for (bool onHost : {false, true}) {
+          if (!takesNext())
+            continue;
           ByLibrary library(context, streams);
           arguments.items[at.offsets]->t.on_host = onHost;
           std::vector<Bytes> now = runOnCuda(arguments, call);

@@ -107,6 +107,13 @@ Outcome CudaDevice::index(Handle module) {
   return {};
 }
 
+std::vector<std::pair<std::string, bool>> CudaDevice::kernels() const {
+  std::vector<std::pair<std::string, bool>> all;
+  for (const auto &[name, function] : functions)
+    all.emplace_back(name, function.handle != nullptr);
+  return all;
+}
+
 CudaDevice::~CudaDevice() {
   if (!context)
     return;
