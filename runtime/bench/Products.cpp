@@ -7,7 +7,7 @@
 // The kernels for all groups, and in turns with them the loop over cuBLASLt,
 // which has the counts of rows on the host ("ways": on several streams). Burst: 2 ms of work after a pause.
 // Sustained: windows of 100 ms and more, of which the first third does not
-// count.
+// count. "skewed": the same rows shared out otherwise, in turns with even shares.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <random>
@@ -60,17 +61,44 @@ std::vector<int32_t> offsetsOf(const Layer &layer, int64_t m) {
   return offsets;
 }
 
+enum class Skew { Even, Zipf, One, Half };
+const char *const skewNames[] = {"even", "Zipf 1.5", "one expert",
+                                 "half of them empty"};
+
+/// As many rows in all as even shares of m have, shared out by `skew`; multiples of 128.
+std::vector<int32_t> skewedOffsets(const Layer &layer, int64_t m, Skew skew) {
+  std::vector<double> shares;
+  double all = 0;
+  for (int64_t e = 0; e < layer.experts; ++e) {
+    shares.push_back(skew == Skew::Even   ? 1
+                     : skew == Skew::Zipf ? std::pow(double(e + 1), -1.5)
+                     : skew == Skew::One  ? e == 0
+                                          : e % 2 == 0);
+    all += shares.back();
+  }
+  std::vector<int32_t> offsets = {0};
+  int64_t total = m * layer.experts;
+  double before = 0;
+  for (double share : shares) {
+    before += share;
+    auto end = int64_t(double(total) * before / all + 64) / 128 * 128;
+    offsets.push_back(int32_t(std::min(end, total)));
+  }
+  return offsets;
+}
+
 /// A call and what it reads and writes.
 struct Work {
   te_rt_tensor lhs, lhsScales, rhs, rhsScales, offsets, result;
   ProductCall call;
 };
 
+/// `spare`: rows behind those of all groups.
 std::shared_ptr<Work> makeWork(Bench &bench, const Layer &layer, Kind kind,
                                const std::vector<int32_t> &offsets, bool wgrad,
-                               bool accumulate) {
+                               bool accumulate, int64_t spare = 0) {
   auto work = std::make_shared<Work>();
-  int64_t rows = offsets.back(), experts = layer.experts;
+  int64_t rows = offsets.back() + spare, experts = layer.experts;
   auto groups = static_cast<int32_t>(experts);
   std::vector<int64_t> lhs = {rows, layer.k}, rhs = {experts, layer.n, layer.k},
                        result = {rows, layer.n};
@@ -260,6 +288,27 @@ void product(Bench &bench, const Layer &layer, int64_t m, Kind kind, bool wgrad,
   race(bench, name, flops, own, loop, "library");
 }
 
+/// Rows that are shared out by `skew`, with as many behind them that nobody has, against
+/// even shares and none behind: what the rows that are used predict.
+void skewed(Bench &bench, const Layer &layer, int64_t m, Kind kind, bool wgrad,
+            Skew skew) {
+  std::string name = nameOf(layer, m, kind, wgrad, true);
+  name.replace(name.find("m~"), 2, "m=");
+  name += std::string(" ") + skewNames[int(skew)];
+  if (!bench.wants("product skewed " + name))
+    return;
+  int64_t total = m * layer.experts;
+  std::vector<int32_t> uneven = skewedOffsets(layer, m, skew),
+                       even = skewedOffsets(layer, m, Skew::Even);
+  auto first = makeWork(bench, layer, kind, uneven, wgrad, wgrad, total),
+       second = makeWork(bench, layer, kind, even, wgrad, wgrad);
+  te_rt::cuda::CudaDevice &device = te_rt::cuda::deviceOf(bench.context());
+  race(
+      bench, "skewed " + name, 2.0 * double(total) * double(layer.n * layer.k),
+      [&] { return by(device, first->call, Way::Own, 1); },
+      [&] { return by(device, second->call, Way::Own, 1); }, "even");
+}
+
 /// fc1 with its activation and cast, and the two calls that it stands for; in
 /// training with the product and both directions.
 void gated(Bench &bench, const Layer &layer, int64_t m, bool training) {
@@ -327,6 +376,11 @@ void te_bench::runProducts(Bench &bench) {
     for (bool wgrad : {false, true})
       for (const Layer *layer : {&layers[0], &layers[1]})
         product(bench, *layer, 4096, kind, wgrad, wgrad);
+  for (Kind kind : {Kind::Block, Kind::Tensor, Kind::Bf16})
+    for (bool wgrad : {false, true})
+      for (const Layer *layer : {&layers[4], &layers[6]})
+        for (Skew skew : {Skew::Even, Skew::Zipf, Skew::One, Skew::Half})
+          skewed(bench, *layer, 1024, kind, wgrad, skew);
   for (Kind kind : {Kind::Block, Kind::Tensor, Kind::Bf16})
     for (bool wgrad : {false, true})
       for (int i : {0, 1, 6, 7})

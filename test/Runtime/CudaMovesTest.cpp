@@ -176,8 +176,8 @@ TEST(CudaState, UpdateScales) {
 // Routing
 //===----------------------------------------------------------------------===//
 
-/// Distinct experts for each token: skew 0 is even, 1 Zipf, 2 all to one, 3 only
-/// the even experts; some slots are empty.
+/// Experts for each token: skew 0 is even, 1 Zipf, 2 all to one, 3 only the even
+/// experts, and distinct; 4 the same one in two slots, or in all. Some slots are empty.
 Tensor route(int64_t tokens, int64_t slots, int64_t experts, int skew,
              unsigned seed) {
   Tensor indices(TE_RT_I32, {tokens, slots});
@@ -198,7 +198,8 @@ Tensor route(int64_t tokens, int64_t slots, int64_t experts, int skew,
     for (int64_t s = 0; s < slots; ++s) {
       bool empty = s >= experts || keys[s].first >= 1e300 ||
                    (skew == 2 && s > 0) || random() % 17 == 0;
-      indices.as<int32_t>()[t * slots + s] = empty ? -1 : keys[s].second;
+      size_t from = skew != 4 ? s : t % 2 ? 0 : s / 2;
+      indices.as<int32_t>()[t * slots + s] = empty ? -1 : keys[from].second;
     }
   }
   return indices;
@@ -211,11 +212,13 @@ struct RouteCase {
 std::vector<RouteCase> routeCases() {
   std::vector<RouteCase> cases = {{1, 1, 1, 0},   {3, 2, 4, 0},
                                   {100, 8, 32, 1}, {130, 2, 5, 2},
-                                  {64, 4, 8, 3}};
+                                  {64, 4, 8, 3},   {90, 6, 9, 4}};
   if (!isReduced())
     cases.insert(cases.end(), {{0, 2, 4, 0},
                                {2048, 8, 256, 0},
                                {3000, 8, 384, 1},
+                               {700, 8, 512, 1},
+                               {2000, 8, 64, 4},
                                {16384, 8, 32, 0},
                                {1000, 40, 64, 0},
                                {999, 6, 64, 1}});

@@ -369,13 +369,21 @@ TEST(CudaQuantize, LargeTiles) {
 
 TEST(CudaQuantize, ManyTilesOfSeveral) {
   NEEDS_GPU();
-  for (Scheme scheme : {Scheme::Whole, Scheme::Square, Scheme::Rows}) {
+  // Other kernels take a list with a matrix of nothing, whose amax is written, too.
+  struct {
+    Scheme scheme;
+    int64_t rows;
+  } lists[] = {{Scheme::Whole, 8},
+               {Scheme::Whole, 0},
+               {Scheme::Square, 8},
+               {Scheme::Rows, 8}};
+  for (auto [scheme, rows] : lists) {
     Arguments arguments;
     unsigned seed = 7;
     for (std::vector<int64_t> shape :
          std::vector<std::vector<int64_t>>{{5360, 5112},
                                            {8, 16},
-                                           {0, 16},
+                                           {rows, 16},
                                            {248, 5112},
                                            {3, 64, 64},
                                            {2176, 5000},
@@ -394,6 +402,28 @@ TEST(CudaQuantize, ManyTilesOfSeveral) {
     if (isReduced() || HasFailure())
       return;
   }
+}
+
+/// As many matrices as a kernel has first tiles of among its arguments, and one more.
+TEST(CudaQuantize, AsManyAsTheArgumentsHold) {
+  NEEDS_GPU();
+  if (isReduced())
+    return;
+  for (int64_t members : {703, 704})
+    for (Scheme scheme : {Scheme::Square, Scheme::Rows}) {
+      Arguments arguments;
+      for (std::vector<int64_t> shape :
+           std::vector<std::vector<int64_t>>{{members, 256, 256}, {512, 256}}) {
+        CastCase c;
+        c.shape = shape;
+        c.rowwise = scheme;
+        c.columnwise = scheme == Scheme::Rows ? Scheme::Columns : scheme;
+        Arguments one = makeCast(c, static_cast<unsigned>(members));
+        for (auto &item : one.items)
+          arguments.items.push_back(std::move(item));
+      }
+      checkMulti(arguments);
+    }
 }
 
 TEST(CudaQuantize, AmaxInPlace) {

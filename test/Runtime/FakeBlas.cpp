@@ -6,7 +6,8 @@
 //
 // cuBLASLt's functions as far as the runtime calls them. Each product becomes a
 // line: what the library is told of it, with addresses as they are. fakeBlasLog
-// gives the lines since it was last called.
+// gives the lines since it was last called, fakeBlasPlans how many descriptions of
+// products are alive; fakeBlasFail lets a function return a status from then on.
 //
 //===----------------------------------------------------------------------===//
 
@@ -25,6 +26,13 @@ struct Layout {
 using Desc = std::map<int, int64_t>; // attributes by number
 std::ostringstream lines;
 std::string taken;
+int64_t plans = 0;
+std::map<std::string, int> failures;
+
+int statusOf(const std::string &function) {
+  auto found = failures.find(function);
+  return found == failures.end() ? 0 : found->second;
+}
 
 struct Heuristic {
   uint64_t algorithm[8];
@@ -42,13 +50,28 @@ const char *fakeBlasLog() {
   return taken.c_str();
 }
 
-int cublasLtCreate(void **handle) { return *handle = &lines, 0; }
+int64_t fakeBlasPlans() { return plans; }
+void fakeBlasFail(const char *function, int status) {
+  failures.clear();
+  if (status)
+    failures[function] = status;
+}
+
+const char *cublasLtGetStatusName(int status) {
+  return status == 14 ? "CUBLAS_STATUS_INTERNAL_ERROR" : nullptr;
+}
+const char *cublasLtGetStatusString(int status) {
+  return status == 14 ? "an internal operation failed" : nullptr;
+}
+int cublasLtCreate(void **handle) {
+  return *handle = &lines, statusOf("create");
+}
 int cublasLtDestroy(void *) { return 0; }
 int cublasLtMatmulDescCreate(void **desc, int, int) {
-  return *desc = new Desc, 0;
+  return ++plans, *desc = new Desc, 0;
 }
 int cublasLtMatmulDescDestroy(void *desc) {
-  return delete static_cast<Desc *>(desc), 0;
+  return --plans, delete static_cast<Desc *>(desc), 0;
 }
 int cublasLtMatmulDescSetAttribute(void *desc, int attribute, const void *value,
                                    size_t bytes) {
@@ -68,13 +91,13 @@ int cublasLtMatmulPreferenceCreate(void **preference) {
 }
 int cublasLtMatmulPreferenceDestroy(void *) { return 0; }
 int cublasLtMatmulPreferenceSetAttribute(void *, int, const void *, size_t) {
-  return 0;
+  return statusOf("preference");
 }
 int cublasLtMatmulAlgoGetHeuristic(void *, void *, void *, void *, void *,
                                    void *, void *, int, Heuristic *result,
                                    int *count) {
   lines << "heuristic\n";
-  return *result = {}, *count = 1, 0;
+  return *result = {}, *count = 1, statusOf("heuristic");
 }
 int cublasLtMatmul(void *, void *desc, const void *alpha, const void *a,
                    void *aLayout, const void *b, void *bLayout,
@@ -100,6 +123,6 @@ int cublasLtMatmul(void *, void *desc, const void *alpha, const void *a,
     lines << " alpha " << *static_cast<const float *>(alpha) << " beta "
           << *static_cast<const float *>(beta);
   lines << " workspace " << workspace << " stream " << stream << '\n';
-  return 0;
+  return statusOf("matmul");
 }
 }

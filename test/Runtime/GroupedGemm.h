@@ -159,6 +159,78 @@ inline Call callOf(const Grouped &c, const Places &at) {
   };
 }
 
+/// Drops signs of what a product adds up.
+inline Arguments magnitudes(const Arguments &arguments, const Places &at) {
+  Arguments result;
+  for (size_t i = 0; i < arguments.items.size(); ++i) {
+    if (!arguments.items[i]) {
+      result.none();
+      continue;
+    }
+    Tensor tensor = *arguments.items[i];
+    if (int(i) != at.offsets)
+      for (int64_t j = 0; j < tensor.size(); ++j)
+        tensor.set(j, std::fabs(tensor.get(j)));
+    result.add(tensor);
+  }
+  return result;
+}
+
+/// Each element is held to the bound of its own sum, for which ref runs a second
+/// time on magnitudes (`sizes`). Tensor cores add 128 FP8 products to 2^-11 of the sum
+/// of their magnitudes, and BF16 products as F32 that is cut off.
+inline void expectWithin(const Grouped &c, const Arguments &arguments,
+                  const Places &at, const std::vector<Bytes> &wanted,
+                  const std::vector<Bytes> &sizes,
+                  const std::vector<Bytes> &found) {
+  // Of FP8, the tensor cores cut what they add: half a bit for
+  // each of 32 terms, which have an eighth of the largest on average.
+  double relative = c.scheme == Scheme::Bf16 ? double(c.k) * 0x1p-23 : 0x1p-11;
+  double rounding = c.result == TE_RT_BF16 ? 0x1p-7 : 0x1p-22;
+  int misses = 0;
+  for (int i = at.out; i < at.out + at.outCount; ++i) {
+    Tensor want = *arguments.items[i], size = want, got = want;
+    auto fill = [&](Tensor &tensor, const Bytes &bytes) {
+      tensor.bytes = bytes;
+      tensor.t.data = tensor.bytes.data();
+    };
+    fill(want, wanted[i]), fill(size, sizes[i]), fill(got, found[i]);
+    for (int64_t j = 0; j < want.size(); ++j) {
+      float x = want.get(j), y = got.get(j);
+      if (x == y || (std::isnan(x) && std::isnan(y)))
+        continue;
+      double bound = relative * size.get(j) * 1.01 +
+                     rounding * (std::fabs(x) + size.get(j) * relative);
+      // The rounded product, which a sum may cancel.
+      if (c.accumulate && c.result == TE_RT_BF16)
+        bound += 2 * rounding *
+                 (std::fabs(x) + std::fabs(arguments.items[i]->get(j)));
+      if (!(std::fabs(double(x) - y) <= bound) && misses++ < 3)
+        ADD_FAILURE() << "result " << i - at.out << ", element " << j
+                      << ": ref " << x << ", cuda " << y << ", bound " << bound;
+    }
+  }
+  if (misses > 3)
+    ADD_FAILURE() << misses << " elements are off";
+  // Whatever is not a result stays as it was.
+  for (size_t i = 0; i < wanted.size(); ++i)
+    if (int(i) < at.out && arguments.items[i]) {
+      EXPECT_EQ(wanted[i], found[i]) << "argument " << i;
+    }
+}
+
+/// Runs the case on both, holds one to the other, and cuda to itself.
+inline void expectProduct(const Grouped &c, unsigned seed) {
+  SCOPED_TRACE(c.name());
+  Arguments arguments;
+  Places at = build(c, arguments, seed);
+  Call call = callOf(c, at);
+  std::vector<Bytes> found = runOnCuda(arguments, call);
+  expectWithin(c, arguments, at, runOnRef(arguments, call),
+               runOnRef(magnitudes(arguments, at), call), found);
+  EXPECT_EQ(found, runOnCuda(arguments, call)) << "a second run differs";
+}
+
 } // namespace te_test
 
 #endif // TE_TEST_RUNTIME_GROUPEDGEMM_H

@@ -112,11 +112,14 @@ protected:
                               TE_RT_RAGGED_ROWS, 0, 0, 0);
   }
 
+  /// A function of the fake library itself.
+  template <typename Function> static Function *fake(const char *name) {
+    return reinterpret_cast<Function *>(
+        dlsym(dlopen(TE_FAKE_BLAS, RTLD_NOW), name));
+  }
   std::vector<std::string> log() {
-    auto *take = reinterpret_cast<const char *(*)()>(
-        dlsym(dlopen(TE_FAKE_BLAS, RTLD_NOW), "fakeBlasLog"));
     std::vector<std::string> lines;
-    std::istringstream text(take());
+    std::istringstream text(fake<const char *()>("fakeBlasLog")());
     for (std::string line; std::getline(text, line);)
       lines.push_back(line);
     return lines;
@@ -280,6 +283,78 @@ TEST_F(LibraryProducts, Nvfp4OnBlackwell) {
          << static_cast<void *>(static_cast<float *>(factors.data) + 1);
   EXPECT_NE(products[0].line.find(wanted.str()), std::string::npos)
       << products[0].line;
+}
+
+/// m x 128 by 128 x 128 in BF16, of memory that nothing reads.
+BlasProduct plain(int64_t m) {
+  alignas(256) static char memory[256];
+  BlasProduct p = {};
+  p.m = m, p.n = p.k = 128;
+  p.lhs = p.rhs = {memory, nullptr, 128, TE_RT_BF16, kModeNone, false};
+  p.result = memory;
+  p.resultType = TE_RT_BF16;
+  return p;
+}
+
+/// Counts differ from step to step: what is kept of them has an end.
+TEST_F(LibraryProducts, AlgorithmsAreKeptUpToABound) {
+  open("9");
+  auto *alive = fake<int64_t()>("fakeBlasPlans");
+  int64_t before = alive();
+  {
+    Blas blas;
+    ASSERT_EQ(blas.open().status, TE_RT_OK);
+    bool ran = false;
+    for (int64_t m = 1; m <= 10000; ++m) {
+      ASSERT_EQ(blas.multiply(plain(m), nullptr, 0, nullptr, ran).status,
+                TE_RT_OK);
+      ASSERT_TRUE(ran);
+      ASSERT_LE(alive() - before, 4096);
+    }
+  }
+  EXPECT_EQ(alive(), before);
+}
+
+TEST_F(LibraryProducts, ErrorsHaveNames) {
+  open("9");
+  auto *fail = fake<void(const char *, int)>("fakeBlasFail");
+  struct Failure {
+    const char *function;
+    int status;
+    const char *message;
+  };
+  const Failure failures[] = {
+      {"matmul", 14,
+       "cublasLtMatmul: cuBLASLt: CUBLAS_STATUS_INTERNAL_ERROR: an internal "
+       "operation failed"},
+      {"heuristic", 14,
+       "cublasLtMatmulAlgoGetHeuristic: cuBLASLt: CUBLAS_STATUS_INTERNAL_ERROR: "
+       "an internal operation failed"},
+      {"preference", 14,
+       "cublasLtMatmulPreferenceSetAttribute: cuBLASLt: "
+       "CUBLAS_STATUS_INTERNAL_ERROR: an internal operation failed"},
+      {"matmul", 3, "cublasLtMatmul: cuBLASLt: status 3"}, // has no name there
+  };
+  for (const Failure &failure : failures) {
+    Blas blas;
+    ASSERT_EQ(blas.open().status, TE_RT_OK);
+    fail(failure.function, failure.status);
+    bool ran = false;
+    Outcome outcome = blas.multiply(plain(64), nullptr, 0, nullptr, ran);
+    EXPECT_EQ(outcome.status, TE_RT_DEVICE_ERROR);
+    EXPECT_EQ(outcome.message, failure.message);
+  }
+  // These say that there is no way, which is no error.
+  for (const char *function : {"heuristic", "matmul"}) {
+    Blas blas;
+    ASSERT_EQ(blas.open().status, TE_RT_OK);
+    fail(function, 15);
+    bool ran = true;
+    Outcome outcome = blas.multiply(plain(64), nullptr, 0, nullptr, ran);
+    EXPECT_EQ(outcome.status, TE_RT_OK) << outcome.message;
+    EXPECT_FALSE(ran) << function;
+  }
+  fail("", 0);
 }
 
 TEST_F(LibraryProducts, GraphsRefuseWhatTheyCannotHold) {

@@ -62,12 +62,23 @@ def main():
         print(peers_table(json.loads(peers)["rows"]))
         wrong = [l for l in read("peers.log").splitlines() if l.startswith("WRONG")]
         section("Forms that do not agree", "\n".join(wrong))
+    section("Held to PyTorch", read("torch.log"))
     section("Functions", read("bench.log"))
+    section(
+        "Products",
+        read("products.log"),
+        "Beside cuBLASLt in turns; skewed rows beside as many that are shared out evenly.",
+    )
+    limits = read("limits.log")
+    if limits:
+        print("\n## What products use\n\nOne launch of each, by Nsight Compute.\n\n" + limits)
     section(
         "Optimized against naive",
         read("against.log"),
         "Launches and time of one step, by class of calls.",
     )
+    if os.path.exists(os.path.join(folder, "roofline.svg")):
+        print("\n![calls of whole layers under the roofline](roofline.svg)")
     section(
         "Whole layers",
         read("layers.log"),

@@ -59,6 +59,8 @@ struct Library {
 #define TE_RT_MEMBER(name, symbol, parameters) int(*name) parameters;
   TE_RT_BLAS_FUNCTIONS(TE_RT_MEMBER)
 #undef TE_RT_MEMBER
+  const char *(*statusName)(int);
+  const char *(*statusString)(int);
   std::string why;
 };
 
@@ -76,6 +78,13 @@ Library openBlas() {
     library.why = "cuBLASLt: found a library without " #symbol;
   TE_RT_BLAS_FUNCTIONS(TE_RT_LOAD)
 #undef TE_RT_LOAD
+  // Without these a message says less.
+  auto load = [&](auto &function, const char *symbol) {
+    using Pointer = std::remove_reference_t<decltype(function)>;
+    function = reinterpret_cast<Pointer>(dlsym(opened, symbol));
+  };
+  load(library.statusName, "cublasLtGetStatusName");
+  load(library.statusString, "cublasLtGetStatusString");
   return library;
 }
 
@@ -104,8 +113,13 @@ enum : int {
   kEpilogueBias = 4,
   kWorkspaceBytes = 1,
   kAlignmentA = 5, // then B, C, D
+  kInvalidValue = 7,
   kNotSupported = 15,
 };
+
+/// What is kept of earlier products, at most: counts that the host has differ from step
+/// to step.
+constexpr size_t kMostPlans = 4096;
 
 int typeOf(te_rt_dtype dtype) {
   switch (dtype) {
@@ -125,8 +139,13 @@ int typeOf(te_rt_dtype dtype) {
 Outcome check(const char *what, int status) {
   if (status == 0)
     return {};
-  return {TE_RT_DEVICE_ERROR,
-          std::string(what) + ": cuBLASLt status " + std::to_string(status)};
+  std::string text = std::string(what) + ": cuBLASLt: ";
+  const char *name = lt().statusName ? lt().statusName(status) : nullptr;
+  text += name ? name : "status " + std::to_string(status);
+  const char *more = lt().statusString ? lt().statusString(status) : nullptr;
+  if (more && *more)
+    text += std::string(": ") + more;
+  return {TE_RT_DEVICE_ERROR, text};
 }
 
 products::Side sideOf(const BlasOperand &operand, int64_t outer, int64_t k) {
@@ -250,18 +269,30 @@ Outcome Blas::makePlan(const BlasProduct &p, size_t workspace, Plan &plan) {
   void *preference = nullptr;
   TE_RT_TRY(check("cublasLtMatmulPreferenceCreate",
                   lt().preferenceCreate(&preference)));
-  lt().preferenceSet(preference, kWorkspaceBytes, &workspace, sizeof workspace);
+  Outcome outcome = findAlgorithm(p, workspace, preference, plan);
+  lt().preferenceDestroy(preference);
+  return outcome;
+}
+
+Outcome Blas::findAlgorithm(const BlasProduct &p, size_t workspace,
+                            void *preference, Plan &plan) {
+  auto set = [&](int attribute, const auto &value) {
+    return check("cublasLtMatmulPreferenceSetAttribute",
+                 lt().preferenceSet(preference, attribute, &value,
+                                    sizeof value));
+  };
+  TE_RT_TRY(set(kWorkspaceBytes, workspace));
   const void *pointers[] = {p.rhs.data, p.lhs.data, p.result, p.result};
-  for (int i = 0; i < 4; ++i) {
-    auto alignment = static_cast<uint32_t>(alignmentOf(pointers[i]));
-    lt().preferenceSet(preference, kAlignmentA + i, &alignment,
-                       sizeof alignment);
-  }
+  for (int i = 0; i < 4; ++i)
+    TE_RT_TRY(
+        set(kAlignmentA + i, static_cast<uint32_t>(alignmentOf(pointers[i]))));
   Heuristic result = {};
   int count = 0;
   int status = lt().heuristic(handle, plan.desc, plan.a, plan.b, plan.d, plan.d,
                               preference, 1, &result, &count);
-  lt().preferenceDestroy(preference);
+  // It has no way to do it, or takes none of its arguments.
+  if (status != kNotSupported && status != kInvalidValue)
+    TE_RT_TRY(check("cublasLtMatmulAlgoGetHeuristic", status));
   plan.found = status == 0 && count > 0 && result.state == 0;
   plan.algorithm = result.algorithm;
   return {};
@@ -286,6 +317,9 @@ Outcome Blas::multiply(const BlasProduct &p, void *workspace, size_t bytes,
                            alignmentOf(p.rhs.data),
                            alignmentOf(p.result)};
   std::string key(reinterpret_cast<const char *>(words), sizeof words);
+  // What was enqueued needs no plan any more.
+  if (plans.size() >= kMostPlans && !plans.count(key))
+    plans.clear();
   std::unique_ptr<Plan> &plan = plans[key];
   if (!plan) {
     auto fresh = std::make_unique<Plan>();

@@ -78,6 +78,8 @@ public:
 private:
   struct Plan;
   Outcome makePlan(const BlasProduct &product, size_t workspace, Plan &plan);
+  Outcome findAlgorithm(const BlasProduct &product, size_t workspace,
+                        void *preference, Plan &plan);
 
   void *handle = nullptr;
   std::unordered_map<std::string, std::unique_ptr<Plan>> plans;

@@ -18,8 +18,6 @@ namespace {
 /// tiles are faster, and large tiles of casts in both directions that are enough
 /// to share them out evenly.
 constexpr int64_t kFewRowTiles = 8, kManySame = 4, kManyBoth = 12;
-/// Amaxes and scales of tensors that a warp writes as fast as a block.
-constexpr size_t kFewAmaxes = 64;
 } // namespace
 
 Outcome cuda::deviceOffsets(CudaDevice &device, const te_rt_tensor *offsets,
@@ -297,6 +295,18 @@ Outcome Cast::setTable() {
 }
 
 namespace {
+/// Fills in the marks for `tiles` tiles.
+void setMarks(PairArgs &args, int64_t tiles) {
+  while ((tiles - 1) >> args.shift >= kPairMarks)
+    ++args.shift;
+  uint16_t index = 0;
+  for (int64_t k = 0; k <= kPairMarks; ++k) {
+    while (index + 1 < args.numPairs && args.first[index + 1] <= k << args.shift)
+      ++index;
+    args.marks[k] = index;
+  }
+}
+
 /// Member `member` of a task that no offsets divide.
 PairTask pairOf(const TileTask &task, int64_t member) {
   PairTask pair = {};
@@ -341,21 +351,27 @@ Outcome Cast::castPairs(const CastKernels &kernels, bool finish, bool &done) {
   PairArgs all = {};
   int64_t largeTiles = 0, elements = 0;
   for (const TileTask &task : tasks) {
-    elements += task.groups * task.rows * task.cols;
-    if (formOf(task) != form || task.tilesPerMember == 0 || task.member >= 0)
+    int64_t own = task.groups * task.rows * task.cols;
+    elements += own;
+    // No block would write the amax of a matrix of nothing.
+    if (formOf(task) != form || task.tilesPerMember == 0 || task.member >= 0 ||
+        own == 0)
       return {};
+    int64_t tilesBefore = largeTiles;
+    size_t pairsBefore = pairs.size();
     for (int64_t member = 0; member < task.groups; ++member) {
       if (pairs.size() == kPairTasks)
         return {};
       all.first[pairs.size()] = static_cast<uint32_t>(largeTiles);
       pairs.push_back(pairOf(task, member));
+      pairs.back().task = static_cast<uint32_t>(&task - tasks.data());
       largeTiles += ceilDiv(task.rows, kLargeTile) * pairs.back().across;
     }
+    for (size_t i = pairsBefore; i < pairs.size(); ++i)
+      pairs[i].tilesOfTask = static_cast<uint32_t>(largeTiles - tilesBefore);
   }
-  // Tiles that are not full take as long as others, but for their memory; and one
-  // warp writes the amaxes at the end.
-  bool finishesMany = finish && pairs.size() > kFewAmaxes;
-  if (finishesMany || largeTiles < kManySame * device.numSms() ||
+  // Tiles that are not full take as long as others, but for their memory.
+  if (largeTiles < kManySame * device.numSms() || largeTiles > INT32_MAX ||
       elements * 17 < largeTiles * kLargeTile * kLargeTile * 16)
     return {};
   TE_RT_TRY(setTable());
@@ -366,6 +382,8 @@ Outcome Cast::castPairs(const CastKernels &kernels, bool finish, bool &done) {
       device.table(pairs.data(), pairs.size() * sizeof(PairTask), &table));
   all.pairs = static_cast<const PairTask *>(table);
   all.numPairs = static_cast<int32_t>(pairs.size());
+  all.tickets = device.tickets() + CudaDevice::kRowTickets;
+  setMarks(all, largeTiles);
   done = true;
   return device.launch(form == Form::Same ? "multi_pair_large_same_bf16"
                                           : "multi_pair_large_both_bf16",

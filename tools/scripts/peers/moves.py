@@ -26,6 +26,21 @@ from .tensors import (
 )
 
 
+def copy(runtime, size):
+    """What every share of the limit is held against, beside the driver's own."""
+
+    def make():
+        source = torch.randint(0, 255, (size,), dtype=torch.uint8, device="cuda")
+        mine, theirs = torch.empty_like(source), torch.empty_like(source)
+        forms = {
+            OURS: runtime.call("copy", source, mine),
+            "cudaMemcpy": lambda: theirs.copy_(source),
+        }
+        return forms, lambda: differ("bytes", mine, theirs)
+
+    return Step(f"copy {size >> 20} MiB", make, 2 * size)
+
+
 class Routes:
     """Tokens to distinct experts, evenly; rows of experts padded to `alignment`."""
 

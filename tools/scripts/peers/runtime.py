@@ -20,6 +20,7 @@ _DTYPES = {
     torch.int64: 7,
     torch.uint8: 8,
 }
+_FP4 = 9  # for which there is no type with conversions
 
 
 class _Tensor(ctypes.Structure):
@@ -48,8 +49,21 @@ class Scales:
         self.fields = (layout, rows, cols, groups)
 
 
+class FP4:
+    """Bytes of two FP4 each."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+
 def _describe(argument):
     fields = (0, 0, 0, 0)
+    if isinstance(argument, FP4):
+        shape = (ctypes.c_int64 * 4)(*argument.tensor.shape)
+        shape[argument.tensor.dim() - 1] *= 2
+        return _Tensor(
+            argument.tensor.data_ptr(), _FP4, argument.tensor.dim(), shape, *fields, 0
+        )
     if isinstance(argument, Scales):
         argument, fields = argument.tensor, argument.fields
     if not argument.is_contiguous():

@@ -107,11 +107,12 @@ struct PairPlace {
   }
 };
 
-/// As arrive; a block that has told nothing does not wait for what it stored.
-__device__ inline bool arrivePair(const TileArgs &args, bool hasTold) {
-  uint32_t before =
-      hasTold ? addRelease(args.ticket, 1u) : atomicAdd(args.ticket, 1u);
-  return before == gridDim.x - 1;
+/// As arrive, of `blocks`; a block that has told nothing does not wait for what
+/// it stored.
+__device__ inline bool arrivePair(uint32_t *ticket, uint32_t blocks,
+                                  bool hasTold) {
+  uint32_t before = hasTold ? addRelease(ticket, 1u) : atomicAdd(ticket, 1u);
+  return before == blocks - 1;
 }
 
 /// Casts a tile. `Same`: both directions have the same codes, under one scale
@@ -155,8 +156,10 @@ public:
                        place.cols);
   }
   /// One warp tells others the amax of the tile, of whom it knew `known`, and
-  /// that it is done. Its first thread gets to know whether it is the last one.
-  __device__ bool settle(uint32_t known) const {
+  /// that it is done. Its first thread gets to know whether it is the last one
+  /// of the `blocks` of a ticket.
+  __device__ bool settle(uint32_t known, uint32_t *ticket,
+                         uint32_t blocks) const {
     bool raises = false;
     if (Same && place.accumulator) {
       int warp = lane() % kWarps;
@@ -166,7 +169,7 @@ public:
       if (lane() == 0 && raises)
         atomicMax(place.accumulator, amax);
     }
-    return lane() == 0 && arrivePair(args, raises);
+    return lane() == 0 && arrivePair(ticket, blocks, raises);
   }
 
 private:
@@ -372,17 +375,34 @@ __device__ inline void runPair(const TileArgs &args) {
     cast.run(piece);
     __syncthreads();
     if (args.finishes && settles)
-      isLast = cast.settle(known); // comes back while columns are stored
+      // comes back while columns are stored
+      isLast = cast.settle(known, args.ticket, gridDim.x);
     cast.storeColumns();
   } else if (args.finishes && threadIdx.x == 0) {
-    isLast = arrivePair(args, false);
+    isLast = arrivePair(args.ticket, gridDim.x, false);
   }
   if (args.finishes && settles && __shfl_sync(~0u, isLast, 0))
     finish(args, 32);
 }
 
+/// The matrix that has tile `tile` of all.
+__device__ inline int pairOfTile(const PairArgs &args, uint32_t tile) {
+  const uint16_t *mark = args.marks + (tile >> args.shift);
+  int index = mark[0];
+  for (int last = mark[1]; index < last;) {
+    int middle = (index + last + 1) / 2;
+    if (args.first[middle] <= tile)
+      index = middle;
+    else
+      last = middle - 1;
+  }
+  return index;
+}
+
 /// A block for each tile of several matrices. All threads find their matrix, as
-/// nothing can be loaded before.
+/// nothing can be loaded before, and a warp asks for those that blocks after
+/// this one look up, wherever these are: memory that is busy takes 2 us. The
+/// last block of a task writes its amaxes.
 template <int Side, bool Same>
 __device__ inline void runPairs(const PairArgs &args) {
   extern __shared__ uint4 words[];
@@ -390,13 +410,11 @@ __device__ inline void runPairs(const PairArgs &args) {
   __shared__ PairPlace place;
   if (args.noop && *args.noop == 1.0f)
     return;
-  int index = 0;
-  for (int last = args.numPairs - 1; index < last;) {
-    int middle = (index + last + 1) / 2;
-    if (args.first[middle] <= blockIdx.x)
-      index = middle;
-    else
-      last = middle - 1;
+  int index = pairOfTile(args, blockIdx.x);
+  if (threadIdx.x / 32 == 1) {
+    int next = index + (1 << threadIdx.x % 32 % 8);
+    if (threadIdx.x % 32 < 8 && next < args.numPairs)
+      asm volatile("prefetch.global.L2 [%0];" ::"l"(args.pairs + next));
   }
   const PairTask &task = args.pairs[index];
   uint32_t tile = blockIdx.x - args.first[index];
@@ -433,10 +451,16 @@ __device__ inline void runPairs(const PairArgs &args) {
   PairCast<Side, Same> cast(args, place, shared);
   cast.run(piece);
   __syncthreads();
-  bool isLast = args.finishes && settles && cast.settle(known);
+  uint32_t *ticket = args.tickets + task.task;
+  bool isLast = args.finishes && settles &&
+                cast.settle(known, ticket, task.tilesOfTask);
   cast.storeColumns();
-  if (args.finishes && settles && __shfl_sync(~0u, isLast, 0))
-    finish(args, 32);
+  if (args.finishes && settles && __shfl_sync(~0u, isLast, 0)) {
+    __threadfence();
+    finishTask(args, args.table[task.task], threadIdx.x, 32);
+    if (threadIdx.x == 0)
+      *ticket = 0;
+  }
 }
 
 } // namespace cuda

@@ -14,6 +14,7 @@
 #ifndef TE_RUNTIME_CUDA_KERNELS_ROWS_CUH
 #define TE_RUNTIME_CUDA_KERNELS_ROWS_CUH
 
+#include "cuda/kernels/amaxes.cuh"
 #include "cuda/kernels/codes.cuh"
 #include "cuda/kernels/sources.cuh"
 

@@ -123,7 +123,6 @@ func.func @product(%x: tensor<128x256xf8E4M3FN>, %xs: tensor<2x128xf32, #row>, %
 // CHECK-LABEL: func @keep_product(
 // CHECK-NEXT:    %{{.*}}, %{{.*}}, %[[H:.*]] = te.grouped_gemm_swiglu_quantize {{.*}} -> {{.*}} product tensor<128x512xbf16>
 // CHECK-NEXT:    return %[[H]]
-// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Passed] TrimUsages{{.*}}nobody reads columnwise
 // REMARK-DAG: [[#@LINE+3]]:{{.*}}[Missed] TrimUsages{{.*}}its product is read, and it must have a direction
 func.func @keep_product(%x: tensor<128x256xf8E4M3FN>, %xs: tensor<2x128xf32, #row>, %w: tensor<2x512x256xf8E4M3FN>,
     %ws: tensor<2x4x4xf32, #block>, %o: tensor<3xi32>) -> tensor<128x512xbf16> {
