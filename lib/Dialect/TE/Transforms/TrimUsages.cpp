@@ -123,8 +123,13 @@ struct TrimUsagesPass : te::impl::TrimUsagesPassBase<TrimUsagesPass> {
         numTrimmed += usage.isDirection;
       }
     });
-    // What is read of a direction, be it scales alone, keeps all of it.
+    // What is read of a direction, be it scales alone, keeps all of it. Entries of
+    // a list have readers of their own.
     getOperation()->walk([&](UsagesOpInterface op) {
+      if (llvm::any_of(op.getUsages(), [&](const Usage &usage) {
+            return op.getResultList(usage.lists.front()).size() > 1;
+          }))
+        return;
       SmallVector<std::string> readers, others;
       for (const Usage &usage : op.getUsages())
         if (Operation *reader = getReader(op, usage)) {

@@ -108,7 +108,7 @@ func.func @keep_both(%w: tensor<256x128xbf16>) -> (tensor<256x128xf8E4M3FN>, ten
 // CHECK-LABEL: func @product(
 // CHECK-NEXT:    %[[Q:.*]], %{{.*}} = te.grouped_gemm_swiglu_quantize %{{.*}} {epsilon = 1.000000e+00 : f32} : {{.*}} -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #{{.*}}>{{$}}
 // CHECK-NEXT:    return %[[Q]]
-// REMARK-DAG: [[#@LINE+4]]:{{.*}}[Passed] TrimUsages{{.*}}nobody reads columnwise{{.*}}nobody reads product
+// REMARK-DAG: [[#@LINE+3]]:{{.*}}[Passed] TrimUsages{{.*}}nobody reads columnwise{{.*}}nobody reads product
 func.func @product(%x: tensor<128x256xf8E4M3FN>, %xs: tensor<2x128xf32, #row>, %w: tensor<2x512x256xf8E4M3FN>,
     %ws: tensor<2x4x4xf32, #block>, %o: tensor<3xi32>) -> tensor<128x256xf8E4M3FN> {
   %q, %s, %qt, %st, %h = te.grouped_gemm_swiglu_quantize %x scales(%xs : tensor<2x128xf32, #row>),
