@@ -11,10 +11,12 @@
 #include "common/scales.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <random>
+#include <thread>
 
 using namespace te_bench;
 using te_rt::Ragged;
@@ -195,6 +197,45 @@ void Bench::row(const std::string &name, int64_t bytes,
   device.destroyGraph(graph);
   device.destroyGraph(copy);
   releaseAll();
+}
+
+void te_bench::race(std::vector<Contender> &contenders) {
+  constexpr double kSettleUs = 100e3, kWindowUs = 60e3;
+  constexpr int kBursts = 7, kWindows = 2;
+  auto pause = [](int ms) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+  };
+  auto burst = [&](const Contender &one) {
+    pause(30);
+    return one.replay();
+  };
+  auto sustained = [&](const Contender &one) {
+    pause(60);
+    double total = 0, counted = 0;
+    int replays = 0;
+    while (total < kSettleUs + kWindowUs) {
+      double us = one.replay();
+      if (total >= kSettleUs)
+        counted += us, ++replays;
+      total += us * one.calls;
+    }
+    return counted / replays;
+  };
+  auto medians = [&](int rounds, auto measure, double Contender::*result) {
+    std::vector<std::vector<double>> times(contenders.size());
+    for (int round = 0; round < rounds; ++round)
+      for (size_t i = 0; i < contenders.size(); ++i) {
+        size_t turn = round % 2 ? contenders.size() - 1 - i : i;
+        times[turn].push_back(measure(contenders[turn]));
+      }
+    for (size_t i = 0; i < contenders.size(); ++i) {
+      std::sort(times[i].begin(), times[i].end());
+      contenders[i].*result =
+          (times[i][(rounds - 1) / 2] + times[i][rounds / 2]) / 2;
+    }
+  };
+  medians(kBursts, burst, &Contender::burst);
+  medians(kWindows, sustained, &Contender::sustained);
 }
 
 int main(int argc, char **argv) {

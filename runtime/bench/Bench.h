@@ -72,12 +72,25 @@ public:
   void releaseAll();
 
 private:
-
   std::vector<std::string> filters;
   te_rt_context *handle = nullptr;
   std::vector<void *> memory;
   double copyRate = 0; // GB/s
 };
+
+/// One of several ways to the same result.
+struct Contender {
+  /// Runs some 2 ms of it; us of a call, of which there are `calls`.
+  std::function<double()> replay;
+  int calls;
+  double burst = 0, sustained = 0; // us of a call, once they have raced
+};
+
+/// Times contenders in turns, in an order that is turned round each time. Burst:
+/// 2 ms of work after a pause. Sustained: 60 ms after a pause and 100 ms of the
+/// same contender, in which the card comes to its power limit, so that it does not
+/// count what ran before. The median of either.
+void race(std::vector<Contender> &contenders);
 
 void runCasts(Bench &bench);
 void runMicroscaling(Bench &bench);

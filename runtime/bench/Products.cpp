@@ -5,9 +5,8 @@
 //===----------------------------------------------------------------------===//
 //
 // The kernels for all groups, and in turns with them the loop over cuBLASLt,
-// which has the counts of rows on the host ("ways": on several streams). Burst: 2 ms of work after a pause.
-// Sustained: windows of 100 ms and more, of which the first third does not
-// count. "skewed": the same rows shared out otherwise, in turns with even shares.
+// which has the counts of rows on the host ("ways": on several streams). "skewed":
+// the same rows shared out otherwise, in turns with even shares.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,7 +22,6 @@
 #include <cstdio>
 #include <memory>
 #include <random>
-#include <thread>
 
 using namespace te_bench;
 using te_rt::cuda::ProductCall;
@@ -146,13 +144,6 @@ std::shared_ptr<Work> makeWork(Bench &bench, const Layer &layer, Kind kind,
   return work;
 }
 
-/// One of those that are held against each other.
-struct Contender {
-  void *graph;
-  int calls;
-  std::vector<double> bursts, windows;
-};
-
 te_rt_status by(te_rt::cuda::CudaDevice &device, const ProductCall &call, Way way,
                 int streams) {
   te_rt::cuda::Went went;
@@ -224,44 +215,26 @@ void ways(Bench &bench, const Layer &layer, int64_t m, Kind kind, bool wgrad) {
   bench.releaseAll();
 }
 
-/// Two ways to the same result, in turns; `what` names the second one.
-void race(Bench &bench, const std::string &name, double flops,
+/// Two ways to the same result; `what` names the second one.
+void duel(Bench &bench, const std::string &name, double flops,
           const Bench::Call &own, const Bench::Call &other, const char *what) {
   int calls = std::max(1, int(2e-3 / (flops / 1e15)));
   te_rt::cuda::CudaDevice &device = te_rt::cuda::deviceOf(bench.context());
-  Contender both[] = {{bench.capture(name, own, calls), calls, {}, {}},
-                      {bench.capture(name, other, calls), calls, {}, {}}};
-
-  for (int round = 0; round < 5; ++round)
-    for (Contender &one : both) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(30));
-      one.bursts.push_back(bench.replay(one.graph, one.calls));
-    }
-  for (int round = 0; round < 2; ++round)
-    for (Contender &one : both) {
-      double total = 0, us = 0;
-      int counted = 0;
-      std::sort(one.bursts.begin(), one.bursts.end());
-      double window = 120e3;
-      while (total < window) {
-        double each = bench.replay(one.graph, one.calls);
-        total += each * one.calls;
-        if (total > window / 3)
-          us += each, ++counted;
-      }
-      one.windows.push_back(us / std::max(1, counted));
-    }
-  double burst[2], sustained[2];
-  for (int i = 0; i < 2; ++i) {
-    burst[i] = both[i].bursts[both[i].bursts.size() / 2];
-    sustained[i] = (both[i].windows[0] + both[i].windows[1]) / 2;
-    device.destroyGraph(both[i].graph);
-  }
+  void *graphs[] = {bench.capture(name, own, calls),
+                    bench.capture(name, other, calls)};
+  std::vector<Contender> both;
+  for (void *graph : graphs)
+    both.push_back({[&bench, graph, calls] { return bench.replay(graph, calls); },
+                    calls});
+  race(both);
+  for (void *graph : graphs)
+    device.destroyGraph(graph);
   std::printf("%-46s burst %9.1f us %5.0f TFLOP/s (%s %5.0f)  sustained "
               "%9.1f us %5.0f (%5.0f) x %.3f\n",
-              name.c_str(), burst[0], flops / burst[0] / 1e6, what,
-              flops / burst[1] / 1e6, sustained[0], flops / sustained[0] / 1e6,
-              flops / sustained[1] / 1e6, sustained[1] / sustained[0]);
+              name.c_str(), both[0].burst, flops / both[0].burst / 1e6, what,
+              flops / both[1].burst / 1e6, both[0].sustained,
+              flops / both[0].sustained / 1e6, flops / both[1].sustained / 1e6,
+              both[1].sustained / both[0].sustained);
   std::fflush(stdout);
   bench.releaseAll();
 }
@@ -285,7 +258,7 @@ void product(Bench &bench, const Layer &layer, int64_t m, Kind kind, bool wgrad,
   te_rt::cuda::CudaDevice &device = te_rt::cuda::deviceOf(bench.context());
   auto own = [&] { return by(device, work->call, Way::Own, 1); };
   auto loop = [&] { return by(device, library, Way::Library, 1); };
-  race(bench, name, flops, own, loop, "library");
+  duel(bench, name, flops, own, loop, "library");
 }
 
 /// Rows that are shared out by `skew`, with as many behind them that nobody has, against
@@ -303,7 +276,7 @@ void skewed(Bench &bench, const Layer &layer, int64_t m, Kind kind, bool wgrad,
   auto first = makeWork(bench, layer, kind, uneven, wgrad, wgrad, total),
        second = makeWork(bench, layer, kind, even, wgrad, wgrad);
   te_rt::cuda::CudaDevice &device = te_rt::cuda::deviceOf(bench.context());
-  race(
+  duel(
       bench, "skewed " + name, 2.0 * double(total) * double(layer.n * layer.k),
       [&] { return by(device, first->call, Way::Own, 1); },
       [&] { return by(device, second->call, Way::Own, 1); }, "even");
@@ -350,7 +323,7 @@ void gated(Bench &bench, const Layer &layer, int64_t m, bool training) {
                                        &scales, columns, columnScales, nullptr,
                                        1, 0);
   };
-  race(bench, name, 2.0 * double(rows) * double(layer.n) * double(layer.k),
+  duel(bench, name, 2.0 * double(rows) * double(layer.n) * double(layer.k),
        fused, apart, "apart");
 }
 } // namespace

@@ -132,8 +132,8 @@ CudaDevice::~CudaDevice() {
   for (Block &block : scratches)
     if (block.memory)
       cu.memFree(reinterpret_cast<Address>(block.memory));
-  for (auto &[bytes, memory] : tables)
-    cu.memFree(reinterpret_cast<Address>(memory));
+  for (auto &[bytes, table] : tables)
+    cu.memFree(reinterpret_cast<Address>(table.memory));
   if (counters)
     cu.memFree(reinterpret_cast<Address>(counters));
   if (own)
@@ -243,14 +243,33 @@ Outcome CudaDevice::scratch(Use use, size_t bytes, void **memory) {
   return {};
 }
 
+/// Gives back tables that nothing enqueued reads any more, and no graph.
+Outcome CudaDevice::dropTables() {
+  TE_RT_TRY(synchronize());
+  for (auto it = tables.begin(); it != tables.end();) {
+    const Table &table = it->second;
+    if (table.inGraph || table.launch == launches) {
+      ++it;
+      continue;
+    }
+    tableBytes -= it->first.size();
+    release(table.memory);
+    it = tables.erase(it);
+  }
+  return {};
+}
+
 Outcome CudaDevice::table(const void *host, size_t bytes, const void **memory) {
   std::string key(static_cast<const char *>(host), bytes);
+  bool capturing = isCapturing();
   auto found = tables.find(key);
   if (found == tables.end()) {
-    if (isCapturing())
+    if (capturing)
       return {TE_RT_UNSUPPORTED,
               "graph: found a call that must upload a table, wanted one that "
               "has run outside of a graph before"};
+    if (tableBytes + bytes > kMostTableBytes)
+      TE_RT_TRY(dropTables());
     void *fresh = allocate(bytes);
     if (!fresh)
       return {TE_RT_OUT_OF_MEMORY,
@@ -263,9 +282,16 @@ Outcome CudaDevice::table(const void *host, size_t bytes, const void **memory) {
       release(fresh);
       return outcome;
     }
-    found = tables.emplace(std::move(key), fresh).first;
+    found = tables.emplace(std::move(key), Table{fresh}).first;
+    tableBytes += bytes;
   }
-  *memory = found->second;
+  Table &table = found->second;
+  table.launch = launches;
+  if (capturing && !table.inGraph) {
+    table.inGraph = true;
+    tableBytes -= bytes;
+  }
+  *memory = table.memory;
   return {};
 }
 
@@ -275,6 +301,7 @@ Outcome CudaDevice::table(const void *host, size_t bytes, const void **memory) {
 
 Outcome CudaDevice::launchRaw(const char *name, const Grid &grid,
                               const void *params) {
+  ++launches;
   if (grid.blocks <= 0 || preparing)
     return {};
   if (grid.blocks > INT32_MAX)

@@ -94,9 +94,10 @@ public:
   /// At least `bytes` of device memory. The same use of a later call may get the
   /// same memory: work is in order.
   Outcome scratch(Use use, size_t bytes, void **memory);
-  /// A copy of `bytes` at `host` in device memory, kept for the life of the
-  /// device; the same bytes have the same copy, so that a call that is repeated
-  /// uploads nothing.
+  /// A copy of `bytes` at `host` in device memory, for the kernels that are launched next;
+  /// the same bytes have the same copy, so that a call that is repeated uploads
+  /// nothing. Copies that a graph may read are kept for the life of the device, others
+  /// until there are more than kMostTableBytes of them.
   Outcome table(const void *host, size_t bytes, const void **memory);
   /// Copies without waiting: `from` is device memory, or host memory that is
   /// read before the call returns.
@@ -129,6 +130,8 @@ public:
   static constexpr int64_t kRowTickets = 16;
   /// The one that blocks draw tiles from.
   static constexpr int64_t kTileCounter = 3;
+  /// Callers that come with other memory in each step make other tables.
+  static constexpr size_t kMostTableBytes = size_t(64) << 20;
 
   Outcome outcomeOf(const char *what, Result result) const;
   /// Makes the GPU's context the calling thread's.
@@ -149,6 +152,7 @@ private:
   Outcome start();
   Outcome index(Handle module);
   Outcome launchRaw(const char *name, const Grid &grid, const void *params);
+  Outcome dropTables();
 
   const Driver &cu = driver();
   const int number; // of the GPU, in CUDA's order
@@ -173,7 +177,14 @@ private:
     size_t bytes = 0;
   };
   Block scratches[static_cast<size_t>(Use::Count)];
-  std::unordered_map<std::string, void *> tables;
+  struct Table {
+    void *memory = nullptr;
+    uint64_t launch = 0; // the number of the one that it was last asked for
+    bool inGraph = false;
+  };
+  std::unordered_map<std::string, Table> tables;
+  size_t tableBytes = 0; // of those in no graph
+  uint64_t launches = 0;
   struct Function {
     Handle module = nullptr, handle = nullptr; // handle: once it is launched
     int shared = 0;

@@ -292,7 +292,7 @@ bool Driver::report() const {
               formatBytes(static_cast<double>(plan.workspaceBytes)).c_str(),
               formatBytes(static_cast<double>(plan.argumentBytes)).c_str());
   if (peakBytes)
-    std::printf("allocated at most: %s, %s more than planned\n",
+    std::printf("allocated at most: %s, that and %s of scratch memory\n",
                 formatBytes(static_cast<double>(peakBytes)).c_str(),
                 formatBytes(static_cast<double>(peakBytes - planned)).c_str());
   return !naive || check.passed();
