@@ -409,7 +409,7 @@ TEST(CudaQuantize, AsManyAsTheArgumentsHold) {
   NEEDS_GPU();
   if (isReduced())
     return;
-  for (int64_t members : {703, 704})
+  for (int64_t members : {639, 640})
     for (Scheme scheme : {Scheme::Square, Scheme::Rows}) {
       Arguments arguments;
       for (std::vector<int64_t> shape :

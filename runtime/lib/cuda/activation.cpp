@@ -39,6 +39,16 @@ int sharedFor(const TileTask &task, te_rt_dtype dtype) {
   return isWide(task) && dtype == TE_RT_BF16 ? kTile * kTile * 2 : 0;
 }
 
+/// Whether activation_both.cu takes rows of these.
+bool isAligned(const TileTask &task, const te_rt_tensor *values) {
+  if (std::max(task.rows, task.cols) >= kBothStride)
+    return false;
+  uintptr_t bits = reinterpret_cast<uintptr_t>(task.source.input) |
+                   reinterpret_cast<uintptr_t>(task.source.grad) |
+                   static_cast<uintptr_t>(task.source.width);
+  return values && (bits | reinterpret_cast<uintptr_t>(values->data)) % 16 == 0;
+}
+
 Outcome describeBackward(CudaDevice &device, const te_rt_tensor &grad,
                          const te_rt_tensor &input, const te_rt_tensor *probs,
                          const te_rt_tensor *offsets,
@@ -204,6 +214,10 @@ te_rt_status cuda::swiglu_backward_quantize(
       kernels.stream = {wide ? "swiglu_backward_cast_stream_bf16"
                              : "swiglu_backward_any_cast_stream_bf16",
                         2, kTile * kTile * 2 * 11 / 4};
+    if (input->dtype == TE_RT_BF16 && isAligned(task, values))
+      kernels.both = {wide ? "swiglu_backward_both_bf16"
+                           : "swiglu_backward_any_both_bf16",
+                      2, kTile * kTile * 6};
     kernels.store = [&](void *rows) {
       return runBackward(device, *grad, *input, probs, offsets, rows,
                          grad_probs);

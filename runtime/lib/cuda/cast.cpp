@@ -6,19 +6,11 @@
 
 #include "cuda/cast.h"
 #include "common/numeric.h"
-#include "cuda/kernels/pair_params.h"
 
 #include <algorithm>
 
 using namespace te_rt;
 using namespace te_rt::cuda;
-
-namespace {
-/// Of each SM, as measured on an H200: tiles of rows from which on kernels over
-/// tiles are faster, and large tiles of casts in both directions that are enough
-/// to share them out evenly.
-constexpr int64_t kFewRowTiles = 8, kManySame = 4, kManyBoth = 12;
-} // namespace
 
 Outcome cuda::deviceOffsets(CudaDevice &device, const te_rt_tensor *offsets,
                             const int32_t **memory, Use use) {
@@ -218,62 +210,6 @@ Outcome Cast::add(TileTask task, CastArguments arguments) {
   return {};
 }
 
-namespace {
-/// What a kernel for aligned rows makes of a task.
-enum class Form { None, Rows, Same, Both };
-
-Form formOf(const TileTask &task) {
-  auto isAligned = [](const void *memory, int64_t bytes) {
-    return reinterpret_cast<uintptr_t>(memory) % bytes == 0;
-  };
-  const CastOutput &rows = task.out[0], &columns = task.out[1];
-  if (task.cols % 8 != 0 || !isAligned(task.source.input, 16) ||
-      !isAligned(rows.values, 8))
-    return Form::None;
-  if (task.isSame)
-    return Form::Same;
-  if (rows.kind != kRowBlocks || rows.transposed || task.accumulators)
-    return Form::None;
-  if (columns.kind == kColumnBlocks && columns.transposed)
-    return Form::Both;
-  bool isPacked = task.tilesPerMember && (task.groups > 1 || task.member > 0);
-  return columns.kind == kNoOutput && !isPacked ? Form::Rows : Form::None;
-}
-
-void divideLarge(TileTask &task) {
-  task.tilesAcross = static_cast<uint32_t>(ceilDiv(task.cols, kLargeTile));
-  if (task.tilesPerMember)
-    task.tilesPerMember = static_cast<uint32_t>(ceilDiv(task.rows, kLargeTile));
-  task.perAcross = inverseOf(task.tilesAcross);
-  task.perMember = inverseOf(task.tilesPerMember);
-  task.tiles = numTiles(task, kLargeTile);
-}
-} // namespace
-
-Cast::Launch Cast::chooseAligned(const CastKernels &kernels) {
-  Form form = tasks.size() == 1 && kernels.aligned.rows ? formOf(tasks[0])
-                                                        : Form::None;
-  if (form == Form::None)
-    return {};
-  int64_t sms = device.numSms();
-  if (form == Form::Rows) {
-    constexpr int64_t kUnits = kRowsThreads / 16; // of a block
-    int64_t units = ceilDiv(tasks[0].rows, kRowsOfUnit) * tasks[0].tilesAcross;
-    if (tiles > kFewRowTiles * sms)
-      return {};
-    return {kernels.aligned.rows, {ceilDiv(units, kUnits), kRowsThreads}};
-  }
-  bool isSame = form == Form::Same;
-  TileTask large = tasks[0];
-  divideLarge(large);
-  if (large.tiles < (isSame ? kManySame : kManyBoth) * sms)
-    return {isSame ? kernels.aligned.same : kernels.aligned.both,
-            {std::max<int64_t>(tiles, 1), kTileThreads, kPairShared}};
-  tasks[0] = large;
-  return {isSame ? kernels.aligned.largeSame : kernels.aligned.largeBoth,
-          {large.tiles, kLargeThreads, kLargePairShared}};
-}
-
 Outcome Cast::setTable() {
   args.numTasks = static_cast<int64_t>(tasks.size());
   args.table = nullptr;
@@ -292,102 +228,6 @@ Outcome Cast::setTable() {
   args.table = static_cast<const TileTask *>(table);
   args.firstTiles = static_cast<const uint32_t *>(firsts);
   return {};
-}
-
-namespace {
-/// Fills in the marks for `tiles` tiles.
-void setMarks(PairArgs &args, int64_t tiles) {
-  while ((tiles - 1) >> args.shift >= kPairMarks)
-    ++args.shift;
-  uint16_t index = 0;
-  for (int64_t k = 0; k <= kPairMarks; ++k) {
-    while (index + 1 < args.numPairs && args.first[index + 1] <= k << args.shift)
-      ++index;
-    args.marks[k] = index;
-  }
-}
-
-/// Member `member` of a task that no offsets divide.
-PairTask pairOf(const TileTask &task, int64_t member) {
-  PairTask pair = {};
-  pair.input = static_cast<const uint16_t *>(task.source.input) +
-               member * task.rows * task.cols;
-  for (int d = 0; d < 2; ++d) {
-    const CastOutput &from = task.out[d];
-    PairTask::Output &to = pair.out[d];
-    to.values = from.values + member * task.rows * task.cols;
-    to.scales = from.scales + member * from.memberScales;
-    to.stride = static_cast<int32_t>(from.stride);
-    to.strideRow = static_cast<int32_t>(from.strideRow);
-    to.strideCol = static_cast<int32_t>(from.strideCol);
-    int64_t rowsOfTile = from.kind == kRowBlocks ? kLargeTile : kLargeTile / kTile;
-    int64_t colsOfTile =
-        from.kind == kColumnBlocks ? kLargeTile : kLargeTile / kTile;
-    to.stepRow = static_cast<int32_t>(rowsOfTile * from.strideRow);
-    to.stepCol = static_cast<int32_t>(colsOfTile * from.strideCol);
-    to.e5m2 = from.e5m2;
-  }
-  if (task.multipliers)
-    pair.multiplier = task.multipliers + (task.multiplierPerGroup ? member : 0);
-  if (task.accumulators)
-    pair.accumulator = task.accumulators + member;
-  pair.rows = static_cast<int32_t>(task.rows);
-  pair.cols = static_cast<int32_t>(task.cols);
-  pair.across = static_cast<uint32_t>(ceilDiv(task.cols, kLargeTile));
-  pair.perAcross = inverseOf(pair.across);
-  pair.findsSquares = task.findsSquares;
-  return pair;
-}
-} // namespace
-
-Outcome Cast::castPairs(const CastKernels &kernels, bool finish, bool &done) {
-  done = false;
-  if (tasks.size() == 1 || !kernels.aligned.rows)
-    return {};
-  Form form = formOf(tasks[0]);
-  if (form != Form::Same && form != Form::Both)
-    return {};
-  std::vector<PairTask> pairs;
-  PairArgs all = {};
-  int64_t largeTiles = 0, elements = 0;
-  for (const TileTask &task : tasks) {
-    int64_t own = task.groups * task.rows * task.cols;
-    elements += own;
-    // No block would write the amax of a matrix of nothing.
-    if (formOf(task) != form || task.tilesPerMember == 0 || task.member >= 0 ||
-        own == 0)
-      return {};
-    int64_t tilesBefore = largeTiles;
-    size_t pairsBefore = pairs.size();
-    for (int64_t member = 0; member < task.groups; ++member) {
-      if (pairs.size() == kPairTasks)
-        return {};
-      all.first[pairs.size()] = static_cast<uint32_t>(largeTiles);
-      pairs.push_back(pairOf(task, member));
-      pairs.back().task = static_cast<uint32_t>(&task - tasks.data());
-      largeTiles += ceilDiv(task.rows, kLargeTile) * pairs.back().across;
-    }
-    for (size_t i = pairsBefore; i < pairs.size(); ++i)
-      pairs[i].tilesOfTask = static_cast<uint32_t>(largeTiles - tilesBefore);
-  }
-  // Tiles that are not full take as long as others, but for their memory.
-  if (largeTiles < kManySame * device.numSms() || largeTiles > INT32_MAX ||
-      elements * 17 < largeTiles * kLargeTile * kLargeTile * 16)
-    return {};
-  TE_RT_TRY(setTable());
-  args.finishes = finish;
-  static_cast<TileArgs &>(all) = args;
-  const void *table = nullptr;
-  TE_RT_TRY(
-      device.table(pairs.data(), pairs.size() * sizeof(PairTask), &table));
-  all.pairs = static_cast<const PairTask *>(table);
-  all.numPairs = static_cast<int32_t>(pairs.size());
-  all.tickets = device.tickets() + CudaDevice::kRowTickets;
-  setMarks(all, largeTiles);
-  done = true;
-  return device.launch(form == Form::Same ? "multi_pair_large_same_bf16"
-                                          : "multi_pair_large_both_bf16",
-                       {largeTiles, kLargeThreads, kLargePairShared}, all);
 }
 
 Outcome Cast::launch(const char *kernel, Grid grid, bool finish) {
@@ -425,16 +265,22 @@ Outcome Cast::run(const CastKernels &kernels) {
   auto enqueue = [&](const char *kernel, bool finish) -> Outcome {
     if (kernel == kernels.cast) {
       bool done = false;
-      TE_RT_TRY(castPairs(kernels, finish, done));
+      if (kernels.isMatrix)
+        TE_RT_TRY(castAligned(finish, done));
       if (done)
         return {};
-      if (Launch one = chooseAligned(kernels); one.kernel)
-        return launch(one.kernel, one.grid, finish);
     }
-    auto &stream = kernels.stream;
+    const CastOutput &rows = tasks[0].out[0], &columns = tasks[0].out[1];
+    bool isBoth = kernels.both.kernel && tasks.size() == 1 &&
+                  !tasks[0].accumulators && rows.kind == kRowBlocks &&
+                  !rows.transposed && columns.kind == kColumnBlocks &&
+                  columns.transposed;
+    auto &stream = isBoth ? kernels.both : kernels.stream;
     int64_t fit = int64_t(stream.perSm) * device.numSms();
-    if (stream.kernel && kernel == kernels.cast && tiles > fit)
-      return launch(stream.kernel, {fit, kStreamThreads, stream.shared}, finish);
+    if (stream.kernel && kernel == kernels.cast && (isBoth || tiles > fit))
+      return launch(stream.kernel,
+                    {std::min(tiles, fit), kStreamThreads, stream.shared},
+                    finish);
     // An empty tensor has an amax, too.
     int64_t blocks = finish ? std::max<int64_t>(tiles, 1) : tiles;
     return launch(kernel, {blocks, kTileThreads, kernels.shared}, finish);

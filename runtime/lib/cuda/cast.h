@@ -95,18 +95,16 @@ struct CastKernels {
   int shared = 0;        // bytes of dynamic shared memory
   /// Stores what is cast, as it is; of rows that a function makes.
   std::function<Outcome(void *rows)> store = {};
-  /// Casts more tiles than fit at a time; blocks take one after another
-  /// (stream.cuh), so many on each SM.
-  struct {
+  /// Blocks that take one tile after another (stream.cuh), so many on each SM.
+  struct Stream {
     const char *kernel = nullptr;
     int perSm = 0, shared = 0;
-  } stream = {};
-  /// Of one matrix of BF16 in memory whose rows are aligned; all or none.
-  struct {
-    const char *same = nullptr, *both = nullptr; // pair.cuh
-    const char *largeSame = nullptr, *largeBoth = nullptr;
-    const char *rows = nullptr; // rows.cuh
-  } aligned = {};
+  };
+  /// Of more tiles than fit at a time; of one matrix that is cast to rows and
+  /// columns in blocks of 128 elements, however many tiles.
+  Stream stream = {}, both = {};
+  /// Of BF16 as it lies in memory: there are kernels for aligned rows.
+  bool isMatrix = false;
 };
 
 /// Casts of any number of matrices, described by describeMatrix and with their
@@ -120,15 +118,11 @@ public:
   size_t size() const { return tasks.size(); }
 
 private:
-  /// The launch of `kernels.aligned` for the task, which it divides into tiles of
-  /// that kernel; no kernel where there is none.
-  struct Launch {
-    const char *kernel = nullptr;
-    Grid grid = {};
-  };
-  Launch chooseAligned(const CastKernels &kernels);
-  /// Casts several matrices by large tiles; `done`: where that serves them.
-  Outcome castPairs(const CastKernels &kernels, bool finish, bool &done);
+  /// Casts matrices of aligned rows by kernels of their own (aligned.cpp);
+  /// `done`: where one serves them.
+  Outcome castAligned(bool finish, bool &done);
+  Outcome castMatrix(bool isSame, bool finish);
+  Outcome castList(bool isSame, bool finish, bool &done);
   /// Puts the tasks into `args`.
   Outcome setTable();
   Outcome launch(const char *kernel, Grid grid, bool finish);

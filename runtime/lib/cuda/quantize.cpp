@@ -15,9 +15,7 @@ namespace {
 CastKernels matrixKernels(te_rt_dtype dtype) {
   CastKernels kernels = {byType(dtype, "cast_bf16", "cast_f32"),
                          byType(dtype, "amax_bf16", "amax_f32")};
-  if (dtype == TE_RT_BF16)
-    kernels.aligned = {"pair_same_bf16", "pair_both_bf16", "pair_large_same_bf16",
-                       "pair_large_both_bf16", "cast_rows_bf16"};
+  kernels.isMatrix = dtype == TE_RT_BF16;
   return kernels;
 }
 } // namespace

@@ -24,11 +24,12 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTiles() {
     if (args.result)
       prefetchMap(args.result);
   }
-  // Rows of lhs are read again for the next columns, soon. Groups that divide
-  // the reduction have operands with long rows, of which a box takes 128 bytes
-  // each: those are left to the L2 as they are.
-  Policy rhsPolicy = dropOldest();
-  Policy lhsPolicy = args.reduction ? rhsPolicy : dropLast();
+  // Rows of lhs are read again for the next columns, soon. Where groups divide
+  // the reduction, F32 sums pass through the L2 that are many times as large as
+  // the operands. With scales of 1 x 128 on both sides it pays to keep both
+  // there; others are left to the L2 as they are.
+  Policy lhsPolicy = args.reduction && !kHasFactors ? dropOldest() : dropLast();
+  Policy rhsPolicy = args.reduction && kHasFactors ? dropLast() : dropOldest();
   Cursor slot, stage;
   Tile tile;
   while (__any_sync(~0u, nextTile(slot, tile))) {

@@ -136,24 +136,35 @@ struct Philox {
   uint64_t seed, high; // key, and upper half of the counter
   uint64_t first;      // added to the lower half
 
-  __device__ uint4 draw(uint64_t low) const {
-    low += first;
+  /// Draws `low` to `low` + Count - 1, side by side, since they have the keys of
+  /// their rounds in common.
+  template <int Count>
+  __device__ void draw(uint64_t low, uint4 (&c)[Count]) const {
     uint32_t k0 = static_cast<uint32_t>(seed);
     uint32_t k1 = static_cast<uint32_t>(seed >> 32);
-    uint4 c = make_uint4(
-        static_cast<uint32_t>(low), static_cast<uint32_t>(low >> 32),
-        static_cast<uint32_t>(high), static_cast<uint32_t>(high >> 32));
+#pragma unroll
+    for (int d = 0; d < Count; ++d) {
+      uint64_t own = low + first + d;
+      c[d] = make_uint4(
+          static_cast<uint32_t>(own), static_cast<uint32_t>(own >> 32),
+          static_cast<uint32_t>(high), static_cast<uint32_t>(high >> 32));
+    }
 #pragma unroll
     for (int round = 0; round < 10; ++round) {
-      uint64_t a = uint64_t(0xD2511F53u) * c.x, b = uint64_t(0xCD9E8D57u) * c.z;
-      c = make_uint4(static_cast<uint32_t>(b >> 32) ^ c.y ^ k0,
-                     static_cast<uint32_t>(b),
-                     static_cast<uint32_t>(a >> 32) ^ c.w ^ k1,
-                     static_cast<uint32_t>(a));
+#pragma unroll
+      for (uint4 &own : c) {
+        uint64_t a = uint64_t(0xD2511F53u) * own.x;
+        uint64_t b = uint64_t(0xCD9E8D57u) * own.z;
+        own = make_uint4(static_cast<uint32_t>(b >> 32) ^ own.y ^ k0,
+                         static_cast<uint32_t>(b),
+                         static_cast<uint32_t>(a >> 32) ^ own.w ^ k1,
+                         static_cast<uint32_t>(a));
+      }
       k0 += 0x9E3779B9u;
       k1 += 0xBB67AE85u;
+      // Or the compiler adds up these of each round from those of the first.
+      asm volatile("" : "+r"(k0), "+r"(k1));
     }
-    return c;
   }
 
   /// Words of elements `index` to `index` + Count - 1: word i % 4 of draw i / 4.
@@ -161,16 +172,18 @@ struct Philox {
   __device__ void words(int64_t index, uint32_t (&out)[Count]) const {
     auto first = static_cast<uint64_t>(index >> 2);
     int shift = static_cast<int>(index & 3);
+    uint4 drawn[Count / 4];
+    draw(first, drawn);
 #pragma unroll
     for (int d = 0; d < Count / 4; ++d) {
-      uint4 drawn = draw(first + d);
-      out[4 * d] = drawn.x, out[4 * d + 1] = drawn.y;
-      out[4 * d + 2] = drawn.z, out[4 * d + 3] = drawn.w;
+      out[4 * d] = drawn[d].x, out[4 * d + 1] = drawn[d].y;
+      out[4 * d + 2] = drawn[d].z, out[4 * d + 3] = drawn[d].w;
     }
     if (shift == 0)
       return;
-    uint4 drawn = draw(first + Count / 4);
-    uint32_t more[3] = {drawn.x, drawn.y, drawn.z};
+    uint4 next[1];
+    draw(first + Count / 4, next);
+    uint32_t more[3] = {next[0].x, next[0].y, next[0].z};
 #pragma unroll
     for (int s = 0; s < 3; ++s)
       if (s < shift) {

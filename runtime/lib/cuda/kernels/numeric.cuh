@@ -112,6 +112,20 @@ __device__ inline float scaleFromAmax(float amax, float fp8Max, float epsilon,
   return pow2 ? __uint_as_float(__float_as_uint(scale) & 0x7f800000u) : scale;
 }
 
+/// The same for powers of two, of 448 (exponent 8) or 57344 (15), which have the
+/// same significand; and the reciprocal.
+__device__ inline float pow2ScaleFromAmax(float amax, int exponent,
+                                          float epsilon, float &reciprocal) {
+  uint32_t bits = __float_as_uint(amax < epsilon ? epsilon : amax);
+  reciprocal = 1.0f;
+  if (bits - 1 >= 0x7f7fffffu) // zero, or no number
+    return 1.0f;
+  // One more above 1.75 times a power of two.
+  int power = min(254 + exponent - int((bits + 0x1fffffu) >> 23), 254);
+  reciprocal = __uint_as_float(power == 254 ? 0x400000u : (254 - power) << 23);
+  return __uint_as_float(power << 23);
+}
+
 } // namespace cuda
 } // namespace te_rt
 

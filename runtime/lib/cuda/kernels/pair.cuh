@@ -27,13 +27,15 @@
 #include "cuda/kernels/pair_params.h"
 #include "cuda/kernels/sources.cuh"
 
+#include <type_traits>
+
 namespace te_rt {
 namespace cuda {
 
 template <int Side> using PairTile = Piece<BF16, kTileRows, Side>;
 static_assert(PairTile<kTile>::kThreads == kTileThreads &&
                   PairTile<kLargeTile>::kThreads == kLargeThreads,
-              "cast.cpp asks for so many");
+              "aligned.cpp asks for so many");
 
 template <int Side> struct PairShared {
   using Tile = PairTile<Side>;
@@ -44,7 +46,7 @@ template <int Side> struct PairShared {
 };
 static_assert(sizeof(PairShared<kTile>) <= kPairShared &&
                   sizeof(PairShared<kLargeTile>) <= kLargePairShared,
-              "cast.cpp asks for so much");
+              "aligned.cpp asks for so much");
 
 /// Where one direction of a tile goes: its first element and first scale.
 struct PairOutput {
@@ -63,35 +65,22 @@ struct PairPlace {
   PairOutput out[2];
   bool exists;
 
-  /// The first two threads call it.
-  __device__ void set(const TileTask &task, const Place &place) {
-    if (threadIdx.x == 0) {
-      input = static_cast<const BF16 *>(task.source.input) +
-              place.row * task.cols + place.col0;
-      stride = static_cast<int>(task.cols);
-      rows = place.rows, cols = place.cols;
-      findsSquares = task.findsSquares;
-      multiplier = task.multipliers;
-      if (multiplier && task.multiplierPerGroup)
-        multiplier += place.group;
-      accumulator = task.accumulators;
-      if (accumulator)
-        accumulator += place.group;
-    }
-    const CastOutput &from = task.out[threadIdx.x];
-    PairOutput &to = out[threadIdx.x];
-    to.stride = static_cast<int>(from.stride);
-    to.values = from.values + (from.transposed
-                                   ? place.member * task.rows * task.cols +
-                                         place.col0 * from.stride + place.row0
-                                   : place.row * from.stride + place.col0);
-    to.strideRow = static_cast<int>(from.strideRow);
-    to.strideCol = static_cast<int>(from.strideCol);
+  /// One thread for each direction: of the tile at `at`, in members of so many
+  /// elements and scales.
+  template <bool Same>
+  __device__ void setOutput(int d, const PairStored &from, const Place &at,
+                            int64_t values, int64_t scales) {
+    PairOutput &to = out[d];
+    to.stride = from.stride;
+    to.values = from.values + (d ? at.member * values + at.col0 * from.stride +
+                                       at.row0
+                                 : at.row * from.stride + at.col0);
+    to.strideRow = from.strideRow, to.strideCol = from.strideCol;
     // Rows have scales of rows, others of blocks.
-    int64_t row = from.kind == kRowBlocks ? place.row0 : place.blockRow;
-    int64_t col = from.kind == kColumnBlocks ? place.col0 : place.col0 / kTile;
-    to.scales = from.scales + place.member * from.memberScales +
-                row * from.strideRow + col * from.strideCol;
+    int64_t row = Same || d ? at.blockRow : at.row0;
+    int64_t col = !Same && d ? at.col0 : at.col0 / kTile;
+    to.scales = from.scales + at.member * scales + row * from.strideRow +
+                col * from.strideCol;
     to.e5m2 = from.e5m2;
   }
   /// How many of a thread's rows exist.
@@ -118,12 +107,11 @@ __device__ inline bool arrivePair(uint32_t *ticket, uint32_t blocks,
 /// Casts a tile. `Same`: both directions have the same codes, under one scale
 /// for each tensor or 128 x 128 block; otherwise rows have blocks of 1 x 128,
 /// and columns of 128 x 1.
-template <int Side, bool Same> class PairCast {
+template <int Side, bool Same, typename Args> class PairCast {
 public:
   using Tile = PairTile<Side>;
   using Shared = PairShared<Side>;
-  __device__ PairCast(const TileArgs &args, const PairPlace &place,
-                      Shared &shared)
+  __device__ PairCast(const Args &args, const PairPlace &place, Shared &shared)
       : args(args), place(place), shared(shared) {}
 
   /// Stores rows and puts columns into the stage; its last barrier comes
@@ -138,17 +126,16 @@ public:
         __syncthreads();
         scale = chooseSquares();
       }
-      place.out[0].e5m2 ? castBoth<true>(piece, scale)
-                        : castBoth<false>(piece, scale);
+      isE5M2(0) ? castBoth<true>(piece, scale) : castBoth<false>(piece, scale);
     } else {
       noteColumns(piece);
       piece.forget();
-      place.out[0].e5m2 ? castRows<true>(piece) : castRows<false>(piece);
+      isE5M2(0) ? castRows<true>(piece) : castRows<false>(piece);
       piece.forget();
       __syncthreads();
       chooseColumns();
       __syncthreads();
-      place.out[1].e5m2 ? castColumns<true>(piece) : castColumns<false>(piece);
+      isE5M2(1) ? castColumns<true>(piece) : castColumns<false>(piece);
     }
   }
   __device__ void storeColumns() const {
@@ -174,6 +161,7 @@ public:
 
 private:
   static constexpr int kRows = Tile::kRows, kWarps = Tile::kWarps;
+  __device__ bool isE5M2(int d) const { return place.out[d].e5m2; }
   __device__ static int lane() { return threadIdx.x % 32; }
   __device__ static int warp() { return threadIdx.x / 32; }
   /// Which 128 rows, and which 128 columns, a thread has.
@@ -323,49 +311,67 @@ private:
         piece, [&](int, int j) { return scale[j - First]; });
   }
 
-  const TileArgs &args;
+  const Args &args;
   const PairPlace &place;
   Shared &shared;
 };
 
+template <bool Same>
+using PairArgsOf = std::conditional_t<Same, PairSameArgs, PairBothArgs>;
+
 /// A block for each tile.
 template <int Side, bool Same>
-__device__ inline void runPair(const TileArgs &args) {
+__device__ inline void runPair(const PairArgsOf<Same> &args) {
   extern __shared__ uint4 words[];
   auto &shared = *reinterpret_cast<PairShared<Side> *>(words);
   __shared__ PairPlace place;
   if (args.noop && *args.noop == 1.0f)
     return;
-  const TileTask &task = args.task;
+  const PairMatrix &matrix = args.matrix;
+  uint32_t slot = divide(blockIdx.x, matrix.tilesAcross, matrix.perAcross);
+  Place at;
+  at.col0 = int64_t(blockIdx.x - slot * matrix.tilesAcross) * Side;
+  auto find = [&](PairPlace &found) {
+    found.input = static_cast<const BF16 *>(matrix.input) +
+                  at.row * matrix.cols + at.col0;
+    found.stride = matrix.cols;
+    found.rows = at.rows;
+    found.cols = static_cast<int>(min(matrix.cols - at.col0, int64_t(Side)));
+  };
   PairTile<Side> piece;
-  bool isKnown = task.tilesPerMember != 0;
+  bool isKnown = matrix.tilesPerMember != 0, exists = true;
   if (isKnown) {
     // Where to load from, so that the rest is found meanwhile.
-    uint32_t across = task.tilesAcross;
-    uint32_t slot = divide(blockIdx.x, across, task.perAcross);
+    locatePacked<Side>(matrix, slot, at);
     PairPlace own;
-    Place at;
-    at.col0 = (blockIdx.x - slot * across) * Side;
-    locatePacked<Side>(task, slot, at);
-    own.rows = at.rows;
-    own.cols = static_cast<int>(min(task.cols - at.col0, int64_t(Side)));
-    own.stride = static_cast<int>(task.cols);
-    own.input = static_cast<const BF16 *>(task.source.input) +
-                at.row * task.cols + at.col0;
+    find(own);
     own.load(piece);
   }
   bool settles = threadIdx.x < 32;
   uint32_t known = 0;
   if (settles) {
-    Place found;
-    bool exists = locate<Side>(task, blockIdx.x, found);
+    exists = blockIdx.x < matrix.tiles;
+    if (exists && !isKnown)
+      exists = locateRagged<Side>(matrix, slot, at);
     if (exists && threadIdx.x < 2)
-      place.set(task, found);
+      place.setOutput<Same>(threadIdx.x, matrix.out[threadIdx.x], at,
+                            int64_t(matrix.rows) * matrix.cols,
+                            matrix.memberScales[threadIdx.x]);
     if (threadIdx.x == 0)
       place.exists = exists;
+    if (exists && threadIdx.x == 0) {
+      find(place);
+      place.findsSquares = matrix.findsSquares;
+      place.multiplier = matrix.multipliers;
+      if (matrix.multipliers && matrix.multiplierPerGroup)
+        place.multiplier += at.group;
+      place.accumulator = matrix.accumulators;
+      if (matrix.accumulators)
+        place.accumulator += at.group;
+    }
   }
   __syncthreads();
-  PairCast<Side, Same> cast(args, place, shared);
+  PairCast<Side, Same, PairArgsOf<Same>> cast(args, place, shared);
   bool isLast = false;
   if (place.exists) {
     if (!isKnown)
@@ -374,15 +380,18 @@ __device__ inline void runPair(const TileArgs &args) {
       known = __ldcg(place.accumulator);
     cast.run(piece);
     __syncthreads();
-    if (args.finishes && settles)
-      // comes back while columns are stored
-      isLast = cast.settle(known, args.ticket, gridDim.x);
+    if constexpr (Same)
+      if (args.finishes && settles)
+        // comes back while columns are stored
+        isLast = cast.settle(known, args.last.ticket, gridDim.x);
     cast.storeColumns();
-  } else if (args.finishes && threadIdx.x == 0) {
-    isLast = arrivePair(args.ticket, gridDim.x, false);
+  } else if constexpr (Same) {
+    if (args.finishes && threadIdx.x == 0)
+      isLast = arrivePair(args.last.ticket, gridDim.x, false);
   }
-  if (args.finishes && settles && __shfl_sync(~0u, isLast, 0))
-    finish(args, 32);
+  if constexpr (Same)
+    if (args.finishes && settles && __shfl_sync(~0u, isLast, 0))
+      finish(args.last, 32);
 }
 
 /// The matrix that has tile `tile` of all.
@@ -419,25 +428,21 @@ __device__ inline void runPairs(const PairArgs &args) {
   const PairTask &task = args.pairs[index];
   uint32_t tile = blockIdx.x - args.first[index];
   uint32_t across = task.across, down = divide(tile, across, task.perAcross);
-  int row = down * Side, col = (tile - down * across) * Side;
+  Place at;
+  at.row = at.row0 = int64_t(down) * Side;
+  at.col0 = int64_t(tile - down * across) * Side;
+  at.blockRow = down * (Side / kTile);
+  at.member = 0;
   PairPlace own;
-  own.rows = min(task.rows - row, Side);
-  own.cols = min(task.cols - col, Side);
+  own.rows = min(task.rows - static_cast<int>(at.row), Side);
+  own.cols = min(task.cols - static_cast<int>(at.col0), Side);
   own.stride = task.cols;
-  own.input =
-      static_cast<const BF16 *>(task.input) + int64_t(row) * task.cols + col;
+  own.input = static_cast<const BF16 *>(task.input) + at.row * task.cols +
+              at.col0;
   PairTile<Side> piece;
   own.load(piece);
   if (threadIdx.x < 2) {
-    const PairTask::Output &from = task.out[threadIdx.x];
-    PairOutput &to = place.out[threadIdx.x];
-    int major = threadIdx.x ? col : row, minor = threadIdx.x ? row : col;
-    to.stride = from.stride;
-    to.values = from.values + int64_t(major) * from.stride + minor;
-    to.strideRow = from.strideRow, to.strideCol = from.strideCol;
-    to.scales = from.scales + int64_t(row / Side) * from.stepRow +
-                int64_t(col / Side) * from.stepCol;
-    to.e5m2 = from.e5m2;
+    place.setOutput<Same>(threadIdx.x, task.out[threadIdx.x], at, 0, 0);
     if (threadIdx.x == 0) {
       place.rows = own.rows, place.cols = own.cols;
       place.findsSquares = task.findsSquares;
@@ -448,7 +453,7 @@ __device__ inline void runPairs(const PairArgs &args) {
   bool settles = threadIdx.x < 32;
   uint32_t known = settles && task.accumulator ? __ldcg(task.accumulator) : 0;
   __syncthreads();
-  PairCast<Side, Same> cast(args, place, shared);
+  PairCast<Side, Same, PairArgs> cast(args, place, shared);
   cast.run(piece);
   __syncthreads();
   uint32_t *ticket = args.tickets + task.task;
@@ -469,7 +474,7 @@ __device__ inline void runPairs(const PairArgs &args) {
 #define TE_RT_PAIR_KERNEL(name, side, same, blocksPerSm)                       \
   extern "C" __global__ void __launch_bounds__(                                \
       te_rt::cuda::PairTile<te_rt::cuda::side>::kThreads, blocksPerSm)         \
-      name(const __grid_constant__ te_rt::cuda::TileArgs args) {               \
+      name(const __grid_constant__ te_rt::cuda::PairArgsOf<same> args) {       \
     te_rt::cuda::runPair<te_rt::cuda::side, same>(args);                       \
   }
 

@@ -12,18 +12,49 @@
 namespace te_rt {
 namespace cuda {
 
+/// Where one direction of a cast goes: the first as rows, the second transposed.
+struct PairStored {
+  uint8_t *values;
+  float *scales;
+  int32_t stride;               // between rows of values as stored
+  int32_t strideRow, strideCol; // of scales, between neighbouring blocks
+  int32_t e5m2;
+};
+
+/// A matrix, packed ones or ragged rows, as TileTask describes them.
+struct PairMatrix {
+  const void *input;
+  PairStored out[2];
+  int64_t memberScales[2];
+  const float *multipliers;
+  uint32_t *accumulators;
+  const int32_t *offsets;
+  int32_t begin, end;
+  int32_t rows, cols;
+  uint32_t tilesAcross, perAcross;
+  uint32_t tilesPerMember, perMember;
+  uint32_t tiles;
+  int32_t groups, member;
+  int32_t multiplierPerGroup, findsSquares;
+};
+/// Of blocks along each direction. Few bytes, since small calls wait for all of
+/// them.
+struct PairBothArgs {
+  const float *noop;
+  PairMatrix matrix;
+  float epsilon, overflow;
+  int32_t pow2, finishes;
+};
+/// Of the same codes in both directions.
+struct PairSameArgs : PairBothArgs {
+  TileArgs last; // what the last block wants, where one `finishes`
+};
+
 /// One matrix of a list, or one member of a packed one: what a block looks up,
 /// in one line of a cache.
 struct alignas(128) PairTask {
   const void *input;
-  struct Output {
-    uint8_t *values;
-    float *scales;
-    int32_t stride;               // between rows of values as stored
-    int32_t strideRow, strideCol; // of scales
-    int32_t stepRow, stepCol;     // of scales, from one tile to the next
-    int32_t e5m2;
-  } out[2];
+  PairStored out[2];
   const float *multiplier;
   uint32_t *accumulator;
   int32_t rows, cols;

@@ -30,8 +30,6 @@ constexpr int kStreamThreads = kTileThreads + 32;
 /// those of tiles of kTile.
 constexpr int kLargeTile = 256, kLargeThreads = 1024, kLargePairShared = 88 * 1024,
               kPairShared = 20 * 1024;
-/// Of casts to rows alone: half a warp has so many rows.
-constexpr int kRowsOfUnit = 2, kRowsThreads = 256;
 
 /// Which elements share a scale, in the orientation of the input.
 enum BlockKind : int32_t {
@@ -134,6 +132,9 @@ struct TileArgs : TaskArgs<TileTask> {
   uint32_t *counter; // of tiles beyond the first of each block; zero between
 };
 
+/// Rows of a matrix, and elements of a row, of activation_both.cu are fewer, so
+/// that offsets within a tile fit 32 bits.
+constexpr int64_t kBothStride = 1 << 24;
 constexpr int kActivationThreads = 256;
 
 /// Activations that are no casts: a block takes whole rows.

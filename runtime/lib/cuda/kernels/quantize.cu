@@ -13,7 +13,7 @@
 //             are transposed in shared memory. Where both directions have one
 //             scale they have the same codes. Casts of several small or narrow
 //             tensors: as many blocks as fit, which take one tile after another.
-//             Few rows of 1 x 128: half a warp for each two
+//             Few rows of 1 x 128: eight threads for each block
 //   moves     BF16 to rows: 2 + 1 B for each element and 4/128 B of scales; with
 //             columns 2 + 1 + 1 B; a pass for amaxes 2 B more
 //   bound     memory: 32768 x 7168 to rows and columns moves 954 MB, 223 us at
@@ -52,6 +52,6 @@ TE_RT_PAIRS_KERNEL(multi_pair_large_same_bf16, kLargeTile, true, 1)
 TE_RT_PAIRS_KERNEL(multi_pair_large_both_bf16, kLargeTile, false, 1)
 
 extern "C" __global__ void __launch_bounds__(kRowsThreads)
-    cast_rows_bf16(const __grid_constant__ TileArgs args) {
+    cast_rows_bf16(const __grid_constant__ RowsArgs args) {
   castRows(args);
 }

@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Half a warp takes 128 columns of two rows, and waits for nobody. Groups of
-// rows matter only in that no other rows are written.
+// Eight threads take 128 columns of a row, and wait for nobody. Groups of rows
+// matter only in that no other rows are written.
 //
 // Rows are multiples of eight elements, and aligned to that.
 //
@@ -16,59 +16,60 @@
 
 #include "cuda/kernels/amaxes.cuh"
 #include "cuda/kernels/codes.cuh"
+#include "cuda/kernels/rows_params.h"
 #include "cuda/kernels/sources.cuh"
 
 namespace te_rt {
 namespace cuda {
 
-__device__ inline void castRows(const TileArgs &args) {
-  const TileTask &task = args.task;
-  const CastOutput &out = task.out[0];
+__device__ inline void castRows(const RowsArgs &args) {
   if (args.noop && *args.noop == 1.0f)
     return;
-  int64_t begin = 0, end = task.rows;
-  if (task.offsets) {
-    RaggedRows groups = {task.offsets, task.rows};
-    bool isOne = task.member >= 0;
-    begin = groups.begin(isOne ? task.member : 0);
-    end = groups.begin(isOne ? task.member + 1 : task.groups);
-  } else if (task.tilesPerMember == 0) {
-    begin = task.begin, end = task.end;
+  int64_t begin = args.begin, end = args.end;
+  if (args.offsets) {
+    RaggedRows groups = {args.offsets, args.rows};
+    begin = groups.begin(args.first);
+    end = groups.begin(args.last);
   }
-  constexpr int kRows = kRowsOfUnit;
-  uint32_t unit = (blockIdx.x * blockDim.x + threadIdx.x) / 16;
-  uint32_t pair = divide(unit, task.tilesAcross, task.perAcross);
-  int64_t row = begin + int64_t(pair) * kRows;
-  uint32_t block = unit - pair * task.tilesAcross;
-  int lane = threadIdx.x % 16, col = block * kTile + lane * 8;
-  // Lanes without elements take part in shuffles.
-  int rows = static_cast<int>(min(end - row, int64_t(kRows)));
-  Piece<BF16, kRows> piece;
-  auto *input =
-      static_cast<const BF16 *>(task.source.input) + row * task.cols + col;
+  uint32_t unit = (blockIdx.x * blockDim.x + threadIdx.x) / kRowsLanes;
+  uint32_t down = divide(unit, args.across, args.perAcross);
+  uint32_t block = unit - down * args.across;
+  int64_t row = begin + down;
+  // Sixteen columns of a thread; those without take part in shuffles.
+  int lane = threadIdx.x % kRowsLanes, col = block * kTile + lane * 16;
+  int cols = row < end ? args.cols - col : 0;
+  int64_t first = row * args.cols + col;
+  Piece<BF16, 2> halves;
+  auto *input = static_cast<const BF16 *>(args.input) + first;
 #pragma unroll
-  for (int i = 0; i < kRows; ++i)
-    loadVector(input + i * task.cols, i < rows && col < task.cols, piece, i);
-  float fp8Max = out.e5m2 ? 57344.0f : 448.0f;
+  for (int h = 0; h < 2; ++h)
+    loadVector(input + 8 * h, 8 * h < cols, halves, h);
+  uint32_t amax = maxMagnitude(rowAmax(halves, 0), rowAmax(halves, 1));
 #pragma unroll
-  for (int i = 0; i < kRows; ++i) {
-    uint32_t amax = rowAmax(piece, i);
+  for (int step = kRowsLanes / 2; step; step /= 2)
+    amax = maxMagnitude(amax, __shfl_xor_sync(~0u, amax, step));
+  float scale = scaleFromAmax(amaxOfPair(amax), args.e5m2 ? 57344.0f : 448.0f,
+                              args.epsilon, args.pow2, args.overflow);
+  auto scaleOf = [=](int) { return scale; };
+  uint2 codes[2];
 #pragma unroll
-    for (int step = 8; step; step /= 2)
-      amax = maxMagnitude(amax, __shfl_xor_sync(~0u, amax, step));
-    float scale = scaleFromAmax(amaxOfPair(amax), fp8Max, args.epsilon,
-                                args.pow2, args.overflow);
-    auto scaleOf = [=](int) { return scale; };
-    uint2 codes = out.e5m2 ? encodeRow<true>(piece, i, scaleOf)
-                           : encodeRow<false>(piece, i, scaleOf);
-    if (i >= rows || col >= task.cols)
-      continue;
-    *reinterpret_cast<uint2 *>(out.values + (row + i) * out.stride + col) =
-        codes;
-    if (lane == 0)
-      out.scales[(row + i) * out.strideRow + block * out.strideCol] =
-          __frcp_rn(scale);
+  for (int h = 0; h < 2; ++h)
+    codes[h] = args.e5m2 ? encodeRow<true>(halves, h, scaleOf)
+                         : encodeRow<false>(halves, h, scaleOf);
+  if (cols <= 0)
+    return;
+  uint8_t *to = args.values + first;
+  if (cols >= 16 && reinterpret_cast<uintptr_t>(to) % 16 == 0) {
+    *reinterpret_cast<uint4 *>(to) =
+        make_uint4(codes[0].x, codes[0].y, codes[1].x, codes[1].y);
+  } else {
+    *reinterpret_cast<uint2 *>(to) = codes[0];
+    if (cols > 8)
+      *reinterpret_cast<uint2 *>(to + 8) = codes[1];
   }
+  if (lane == 0)
+    args.scales[row * args.strideRow + block * args.strideCol] =
+        __frcp_rn(scale);
 }
 
 } // namespace cuda

@@ -130,8 +130,9 @@ struct RaggedRows {
   }
 };
 
-template <int Side>
-__device__ inline bool locateRagged(const TileTask &task, int64_t slot,
+/// `task`: a TileTask, or what has the same members.
+template <int Side, typename Task>
+__device__ inline bool locateRagged(const Task &task, int64_t slot,
                                     Place &place) {
   RaggedRows rows = {task.offsets, task.rows, Side};
   int64_t begin, end;
@@ -163,8 +164,8 @@ __device__ inline uint32_t divide(uint32_t value, uint32_t divisor,
 }
 
 /// Row `slot` of the tiles of a matrix or of packed ones.
-template <int Side>
-__device__ inline void locatePacked(const TileTask &task, uint32_t slot,
+template <int Side, typename Task>
+__device__ inline void locatePacked(const Task &task, uint32_t slot,
                                     Place &place) {
   uint32_t member = divide(slot, task.tilesPerMember, task.perMember);
   slot -= member * task.tilesPerMember;

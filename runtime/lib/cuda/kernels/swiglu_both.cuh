@@ -1,0 +1,280 @@
+//===- swiglu_both.cuh - gradients of swiglu, cast both ways ----*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The gradients of swiglu.cuh under CastSink, for blocks of 1 x 128 of rows and of
+// 128 x 1 of columns, to the same bits in fewer instructions, which bound it.
+//
+// A warp makes 16 rows of a tile, where their inputs came to, and then casts
+// these rows and, when all have made theirs, 16 columns: so that columns need no
+// stage of their own, and a warp finds all of its scales. What comes next is
+// requested as soon as its place is free.
+//
+// Rows are multiples of sixteen elements, and aligned to that.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TE_RUNTIME_CUDA_KERNELS_SWIGLU_BOTH_CUH
+#define TE_RUNTIME_CUDA_KERNELS_SWIGLU_BOTH_CUH
+
+#include "cuda/kernels/both_casts.cuh"
+#include "cuda/kernels/swiglu_stream.cuh"
+
+namespace te_rt {
+namespace cuda {
+namespace both {
+
+//===----------------------------------------------------------------------===//
+// Sources
+//===----------------------------------------------------------------------===//
+
+/// The probabilities of a thread's rows; lane i of four keeps that of row i.
+struct Probs {
+  float own;
+  __device__ void load(const Self &self, const RowSource &source,
+                       const Place &place) {
+    int row = self.row() + self.lane % kRows;
+    own = source.probs && row < place.rows
+              ? __ldg(source.probs + place.row0 + row)
+              : 1.0f;
+  }
+  __device__ float of(int i) const { return __shfl_sync(~0u, own, i, kRows); }
+};
+
+/// The sums of a thread's rows over a tile, to the bits of reduceRows.
+struct Sums {
+  float kept = 0.0f;
+  /// Of the first and the last eight columns of row i of this thread.
+  __device__ void add(const Self &self, int i, float first, float last) {
+    bool upper = self.lane & 4;
+    float sum = upper ? last : first;
+    sum += __shfl_xor_sync(~0u, upper ? first : last, 4);
+    sum += __shfl_xor_sync(~0u, sum, 2);
+    sum += __shfl_xor_sync(~0u, sum, 1);
+    sum += __shfl_xor_sync(~0u, sum, 4);
+    kept = self.lane % kRows == i ? sum : kept;
+  }
+  __device__ void store(const Self &self, const RowSource &source,
+                        const Place &place) const {
+    int64_t tile = place.col0 / kTile;
+    int row = self.row() + self.lane % kRows;
+    if (source.gradProbs && tile < source.probTiles && self.lane % 8 < kRows &&
+        row < place.rows)
+      __stcg(partialsOf(source, place, tile) + row, kept);
+  }
+};
+
+/// A source requests its inputs into slots, from which it makes part p of a tile
+/// in slot p.
+struct SwigluBackward {
+  static constexpr int kParts = 2, kSlots = 3;
+  Probs probs;
+
+  __device__ void request(const TileArgs &args, const Self &self,
+                          const Spot &spot, int slot) {
+    int row = self.requestRow(), col = self.requestCol();
+    if (slot == 2) {
+      self.request(slot, spot.grad + (row * spot.width + col), spot.width,
+                   spot.place);
+      probs.load(self, args.task.source, spot.place);
+      return;
+    }
+    int stride = 2 * spot.width;
+    self.request(slot, spot.input + (row * stride + col + slot * spot.width),
+                 stride, spot.place);
+  }
+  __device__ void make(const TileArgs &args, const Self &self,
+                       const Spot &spot) {
+    Sums sums;
+#pragma unroll 1
+    for (int i = 0; i < kRows; ++i) {
+      float p = probs.of(i), sum[2] = {};
+#pragma unroll
+      for (int k = 0; k < 2; ++k) {
+        int own = self.own + i * kPitch + k * self.step;
+        auto a = read(own), b = read(own + kSlot), g = read(own + 2 * kSlot);
+        float da[8], db[8];
+#pragma unroll
+        for (int j = 0; j < 8; ++j)
+          swigluBackward<BF16>(g.get(0, j), a.get(0, j), b.get(0, j), p, da[j],
+                               db[j], sum[k]);
+        write(own, da);
+        write(own + kSlot, db);
+      }
+      sums.add(self, i, sum[0], sum[1]);
+    }
+    sums.store(self, args.task.source, spot.place);
+  }
+};
+
+/// Of any width: a tile of [da | db], which may hold columns of both.
+struct SwigluBackwardAny {
+  static constexpr int kParts = 1, kSlots = 3;
+  Probs probs;
+
+  __device__ void request(const TileArgs &args, const Self &self,
+                          const Spot &spot, int slot) {
+    int row = self.requestRow(), col = self.requestCol();
+    bool isRight = spot.place.col0 + col >= spot.width;
+    col -= isRight ? spot.width : 0;
+    if (slot == 2) {
+      self.request(slot, spot.grad + (row * spot.width + col), spot.width,
+                   spot.place);
+      probs.load(self, args.task.source, spot.place);
+      return;
+    }
+    // Gradients of b want none of it.
+    int stride = 2 * spot.width;
+    if (slot == 0 || !isRight)
+      self.request(slot, spot.input + (row * stride + col + slot * spot.width),
+                   stride, spot.place);
+  }
+  __device__ void make(const TileArgs &args, const Self &self,
+                       const Spot &spot) {
+    bool isRight = spot.place.col0 + self.col() >= spot.width;
+    Sums sums;
+#pragma unroll 1
+    for (int i = 0; i < kRows; ++i) {
+      float p = probs.of(i), sum[2] = {};
+#pragma unroll
+      for (int k = 0; k < 2; ++k) {
+        int own = self.own + i * kPitch + k * self.step;
+        auto a = read(own), g = read(own + 2 * kSlot);
+        float values[8], db;
+        if (isRight) {
+#pragma unroll
+          for (int j = 0; j < 8; ++j)
+            values[j] = swigluBackwardRight<BF16>(g.get(0, j), a.get(0, j), p);
+        } else {
+          auto b = read(own + kSlot);
+#pragma unroll
+          for (int j = 0; j < 8; ++j)
+            swigluBackward<BF16>(g.get(0, j), a.get(0, j), b.get(0, j), p,
+                                 values[j], db, sum[k]);
+        }
+        write(own, values);
+      }
+      sums.add(self, i, sum[0], sum[1]);
+    }
+    sums.store(self, args.task.source, spot.place);
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Blocks
+//===----------------------------------------------------------------------===//
+
+/// Counts warps that have read the columns of a part, once for each tile.
+struct Taken {
+  uint64_t barrier;
+  /// One thread calls it, before a barrier of all.
+  __device__ void init() {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(
+                     bulk::addressOf(&barrier)),
+                 "n"(kWarps)
+                 : "memory");
+  }
+  __device__ void arrive(const Self &self) {
+    __syncwarp();
+    if (self.lane == 0)
+      asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(
+                       bulk::addressOf(&barrier))
+                   : "memory");
+  }
+  __device__ void wait(uint32_t parity) const { bulk::wait(barrier, parity); }
+};
+
+/// What the threads that hold tiles do.
+template <typename Source>
+__device__ inline void castTiles(const TileArgs &args, const Spot (&ring)[3]) {
+  __shared__ Taken taken[Source::kParts];
+  Self self;
+  Source source;
+  if (threadIdx.x < Source::kParts)
+    taken[threadIdx.x].init();
+  __syncthreads();
+  if (!ring[0].isEnd)
+#pragma unroll
+    for (int slot = 0; slot < Source::kSlots; ++slot)
+      source.request(args, self, ring[0], slot);
+  uint32_t parity = 0;
+#pragma unroll 1
+  for (int turn = 0; !ring[turn].isEnd; parity ^= 1) {
+    const Spot &spot = ring[turn];
+    waitForRequests();
+    source.make(args, self, spot);
+    __syncthreads(); // all is made, and the next tile is known
+    turn = turn == 2 ? 0 : turn + 1;
+    const Spot &next = ring[turn];
+    bool isEnd = next.isEnd;
+    if (!isEnd)
+#pragma unroll
+      for (int slot = Source::kParts; slot < Source::kSlots; ++slot)
+        source.request(args, self, next, slot);
+#pragma unroll 1
+    for (int part = 0; part < Source::kParts; ++part) {
+      ColumnsOfTile columns;
+      columns.load(self, part);
+      taken[part].arrive(self);
+      columns.chooseScale(args, self, spot, part);
+      columns.cast(args, self, spot, part, 0);
+      columns.cast(args, self, spot, part, 1);
+      RowsOfTile rows;
+      rows.load(self, part);
+      taken[part].wait(parity);
+      if (!isEnd)
+        source.request(args, self, next, part);
+      rows.cast(args, self, spot, part);
+    }
+  }
+}
+
+/// What the warp that holds none does: as of stream.cuh, with spots.
+__device__ inline void findTiles(const TileArgs &args, Spot (&ring)[3]) {
+  __shared__ Finder<false>::Shared shared;
+  Finder<false> finder(args, shared);
+  const Spot *before = nullptr;
+#pragma unroll 1
+  for (int turn = 0;; turn = turn == 2 ? 0 : turn + 1) {
+    bool exists = finder.find(ring[turn]);
+    if (exists)
+      complete(args, ring[turn]);
+    __syncthreads(); // what was found is there, the one before is made
+    if (before)
+      RowSums::settle(args.task.source, before->place);
+    if (!exists)
+      return;
+    before = &ring[turn];
+  }
+}
+
+template <typename Source>
+__device__ inline void runBlocks(const TileArgs &args) {
+  __shared__ Spot ring[3]; // one is cast, one comes, and one is looked for
+  if (threadIdx.x >= kThreads)
+    findTiles(args, ring);
+  else
+    castTiles<Source>(args, ring);
+  if (args.tiles <= gridDim.x)
+    return; // nobody has drawn a tile
+  __syncthreads();
+  if (threadIdx.x == 0 && arrive(args))
+    *args.counter = *args.ticket = 0;
+}
+
+} // namespace both
+} // namespace cuda
+} // namespace te_rt
+
+/// A kernel over the tiles of a source, of a warp more than hold tiles.
+#define TE_RT_BOTH_KERNEL(name, source)                                        \
+  extern "C" __global__ void __launch_bounds__(te_rt::cuda::both::kThreads +   \
+                                                   32,                         \
+                                               2)                              \
+      name(const __grid_constant__ te_rt::cuda::TileArgs args) {               \
+    te_rt::cuda::both::runBlocks<te_rt::cuda::both::source>(args);             \
+  }
+
+#endif // TE_RUNTIME_CUDA_KERNELS_SWIGLU_BOTH_CUH
