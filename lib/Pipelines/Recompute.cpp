@@ -158,7 +158,7 @@ static void apply(const Candidate &candidate) {
 //===----------------------------------------------------------------------===//
 
 FailureOr<Form> RecomputePass::measure(OwningOpRef<ModuleOp> module) {
-  trimUsages(*module, [](Operation *, Operation *, ArrayRef<StringRef>) {});
+  trimUsages(*module, [](Operation *, Operation *, ArrayRef<Usage>) {});
   FailureOr<ProgramCost> cost = getProgramCost(*module, getArgument());
   if (failed(cost))
     return failure();

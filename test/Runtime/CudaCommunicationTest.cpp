@@ -20,8 +20,7 @@ using namespace te_test;
 
 namespace {
 te_rt_backend gpuBackend() {
-  const char *value = std::getenv("TE_CONFORMANCE");
-  return value && std::string(value) == "self" ? TE_RT_REF : TE_RT_CUDA;
+  return conformanceIs("self") ? TE_RT_REF : TE_RT_CUDA;
 }
 
 /// Runs body(context, rank) on a thread and a context for each rank. What fails
@@ -42,6 +41,7 @@ void onRanks(te_rt_backend backend, int32_t ranks,
         body(context, rank);
       if (::testing::Test::HasFailure())
         te_rt_communicator_abort(world);
+      noteKernels(context);
       te_rt_context_destroy(context);
     });
   for (std::thread &thread : threads)

@@ -123,7 +123,7 @@ TEST(CudaGemm, EveryKind) {
     int64_t groups = c.offsets.empty() ? 1 : int64_t(c.offsets.size()) - 1;
     for (int64_t member = 0; member < groups; ++member)
       for (bool host : {false, true}) {
-        if (c.offsets.empty() && host)
+        if ((c.offsets.empty() && host) || !takesNext())
           continue;
         Arguments arguments;
         addOperand(arguments, c, true, seed);

@@ -188,6 +188,31 @@ TEST_F(LibraryProducts, GroupsTakeTurnsOnStreams) {
   EXPECT_EQ(log().size(), 4u);
 }
 
+/// What a caller asks for may be what was chosen for the call, or not: a prediction
+/// is of that.
+TEST_F(LibraryProducts, GoAsPlannedOrNot) {
+  open("9");
+  te_rt_tensor lhs = make(TE_RT_BF16, {768, 128}),
+               rhs = make(TE_RT_BF16, {5, 256, 128});
+  te_rt_tensor result = make(TE_RT_BF16, {768, 256}),
+               groups = make(TE_RT_I32, {6});
+  ASSERT_EQ(device().copy(groups.data, offsets.data(), 6 * sizeof(int32_t)).status,
+            TE_RT_OK);
+  context.products = TE_RT_PRODUCTS_LIBRARY;
+  for (te::products::Way planned :
+       {te::products::Way::Own, te::products::Way::Library,
+        te::products::Way::Unset}) {
+    context.planned = planned;
+    ASSERT_EQ(cuda::grouped_gemm(&context, &lhs, nullptr, nullptr, list(rhs), {},
+                                 {}, {}, &groups, list(result),
+                                 TE_RT_RAGGED_ROWS, 0, 0, 0),
+              TE_RT_OK)
+        << context.message;
+    EXPECT_EQ(context.variant.rfind("library:", 0), 0u) << context.variant;
+    EXPECT_EQ(context.wentAsPlanned, planned == te::products::Way::Library);
+  }
+}
+
 TEST_F(LibraryProducts, Mxfp8OnBlackwell) {
   open("10");
   te_rt_tensor lhs = make(TE_RT_F8E4M3, {768, 256});

@@ -162,7 +162,8 @@ typedef struct te_rt_call_info {
                       the plan does not say, as in version 1 */
   te_rt_dtype dtype; /* of the call's first tensor: of a product, its lhs */
   double predicted_ns; /* what the compiler expects of the kernels of the plan's
-                          target; 0 where the plan does not say */
+                          target; 0 where the plan does not say, and of a product
+                          that goes another way than was chosen (device.h) */
   const char *variant; /* how a cuda context made a product, else "": WAY:DETAIL, as
                           own:KERNEL, library:GROUPS,streams:N, emulated, plain; groups
                           that the library did not take follow, as ,own:GROUPS. It lives

@@ -141,6 +141,9 @@ public:
   /// Made at the first call of all ranks, by all of them.
   Outcome link(te_rt_communicator &world, int32_t rank, Link **made);
 
+  /// The names of all kernels, and whether they have been launched.
+  std::vector<std::pair<std::string, bool>> kernels() const;
+
   const Driver &cuda() const { return cu; }
   int gpuHandle() const { return gpu; }
 

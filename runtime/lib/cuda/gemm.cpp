@@ -106,6 +106,7 @@ Outcome run(te_rt_context *context, const ProductCall &call) {
   context->variant = nameOf(went.way);
   if (!went.detail.empty())
     context->variant += ":" + went.detail;
+  context->wentAsPlanned = way == products::chooseWay(form, context->planned);
   return outcome;
 }
 } // namespace

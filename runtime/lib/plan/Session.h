@@ -103,8 +103,13 @@ private:
   void dropGraph();
   /// Tells the observer of calls whose times a device has taken.
   void tellTimes();
-  void tell(const Call &call, const std::string &variant, int64_t begin,
-            int64_t end);
+  /// A call of this run, and how it went.
+  struct ToldCall {
+    const Call *call;
+    std::string variant;
+    bool asPlanned;
+  };
+  void tell(const ToldCall &told, int64_t begin, int64_t end);
   te_rt_dtype dtypeOf(const Call &call) const;
   te_rt_status runSteps(const std::vector<ReadyStep> &steps, size_t depth);
   te_rt_status runCall(const ReadyCall &ready);
@@ -125,11 +130,7 @@ private:
   bool isBranching = false;
   size_t numCaptured = 0; // calls so far
   std::vector<uint64_t> shared; // of each call of a run: Device::takeShared
-  struct TimedCall {
-    const Call *call;
-    std::string variant;
-  };
-  std::vector<TimedCall> timed; // calls of this run, with a mark on each side
+  std::vector<ToldCall> timed; // calls of this run, with a mark on each side
   std::vector<Binding> bindings;
   bool bindingsVerified = false;
   std::vector<te_rt_tensor> descriptors;

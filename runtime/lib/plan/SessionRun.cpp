@@ -211,6 +211,7 @@ te_rt_status Session::invoke(const ReadyCall &ready) {
   const Call &call = *ready.call;
   context->planned = call.way;
   context->variant.clear();
+  context->wentAsPlanned = true;
   te_rt_status status =
       call.function->invoke(context, operands.data() + ready.operands);
   return status == TE_RT_OK ? status : describeFailure(call, status);
@@ -271,9 +272,9 @@ te_rt_status Session::runCall(const ReadyCall &ready) {
   if (status != TE_RT_OK)
     return describeFailure(call, status);
   if (device.isHost())
-    tell(call, context->variant, begin, end);
+    tell({&call, context->variant, context->wentAsPlanned}, begin, end);
   else
-    timed.push_back({&call, context->variant});
+    timed.push_back({&call, context->variant, context->wentAsPlanned});
   return TE_RT_OK;
 }
 
@@ -284,8 +285,8 @@ te_rt_dtype Session::dtypeOf(const Call &call) const {
   return TE_RT_F32;
 }
 
-void Session::tell(const Call &call, const std::string &variant, int64_t begin,
-                   int64_t end) {
+void Session::tell(const ToldCall &told, int64_t begin, int64_t end) {
+  const Call &call = *told.call;
   te_rt_call_info info = {call.function->name,
                           call.costClass,
                           call.location,
@@ -298,14 +299,14 @@ void Session::tell(const Call &call, const std::string &variant, int64_t begin,
                           end,
                           call.cost.limitNs,
                           dtypeOf(call),
-                          call.cost.predictedNs,
-                          variant.c_str()};
+                          told.asPlanned ? call.cost.predictedNs : 0,
+                          told.variant.c_str()};
   observer(observerUser, &info);
 }
 
 void Session::tellTimes() {
   for (size_t i = 0; i < timed.size(); ++i)
-    tell(*timed[i].call, timed[i].variant,
+    tell(timed[i],
          int64_t(context->device->nanosecondsBetween(0, 2 * i)),
          int64_t(context->device->nanosecondsBetween(0, 2 * i + 1)));
 }

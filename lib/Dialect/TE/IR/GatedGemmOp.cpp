@@ -131,6 +131,13 @@ LogicalResult GroupedGemmSwigluQuantizeOp::verify() {
   return wantType(*this, "GS7", "product", getProduct().getType(), product);
 }
 
+SmallVector<Usage> GroupedGemmSwigluQuantizeOp::getUsages() {
+  return {{"rowwise", {0, 1}, true},
+          {"columnwise", {2, 3}, true},
+          {"product", {4}, false}};
+}
+void GroupedGemmSwigluQuantizeOp::forgetUsage(StringRef) {}
+
 Value GroupedGemmSwigluQuantizeOp::getScaledData(Value scales) {
   if (scales == getLhsScales())
     return getLhs();

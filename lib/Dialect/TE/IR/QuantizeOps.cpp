@@ -69,6 +69,21 @@ LogicalResult QuantizeOp::verify() {
   return verifyRandomAndTransform(*this);
 }
 
+/// Those of a cast that may be to FP4.
+static SmallVector<Usage> getCastUsages() {
+  return {{"rowwise", {0, 1, 5}, true},
+          {"columnwise", {2, 3, 6}, true},
+          {"amax_out", {4}, false}};
+}
+
+SmallVector<Usage> QuantizeOp::getUsages() { return getCastUsages(); }
+void QuantizeOp::forgetUsage(StringRef usage) {
+  if (usage == "amax_out")
+    getAmaxMutable().clear();
+  if (usage == "columnwise") // which it is of alone
+    setHadamard(false);
+}
+
 MutableOperandRange QuantizeOp::getDestinations() { return getOutsMutable(); }
 bool QuantizeOp::readsDestinations() { return getMember() || getNoop(); }
 Value QuantizeOp::getGroupOffsets() { return getOffsets(); }
@@ -216,6 +231,8 @@ LogicalResult MultiCastTransposeOp::verify() {
                << ", but got " << getScalesEncoding(value.getType());
   return success();
 }
+
+SmallVector<Usage> MultiCastTransposeOp::getUsages() { return getCastUsages(); }
 
 MutableOperandRange MultiCastTransposeOp::getDestinations() {
   return getOutsMutable();

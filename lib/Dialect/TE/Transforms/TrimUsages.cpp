@@ -10,7 +10,8 @@
 #include "te/Dialect/TE/Transforms/TrimUsages.h"
 
 #include "mlir/Interfaces/SideEffectInterfaces.h"
-#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
 
 #define DEBUG_TYPE "te-trim-usages"
 namespace mlir::te {
@@ -21,98 +22,72 @@ namespace mlir::te {
 using namespace mlir;
 using namespace mlir::te;
 
-namespace {
-/// The lists of results of a cast, in the order of the op.
-enum ResultList {
-  Values,
-  Scales,
-  ValuesT,
-  ScalesT,
-  AmaxOut,
-  TensorAmax,
-  TensorAmaxT,
-  NumLists
-};
+using Listener =
+    llvm::function_ref<void(Operation *, Operation *, ArrayRef<Usage>)>;
 
-struct Trimmed {
-  bool lists[NumLists] = {};
-  explicit operator bool() const {
-    return lists[Values] || lists[ValuesT] || lists[AmaxOut];
-  }
-};
-
-/// How many lists an op has: only those that cast to FP4 have a tensor_amax.
-template <typename CastOp>
-constexpr unsigned kNumListsOf = std::is_same_v<CastOp, QuantizeOp> ||
-                                         std::is_same_v<CastOp,
-                                                        MultiCastTransposeOp>
-                                     ? NumLists
-                                     : TensorAmax;
-
-/// The lists of `op` that nobody reads; never both directions.
-template <typename CastOp> Trimmed getUnread(CastOp op) {
-  auto isThere = [&](unsigned list) {
-    return list < kNumListsOf<CastOp> && !op.getODSResults(list).empty();
-  };
-  auto isUnread = [&](unsigned list) {
-    return isThere(list) && llvm::all_of(op.getODSResults(list),
-                                         [](Value v) { return v.use_empty(); });
-  };
-  Trimmed trimmed;
-  auto isNotRead = [&](unsigned list) {
-    return !isThere(list) || isUnread(list);
-  };
-  bool rowwise = isUnread(Values) && isUnread(Scales) && isNotRead(TensorAmax);
-  bool columnwise =
-      isUnread(ValuesT) && isUnread(ScalesT) && isNotRead(TensorAmaxT);
-  // (Q1) asks for one of the two, even where the amax alone is read.
-  if (rowwise && (columnwise || !isThere(ValuesT)))
-    rowwise = false;
-  if (columnwise && !isThere(Values))
-    columnwise = false;
-  for (unsigned list : {Values, Scales, TensorAmax})
-    trimmed.lists[list] = rowwise;
-  for (unsigned list : {ValuesT, ScalesT, TensorAmaxT})
-    trimmed.lists[list] = columnwise;
-  trimmed.lists[AmaxOut] = isUnread(AmaxOut);
-  return trimmed;
+static bool isThere(UsagesOpInterface op, const Usage &usage) {
+  return !op.getResultList(usage.lists.front()).empty();
 }
 
-/// `op` without these lists. It has no further use then: operands that go with a
-/// list are taken from it.
-template <typename CastOp>
-Operation *rebuild(OpBuilder &b, CastOp op, const Trimmed &trimmed) {
-  if (trimmed.lists[AmaxOut])
-    op.getAmaxMutable().clear();
-  // Of columnwise values alone.
-  if constexpr (std::is_same_v<CastOp, QuantizeOp>)
-    if (trimmed.lists[ValuesT])
-      op.setHadamard(false);
-  OperationState state(op.getLoc(), op->getName());
-  state.addOperands(op->getOperands());
-  auto &properties =
-      state.getOrAddProperties<typename CastOp::Properties>() =
-          op.getProperties();
-  for (unsigned list = 0; list < properties.resultSegmentSizes.size(); ++list)
-    if (list < kNumListsOf<CastOp> && trimmed.lists[list])
-      properties.resultSegmentSizes[list] = 0;
+/// One that reads any result of the usage, or null.
+static Operation *getReader(UsagesOpInterface op, const Usage &usage) {
+  for (unsigned list : usage.lists)
+    for (Value value : op.getResultList(list))
+      if (!value.use_empty())
+        return *value.user_begin();
+  return nullptr;
+}
+
+/// The usages of `op` that nobody reads; never all of its directions, even where
+/// nothing but an amax is read.
+static SmallVector<Usage> getUnread(UsagesOpInterface op) {
+  SmallVector<Usage> there = op.getUsages();
+  llvm::erase_if(there, [&](const Usage &usage) { return !isThere(op, usage); });
+  bool hasDirection = llvm::any_of(there, [&](const Usage &usage) {
+    return usage.isDirection && getReader(op, usage);
+  });
+  SmallVector<Usage> unread;
+  for (const Usage &usage : there)
+    if (usage.isDirection && !hasDirection)
+      hasDirection = true; // this one stays
+    else if (!getReader(op, usage))
+      unread.push_back(usage);
+  return unread;
+}
+
+/// `op` without the lists `gone`.
+static Operation *rebuild(OpBuilder &b, UsagesOpInterface op,
+                          ArrayRef<unsigned> gone) {
+  auto properties = cast<DictionaryAttr>(op->getPropertiesAsAttribute());
+  StringRef segments = "resultSegmentSizes";
+  auto sizes = llvm::to_vector(
+      properties.getAs<DenseI32ArrayAttr>(segments).asArrayRef());
+  SmallVector<Type> types;
+  for (unsigned list = 0; list < sizes.size(); ++list)
+    if (llvm::is_contained(gone, list))
+      sizes[list] = 0;
     else
-      state.addTypes(op.getODSResults(list).getTypes());
+      llvm::append_range(types, op.getResultList(list).getTypes());
+  NamedAttrList changed(properties);
+  changed.set(segments, b.getDenseI32ArrayAttr(sizes));
+  OperationState state(op.getLoc(), op->getName(), op->getOperands(), types,
+                       llvm::to_vector(op->getDiscardableAttrs()));
+  state.propertiesAttr = changed.getDictionary(b.getContext());
   return b.create(state);
 }
 
-using Listener =
-    llvm::function_ref<void(Operation *, Operation *, ArrayRef<StringRef>)>;
-
-template <typename CastOp> void trim(CastOp op, Listener listener) {
-  Trimmed trimmed = getUnread(op);
-  if (!trimmed)
+static void trim(UsagesOpInterface op, Listener listener) {
+  SmallVector<Usage> unread = getUnread(op);
+  if (unread.empty())
     return;
-  SmallVector<Value> kept = llvm::to_vector(ValueRange(op->getResults()));
+  SmallVector<unsigned> gone;
   SmallVector<Value> dropped;
-  for (unsigned list = 0; list < kNumListsOf<CastOp>; ++list)
-    if (trimmed.lists[list])
-      llvm::append_range(dropped, op.getODSResults(list));
+  for (const Usage &usage : unread)
+    for (unsigned list : usage.lists) {
+      gone.push_back(list);
+      llvm::append_range(dropped, op.getResultList(list));
+    }
+  SmallVector<Value> kept = llvm::to_vector(ValueRange(op->getResults()));
   llvm::erase_if(kept, [&](Value value) {
     return llvm::is_contained(dropped, value);
   });
@@ -124,49 +99,52 @@ template <typename CastOp> void trim(CastOp op, Listener listener) {
         outs.push_back(range[cast<OpResult>(value).getResultNumber()].get());
     range.assign(outs);
   }
+  for (const Usage &usage : unread)
+    op.forgetUsage(usage.name); // it has no further use
   OpBuilder builder(op);
-  Operation *smaller = rebuild(builder, op, trimmed);
+  Operation *smaller = rebuild(builder, op, gone);
   for (auto [from, to] : llvm::zip_equal(kept, smaller->getResults()))
     from.replaceAllUsesWith(to);
-
-  static constexpr std::pair<unsigned, StringLiteral> names[] = {
-      {Values, "rowwise"}, {ValuesT, "columnwise"}, {AmaxOut, "amax_out"}};
-  SmallVector<StringRef> gone;
-  for (auto [list, name] : names)
-    if (trimmed.lists[list])
-      gone.push_back(name);
-  listener(op, smaller, gone);
+  listener(op, smaller, unread);
   op->erase();
 }
 
+namespace {
 struct TrimUsagesPass : te::impl::TrimUsagesPassBase<TrimUsagesPass> {
   using Base::Base;
 
   void runOnOperation() override {
     Remarks remarks(DEBUG_TYPE, "TrimUsages");
     trimUsages(getOperation(), [&](Operation *from, Operation *to,
-                                   ArrayRef<StringRef> names) {
+                                   ArrayRef<Usage> usages) {
       auto passed = remarks.passed(to, Saving().removed(from).added(to));
-      for (StringRef name : names) {
-        passed << remark::add("nobody reads {0}", name);
-        numTrimmed += name != "amax_out";
+      for (const Usage &usage : usages) {
+        passed << remark::add("nobody reads {0}", usage.name);
+        numTrimmed += usage.isDirection;
       }
     });
-    // What is read of a direction, be it scales alone, keeps all of it.
-    getOperation()->walk([&](QuantizeOp op) {
-      auto readerOf = [](Value values, Value scales) -> Operation * {
-        for (Value value : {values, scales})
-          if (value && !value.use_empty())
-            return *value.user_begin();
-        return nullptr;
-      };
-      Operation *rowwise = readerOf(op.getValues(), op.getScales());
-      Operation *columnwise = readerOf(op.getValuesT(), op.getScalesT());
-      if (rowwise && columnwise)
-        remarks.missed(op, "{0} reads it rowwise, and {1} columnwise",
-                       describe(rowwise), describe(columnwise));
-      else if (!rowwise && !columnwise && op.getAmaxOut())
-        remarks.missed(op, "its amax_out is read, and it must have a direction");
+    // What is read of a direction, be it scales alone, keeps all of it. Entries of
+    // a list have readers of their own.
+    getOperation()->walk([&](UsagesOpInterface op) {
+      if (llvm::any_of(op.getUsages(), [&](const Usage &usage) {
+            return op.getResultList(usage.lists.front()).size() > 1;
+          }))
+        return;
+      SmallVector<std::string> readers, others;
+      for (const Usage &usage : op.getUsages())
+        if (Operation *reader = getReader(op, usage)) {
+          if (usage.isDirection)
+            readers.push_back(llvm::formatv(
+                readers.empty() ? "{0} reads it {1}" : "{0} {1}",
+                describe(reader), usage.name));
+          else
+            others.push_back(usage.name.str());
+        }
+      if (readers.size() > 1)
+        remarks.missed(op, "{0}", llvm::join(readers, ", and "));
+      else if (readers.empty() && !others.empty())
+        remarks.missed(op, "its {0} is read, and it must have a direction",
+                       others.front());
     });
   }
 };
@@ -183,9 +161,6 @@ void te::trimUsages(Operation *root, Listener listener) {
   for (Operation *op : llvm::reverse(ops))
     if (isOpTriviallyDead(op))
       op->erase();
-    else
-      llvm::TypeSwitch<Operation *>(op)
-          .Case<QuantizeOp, MultiCastTransposeOp, RequantizeOp,
-                PermuteQuantizeOp, SwigluQuantizeOp, SwigluBackwardQuantizeOp>(
-              [&](auto cast) { trim(cast, listener); });
+    else if (auto usages = dyn_cast<UsagesOpInterface>(op))
+      trim(usages, listener);
 }

@@ -63,6 +63,9 @@ class Product {
   /// The warp that draws tiles.
   static constexpr int kFind = 2;
 
+  /// Arrivals by which a warp releases a stage.
+  static constexpr int kReleases = kByBlock ? 32 + 1 : kGroupedCluster;
+
   using Results = Store<kCols, kStoreCols>;
   static constexpr int kBoxes = Results::kBoxes;
 
@@ -101,9 +104,10 @@ public:
     if (threadIdx.x == 0) {
       for (int i = 0; i < kStages; ++i) {
         initBarrier(at(&shared.full[i]), 1 + kHasScaleWarp);
-        initBarrier(at(&shared.empty[i]), kGroupedCluster * 8);
+        initBarrier(at(&shared.empty[i]), 8 * kReleases);
       }
-      tiles().init(3 + 8);
+      // Warps, but of moveSums one thread.
+      tiles().init((2 + 8) * 32 + (staged ? 32 : 1));
       for (int i = 0; i < kScaleSlots; ++i)
         initBarrier(at(&shared.scalesFull[i]), 1);
       initBarrier(at(&shared.copied), 32);
@@ -158,9 +162,8 @@ private:
   __device__ Tiles tiles() const {
     return {args, shared.ring, at(&shared.ring), rank};
   }
-  template <bool wholeWarp = true>
   __device__ bool nextTile(Cursor &slot, Tile &tile) const {
-    return tiles().template next<wholeWarp>(slot, tile);
+    return tiles().next(slot, tile);
   }
 
   static __device__ int numBlocks(const Tile &tile) {
@@ -312,12 +315,21 @@ private:
     pin(sums);
   }
 
-  /// Lanes 0 and 1 tell the two blocks of the cluster; `empty` is the barrier
-  /// of stage 0 in theirs.
-  static __device__ void release(uint32_t empty, int stage) {
-    if (threadIdx.x % 32 < kGroupedCluster)
+  /// A warp tells both blocks of the cluster that it has no use of a stage, each
+  /// lane its own if it has read scales there: what another lane tells is not
+  /// ordered behind that in the eyes of racecheck. `empty`: of emptyOfLane.
+  __device__ void release(uint32_t empty, int stage) {
+    if constexpr (kByBlock)
+      arrive(at(&shared.empty[stage]));
+    if (threadIdx.x % 32 < (kByBlock ? 1 : kGroupedCluster))
       arriveThere(empty + stage * 8);
     __syncwarp();
+  }
+  /// The barrier of stage 0 that this lane tells, in a block of the cluster.
+  __device__ uint32_t emptyOfLane() const {
+    return addressIn(at(&shared.empty[0]),
+                     kByBlock ? rank ^ 1
+                              : threadIdx.x % 32 % kGroupedCluster);
   }
 
   /// Has sums lie in pairs of registers, the second one first: an element is
@@ -369,8 +381,7 @@ private:
                                 Cursor &stage, float (&sums)[kCols / 2]);
 
   __device__ void multiplyTiles(int half) {
-    uint32_t empty =
-        addressIn(at(&shared.empty[0]), threadIdx.x % 32 % kGroupedCluster);
+    uint32_t empty = emptyOfLane();
     Cursor slot, stage;
     Tile tile;
     Results store(args, shared.store[half], shared.boxes, half, kStore + half);

@@ -31,8 +31,7 @@ public:
   __device__ ScaledBlock(Product &product, int half)
       : product(product), first(product.operandsOf(half)) {
     int lane = threadIdx.x % 32;
-    empty = addressIn(product.at(&product.shared.empty[0]),
-                      lane % kGroupedCluster);
+    empty = product.emptyOfLane();
     int row = half * 64 + threadIdx.x % 128 / 32 * 16 + lane / 4;
     rowScales =
         product.at(&product.shared.lhsScales[0][0]) + row * sizeof(float);
@@ -84,7 +83,7 @@ public:
                     ? __fmaf_rn(part[j], scales[j / 32][j / 2 % 2], sum)
                     : sum + part[j];
       if (j == size / 2 - 1)
-        release(empty, stage);
+        product.release(empty, stage);
     }
   }
 

@@ -47,7 +47,7 @@ __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::moveSums() {
     --held;
   };
   Tile tile;
-  while (nextTile<false>(slot, tile)) {
+  while (nextTile(slot, tile)) {
     if (!args.sums || tile.dead)
       continue;
     const TensorMap *map = args.sums + tile.group;

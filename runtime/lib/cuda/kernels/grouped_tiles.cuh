@@ -189,7 +189,7 @@ public:
                    uint32_t rank)
       : args(args), ring(ring), address(address), rank(rank) {}
 
-  /// One thread, before all others; `readers` warps call `next`.
+  /// One thread, before all others; `readers` threads call `next`.
   __device__ void init(int readers) const {
     for (int i = 0; i < kRingSlots; ++i) {
       hopper::initBarrier(at(&ring.full[i]), 1);
@@ -222,15 +222,12 @@ public:
     endDraws();
   }
 
-  /// The next tile; false where there is none. One arrival for each warp.
-  template <bool wholeWarp = true>
+  /// The next tile; false where there is none. Each thread tells that it has
+  /// read it, as in Product::release.
   __device__ bool next(Cursor &slot, Tile &tile) const {
     hopper::wait(at(&ring.full[slot.index]), slot.parity);
     tile = ring.tiles[slot.index];
-    if constexpr (wholeWarp)
-      __syncwarp();
-    if (!wholeWarp || threadIdx.x % 32 == 0)
-      hopper::arrive(at(&ring.empty[slot.index]));
+    hopper::arrive(at(&ring.empty[slot.index]));
     slot.advance(kRingSlots);
     return tile.group >= 0;
   }
@@ -245,26 +242,23 @@ private:
   /// The number of the next tile that nobody has: one block draws, and tells
   /// the other one.
   __device__ int draw(Cursor &slot) const {
-    int index = 0, lane = threadIdx.x % 32;
-    if (rank == 0) {
-      if (lane == 0) {
+    int index = 0;
+    if (threadIdx.x % 32 == 0) {
+      if (rank == 0) {
         index = int(gridDim.x / kGroupedCluster) + atomicAdd(args.draws, 1);
         hopper::wait(at(&ring.drawEmpty[slot.index]), slot.parity ^ 1);
         hopper::sendThere(hopper::addressIn(at(&ring.draws[slot.index]), 1),
                           index,
                           hopper::addressIn(at(&ring.drawFull[slot.index]), 1));
-      }
-      index = uniform(index);
-    } else {
-      hopper::waitThere(at(&ring.drawFull[slot.index]), slot.parity);
-      index = *static_cast<volatile int *>(&ring.draws[slot.index]);
-      __syncwarp();
-      if (lane == 0)
+      } else {
+        hopper::waitThere(at(&ring.drawFull[slot.index]), slot.parity);
+        index = *static_cast<volatile int *>(&ring.draws[slot.index]);
         hopper::arriveThere(
             hopper::addressIn(at(&ring.drawEmpty[slot.index]), 0));
+      }
     }
     slot.advance(kRingSlots);
-    return index;
+    return uniform(index);
   }
 
   /// The last cluster leaves the counters as they were.

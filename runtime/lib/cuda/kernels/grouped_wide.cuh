@@ -90,9 +90,9 @@ public:
     if (threadIdx.x == 0) {
       for (int i = 0; i < kStages; ++i) {
         initBarrier(at(&shared.full[i]), 2); // warps that bring operands
-        initBarrier(at(&shared.empty[i]), kGroupedCluster * kMultiplyWarps);
+        initBarrier(at(&shared.empty[i]), kMultiplyWarps * (32 + 1));
       }
-      tiles().init(2 + kMultiplyWarps + kEpilogueWarps);
+      tiles().init((2 + kMultiplyWarps + kEpilogueWarps) * 32);
       initBarrier(at(&shared.resultsFull), kMultiplyWarps);
       initBarrier(at(&shared.resultsEmpty), kEpilogueWarps);
       asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
@@ -343,7 +343,7 @@ private:
 
   __device__ void multiplyTiles(int half) {
     uint32_t lane = threadIdx.x % 32;
-    uint32_t empty = addressIn(at(&shared.empty[0]), lane % kGroupedCluster);
+    uint32_t empty = addressIn(at(&shared.empty[0]), rank ^ 1);
     uint32_t lhs =
         describe<Major::Reduction>(at(shared.lhs[0]) + half * kHalfRow);
     uint32_t rhs = describe<Major::Reduction>(at(shared.rhs[0]));
@@ -435,10 +435,10 @@ private:
     put(1);
   }
 
-  /// Lanes 0 and 1 tell the two blocks of the cluster; `empty` is the barrier
-  /// of stage 0 in theirs.
-  static __device__ void release(uint32_t empty, int stage) {
-    if (threadIdx.x % 32 < kGroupedCluster)
+  /// As of Product. `empty`: the barrier of stage 0 in the other block.
+  __device__ void release(uint32_t empty, int stage) {
+    arrive(at(&shared.empty[stage]));
+    if (threadIdx.x % 32 == 0)
       arriveThere(empty + stage * 8);
     __syncwarp();
   }

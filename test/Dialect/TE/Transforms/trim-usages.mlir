@@ -102,3 +102,34 @@ func.func @keep_both(%w: tensor<256x128xbf16>) -> (tensor<256x128xf8E4M3FN>, ten
     columnwise tensor<128x256xf8E4M3FN>, tensor<1x4xf32, #block>
   return %q, %st : tensor<256x128xf8E4M3FN>, tensor<1x4xf32, #block>
 }
+
+// What a product that is activated and cast gives beside is no direction: it goes by
+// itself.
+// CHECK-LABEL: func @product(
+// CHECK-NEXT:    %[[Q:.*]], %{{.*}} = te.grouped_gemm_swiglu_quantize %{{.*}} {epsilon = 1.000000e+00 : f32} : {{.*}} -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #{{.*}}>{{$}}
+// CHECK-NEXT:    return %[[Q]]
+// REMARK-DAG: [[#@LINE+3]]:{{.*}}[Passed] TrimUsages{{.*}}nobody reads columnwise{{.*}}nobody reads product
+func.func @product(%x: tensor<128x256xf8E4M3FN>, %xs: tensor<2x128xf32, #row>, %w: tensor<2x512x256xf8E4M3FN>,
+    %ws: tensor<2x4x4xf32, #block>, %o: tensor<3xi32>) -> tensor<128x256xf8E4M3FN> {
+  %q, %s, %qt, %st, %h = te.grouped_gemm_swiglu_quantize %x scales(%xs : tensor<2x128xf32, #row>),
+    %w scales(%ws : tensor<2x4x4xf32, #block>) groups(%o : tensor<3xi32>) {epsilon = 1.0 : f32}
+    : tensor<128x256xf8E4M3FN> by tensor<2x512x256xf8E4M3FN>
+    -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #row> columnwise tensor<256x128xf8E4M3FN>, tensor<3x256xf32, #column>
+    product tensor<128x512xbf16>
+  return %q : tensor<128x256xf8E4M3FN>
+}
+
+// The product alone keeps the op, with one direction.
+// CHECK-LABEL: func @keep_product(
+// CHECK-NEXT:    %{{.*}}, %{{.*}}, %[[H:.*]] = te.grouped_gemm_swiglu_quantize {{.*}} -> {{.*}} product tensor<128x512xbf16>
+// CHECK-NEXT:    return %[[H]]
+// REMARK-DAG: [[#@LINE+3]]:{{.*}}[Missed] TrimUsages{{.*}}its product is read, and it must have a direction
+func.func @keep_product(%x: tensor<128x256xf8E4M3FN>, %xs: tensor<2x128xf32, #row>, %w: tensor<2x512x256xf8E4M3FN>,
+    %ws: tensor<2x4x4xf32, #block>, %o: tensor<3xi32>) -> tensor<128x512xbf16> {
+  %q, %s, %qt, %st, %h = te.grouped_gemm_swiglu_quantize %x scales(%xs : tensor<2x128xf32, #row>),
+    %w scales(%ws : tensor<2x4x4xf32, #block>) groups(%o : tensor<3xi32>)
+    : tensor<128x256xf8E4M3FN> by tensor<2x512x256xf8E4M3FN>
+    -> tensor<128x256xf8E4M3FN>, tensor<2x128xf32, #row> columnwise tensor<256x128xf8E4M3FN>, tensor<3x256xf32, #column>
+    product tensor<128x512xbf16>
+  return %h : tensor<128x512xbf16>
+}

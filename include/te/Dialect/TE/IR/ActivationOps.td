@@ -95,7 +95,8 @@ def TE_SwigluBackwardOp : TE_Op<"swiglu_backward", [
 class TE_ActivationQuantizeOp<string mnemonic, list<Trait> traits = []>
     : TE_Op<mnemonic, !listconcat([
         Pure, AttrSizedOperandSegments, AttrSizedResultSegments,
-        DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, ["isRowResult"]>],
+        DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, ["isRowResult"]>,
+        TE_UsagesOpInterface],
         traits),
         ["getResultLayouts", "getScaledData"]>;
 

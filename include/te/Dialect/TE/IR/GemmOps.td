@@ -141,8 +141,9 @@ def TE_GroupedGemmOp : TE_ProductOp<"grouped_gemm", [
 
 def TE_GroupedGemmSwigluQuantizeOp : TE_Op<"grouped_gemm_swiglu_quantize", [
     Pure, AttrSizedOperandSegments, AttrSizedResultSegments,
-    DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, [
-      "getRowAlignment"]>], ["getScaledData"]> {
+    DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, ["getRowAlignment"]>,
+    DeclareOpInterfaceMethods<TE_UsagesOpInterface, [
+      "getUsages", "forgetUsage"]>], ["getScaledData"]> {
   let summary = "the products of all experts, activated and cast to FP8";
   let description = [{
     ```

@@ -20,17 +20,20 @@ def TE_QuantizeDocs : OpDocGroup {
 let opDocGroup = TE_QuantizeDocs in {
 
 class TE_CastOp<string mnemonic, list<Trait> traits = [],
-                list<string> scaleLayoutMethods = []>
+                list<string> scaleLayoutMethods = [],
+                list<string> usageMethods = ["getUsages"]>
     : TE_Op<mnemonic, !listconcat([
         Pure, AttrSizedOperandSegments, AttrSizedResultSegments,
-        DeclareOpInterfaceMethods<TE_DestinationOpInterface>], traits),
+        DeclareOpInterfaceMethods<TE_DestinationOpInterface>,
+        DeclareOpInterfaceMethods<TE_UsagesOpInterface, usageMethods>], traits),
         !listconcat(["getResultLayouts", "getScaledData"],
                     scaleLayoutMethods)>;
 
 def TE_QuantizeOp : TE_CastOp<"quantize", [
     DeclareOpInterfaceMethods<TE_MemberOpInterface, [
       "getMemberOperandName", "isMemberResult", "formGroup"]>,
-    DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, ["isRowResult"]>]> {
+    DeclareOpInterfaceMethods<TE_GroupedRowsOpInterface, ["isRowResult"]>],
+    [], ["getUsages", "forgetUsage"]> {
   let summary = "casts a matrix to FP8 or FP4, with one scale for each block";
   let description = [{
     For each block `b` that the encoding of `scales` asks for:
@@ -244,7 +247,8 @@ def TE_DequantizeOp : TE_Op<"dequantize", [
 class TE_FusedCastOp<string mnemonic, list<Trait> traits = [],
                      list<string> scaleLayoutMethods = []>
     : TE_Op<mnemonic, !listconcat([
-              Pure, AttrSizedOperandSegments, AttrSizedResultSegments], traits),
+              Pure, AttrSizedOperandSegments, AttrSizedResultSegments,
+              TE_UsagesOpInterface], traits),
             !listconcat(["getResultLayouts", "getScaledData"],
                         scaleLayoutMethods)>;
 

@@ -48,6 +48,13 @@ Value packMembers(OpBuilder &builder, Location loc, ValueRange values);
 /// Where offsets that the host has read lie on the device, or null.
 Value getDeviceOffsets(Value hostOffsets);
 
+/// Results of an op that stand or go together: `lists` of them.
+struct Usage {
+  StringRef name;
+  SmallVector<unsigned, 3> lists;
+  bool isDirection; // of those, at least one stays
+};
+
 namespace detail {
 /// The layout that scales of this type have; empty for another type.
 SmallVector<ScaleLayout> currentLayout(Type type);

@@ -61,6 +61,34 @@ def TE_ScaleLayoutOpInterface : OpInterface<"ScaleLayoutOpInterface"> {
   ];
 }
 
+def TE_UsagesOpInterface : OpInterface<"UsagesOpInterface"> {
+  let cppNamespace = "::mlir::te";
+  let description = [{
+    An op with lists of results, all of them optional, that stand or go together: a
+    usage of what it makes. Those are the data and the scales of a direction of a cast,
+    one of which must stay, and what can be had beside them.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        Each usage that the op may have, by its name and the numbers of its lists.
+      }], "::llvm::SmallVector<::mlir::te::Usage>", "getUsages", (ins), "", [{
+        return {{"rowwise", {0, 1}, true},
+                {"columnwise", {2, 3}, true},
+                {"amax_out", {4}, false}};
+      }]>,
+    InterfaceMethod<"The results of a list.", "::mlir::ResultRange",
+                    "getResultList", (ins "unsigned":$list), "",
+      [{ return $_op.getODSResults(list); }]>,
+    InterfaceMethod<[{
+        Takes from the op, which is to lose that usage, what serves it alone: operands
+        and attributes.
+      }], "void", "forgetUsage", (ins "::llvm::StringRef":$usage), "", [{
+        if (usage == "amax_out")
+          $_op.getAmaxMutable().clear();
+      }]>,
+  ];
+}
+
 def TE_DestinationOpInterface : OpInterface<"DestinationOpInterface"> {
   let cppNamespace = "::mlir::te";
   let description = [{

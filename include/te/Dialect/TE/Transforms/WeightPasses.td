@@ -201,8 +201,9 @@ def TrimUsagesPass : Pass<"te-trim-usages", "::mlir::func::FuncOp"> {
     of the bytes written. Of `te.multi_cast_transpose` a direction goes if it is read
     of no entry. Of a chain of casts, each of which writes one member into what the
     one before it made, a direction goes from all of them if the last one's is not
-    read. An `amax_out` that nobody reads goes with its operand. A cast of which
-    nothing is read is erased.
+    read. An `amax_out` that nobody reads goes with its operand, and of a product that
+    is activated and cast the product. A cast of which nothing is read is erased.
+    `UsagesOpInterface` tells what an op may do without.
 
     Exactness: **exact**.
 
