@@ -214,10 +214,13 @@ te_rt_status cuda::swiglu_backward_quantize(
       kernels.stream = {wide ? "swiglu_backward_cast_stream_bf16"
                              : "swiglu_backward_any_cast_stream_bf16",
                         2, kTile * kTile * 2 * 11 / 4};
-    if (input->dtype == TE_RT_BF16 && isAligned(task, values))
+    // Of many tiles with both gradients the former are 5 % faster.
+    if (input->dtype == TE_RT_BF16 && isAligned(task, values)) {
       kernels.both = {wide ? "swiglu_backward_both_bf16"
                            : "swiglu_backward_any_both_bf16",
                       2, kTile * kTile * 6};
+      kernels.bothOfMany = !wide;
+    }
     kernels.store = [&](void *rows) {
       return runBackward(device, *grad, *input, probs, offsets, rows,
                          grad_probs);

@@ -101,8 +101,10 @@ struct CastKernels {
     int perSm = 0, shared = 0;
   };
   /// Of more tiles than fit at a time; of one matrix that is cast to rows and
-  /// columns in blocks of 128 elements, however many tiles.
+  /// columns in blocks of 128 elements, of as many as fit, or with `bothOfMany`
+  /// of any number.
   Stream stream = {}, both = {};
+  bool bothOfMany = false;
   /// Of BF16 as it lies in memory: there are kernels for aligned rows.
   bool isMatrix = false;
 };

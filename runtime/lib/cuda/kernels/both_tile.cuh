@@ -98,9 +98,10 @@ struct Self {
   __device__ int requestCol() const { return lane % 16 * 8; }
 
   /// Starts to copy this warp's rows of a tile, of which the first element of
-  /// this thread's first row is at `from`, to a slot; zeros where there are none.
+  /// this thread's first row is at `from`, to a slot; zeros where there are none,
+  /// which are said to be at `any`, somewhere that has been written.
   __device__ void request(int slot, const BF16 *from, int stride,
-                          const Place &place) const {
+                          const Place &place, const void *any) const {
     auto to = bulk::addressOf(&at<uint4>(requests + slot * kSlot));
     if (place.rows >= (warp + 1) * kWarpRows && place.cols == kTile) {
 #pragma unroll
@@ -116,7 +117,8 @@ struct Self {
     for (int i = 0; i < kWarpRows; i += 2)
       asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(
                        to + i * kPitch),
-                   "l"(i < rows ? from + i * stride : from),
+                   "l"(i < rows ? static_cast<const void *>(from + i * stride)
+                                : any),
                    "r"(i < rows ? 16 : 0)
                    : "memory");
   }

@@ -77,13 +77,13 @@ struct SwigluBackward {
     int row = self.requestRow(), col = self.requestCol();
     if (slot == 2) {
       self.request(slot, spot.grad + (row * spot.width + col), spot.width,
-                   spot.place);
+                   spot.place, args.task.source.grad);
       probs.load(self, args.task.source, spot.place);
       return;
     }
     int stride = 2 * spot.width;
     self.request(slot, spot.input + (row * stride + col + slot * spot.width),
-                 stride, spot.place);
+                 stride, spot.place, args.task.source.input);
   }
   __device__ void make(const TileArgs &args, const Self &self,
                        const Spot &spot) {
@@ -121,7 +121,7 @@ struct SwigluBackwardAny {
     col -= isRight ? spot.width : 0;
     if (slot == 2) {
       self.request(slot, spot.grad + (row * spot.width + col), spot.width,
-                   spot.place);
+                   spot.place, args.task.source.grad);
       probs.load(self, args.task.source, spot.place);
       return;
     }
@@ -129,7 +129,7 @@ struct SwigluBackwardAny {
     int stride = 2 * spot.width;
     if (slot == 0 || !isRight)
       self.request(slot, spot.input + (row * stride + col + slot * spot.width),
-                   stride, spot.place);
+                   stride, spot.place, args.task.source.input);
   }
   __device__ void make(const TileArgs &args, const Self &self,
                        const Spot &spot) {
