@@ -132,7 +132,7 @@ Outcome cuda::describeOutput(const te_rt_tensor &values,
 
 Cast::Cast(CudaDevice &device, te_rt_dtype inputType, const float *noop,
            bool pow2Scales, double epsilon)
-    : device(device), inputType(inputType), micro(device, inputType, noop),
+    : device(device), micro(device, inputType, noop),
       blocks(device, inputType, noop) {
   args.noop = noop;
   args.ticket = device.tickets();

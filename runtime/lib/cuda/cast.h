@@ -130,7 +130,6 @@ private:
   Outcome launch(const char *kernel, Grid grid, bool finish);
 
   CudaDevice &device;
-  te_rt_dtype inputType;
   MicroCast micro;
   BlockCast blocks;
   TileArgs args = {};
