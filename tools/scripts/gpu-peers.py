@@ -12,21 +12,17 @@ copy's rate, TFLOP/s, ratio. Exit status 1 where two forms do not agree.
 SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """
 
-import argparse
 import ctypes
 import json
 import os
 import sys
 
-here = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, here)
+from peers import start
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--library", default=os.path.join(here, "libte_runtime.so"))
-    parser.add_argument("--peers", default=os.path.join(here, "libte_peers.so"))
-    parser.add_argument("--filter", default="", help="steps whose name has this")
+    parser = start.parser("steps")
+    parser.add_argument("--peers", default=start.beside("libte_peers.so"))
     parser.add_argument("--short", action="store_true", help="fewer shapes")
     parser.add_argument(
         "--seconds", type=float, default=0.5, help="of replays, for each step"
@@ -34,19 +30,12 @@ def main():
     parser.add_argument("--json", help="writes the rows there too")
     parser.add_argument("--svg", help="draws shares of the limit there")
     options = parser.parse_args()
-    try:
-        import torch
-    except ImportError:
-        sys.exit("gpu-peers.py: error: found no PyTorch, wanted one with CUDA")
-    if not torch.cuda.is_available():
-        sys.exit("gpu-peers.py: error: found no GPU that PyTorch can use")
+    runtime = start.runtime(options)
+    import torch
     from peers.measure import Bench
     from peers.picture import svg
-    from peers.runtime import Runtime
     from peers.steps import all_steps
 
-    torch.cuda.init()
-    runtime = Runtime(os.path.abspath(options.library))
     toolkit = ctypes.CDLL(os.path.abspath(options.peers))
     bench = Bench(runtime, seconds=options.seconds)
     failed = []

@@ -10,30 +10,17 @@ Prints a line for each check and how many values agree; exit status 1 where some
 SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """
 
-import argparse
-import os
 import sys
 
-here = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, here)
+from peers import start
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--library", default=os.path.join(here, "libte_runtime.so"))
-    parser.add_argument("--filter", default="", help="checks whose name has this")
-    options = parser.parse_args()
-    try:
-        import torch
-    except ImportError:
-        sys.exit("gpu-torch.py: error: found no PyTorch, wanted one with CUDA")
-    if not torch.cuda.is_available():
-        sys.exit("gpu-torch.py: error: found no GPU that PyTorch can use")
+    options = start.parser("checks").parse_args()
+    runtime = start.runtime(options)
+    import torch
     from peers.against import all_checks
-    from peers.runtime import Runtime
 
-    torch.cuda.init()
-    runtime = Runtime(os.path.abspath(options.library))
     passed = failed = values = 0
     with torch.cuda.stream(runtime.stream):
         for name, check in all_checks(runtime):
