@@ -67,14 +67,15 @@ struct Sums {
 };
 
 /// A source requests its inputs into slots, from which it makes part p of a tile
-/// in slot p.
-struct SwigluBackward {
-  static constexpr int kParts = 2, kSlots = 3;
+/// in slot p: a, b, and the gradients of the activation.
+struct Inputs {
+  static constexpr int kSlots = 3;
   Probs probs;
 
-  __device__ void request(const TileArgs &args, const Self &self,
-                          const Spot &spot, int slot) {
-    int row = self.requestRow(), col = self.requestCol();
+  /// From column `col` on of the tile.
+  __device__ void requestFrom(const TileArgs &args, const Self &self,
+                              const Spot &spot, int slot, int col) {
+    int row = self.requestRow();
     if (slot == 2) {
       self.request(slot, spot.grad + (row * spot.width + col), spot.width,
                    spot.place, args.task.source.grad);
@@ -84,6 +85,15 @@ struct SwigluBackward {
     int stride = 2 * spot.width;
     self.request(slot, spot.input + (row * stride + col + slot * spot.width),
                  stride, spot.place, args.task.source.input);
+  }
+};
+
+struct SwigluBackward : Inputs {
+  static constexpr int kParts = 2;
+
+  __device__ void request(const TileArgs &args, const Self &self,
+                          const Spot &spot, int slot) {
+    requestFrom(args, self, spot, slot, self.requestCol());
   }
   __device__ void make(const TileArgs &args, const Self &self,
                        const Spot &spot) {
@@ -110,26 +120,16 @@ struct SwigluBackward {
 };
 
 /// Of any width: a tile of [da | db], which may hold columns of both.
-struct SwigluBackwardAny {
-  static constexpr int kParts = 1, kSlots = 3;
-  Probs probs;
+struct SwigluBackwardAny : Inputs {
+  static constexpr int kParts = 1;
 
   __device__ void request(const TileArgs &args, const Self &self,
                           const Spot &spot, int slot) {
-    int row = self.requestRow(), col = self.requestCol();
+    int col = self.requestCol();
     bool isRight = spot.place.col0 + col >= spot.width;
-    col -= isRight ? spot.width : 0;
-    if (slot == 2) {
-      self.request(slot, spot.grad + (row * spot.width + col), spot.width,
-                   spot.place, args.task.source.grad);
-      probs.load(self, args.task.source, spot.place);
-      return;
-    }
     // Gradients of b want none of it.
-    int stride = 2 * spot.width;
-    if (slot == 0 || !isRight)
-      self.request(slot, spot.input + (row * stride + col + slot * spot.width),
-                   stride, spot.place, args.task.source.input);
+    if (slot != 1 || !isRight)
+      requestFrom(args, self, spot, slot, col - (isRight ? spot.width : 0));
   }
   __device__ void make(const TileArgs &args, const Self &self,
                        const Spot &spot) {
