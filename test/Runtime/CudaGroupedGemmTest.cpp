@@ -470,4 +470,52 @@ TEST(CudaGroupedGemm, LibraryInAGraph) {
     });
   }
 }
+
+/// cuBLASLt's grouped matmul, where the library that is loaded has it: gradients of BF16
+/// weights within the bound, also of groups of none, of one and of odd numbers of rows,
+/// enqueued and in a graph that is replayed with other offsets.
+TEST(CudaGroupedGemm, LibraryOfGroups) {
+  NEEDS_GPU();
+  te_rt_context *context = Gpu::get().context;
+  if (!te_rt_has_device_memory(context))
+    GTEST_SKIP() << "ref has no ways";
+  context->planned = te::products::Way::Groups;
+  for (const std::vector<int32_t> &offsets : kPatterns) {
+    Grouped c = {Scheme::Bf16, 264, 328, 656, TE_RT_RAGGED_REDUCTION, offsets};
+    c.result = TE_RT_F32;
+    c.accumulate = c.transposeLhs = c.transposeRhs = true;
+    SCOPED_TRACE(c.name());
+    Arguments arguments;
+    Places at = build(c, arguments, 23);
+    Call call = callOf(c, at);
+    std::vector<Bytes> found = runOnCuda(arguments, call);
+    if (context->variant != "groups") {
+      context->planned = te::products::Way::Unset;
+      GTEST_SKIP() << "found a cuBLASLt without it: " << context->variant;
+    }
+    expectWithin(c, arguments, at, runOnRef(arguments, call),
+                 runOnRef(magnitudes(arguments, at), call), found);
+    EXPECT_EQ(found, runOnCuda(arguments, call)) << "a second run differs";
+    auto captured = [&](te_rt_context *context, const Tensors &tensors) {
+      void *graph = nullptr;
+      Device &device = *context->device;
+      EXPECT_EQ(device.beginCapture().status, TE_RT_OK);
+      te_rt_status status = call(context, tensors);
+      EXPECT_EQ(device.endCapture(&graph).status, TE_RT_OK);
+      EXPECT_EQ(device.launchGraph(graph).status, TE_RT_OK);
+      te_rt_synchronize(context);
+      device.destroyGraph(graph);
+      return status;
+    };
+    auto twice = [&](te_rt_context *context, const Tensors &tensors) {
+      context->device->beginPreparing();
+      EXPECT_EQ(call(context, tensors), TE_RT_OK);
+      EXPECT_EQ(context->device->endPreparing().status, TE_RT_OK);
+      return captured(context, tensors);
+    };
+    EXPECT_EQ(runOnCuda(arguments, twice)[at.out], found[at.out])
+        << "in a graph";
+  }
+  context->planned = te::products::Way::Unset;
+}
 } // namespace

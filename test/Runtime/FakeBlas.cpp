@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <sstream>
@@ -22,6 +23,9 @@ struct Layout {
   int type;
   uint64_t rows, cols;
   int64_t ld;
+  // Of groups: how many, and arrays of the device.
+  int groups = 0;
+  const void *arrays[3] = {};
 };
 using Desc = std::map<int, int64_t>; // attributes by number
 std::ostringstream lines;
@@ -83,6 +87,16 @@ int cublasLtMatrixLayoutCreate(void **layout, int type, uint64_t rows,
                                uint64_t cols, int64_t ld) {
   return *layout = new Layout{type, rows, cols, ld}, 0;
 }
+/// FAKE_BLAS_VERSION: the library's, 130100 by default.
+size_t cublasLtGetVersion() {
+  const char *version = std::getenv("FAKE_BLAS_VERSION");
+  return version ? std::strtoull(version, nullptr, 10) : 130100;
+}
+int cublasLtGroupedMatrixLayoutCreate(void **layout, int type, int groups,
+                                      const void *rows, const void *cols,
+                                      const void *ld) {
+  return *layout = new Layout{type, 0, 0, 0, groups, {rows, cols, ld}}, 0;
+}
 int cublasLtMatrixLayoutDestroy(void *layout) {
   return delete static_cast<Layout *>(layout), 0;
 }
@@ -107,6 +121,13 @@ int cublasLtMatmul(void *, void *desc, const void *alpha, const void *a,
   Desc &asked = *static_cast<Desc *>(desc);
   auto layout = [](void *which) {
     auto *l = static_cast<Layout *>(which);
+    if (l->groups) {
+      std::ostringstream text;
+      text << l->type << ':' << l->groups;
+      for (const void *array : l->arrays)
+        text << ',' << array;
+      return text.str();
+    }
     return std::to_string(l->type) + ":" + std::to_string(l->rows) + "x" +
            std::to_string(l->cols) + "/" + std::to_string(l->ld);
   };

@@ -138,10 +138,15 @@ PlanWriter::writeCall(te_rt::CallOp call, PlanTensors &tensors) {
       builder, cost.launches, cost.bytes, cost.flops, cost.hostSyncs,
       getRooflineSeconds(cost, target) * 1e9,
       getPredictedSeconds(cost, te_rt::getCallTypes(call), target) * 1e9);
+  // Way::Groups came later than readers of way; what it takes, our kernel does, too.
+  plan::Way way = getWay(call);
+  plan::Way rather = way == plan::Way::Groups ? way : plan::Way::Unset;
   return plan::CreateCallDirect(builder, functions[call.getFunction()], &slots,
                                 &attributes, locations[describe(call.getLoc())],
                                 costClasses[stringifyCostClass(cost.costClass)],
-                                /*cost_v1=*/nullptr, costs, getWay(call));
+                                /*cost_v1=*/nullptr, costs,
+                                rather != plan::Way::Unset ? plan::Way::Own : way,
+                                rather);
 }
 
 LogicalResult PlanWriter::writeBody(Block &block, PlanTensors &tensors,

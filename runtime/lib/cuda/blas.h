@@ -8,10 +8,12 @@
 #define TE_RUNTIME_CUDA_BLAS_H
 
 #include "common/device.h"
+#include "cuda/kernels/params.h"
 #include "product_ways.h"
 
 #include <cstdint>
 #include <unordered_map>
+#include <vector>
 
 namespace te_rt {
 namespace cuda {
@@ -57,6 +59,17 @@ struct BlasProduct {
   std::string whyNot(int major) const;
 };
 
+/// Groups of a reduction, which the device divides: result[g][m, n] += sum over the k of
+/// group g of lhs[k, m] * rhs[k, n], of BF16, in one call. Arrays have an element for each
+/// group, on the device.
+struct BlasGroups {
+  int64_t groups, m, n;
+  int64_t meanReduction; // what the algorithm is chosen for
+  te_rt_dtype resultType;
+  GroupArrays arrays;
+  const float *scales; // two of 1, for what is made and for what is there
+};
+
 /// As product_ways.h names it.
 products::Element elementOf(te_rt_dtype dtype);
 /// The bytes, up to 256, that an address is a multiple of.
@@ -74,12 +87,27 @@ public:
   /// it, and nothing was enqueued.
   Outcome multiply(const BlasProduct &product, void *workspace, size_t bytes,
                    void *stream, bool &ran);
+  /// The same of groups, by a library that has layouts of them.
+  Outcome multiply(const BlasGroups &product, void *workspace, size_t bytes,
+                   void *stream, bool &ran);
+  /// Of the library, as cublasLtGetVersion tells; 0 where it has no layouts of groups.
+  int64_t groupsVersion() const;
 
 private:
   struct Plan;
+  /// An attribute of what an algorithm is looked for with.
+  struct Preference {
+    int attribute;
+    uint32_t value;
+  };
+  Outcome makePlan(const BlasGroups &product, size_t workspace, Plan &plan);
   Outcome makePlan(const BlasProduct &product, size_t workspace, Plan &plan);
-  Outcome findAlgorithm(const BlasProduct &product, size_t workspace,
-                        void *preference, Plan &plan);
+  Outcome findAlgorithm(const std::vector<Preference> &wanted, size_t workspace,
+                        Plan &plan);
+  /// The plan of `key`, made where there is none.
+  template <typename Product>
+  Outcome planOf(const Product &product, const std::string &key,
+                 size_t workspace, Plan **plan);
 
   void *handle = nullptr;
   std::unordered_map<std::string, std::unique_ptr<Plan>> plans;

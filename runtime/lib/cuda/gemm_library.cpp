@@ -297,3 +297,59 @@ Outcome cuda::multiplyByLibrary(CudaDevice &device, const ProductCall &call,
                 ",streams:" + std::to_string(streams);
   return outcome.status != TE_RT_OK ? outcome : joined;
 }
+
+Outcome cuda::multiplyByGroups(CudaDevice &device, const ProductCall &call,
+                               bool &ran) {
+  int64_t groups = call.lastGroup - call.firstGroup;
+  BlasGroups product = {};
+  product.groups = groups;
+  product.m = call.lhs->shape[1];
+  product.n = call.rhs.items[0].shape[1];
+  product.meanReduction =
+      std::max<int64_t>(1, call.lhs->shape[0] / (call.offsets->shape[0] - 1));
+  product.resultType = call.results.items[0].dtype;
+  std::vector<void *> results;
+  for (int64_t g = call.firstGroup; g < call.lastGroup; ++g)
+    results.push_back(call.product(g).result);
+
+  // Three arrays of pointers, three of numbers, and two factors.
+  void *memory = nullptr, *workspace = nullptr;
+  const void *table = nullptr;
+  size_t pointers = static_cast<size_t>(groups) * sizeof(void *),
+         numbers = static_cast<size_t>(roundUp(groups, 4)) * sizeof(int32_t);
+  Blas *blas = nullptr;
+  TE_RT_TRY(device.blas(&blas));
+  TE_RT_TRY(device.scratch(Use::Workspace, kWorkspaceBytes, &workspace));
+  TE_RT_TRY(device.scratch(
+      Use::Groups, 3 * (pointers + numbers) + 2 * sizeof(float), &memory));
+  TE_RT_TRY(device.table(results.data(), pointers, &table));
+  char *at = static_cast<char *>(memory);
+  auto take = [&](auto *&array, size_t bytes) {
+    array = reinterpret_cast<std::remove_reference_t<decltype(array)>>(at);
+    at += bytes;
+  };
+  GroupArrays &arrays = product.arrays;
+  take(arrays.lhs, pointers);
+  take(arrays.rhs, pointers);
+  take(arrays.results, pointers);
+  take(arrays.m, numbers);
+  take(arrays.n, numbers);
+  take(arrays.k, numbers);
+  ProductGroupsArgs args = {};
+  take(args.scales, 2 * sizeof(float));
+  product.scales = args.scales;
+  args.offsets = data<int32_t>(call.offsets) + call.firstGroup;
+  args.lhs = data<char>(call.lhs);
+  args.rhs = data<char>(call.rhs.items);
+  args.results = static_cast<void *const *>(table);
+  args.groups = groups;
+  args.m = product.m;
+  args.n = product.n;
+  args.arrays = arrays;
+  TE_RT_TRY(device.launch("product_groups", {ceilDiv(groups, 256), 256}, args));
+  ran = true;
+  return device.isPreparing() ? Outcome()
+                              : blas->multiply(product, workspace,
+                                               kWorkspaceBytes, device.stream(),
+                                               ran);
+}

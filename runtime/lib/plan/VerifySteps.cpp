@@ -137,13 +137,19 @@ Call StepVerifier::verifyCall(const plan::Call &source) {
   call.location = v.root.locations()->Get(source.location())->c_str();
   call.costClass = v.root.cost_classes()->Get(source.cost_class())->c_str();
   call.cost = verifyCost(source);
-  static_assert(uint8_t(plan::Way::MAX) == uint8_t(te::products::Way::Plain));
-  if (source.way() > plan::Way::MAX) {
+  static_assert(uint8_t(plan::Way::MAX) ==
+                uint8_t(te::products::Way::Groups));
+  auto verifyWay = [&](const char *name, plan::Way way, plan::Way most) {
+    if (way <= most)
+      return;
     Where::Scope scope(v.where, "call", call.position);
-    v.where.refuse("way is ", unsigned(source.way()), ", wanted at most ",
-                   unsigned(plan::Way::MAX));
-  }
-  call.way = static_cast<te::products::Way>(source.way());
+    v.where.refuse(name, " is ", unsigned(way), ", wanted at most ",
+                   unsigned(most));
+  };
+  verifyWay("way", source.way(), plan::Way::Plain);
+  verifyWay("rather", source.rather(), plan::Way::MAX);
+  call.way = static_cast<te::products::Way>(
+      source.rather() != plan::Way::Unset ? source.rather() : source.way());
   Where::Scope scope(v.where, "call", call.position, call.function->name,
                      call.location);
   verifySlots(source, call);

@@ -136,3 +136,19 @@ extern "C" __global__ void __launch_bounds__(kThreads)
   args.factors[2 * i] = __fmul_rn(lhs, *args.rhsAmaxes[i]) / 7225344.0f;
   args.factors[2 * i + 1] = args.accumulate ? 1.0f : 0.0f;
 }
+
+extern "C" __global__ void __launch_bounds__(kThreads)
+    product_groups(const __grid_constant__ ProductGroupsArgs args) {
+  int64_t i = blockIdx.x * int64_t(kThreads) + threadIdx.x;
+  if (i < 2)
+    args.scales[i] = 1.0f;
+  if (i >= args.groups)
+    return;
+  int64_t begin = args.offsets[i], end = args.offsets[i + 1];
+  args.arrays.lhs[i] = args.lhs + begin * args.m * sizeof(BF16);
+  args.arrays.rhs[i] = args.rhs + begin * args.n * sizeof(BF16);
+  args.arrays.results[i] = args.results[i];
+  args.arrays.m[i] = static_cast<int32_t>(args.m);
+  args.arrays.n[i] = static_cast<int32_t>(args.n);
+  args.arrays.k[i] = static_cast<int32_t>(end - begin);
+}

@@ -389,6 +389,21 @@ struct GemmArgs {
 };
 
 /// For each group, what a sum of FP4 is multiplied by, and what is added to it.
+/// What cuBLASLt's grouped matmul reads on the device, an element for each group.
+struct GroupArrays {
+  const void **lhs, **rhs;
+  void **results;
+  int32_t *m, *n, *k;
+};
+/// Groups of a reduction over BF16 rows, as these arrays.
+struct ProductGroupsArgs {
+  const int32_t *offsets; // from the first group on
+  const char *lhs, *rhs;
+  void *const *results;
+  int64_t groups, m, n;
+  GroupArrays arrays;
+  float *scales; // two, which become 1
+};
 struct ProductFactorsArgs {
   const float *lhsAmax;
   const float *const *rhsAmaxes; // one for each group from firstGroup on
