@@ -242,19 +242,20 @@ inline std::string whyNotLibrary(const Form &p) {
 }
 
 /// Gradients of BF16 weights that are added to what is there, as it was measured to win
-/// there alone; groups without rows, which the library skips, then stay as they are.
+/// there alone; groups without rows, which the library skips, then stay as they are. Our
+/// kernel takes all of them: a machine may have a library without it.
 inline std::string whyNotGroups(const Form &p) {
-  if (p.major != 9)
-    return finding("target", "sm_" + std::to_string(p.major) + "x", "sm_90");
   for (const Side *side : {&p.lhs, &p.rhs}) {
     const char *name = side == &p.lhs ? "lhs" : "rhs";
     if (side->element != Element::BF16)
       return finding(name, nameOf(side->element), "BF16");
     if (!side->transposed)
       return finding(name, "rows along the reduction", "a transposed operand");
-    if (std::string why = whyNotAligned(name, *side); !why.empty())
-      return why;
   }
+  if (std::string why = whyNotOwn(p); !why.empty())
+    return why;
+  if (p.bias != Element::None)
+    return finding("bias", nameOf(p.bias), "none");
   if (p.k != kUnknown || p.groups < 2)
     return finding("offsets", p.k == kUnknown ? "one group" : "no ragged reduction",
                    "several groups of the reduction");

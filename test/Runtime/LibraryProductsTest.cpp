@@ -355,9 +355,12 @@ TEST_F(LibraryGroups, AreOneCallWithArraysOfTheDevice) {
     ASSERT_TRUE(ran);
   }
   std::vector<std::string> lines = log();
-  ASSERT_EQ(lines.size(), 3u);
-  EXPECT_EQ(lines[0], "heuristic");
-  Asked asked(lines[1]);
+  ASSERT_EQ(lines.size(), 6u);
+  EXPECT_EQ(lines[0], "mean 13 150");
+  EXPECT_EQ(lines[1], "mean 14 128");
+  EXPECT_EQ(lines[2], "mean 15 256");
+  EXPECT_EQ(lines[3], "heuristic");
+  Asked asked(lines[4]);
   // n x k of rhs and m x k of lhs make n x m.
   auto layout = [](int type, const int32_t *rows, const int32_t *cols) {
     std::ostringstream text;

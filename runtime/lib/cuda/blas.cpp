@@ -45,6 +45,8 @@ struct Heuristic {
   X(layoutDestroy, cublasLtMatrixLayoutDestroy, (void *))                      \
   X(preferenceCreate, cublasLtMatmulPreferenceCreate, (void **))               \
   X(preferenceDestroy, cublasLtMatmulPreferenceDestroy, (void *))              \
+  X(preferenceGet, cublasLtMatmulPreferenceGetAttribute,                       \
+    (void *, int, void *, size_t, size_t *))                                   \
   X(preferenceSet, cublasLtMatmulPreferenceSetAttribute,                       \
     (void *, int, const void *, size_t))                                       \
   X(heuristic, cublasLtMatmulAlgoGetHeuristic,                                 \
@@ -276,8 +278,7 @@ Outcome Blas::makePlan(const BlasProduct &p, size_t workspace, Plan &plan) {
   const void *pointers[] = {p.rhs.data, p.lhs.data, p.result, p.result};
   std::vector<Preference> wanted;
   for (int i = 0; i < 4; ++i)
-    wanted.push_back({kAlignmentA + i,
-                      static_cast<uint32_t>(alignmentOf(pointers[i]))});
+    wanted.push_back({kAlignmentA + i, alignmentOf(pointers[i])});
   return findAlgorithm(wanted, workspace, plan);
 }
 
@@ -301,11 +302,10 @@ Outcome Blas::makePlan(const BlasGroups &p, size_t workspace, Plan &plan) {
   TE_RT_TRY(layout(&plan.a, TE_RT_BF16, p.arrays.n, p.arrays.k));
   TE_RT_TRY(layout(&plan.b, TE_RT_BF16, p.arrays.m, p.arrays.k));
   TE_RT_TRY(layout(&plan.d, p.resultType, p.arrays.n, p.arrays.m));
-  return findAlgorithm(
-      {{kMeanReduction, static_cast<uint32_t>(p.meanReduction)},
-       {kMeanReduction + 1, static_cast<uint32_t>(p.n)},
-       {kMeanReduction + 2, static_cast<uint32_t>(p.m)}},
-      workspace, plan);
+  return findAlgorithm({{kMeanReduction, p.meanReduction},
+                        {kMeanReduction + 1, p.n},
+                        {kMeanReduction + 2, p.m}},
+                       workspace, plan);
 }
 
 Outcome Blas::findAlgorithm(const std::vector<Preference> &wanted,
@@ -313,15 +313,20 @@ Outcome Blas::findAlgorithm(const std::vector<Preference> &wanted,
   void *preference = nullptr;
   TE_RT_TRY(check("cublasLtMatmulPreferenceCreate",
                   lt().preferenceCreate(&preference)));
-  auto set = [&](int attribute, const auto &value) {
+  // Of the means, 13.10 takes 8 bytes where its header says 4.
+  auto set = [&](int attribute, int64_t value) -> Outcome {
+    size_t bytes = 0;
+    TE_RT_TRY(check(
+        "cublasLtMatmulPreferenceGetAttribute",
+        lt().preferenceGet(preference, attribute, nullptr, 0, &bytes)));
     return check("cublasLtMatmulPreferenceSetAttribute",
                  lt().preferenceSet(preference, attribute, &value,
-                                    sizeof value));
+                                    std::min(bytes, sizeof value)));
   };
   Heuristic result = {};
   int count = 0, status = 0;
   auto ask = [&]() -> Outcome {
-    TE_RT_TRY(set(kWorkspaceBytes, workspace));
+    TE_RT_TRY(set(kWorkspaceBytes, static_cast<int64_t>(workspace)));
     for (const Preference &each : wanted)
       TE_RT_TRY(set(each.attribute, each.value));
     status = lt().heuristic(handle, plan.desc, plan.a, plan.b, plan.d, plan.d,
@@ -360,14 +365,25 @@ int64_t Blas::groupsVersion() const {
              : 0;
 }
 
-Outcome Blas::multiply(const BlasGroups &p, void *workspace, size_t bytes,
-                       void *stream, bool &ran) {
+Outcome Blas::planOf(const BlasGroups &p, size_t workspace, Plan **plan) {
   const void *addresses[] = {p.arrays.m, p.arrays.n, p.arrays.k};
   const int64_t words[] = {p.groups, p.m, p.n, p.meanReduction, p.resultType};
   std::string key(reinterpret_cast<const char *>(words), sizeof words);
   key.append(reinterpret_cast<const char *>(addresses), sizeof addresses);
+  return planOf(p, key, workspace, plan);
+}
+
+Outcome Blas::takes(const BlasGroups &p, size_t workspace, bool &does) {
   Plan *plan = nullptr;
-  TE_RT_TRY(planOf(p, key, bytes, &plan));
+  TE_RT_TRY(planOf(p, workspace, &plan));
+  does = plan->found;
+  return {};
+}
+
+Outcome Blas::multiply(const BlasGroups &p, void *workspace, size_t bytes,
+                       void *stream, bool &ran) {
+  Plan *plan = nullptr;
+  TE_RT_TRY(planOf(p, bytes, &plan));
   ran = plan->found;
   if (!ran)
     return {};

@@ -87,7 +87,10 @@ public:
   /// it, and nothing was enqueued.
   Outcome multiply(const BlasProduct &product, void *workspace, size_t bytes,
                    void *stream, bool &ran);
-  /// The same of groups, by a library that has layouts of them.
+  /// Whether a library that has layouts of groups has a way to do it; nothing is
+  /// enqueued.
+  Outcome takes(const BlasGroups &product, size_t workspace, bool &does);
+  /// The same of groups, by such a library.
   Outcome multiply(const BlasGroups &product, void *workspace, size_t bytes,
                    void *stream, bool &ran);
   /// Of the library, as cublasLtGetVersion tells; 0 where it has no layouts of groups.
@@ -98,7 +101,7 @@ private:
   /// An attribute of what an algorithm is looked for with.
   struct Preference {
     int attribute;
-    uint32_t value;
+    int64_t value;
   };
   Outcome makePlan(const BlasGroups &product, size_t workspace, Plan &plan);
   Outcome makePlan(const BlasProduct &product, size_t workspace, Plan &plan);
@@ -108,6 +111,7 @@ private:
   template <typename Product>
   Outcome planOf(const Product &product, const std::string &key,
                  size_t workspace, Plan **plan);
+  Outcome planOf(const BlasGroups &product, size_t workspace, Plan **plan);
 
   void *handle = nullptr;
   std::unordered_map<std::string, std::unique_ptr<Plan>> plans;

@@ -112,7 +112,10 @@ Outcome run(te_rt_context *context, const ProductCall &call) {
     context->variant += ":" + went.detail;
   if (preferred == Way::Groups && went.way != preferred)
     context->variant += ",no groups";
-  context->wentAsPlanned = way == products::chooseWay(form, context->planned);
+  // A compiler takes it that the library has all.
+  form.libraryVersion = products::kGroupsVersion;
+  context->wentAsPlanned =
+      went.way == products::chooseWay(form, context->planned);
   return outcome;
 }
 } // namespace

@@ -346,10 +346,10 @@ Outcome cuda::multiplyByGroups(CudaDevice &device, const ProductCall &call,
   args.m = product.m;
   args.n = product.n;
   args.arrays = arrays;
+  TE_RT_TRY(blas->takes(product, kWorkspaceBytes, ran));
+  if (!ran || device.isPreparing())
+    return {};
   TE_RT_TRY(device.launch("product_groups", {ceilDiv(groups, 256), 256}, args));
-  ran = true;
-  return device.isPreparing() ? Outcome()
-                              : blas->multiply(product, workspace,
-                                               kWorkspaceBytes, device.stream(),
-                                               ran);
+  return blas->multiply(product, workspace, kWorkspaceBytes, device.stream(),
+                        ran);
 }
