@@ -264,8 +264,8 @@ void product(Bench &bench, const Layer &layer, int64_t m, Kind kind, bool wgrad,
 }
 
 /// Gradients of BF16 weights by cuBLASLt's grouped matmul, beside ours.
-void groups(Bench &bench, const Layer &layer, int64_t m) {
-  std::string name = nameOf(layer, m, Kind::Bf16, /*wgrad=*/true, true);
+void groups(Bench &bench, const Layer &layer, int64_t m, bool accumulate) {
+  std::string name = nameOf(layer, m, Kind::Bf16, /*wgrad=*/true, accumulate);
   if (!bench.wants("groups " + name))
     return;
   te_rt::cuda::CudaDevice &device = te_rt::cuda::deviceOf(bench.context());
@@ -280,7 +280,7 @@ void groups(Bench &bench, const Layer &layer, int64_t m) {
   }
   std::vector<int32_t> offsets = offsetsOf(layer, m);
   std::shared_ptr<Work> work =
-      makeWork(bench, layer, Kind::Bf16, offsets, /*wgrad=*/true, true);
+      makeWork(bench, layer, Kind::Bf16, offsets, /*wgrad=*/true, accumulate);
   duel(
       bench, "groups " + name,
       2.0 * offsets.back() * double(layer.n) * double(layer.k),
@@ -386,8 +386,9 @@ void te_bench::runProducts(Bench &bench) {
       for (int i : {0, 1, 6, 7})
         for (int64_t m : {128, 512, 2048})
           ways(bench, layers[i], m, kind, wgrad);
-  for (int i : {0, 1, 4, 6, 7})
-    for (int64_t m : {64, 128, 256, 512, 1024, 2048, 4096})
-      if (m * layers[i].experts <= 131072)
-        groups(bench, layers[i], m);
+  for (bool accumulate : {true, false})
+    for (int i : {0, 1, 4, 6, 7})
+      for (int64_t m : {128, 512, 1024, 4096})
+        if (m * layers[i].experts <= 131072)
+          groups(bench, layers[i], m, accumulate);
 }

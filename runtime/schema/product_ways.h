@@ -75,7 +75,6 @@ struct Form {
   int64_t biasAlignment, resultAlignment;
   bool hostKnows; ///< dense, or with offsets on the host
   bool activated; ///< the product is gated and cast where it is made
-  bool adds;      ///< to what the result holds
   int64_t groups; ///< that the call makes; 1 where nothing is ragged
   int64_t libraryVersion; ///< of the cuBLASLt that is loaded, 0 where none is; the
                           ///< compiler's is one that has all
@@ -241,9 +240,8 @@ inline std::string whyNotLibrary(const Form &p) {
   return "";
 }
 
-/// Gradients of BF16 weights that are added to what is there, as it was measured to win
-/// there alone; groups without rows, which the library skips, then stay as they are. Our
-/// kernel takes all of them: a machine may have a library without it.
+/// Gradients of BF16 weights, as it was measured to win there alone. Our kernel takes all
+/// of them: a machine may have a library without it.
 inline std::string whyNotGroups(const Form &p) {
   for (const Side *side : {&p.lhs, &p.rhs}) {
     const char *name = side == &p.lhs ? "lhs" : "rhs";
@@ -263,8 +261,6 @@ inline std::string whyNotGroups(const Form &p) {
     return finding("offsets", "them on the host", "them on the device");
   if (p.m == 0 || p.n == 0)
     return finding(p.m ? "n" : "m", "0", "at least 1");
-  if (!p.adds)
-    return finding("result", "one that is written", "one that is added to");
   if (p.result != Element::F32)
     return finding("result", nameOf(p.result), "F32");
   if (p.resultAlignment % 16)

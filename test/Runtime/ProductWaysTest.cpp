@@ -111,7 +111,7 @@ TEST(ProductWays, GroupsSayWhatTheyWant) {
     side->transposed = true;
   good.m = good.lhs.cols, good.n = good.rhs.cols, good.k = kUnknown;
   good.result = Element::F32;
-  good.hostKnows = false, good.adds = true;
+  good.hostKnows = false;
   good.groups = 8;
   good.libraryVersion = kGroupsVersion;
   EXPECT_EQ(whyNot(Way::Groups, good), "");
@@ -148,9 +148,8 @@ TEST(ProductWays, GroupsSayWhatTheyWant) {
   EXPECT_EQ(whyNot(Way::Groups, form),
             "offsets: found them on the host, wanted them on the device");
   form = good;
-  form.adds = false;
-  EXPECT_EQ(whyNot(Way::Groups, form),
-            "result: found one that is written, wanted one that is added to");
+  form.bias = Element::F32;
+  EXPECT_EQ(whyNot(Way::Groups, form), "bias: found F32, wanted none");
   form = good;
   form.result = Element::BF16;
   EXPECT_EQ(whyNot(Way::Groups, form), "result: found BF16, wanted F32");

@@ -126,6 +126,9 @@ enum : int {
   kNotSupported = 15,
 };
 
+/// Algorithms that are looked at for a product of groups: it offers six.
+constexpr int kMostOffered = 8;
+
 /// What is kept of earlier products, at most: counts that the host has differ from step
 /// to step.
 constexpr size_t kMostPlans = 4096;
@@ -279,7 +282,7 @@ Outcome Blas::makePlan(const BlasProduct &p, size_t workspace, Plan &plan) {
   std::vector<Preference> wanted;
   for (int i = 0; i < 4; ++i)
     wanted.push_back({kAlignmentA + i, alignmentOf(pointers[i])});
-  return findAlgorithm(wanted, workspace, plan);
+  return findAlgorithm(wanted, 1, workspace, plan);
 }
 
 Outcome Blas::makePlan(const BlasGroups &p, size_t workspace, Plan &plan) {
@@ -301,14 +304,14 @@ Outcome Blas::makePlan(const BlasGroups &p, size_t workspace, Plan &plan) {
   TE_RT_TRY(set(kPointerMode, kPointersOfDevice));
   TE_RT_TRY(layout(&plan.a, TE_RT_BF16, p.arrays.n, p.arrays.k));
   TE_RT_TRY(layout(&plan.b, TE_RT_BF16, p.arrays.m, p.arrays.k));
-  TE_RT_TRY(layout(&plan.d, p.resultType, p.arrays.n, p.arrays.m));
+  TE_RT_TRY(layout(&plan.d, TE_RT_F32, p.arrays.n, p.arrays.m));
   return findAlgorithm({{kMeanReduction, p.meanReduction},
                         {kMeanReduction + 1, p.n},
                         {kMeanReduction + 2, p.m}},
-                       workspace, plan);
+                       kMostOffered, workspace, plan);
 }
 
-Outcome Blas::findAlgorithm(const std::vector<Preference> &wanted,
+Outcome Blas::findAlgorithm(const std::vector<Preference> &wanted, int most,
                             size_t workspace, Plan &plan) {
   void *preference = nullptr;
   TE_RT_TRY(check("cublasLtMatmulPreferenceCreate",
@@ -323,14 +326,14 @@ Outcome Blas::findAlgorithm(const std::vector<Preference> &wanted,
                  lt().preferenceSet(preference, attribute, &value,
                                     std::min(bytes, sizeof value)));
   };
-  Heuristic result = {};
+  Heuristic offered[kMostOffered] = {};
   int count = 0, status = 0;
   auto ask = [&]() -> Outcome {
     TE_RT_TRY(set(kWorkspaceBytes, static_cast<int64_t>(workspace)));
     for (const Preference &each : wanted)
       TE_RT_TRY(set(each.attribute, each.value));
     status = lt().heuristic(handle, plan.desc, plan.a, plan.b, plan.d, plan.d,
-                            preference, 1, &result, &count);
+                            preference, most, offered, &count);
     // It has no way to do it, or takes none of its arguments.
     return status == kNotSupported || status == kInvalidValue
                ? Outcome()
@@ -338,8 +341,13 @@ Outcome Blas::findAlgorithm(const std::vector<Preference> &wanted,
   };
   Outcome outcome = ask();
   lt().preferenceDestroy(preference);
-  plan.found = status == 0 && count > 0 && result.state == 0;
-  plan.algorithm = result.algorithm;
+  float waves = -1;
+  for (int i = 0; status == 0 && i < count; ++i)
+    if (offered[i].state == 0 && offered[i].waves > waves) {
+      plan.found = true;
+      plan.algorithm = offered[i].algorithm;
+      waves = offered[i].waves;
+    }
   return outcome;
 }
 
@@ -367,7 +375,7 @@ int64_t Blas::groupsVersion() const {
 
 Outcome Blas::planOf(const BlasGroups &p, size_t workspace, Plan **plan) {
   const void *addresses[] = {p.arrays.m, p.arrays.n, p.arrays.k};
-  const int64_t words[] = {p.groups, p.m, p.n, p.meanReduction, p.resultType};
+  const int64_t words[] = {p.groups, p.m, p.n, p.meanReduction};
   std::string key(reinterpret_cast<const char *>(words), sizeof words);
   key.append(reinterpret_cast<const char *>(addresses), sizeof addresses);
   return planOf(p, key, workspace, plan);

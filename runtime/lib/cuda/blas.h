@@ -59,15 +59,14 @@ struct BlasProduct {
   std::string whyNot(int major) const;
 };
 
-/// Groups of a reduction, which the device divides: result[g][m, n] += sum over the k of
-/// group g of lhs[k, m] * rhs[k, n], of BF16, in one call. Arrays have an element for each
-/// group, on the device.
+/// Groups of a reduction, which the device divides: F32 result[g][m, n] = sum over the k
+/// of group g of BF16 lhs[k, m] * rhs[k, n] (+ result[g][m, n]), in one call. Arrays have an
+/// element for each group, on the device. Groups without a k keep what they hold.
 struct BlasGroups {
   int64_t groups, m, n;
   int64_t meanReduction; // what the algorithm is chosen for
-  te_rt_dtype resultType;
   GroupArrays arrays;
-  const float *scales; // two of 1, for what is made and for what is there
+  const float *scales; // of the device: of what is made, and of what is there
 };
 
 /// As product_ways.h names it.
@@ -105,8 +104,10 @@ private:
   };
   Outcome makePlan(const BlasGroups &product, size_t workspace, Plan &plan);
   Outcome makePlan(const BlasProduct &product, size_t workspace, Plan &plan);
-  Outcome findAlgorithm(const std::vector<Preference> &wanted, size_t workspace,
-                        Plan &plan);
+  /// Of at most `most` that are offered, the one with the smallest tiles, which makes most
+  /// waves of them.
+  Outcome findAlgorithm(const std::vector<Preference> &wanted, int most,
+                        size_t workspace, Plan &plan);
   /// The plan of `key`, made where there is none.
   template <typename Product>
   Outcome planOf(const Product &product, const std::string &key,

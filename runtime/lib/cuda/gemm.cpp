@@ -112,8 +112,7 @@ Outcome run(te_rt_context *context, const ProductCall &call) {
     context->variant += ":" + went.detail;
   if (preferred == Way::Groups && went.way != preferred)
     context->variant += ",no groups";
-  // A compiler takes it that the library has all.
-  form.libraryVersion = products::kGroupsVersion;
+  context->went = went.way;
   context->wentAsPlanned =
       went.way == products::chooseWay(form, context->planned);
   return outcome;
@@ -140,7 +139,6 @@ products::Form cuda::formOf(const CudaDevice &device, const ProductCall &call) {
   form.biasAlignment = alignmentOfAll(call.bias, 1);
   form.resultAlignment = alignmentOfAll(call.results, 2);
   form.hostKnows = call.hostKnows();
-  form.adds = call.accumulate;
   form.groups = call.lastGroup - call.firstGroup;
   return form;
 }

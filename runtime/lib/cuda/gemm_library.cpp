@@ -1,4 +1,4 @@
-//===- gemm_library.cpp - products by cuBLASLt, group by group ------------===//
+//===- gemm_library.cpp - products by cuBLASLt ----------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -6,7 +6,8 @@
 //
 // One cuBLASLt call for each expert, over several streams. It wants extents on
 // the host: offsets that lie on the device are copied from there and waited
-// for.
+// for. Or one call of all groups, which reads extents and pointers on the device:
+// a kernel writes them there.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,6 +24,7 @@ namespace {
 constexpr size_t kWorkspaceBytes = size_t(32) << 20; // of each stream
 constexpr int kStreams = 4,
               kMostStreams = 8; // by measurement: docs/Benchmarks.md
+constexpr int64_t kZeroBlocks = 264;
 
 /// A matrix of scales as it lies, and as it is wanted.
 struct ScaleMove {
@@ -307,7 +309,6 @@ Outcome cuda::multiplyByGroups(CudaDevice &device, const ProductCall &call,
   product.n = call.rhs.items[0].shape[1];
   product.meanReduction =
       std::max<int64_t>(1, call.lhs->shape[0] / (call.offsets->shape[0] - 1));
-  product.resultType = call.results.items[0].dtype;
   std::vector<void *> results;
   for (int64_t g = call.firstGroup; g < call.lastGroup; ++g)
     results.push_back(call.product(g).result);
@@ -346,10 +347,13 @@ Outcome cuda::multiplyByGroups(CudaDevice &device, const ProductCall &call,
   args.m = product.m;
   args.n = product.n;
   args.arrays = arrays;
+  args.accumulate = call.accumulate;
   TE_RT_TRY(blas->takes(product, kWorkspaceBytes, ran));
   if (!ran || device.isPreparing())
     return {};
-  TE_RT_TRY(device.launch("product_groups", {ceilDiv(groups, 256), 256}, args));
+  // Zeros want the whole GPU, arrays a thread for each group.
+  int64_t blocks = call.accumulate ? ceilDiv(groups, 256) : kZeroBlocks;
+  TE_RT_TRY(device.launch("product_groups", {blocks, 256}, args));
   return blas->multiply(product, workspace, kWorkspaceBytes, device.stream(),
                         ran);
 }

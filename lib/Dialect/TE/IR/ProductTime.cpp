@@ -195,7 +195,7 @@ std::optional<ProductOf> getProduct(const CallTypes &call, TargetAttr target) {
   p.form.activated = at->flags < 0;
   p.overReduction =
       at->ragged >= 0 && call.scalars[at->ragged] == int64_t(Ragged::Reduction);
-  p.adds = p.form.adds = flag(2);
+  p.adds = flag(2);
   p.form.libraryVersion = ::te::products::kGroupsVersion;
   p.m = p.form.m, p.n = p.form.n, p.k = p.form.k;
   int64_t members = offsets ? offsets.getDimSize(0) - 1 : 1;
