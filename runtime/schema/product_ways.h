@@ -32,7 +32,8 @@ enum class Way : uint8_t {
 /// The order in which they are tried where nothing tells which is faster.
 constexpr Way kWays[] = {Way::Own, Way::Groups, Way::Library, Way::Emulated,
                          Way::Plain};
-/// The first cuBLASLt with layouts of groups for sm_90, as cublasLtGetVersion tells.
+/// The first cuBLASLt with layouts of groups for sm_90, as cublasLtGetVersion
+/// tells.
 constexpr int64_t kGroupsVersion = 130400;
 
 inline const char *nameOf(Way way) {
@@ -76,8 +77,8 @@ struct Form {
   bool hostKnows; ///< dense, or with offsets on the host
   bool activated; ///< the product is gated and cast where it is made
   int64_t groups; ///< that the call makes; 1 where nothing is ragged
-  int64_t libraryVersion; ///< of the cuBLASLt that is loaded, 0 where none is; the
-                          ///< compiler's is one that has all
+  int64_t libraryVersion; ///< of the cuBLASLt that is loaded, 0 where none is;
+                          ///< the compiler's is one that has all
 };
 
 namespace detail {
@@ -240,8 +241,8 @@ inline std::string whyNotLibrary(const Form &p) {
   return "";
 }
 
-/// Gradients of BF16 weights, as it was measured to win there alone. Our kernel takes all
-/// of them: a machine may have a library without it.
+/// Gradients of BF16 weights, as it was measured to win there alone. Our kernel
+/// takes all of them: a machine may have a library without it.
 inline std::string whyNotGroups(const Form &p) {
   for (const Side *side : {&p.lhs, &p.rhs}) {
     const char *name = side == &p.lhs ? "lhs" : "rhs";
@@ -255,7 +256,8 @@ inline std::string whyNotGroups(const Form &p) {
   if (p.bias != Element::None)
     return finding("bias", nameOf(p.bias), "none");
   if (p.k != kUnknown || p.groups < 2)
-    return finding("offsets", p.k == kUnknown ? "one group" : "no ragged reduction",
+    return finding("offsets",
+                   p.k == kUnknown ? "one group" : "no ragged reduction",
                    "several groups of the reduction");
   if (p.hostKnows)
     return finding("offsets", "them on the host", "them on the device");

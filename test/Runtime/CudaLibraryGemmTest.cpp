@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Group by group over streams, and all groups in one call. Held to the bounds of
-// GroupedGemm.h.
+// Group by group over streams, and all groups in one call. Held to the bounds
+// of GroupedGemm.h.
 //
 //===----------------------------------------------------------------------===//
 
@@ -111,7 +111,8 @@ TEST(CudaLibraryGemm, InAGraph) {
   }
 }
 
-/// A context whose products were chosen to be made by groups; why it cannot, or "".
+/// A context whose products were chosen to be made by groups; why it cannot, or
+/// "".
 class ByGroups {
 public:
   explicit ByGroups(te_rt_context *context) : context(context) {
@@ -140,11 +141,11 @@ private:
   te_rt_context *context;
 };
 
-/// Gradients of BF16 weights of [m, n], of groups of the reduction; `variant`: whether they
-/// are added, and whether they are one tensor.
+/// Gradients of BF16 weights of [m, n], of groups of the reduction; `variant`:
+/// whether they are added, and whether they are one tensor.
 Grouped gradients(int64_t m, int64_t n, std::vector<int32_t> offsets,
                   int64_t capacity, int variant = 0) {
-  Grouped c = {Scheme::Bf16, m, n, capacity, TE_RT_RAGGED_REDUCTION,
+  Grouped c = {Scheme::Bf16,      m, n, capacity, TE_RT_RAGGED_REDUCTION,
                std::move(offsets)};
   c.result = TE_RT_F32;
   c.transposeLhs = c.transposeRhs = true;
@@ -167,8 +168,8 @@ TEST(CudaLibraryGemm, GroupsInAGraph) {
   }
 }
 
-/// Within the bound, and the same bits again; groups without rows add nothing, and where
-/// results are written become 0.
+/// Within the bound, and the same bits again; groups without rows add nothing,
+/// and where results are written become 0.
 TEST(CudaLibraryGemm, Groups) {
   NEEDS_GPU();
   te_rt_context *context = Gpu::get().context;
@@ -214,7 +215,7 @@ TEST(CudaLibraryGemm, GroupsThatItDoesNotTake) {
   Places at = build(c, arguments, 23);
   std::vector<Bytes> found = runOnCuda(arguments, callOf(c, at));
   EXPECT_EQ(context->variant.rfind("own:", 0), 0u) << context->variant;
-  EXPECT_NE(context->variant.find(",no groups"), std::string::npos)
+  EXPECT_NE(context->variant.find(",no-groups"), std::string::npos)
       << context->variant;
   EXPECT_EQ(context->went, te::products::Way::Own);
   context->planned = te::products::Way::Own;

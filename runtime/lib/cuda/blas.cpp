@@ -83,8 +83,8 @@ Library openBlas() {
     library.why = "cuBLASLt: found a library without " #symbol;
   TE_RT_BLAS_FUNCTIONS(TE_RT_LOAD)
 #undef TE_RT_LOAD
-  // Without the first two there is no grouped matmul, without the others a message
-  // says less.
+  // Without the first two there is no grouped matmul, without the others a
+  // message says less.
   auto load = [&](auto &function, const char *symbol) {
     using Pointer = std::remove_reference_t<decltype(function)>;
     function = reinterpret_cast<Pointer>(dlsym(opened, symbol));
@@ -120,7 +120,7 @@ enum : int {
   kModeB = 32,
   kEpilogueBias = 4,
   kWorkspaceBytes = 1,
-  kAlignmentA = 5, // then B, C, D
+  kAlignmentA = 5,     // then B, C, D
   kMeanReduction = 13, // of groups; then rows of D, and columns
   kInvalidValue = 7,
   kNotSupported = 15,
@@ -319,9 +319,9 @@ Outcome Blas::findAlgorithm(const std::vector<Preference> &wanted, int most,
   // Of the means, 13.10 takes 8 bytes where its header says 4.
   auto set = [&](int attribute, int64_t value) -> Outcome {
     size_t bytes = 0;
-    TE_RT_TRY(check(
-        "cublasLtMatmulPreferenceGetAttribute",
-        lt().preferenceGet(preference, attribute, nullptr, 0, &bytes)));
+    TE_RT_TRY(
+        check("cublasLtMatmulPreferenceGetAttribute",
+              lt().preferenceGet(preference, attribute, nullptr, 0, &bytes)));
     return check("cublasLtMatmulPreferenceSetAttribute",
                  lt().preferenceSet(preference, attribute, &value,
                                     std::min(bytes, sizeof value)));

@@ -59,9 +59,10 @@ struct BlasProduct {
   std::string whyNot(int major) const;
 };
 
-/// Groups of a reduction, which the device divides: F32 result[g][m, n] = sum over the k
-/// of group g of BF16 lhs[k, m] * rhs[k, n] (+ result[g][m, n]), in one call. Arrays have an
-/// element for each group, on the device. Groups without a k keep what they hold.
+/// Groups of a reduction, which the device divides: F32 result[g][m, n] = sum
+/// over the k of group g of BF16 lhs[k, m] * rhs[k, n] (+ result[g][m, n]), in
+/// one call. Arrays have an element for each group, on the device. Groups
+/// without a k keep what they hold.
 struct BlasGroups {
   int64_t groups, m, n;
   int64_t meanReduction; // what the algorithm is chosen for
@@ -86,13 +87,14 @@ public:
   /// it, and nothing was enqueued.
   Outcome multiply(const BlasProduct &product, void *workspace, size_t bytes,
                    void *stream, bool &ran);
-  /// Whether a library that has layouts of groups has a way to do it; nothing is
-  /// enqueued.
+  /// Whether a library that has layouts of groups has a way to do it; nothing
+  /// is enqueued.
   Outcome takes(const BlasGroups &product, size_t workspace, bool &does);
   /// The same of groups, by such a library.
   Outcome multiply(const BlasGroups &product, void *workspace, size_t bytes,
                    void *stream, bool &ran);
-  /// Of the library, as cublasLtGetVersion tells; 0 where it has no layouts of groups.
+  /// Of the library, as cublasLtGetVersion tells; 0 where it has no layouts of
+  /// groups.
   int64_t groupsVersion() const;
 
 private:
@@ -104,8 +106,8 @@ private:
   };
   Outcome makePlan(const BlasGroups &product, size_t workspace, Plan &plan);
   Outcome makePlan(const BlasProduct &product, size_t workspace, Plan &plan);
-  /// Of at most `most` that are offered, the one with the smallest tiles, which makes most
-  /// waves of them.
+  /// Of at most `most` that are offered, the one with the smallest tiles, which
+  /// makes most waves of them.
   Outcome findAlgorithm(const std::vector<Preference> &wanted, int most,
                         size_t workspace, Plan &plan);
   /// The plan of `key`, made where there is none.

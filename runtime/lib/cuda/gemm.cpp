@@ -111,7 +111,7 @@ Outcome run(te_rt_context *context, const ProductCall &call) {
   if (!went.detail.empty())
     context->variant += ":" + went.detail;
   if (preferred == Way::Groups && went.way != preferred)
-    context->variant += ",no groups";
+    context->variant += ",no-groups";
   context->went = went.way;
   context->wentAsPlanned =
       went.way == products::chooseWay(form, context->planned);

@@ -47,8 +47,8 @@ struct Call {
   const char *location;
   const char *costClass;
   CallCost cost;
-  te::products::Way way, rather; // of a product: what is taken where it can be is
-                                 // `rather`, if set
+  te::products::Way way, rather; // of a product: what is taken where it can be
+                                 // is `rather`, if set
   int64_t position; // among the program's calls, loops counted once
 };
 

@@ -115,13 +115,15 @@ CallCost StepVerifier::verifyCost(const plan::Call &source) {
   const plan::CallCost *cost = source.cost();
   if (!cost)
     return {};
-  for (auto [name, ns] : {std::pair<const char *, double>{"limit", cost->limit_ns()},
-                          {"prediction", cost->predicted_ns()},
-                          {"prediction of rather", cost->rather_ns()}})
+  for (auto [name, ns] :
+       {std::pair<const char *, double>{"limit", cost->limit_ns()},
+        {"prediction", cost->predicted_ns()},
+        {"prediction of rather", cost->rather_ns()}})
     if (!(ns >= 0 && std::isfinite(ns)))
       v.where.refuse(name, " is ", ns, " ns, wanted 0 or more");
-  return {cost->launches(), cost->bytes(),        cost->flops(),    cost->host_syncs(),
-          cost->limit_ns(), cost->predicted_ns(), cost->rather_ns()};
+  return {cost->launches(),   cost->bytes(),    cost->flops(),
+          cost->host_syncs(), cost->limit_ns(), cost->predicted_ns(),
+          cost->rather_ns()};
 }
 
 Call StepVerifier::verifyCall(const plan::Call &source) {

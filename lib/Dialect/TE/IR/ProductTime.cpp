@@ -27,14 +27,18 @@ using ::te::products::Scaling;
 using ::te::products::Way;
 
 namespace {
-/// A product of all groups takes tiles * (tile + blocks * block), tiles being
-/// those of 128 x 128 of the result, blocks of 128 of the reduction. `adds`: to
-/// a result in F32; gated: of what is activated, and cast in one direction or
-/// in both.
+/// Picoseconds for each byte, where a product of all groups has more memory
+/// than work.
+constexpr double kGroupedByte = 0.285;
+
+/// A product of all groups takes tiles * (tile + blocks * block) ns, tiles
+/// being those of 128 x 128 of the result, blocks of 128 of the reduction, or
+/// `byte` picoseconds for each byte. `adds`: to a result in F32; gated: of what
+/// is activated, and cast in one direction or in both.
 struct ProductTime {
   StringLiteral form;
   bool overReduction, adds;
-  double tile, block;
+  double tile, block, byte = kGroupedByte;
 };
 constexpr ProductTime kProductTimes[] = {
     // BEGIN products
@@ -51,11 +55,11 @@ constexpr ProductTime kProductTimes[] = {
     {"tensor", true, true, 27, 3},
     // END products
 };
-/// cuBLASLt's grouped matmul, for the only form that it was measured to be ahead for.
-constexpr ProductTime kGroupsTime = {"bf16", true, true, 16, 6.1};
-/// Picoseconds for each byte, where a product of all groups has more memory
-/// than work.
-constexpr double kGroupedByte = 0.285;
+/// By cuBLASLt's grouped matmul, of what it was measured to be ahead for.
+constexpr ProductTime kGroupsTimes[] = {
+    {"bf16", true, false, 7.5, 5.55, 0.37},
+    {"bf16", true, true, 18, 5.5, 0.265},
+};
 
 /// A product of one group fills a GPU in waves of `slots` tiles, and takes
 /// fixed + waves * (tile + blocks * block) microseconds, or `byte` picoseconds
@@ -248,7 +252,7 @@ double getGroupedTime(const ProductOf &p, const OpCost &cost,
         time.adds == p.adds)
       return std::max(
                  {kLaunchNs + tiles * (time.tile + blocks * time.block),
-                  kLaunchNs + cost.bytes * kGroupedByte * 1e-3,
+                  kLaunchNs + cost.bytes * time.byte * 1e-3,
                   lone ? (lone->fixed + lone->tile + blocks * lone->block) * 1e3
                        : 0}) *
              1e-9;
@@ -279,7 +283,7 @@ double getSeconds(const ProductOf &p, const OpCost &cost, Way way) {
   if (way == Way::Own)
     return getGroupedTime(p, cost, kProductTimes);
   if (way == Way::Groups)
-    return getGroupedTime(p, cost, kGroupsTime);
+    return getGroupedTime(p, cost, kGroupsTimes);
   double each = getLoneTime(p, way, double(cost.bytes) / p.groups);
   for (const LibraryOverlap &overlap : kLibraryOverlaps)
     if (each && overlap.form == p.kind)

@@ -52,8 +52,9 @@ TERuntimeDialect::verifyOperationAttribute(Operation *op,
                                            NamedAttribute attribute) {
   if (attribute.getName() == kWayAttr) {
     auto way = dyn_cast<StringAttr>(attribute.getValue());
-    if (!way || !llvm::is_contained({"own", "groups", "library", "emulated", "plain"},
-                                    way.getValue()))
+    if (!way ||
+        !llvm::is_contained({"own", "groups", "library", "emulated", "plain"},
+                            way.getValue()))
       return op->emitOpError()
              << kWayAttr
              << " must be \"own\", \"groups\", \"library\", \"emulated\" or "

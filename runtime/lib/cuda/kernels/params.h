@@ -388,14 +388,15 @@ struct GemmArgs {
   int32_t ragged, biasType, resultType, accumulate;
 };
 
-/// What cuBLASLt's grouped matmul reads on the device, an element for each group.
+/// What cuBLASLt's grouped matmul reads on the device, an element for each
+/// group.
 struct GroupArrays {
   const void **lhs, **rhs;
   void **results;
   int32_t *m, *n, *k;
 };
-/// Groups of a reduction over BF16 rows, as these arrays. Written results of groups
-/// without rows become 0, as nothing else writes them.
+/// Groups of a reduction over BF16 rows, as these arrays. Written results of
+/// groups without rows become 0, as nothing else writes them.
 struct ProductGroupsArgs {
   const int32_t *offsets; // from the first group on
   const char *lhs, *rhs;
