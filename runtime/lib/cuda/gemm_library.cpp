@@ -25,8 +25,6 @@ constexpr size_t kWorkspaceBytes = size_t(32) << 20; // of each stream
 constexpr int kStreams = 4,
               kMostStreams = 8; // by measurement: docs/Benchmarks.md
 constexpr int64_t kZeroBlocks = 264;
-/// All algorithms for groups that 13.10 offers want 83 KiB on an H200.
-constexpr size_t kGroupsWorkspaceBytes = size_t(4) << 20;
 
 /// A matrix of scales as it lies, and as it is wanted.
 struct ScaleMove {
@@ -322,7 +320,7 @@ Outcome cuda::multiplyByGroups(CudaDevice &device, const ProductCall &call,
          numbers = static_cast<size_t>(roundUp(groups, 4)) * sizeof(int32_t);
   Blas *blas = nullptr;
   TE_RT_TRY(device.blas(&blas));
-  TE_RT_TRY(device.scratch(Use::Workspace, kGroupsWorkspaceBytes, &workspace));
+  TE_RT_TRY(device.scratch(Use::Workspace, kWorkspaceBytes, &workspace));
   TE_RT_TRY(device.scratch(
       Use::Groups, 3 * (pointers + numbers) + 2 * sizeof(float), &memory));
   TE_RT_TRY(device.table(results.data(), pointers, &table));
@@ -350,12 +348,12 @@ Outcome cuda::multiplyByGroups(CudaDevice &device, const ProductCall &call,
   args.n = product.n;
   args.arrays = arrays;
   args.accumulate = call.accumulate;
-  TE_RT_TRY(blas->takes(product, kGroupsWorkspaceBytes, ran));
+  TE_RT_TRY(blas->takes(product, kWorkspaceBytes, ran));
   if (!ran || device.isPreparing())
     return {};
   // Zeros want the whole GPU, arrays a thread for each group.
   int64_t blocks = call.accumulate ? ceilDiv(groups, 256) : kZeroBlocks;
   TE_RT_TRY(device.launch("product_groups", {blocks, 256}, args));
-  return blas->multiply(product, workspace, kGroupsWorkspaceBytes,
-                        device.stream(), ran);
+  return blas->multiply(product, workspace, kWorkspaceBytes, device.stream(),
+                        ran);
 }
