@@ -32,6 +32,8 @@ ScalePlaces cuda::describePlaces(const te_rt_tensor &scales, int64_t rows,
   places.blocks = down ? grid.gridRows : grid.gridCols;
   places.paddedOuter = down ? grid.paddedCols : grid.paddedRows;
   places.paddedBlocks = down ? grid.paddedRows : grid.paddedCols;
+  places.padding = places.paddedOuter * places.paddedBlocks -
+                   places.outer * places.blocks;
   places.swizzled = grid.swizzled;
   places.restarts = ragged == (down ? Ragged::Rows : Ragged::Cols);
   return places;
@@ -139,8 +141,9 @@ Outcome MicroCast::addTo(Batch &batch, bool fp4, MicroTask task,
 }
 
 Outcome MicroCast::launch(Batch &batch, const std::string &kernel, Grid grid,
-                          bool finishes) {
+                          bool finishes, int64_t tilesOfBlock) {
   MicroArgs &args = batch.args;
+  args.tilesOfBlock = static_cast<uint32_t>(tilesOfBlock);
   args.noop = noop;
   args.ticket = device.tickets();
   args.finishes = finishes;
@@ -160,7 +163,8 @@ Outcome MicroCast::launch(Batch &batch, const std::string &kernel, Grid grid,
     args.table = static_cast<const MicroTask *>(table);
     args.firstTiles = static_cast<const uint32_t *>(firsts);
   }
-  grid.blocks = std::max<int64_t>(batch.tiles, 1); // an empty tensor has an amax
+  // An empty tensor has an amax.
+  grid.blocks = std::max<int64_t>(ceilDiv(batch.tiles, tilesOfBlock), 1);
   return device.launch((args.table ? "multi_" + kernel : kernel).c_str(), grid,
                        args);
 }
@@ -175,10 +179,17 @@ Outcome MicroCast::run(const CastKernels &kernels) {
   std::string amax = nvfp4.args.hadamard ? "nv_hadamard_" : "nv_";
   std::string cast = nvfp4.args.rng ? "nv_random_" : amax;
   Grid grid = {0, kTile * 16 / kNvfp4Rows};
-  TE_RT_TRY(launch(nvfp4, amax + kernels.amax, grid, true));
+  // Several tiles for each block where that leaves work for all: a block waits when
+  // it tells of its amax.
+  constexpr int64_t kMost = 4, kBlocksPerSm = 6;
+  int64_t tiles =
+      std::clamp<int64_t>(nvfp4.tiles / (2 * kBlocksPerSm * device.numSms()), 1,
+                          kMost);
+  TE_RT_TRY(launch(nvfp4, amax + kernels.amax, grid, true, tiles));
   for (MicroTask &task : nvfp4.tasks)
     task.accumulators = task.transformed = nullptr;
   nvfp4.args.descends = true;
+  grid.threads = kTile * 16 / kNvfp4CastRows;
   grid.shared = static_cast<int>(kTile * kTile * elementSize(inputType));
   return launch(nvfp4, cast + kernels.cast, grid, false);
 }

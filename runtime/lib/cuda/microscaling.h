@@ -67,9 +67,9 @@ private:
   Outcome addTo(Batch &batch, bool fp4, MicroTask task,
                 const CastArguments &arguments, bool takesAmax);
   Outcome accumulate(Batch &batch, int64_t groups, uint32_t **accumulators);
-  /// With as many blocks as the batch has tiles.
+  /// With so many of the batch's tiles for each block.
   Outcome launch(Batch &batch, const std::string &kernel, Grid grid,
-                 bool finishes);
+                 bool finishes, int64_t tilesOfBlock = 1);
 
   CudaDevice &device;
   te_rt_dtype inputType;

@@ -81,11 +81,9 @@ template <typename T> struct Mxfp8Sink {
       __syncthreads();
     }
     if (rows.values)
-      storeScales<kBlock, false, Tile::kThreads>(task, place, colsBefore,
-                                                 rows.scales, shared.codes[0]);
+      store<false>(rows);
     if (columns.values) {
-      storeScales<kBlock, true, Tile::kThreads>(
-          task, place, colsBefore, columns.scales, shared.codes[1]);
+      store<true>(columns);
       float scale[8];
       uint2 codes = *reinterpret_cast<const uint2 *>(
           shared.codes[1][Tile::row() / kBlock] + Tile::col());
@@ -99,6 +97,13 @@ template <typename T> struct Mxfp8Sink {
   }
 
 private:
+  template <bool Columnwise> __device__ void store(const MicroOutput &out) {
+    storeScales<kBlock, Columnwise, Tile::kThreads>(
+        task, place, colsBefore, out.scales, [&](int block, int line) {
+          return shared.codes[Columnwise][block][line];
+        });
+  }
+
   /// Code i of eight.
   __device__ static uint32_t codeOf(uint2 codes, int i) {
     return (i < 4 ? codes.x : codes.y) >> (i % 4 * 8) & 0xff;

@@ -4,10 +4,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A thread has blocks of columns to itself, since its pieces are sixteen rows
-// high, and shares those of rows with one neighbour. Casts take these rows and
-// columns from shared memory in loops: unrolled over registers, instructions
-// arrive too late.
+// A tile lies in shared memory, from where casts take it in loops: unrolled over
+// registers, instructions arrive too late. A thread shares blocks of rows, which it
+// has put there, with one neighbour, and then has blocks of columns to itself.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,27 +16,30 @@
 #include "cuda/kernels/micro_fp4.cuh"
 #include "cuda/kernels/micro_kernels.cuh"
 
+#include <type_traits>
+
 namespace te_rt {
 namespace cuda {
 
-/// The random words of eight neighbours from element `index` on.
+/// The random words of neighbours from elements `index` on.
+template <int Lines, int Count>
 __device__ inline void randomWords(const MicroArgs &args, bool columnwise,
-                                   int64_t index, uint32_t (&words)[8]) {
+                                   const int64_t (&index)[Lines],
+                                   uint32_t (&words)[Lines][Count]) {
   Philox philox = {static_cast<uint64_t>(args.rng[0]),
                    static_cast<uint64_t>(args.rng[1]) +
                        static_cast<uint64_t>(args.rngStream),
                    columnwise ? uint64_t(1) << 62 : 0};
-  philox.words<8>(index, words);
+  philox.words(index, words);
 }
+/// The codes of eight values without their signs, rounded by so many words.
 template <typename Scaled>
-__device__ inline uint32_t encodeRandomly(const MicroArgs &args,
-                                          bool columnwise, int64_t index,
-                                          Scaled scaled) {
-  uint32_t word = 0, random[8];
-  randomWords(args, columnwise, index, random);
+__device__ inline uint32_t magnitudesRandomly(Scaled scaled,
+                                              const uint32_t *words) {
+  uint32_t word = 0;
 #pragma unroll
-  for (int i = 0; i < 8; ++i)
-    word |= encodeFp4(scaled(i), random[i]) << (4 * i);
+  for (int i = 7; i >= 0; --i)
+    word = word * 16 + roundRandomly(scaled(i), words[i]);
   return word;
 }
 
@@ -62,14 +64,17 @@ __device__ inline void setNibble(uint8_t *values, int64_t element,
 /// `Transforms`: columns may be asked for under a Hadamard transform. `Random`:
 /// rounding is stochastic. Wants the bytes of a tile as dynamic shared memory.
 template <typename T, bool Transforms, bool Random> struct Nvfp4CastSink {
-  static constexpr int kRows = kNvfp4Rows, kBlock = 16;
+  static constexpr int kRows = kNvfp4CastRows, kBlock = 16;
+  static constexpr int kBlocks = kTile / kBlock, kPairs = kTile / 2;
   using Tile = Piece<T, kRows>;
   // 64 bytes of FP4 for each column, and 8 more to meet all banks.
   static constexpr int kStagePitch = kTile / 2 + 8;
   struct Shared {
-    uint8_t stage[kTile * kStagePitch];      // columnwise
-    uint8_t codes[2][kTile / kBlock][kTile]; // scales: direction, block, line
-    float multipliers[1 + Transforms][128];  // of each code
+    uint8_t stage[kTile * kStagePitch]; // columnwise
+    alignas(16) uint8_t codes[2][kTile * kBlocks]; // scales of a direction
+    uint8_t *scaleTiles[2];                        // where they go as they are
+    Fp4Scale scales[1 + Transforms][128];          // of each code
+    float squares[kBlocks][kBlocks];               // amaxes
   };
   __device__ Nvfp4CastSink(const MicroArgs &args, const MicroTask &task,
                            const Place &place, Shared &shared)
@@ -82,84 +87,159 @@ template <typename T, bool Transforms, bool Random> struct Nvfp4CastSink {
     float sixth = tabulate(rows.values ? rows : columns, 0);
     float sixthOfColumns =
         Transforms && columns.values ? tabulate(columns, 1) : sixth;
-    float square = 0.0f;
+    if (threadIdx.x == 0)
+      shared.scaleTiles[0] = scaleTiles<false>(rows);
+    else if (threadIdx.x == 32)
+      shared.scaleTiles[1] = scaleTiles<true>(columns);
     if (args.square)
-      square = maxWith(amaxOfPiece(piece), 1);
-    RowsAside<T> aside(piece); // read by who has written it
+      noteSquares(piece);
     __syncthreads();
+    TileAside<T> aside(piece); // rows are read by who has written them
     if (rows.values)
-      castRows(aside, rows, sixth, square);
-    if (columns.values)
-      castColumns(aside, columns, sixthOfColumns, square);
+      castRows(aside, rows, sixth);
     __syncthreads();
-    if (rows.values)
-      storeScales<kBlock, false, Tile::kThreads>(task, place, 0, rows.scales,
-                                                 shared.codes[0]);
     if (columns.values) {
-      storeScales<kBlock, true, Tile::kThreads>(task, place, 0, columns.scales,
-                                                shared.codes[1]);
+      castColumns(aside, columns, sixthOfColumns);
+      __syncthreads();
       storeColumns(columns);
     }
+    storeAllScales();
     return false;
   }
 
 private:
+  /// Where a scale is in shared memory: as in tiles of SWIZZLED scales.
+  __device__ static int codeAt(int line, int block) {
+    return block / 4 * 512 + line % 32 * 16 + line / 32 * 4 + block % 4;
+  }
+  template <bool Columnwise>
+  __device__ uint8_t *scaleTiles(const MicroOutput &out) const {
+    if (!out.values)
+      return nullptr;
+    ScaleTile<kBlock, Columnwise> tile(task, place, 0, out.scales);
+    uint8_t *to = tile.blocks == kBlocks ? tile.whole() : nullptr;
+    return reinterpret_cast<uintptr_t>(to) % 16 == 0 ? to : nullptr;
+  }
+  __device__ void storeAllScales() {
+    constexpr int kWords = kTile * kBlocks / 16; // of a direction
+    static_assert(Tile::kThreads >= 2 * kWords, "a word for each thread");
+    int direction = threadIdx.x / kWords, word = threadIdx.x % kWords;
+    if (direction < 2)
+      if (uint8_t *to = shared.scaleTiles[direction])
+        reinterpret_cast<uint4 *>(to)[word] =
+            reinterpret_cast<const uint4 *>(shared.codes[direction])[word];
+    storeOddScales<false>();
+    storeOddScales<true>();
+  }
+  template <bool Columnwise> __device__ void storeOddScales() {
+    const MicroOutput &out = task.micro[Columnwise];
+    if (out.values && !shared.scaleTiles[Columnwise])
+      storeScales<kBlock, Columnwise, Tile::kThreads>(
+          task, place, 0, out.scales, [&](int block, int line) {
+            return shared.codes[Columnwise][codeAt(line, block)];
+          });
+  }
+
+  /// Two neighbours and those a row of threads below have a square.
+  __device__ void noteSquares(const Tile &piece) {
+    float amax = maxWith(maxWith(amaxOfPiece(piece), 1), 16);
+    if (threadIdx.x % 32 < 16 && threadIdx.x % 2 == 0)
+      shared.squares[Tile::row() / kBlock][Tile::col() / kBlock] = amax;
+  }
+
+  /// Codes of blocks without NaN want no care, mostly.
+  static constexpr bool kPlain = std::is_same<T, BF16>::value && !Random;
+
   /// Notes what each code of a scale stands for; gives a sixth of the tensor's
   /// multiplier.
   __device__ float tabulate(const MicroOutput &out, int table) {
-    static_assert(Tile::kThreads == 128, "a thread for each code");
+    static_assert(Tile::kThreads == 256, "two threads for each code");
     float multiplier =
         tensorMultiplier(out.tensorAmax[out.amaxPerGroup ? place.group : 0]);
-    shared.multipliers[table][threadIdx.x] =
-        multiplierOfE4M3(threadIdx.x, __frcp_rn(multiplier));
+    if (threadIdx.x / 128 == table)
+      shared.scales[table][threadIdx.x % 128] =
+          fp4ScaleOf(threadIdx.x % 128, __frcp_rn(multiplier));
     return __fmul_rn(multiplier, 1.0f / 6.0f);
   }
 
-  /// `square`: the amax of a thread's sixteen rows and its neighbour's.
-  __device__ void castRows(const RowsAside<T> &aside, const MicroOutput &out,
-                           float sixth, float square) {
+  __device__ void castRows(const TileAside<T> &aside, const MicroOutput &out,
+                           float sixth) {
     int rows = place.rows - Tile::row(), cols = place.cols - Tile::col();
-    int64_t first = (place.row + Tile::row()) * task.cols + place.col0 +
-                    Tile::col();
+    int64_t first =
+        (place.row + Tile::row()) * task.cols + place.col0 + Tile::col();
     // The number of columns is even.
     uint32_t stride = static_cast<uint32_t>(task.cols) / 2;
     uint8_t *to = out.values + static_cast<uint64_t>(first) / 2;
     bool whole = (reinterpret_cast<uintptr_t>(to) | stride) % 4 == 0 &&
                  rows >= kRows && cols >= 8;
     uint8_t *toCodes =
-        shared.codes[0][threadIdx.x % 16 / 2] + Tile::row();
+        shared.codes[0] + codeAt(Tile::row(), Tile::col() / kBlock);
+    float square = 0.0f;
+    if (args.square)
+      square = shared.squares[Tile::row() / kBlock][Tile::col() / kBlock];
 #pragma unroll 1
-    for (int row = 0; row < kRows; row += 2) {
+    for (int i0 = 0; i0 < kRows; i0 += 2) {
       Pairs<T, 4> both[2];
-      aside.row(row, both[0]);
-      aside.row(row + 1, both[1]);
-      float2 amax = amaxesOfRows(both);
-      if (args.square)
-        amax = make_float2(square, square);
-      uint32_t codes = chooseE4M3(amax, sixth);
-      if (threadIdx.x % 2 == 0)
-        *reinterpret_cast<uint16_t *>(toCodes + row) =
-            static_cast<uint16_t>(codes);
+      aside.row(Tile::row() + i0, Tile::col(), both[0]);
+      aside.row(Tile::row() + i0 + 1, Tile::col(), both[1]);
+      uint32_t words[2], codes;
+      bool isPlain = false;
+      if constexpr (kPlain) {
+        if (!args.square) {
+          codes = chooseE4M3(amaxesOrNan(both), sixth);
+          Fp4Scale scales[2];
+          isPlain = lookUpScales(0, codes, scales);
+#pragma unroll
+          for (int i = 0; i < 2; ++i)
+            words[i] = encodeRow(both[i], scales[i]);
+        }
+      }
+      if (!isPlain) {
+        float2 amax = amaxesOfRows(both);
+        if (args.square)
+          amax = make_float2(square, square);
+        codes = chooseE4M3(amax, sixth);
+        uint32_t random[2][8];
+        if constexpr (Random) {
+          int64_t at = first + i0 * task.cols;
+          randomWords(args, false, {at, at + task.cols}, random);
+        }
+#pragma unroll
+        for (int i = 0; i < 2; ++i) {
+          float multiplier =
+              shared.scales[0][codes >> (i * 8) & 0xff].multiplier;
+          both[i].replaceNan();
+          auto scaled = [&](int j) {
+            return __fmul_rn(j % 2 ? both[i].high(j / 2) : both[i].low(j / 2),
+                             multiplier);
+          };
+          words[i] = (Random ? magnitudesRandomly(scaled, random[i])
+                             : magnitudes(scaled)) |
+                     signsOfRow(both[i]);
+        }
+      }
+      // Lines beside each other lie 16 bytes apart.
+      if (threadIdx.x % 2 == 0) {
+        toCodes[i0 * 16] = static_cast<uint8_t>(codes);
+        toCodes[i0 * 16 + 16] = static_cast<uint8_t>(codes >> 8);
+      }
 #pragma unroll
       for (int i = 0; i < 2; ++i, to += stride) {
-        float multiplier = shared.multipliers[0][codes >> (i * 8) & 0xff];
-        both[i].replaceNan();
-        auto scaled = [&](int j) {
-          return __fmul_rn(j % 2 ? both[i].high(j / 2) : both[i].low(j / 2),
-                           multiplier);
-        };
-        uint32_t word;
-        if (Random)
-          word = encodeRandomly(args, false, first + (row + i) * task.cols,
-                                scaled);
-        else
-          word = magnitudes(scaled) | signsOfRow(both[i]);
         if (whole)
-          *reinterpret_cast<uint32_t *>(to) = word;
+          *reinterpret_cast<uint32_t *>(to) = words[i];
         else
-          storeRow(to, row + i < rows ? cols : 0, word);
+          storeRow(to, i0 + i < rows ? cols : 0, words[i]);
       }
     }
+  }
+  /// Those of two codes; whether all of the warp's are plain.
+  __device__ bool lookUpScales(int table, uint32_t codes,
+                               Fp4Scale (&scales)[2]) const {
+#pragma unroll
+    for (int i = 0; i < 2; ++i)
+      scales[i] = shared.scales[table][codes >> (i * 8) & 0xff];
+    return !__any_sync(
+        ~0u, max(scales[0].upToFive, scales[1].upToFive) == kNoFive);
   }
   __device__ static void storeRow(uint8_t *to, int count, uint32_t word) {
 #pragma unroll 1
@@ -167,73 +247,80 @@ private:
       to[j / 2] = static_cast<uint8_t>(word);
   }
 
-  __device__ void castColumns(const RowsAside<T> &aside, const MicroOutput &out,
-                              float sixth, float square) {
-    int block = Tile::row() / kBlock;
-    int64_t first =
-        (place.member * task.cols + place.col0 + Tile::col()) * out.stride +
-        place.row0 + Tile::row();
-    uint8_t *to = shared.stage + stagePosition(Tile::col()) * kStagePitch +
-                  block * 8;
-    uint8_t *toCodes = shared.codes[1][block] + Tile::col();
-    auto load = [&](int p, Pairs<T, kRows> &columns) {
-      aside.columns(p, columns);
+  /// A thread has two columns of every fourth block, so that a warp reads a row of
+  /// the tile at once.
+  __device__ void castColumns(const TileAside<T> &aside, const MicroOutput &out,
+                              float sixth) {
+    int pair = threadIdx.x % kPairs;
+#pragma unroll 1
+    for (int block = threadIdx.x / kPairs; block < kBlocks;
+         block += Tile::kThreads / kPairs) {
+      Pairs<T, kNvfp4Rows> columns;
+      aside.columns(block * kBlock, pair, columns);
       if (Transforms && args.hadamard)
-        transform(columns, place.rows - Tile::row());
-      float2 amax = amaxesOf(columns.amax());
-      return amax;
-    };
-    if (Transforms && args.square && args.hadamard) {
-      float largest = 0.0f;
-#pragma unroll 1
-      for (int p = 0; p < 4; ++p) {
-        Pairs<T, kRows> columns;
-        float2 amax = load(p, columns);
-        largest = fmaxf(largest, fmaxf(amax.x, amax.y));
-      }
-      square = maxWith(largest, 1);
-    }
-#pragma unroll 1
-    for (int p = 0; p < 4; ++p) {
-      Pairs<T, kRows> columns;
-      float2 amax = load(p, columns);
-      if (args.square)
-        amax = make_float2(square, square);
-      uint32_t codes = chooseE4M3(amax, sixth);
-      *reinterpret_cast<uint16_t *>(toCodes + 2 * p) =
-          static_cast<uint16_t>(codes);
-      columns.replaceNan();
-      uint32_t words[2][2]; // of a column, of eight rows
+        transform(columns, place.rows - block * kBlock);
+      uint32_t words[2][2], codes; // words[h][c]: of column c, of eight rows
+      bool isPlain = false;
+      if constexpr (kPlain) {
+        if (!args.square) {
+          codes = chooseE4M3(amaxesOrNan(columns), sixth);
+          Fp4Scale scales[2];
+          isPlain = lookUpScales(Transforms, codes, scales);
 #pragma unroll
-      for (int h = 0; h < 2; ++h) {
-        uint32_t signs[2];
-        signsOfColumns(columns, 8 * h, signs);
+          for (int h = 0; h < 2; ++h)
+            encodeColumns(columns, 8 * h, scales, words[h]);
+        }
+      }
+      if (!isPlain) {
+        float2 amax = amaxesOf(columns.amax());
+        if (args.square) {
+          // Eight threads have the sixteen columns.
+          float largest = maxWith(fmaxf(amax.x, amax.y), 1);
+          largest = maxWith(maxWith(largest, 2), 4);
+          amax = make_float2(largest, largest);
+        }
+        codes = chooseE4M3(amax, sixth);
+        columns.replaceNan();
+#pragma unroll
+        for (int h = 0; h < 2; ++h)
+          signsOfColumns(columns, 8 * h, words[h]);
+        int64_t first =
+            (place.member * task.cols + place.col0 + 2 * pair) * out.stride +
+            place.row0 + block * kBlock;
 #pragma unroll
         for (int c = 0; c < 2; ++c) {
           float multiplier =
-              shared.multipliers[Transforms][codes >> (c * 8) & 0xff];
-          auto scaled = [&](int i) {
-            return __fmul_rn(c ? columns.high(8 * h + i)
-                               : columns.low(8 * h + i),
-                             multiplier);
-          };
-          if (Random)
-            words[c][h] = encodeRandomly(
-                args, true, first + (2 * p + c) * out.stride + 8 * h, scaled);
-          else
-            words[c][h] = magnitudes(scaled) | signs[c];
+              shared.scales[Transforms][codes >> (c * 8) & 0xff].multiplier;
+          uint32_t random[1][kNvfp4Rows];
+          if constexpr (Random)
+            randomWords(args, true, {first + c * out.stride}, random);
+#pragma unroll
+          for (int h = 0; h < 2; ++h) {
+            auto scaled = [&](int i) {
+              return __fmul_rn(c ? columns.high(8 * h + i)
+                                 : columns.low(8 * h + i),
+                               multiplier);
+            };
+            words[h][c] |= Random ? magnitudesRandomly(scaled, random[0] + 8 * h)
+                                  : magnitudes(scaled);
+          }
         }
       }
 #pragma unroll
-      for (int c = 0; c < 2; ++c)
-        *reinterpret_cast<uint2 *>(to + stagePosition(2 * p + c) * kStagePitch) =
-            make_uint2(words[c][0], words[c][1]);
+      for (int c = 0; c < 2; ++c) {
+        shared.codes[1][codeAt(2 * pair + c, block)] =
+            static_cast<uint8_t>(codes >> (8 * c));
+        *reinterpret_cast<uint2 *>(shared.stage +
+                                   stagePosition(2 * pair + c) * kStagePitch +
+                                   block * 8) =
+            make_uint2(words[0][c], words[1][c]);
+      }
     }
   }
 
   /// Where column `col` of the tile has its rows in the stage.
   __device__ static int stagePosition(int col) {
-    return col % 8 * 16 + col / 8;
+    return col % 2 * kPairs + col / 2;
   }
 
   /// Four threads of 16 bytes write a column of the tile.
@@ -241,33 +328,29 @@ private:
     int part = threadIdx.x % 4, rows = min(place.rows - part * 32, 32);
     if (rows <= 0)
       return;
-    // Position p of the stage is of column p % 16 * 8 + p / 16.
-    constexpr int kColumns = Tile::kThreads / 4; // at a time
-    int position = threadIdx.x / 4;
-    int col = position % 16 * 8 + position / 16;
+    static_assert(Tile::kThreads / 4 == kPairs, "even columns, then odd ones");
+    int position = threadIdx.x / 4, col = position * 2;
     const uint8_t *from = shared.stage + position * kStagePitch + part * 16;
     int64_t first =
         (place.member * task.cols + place.col0 + col) * out.stride +
         place.row0 + part * 32;
     uint8_t *to = out.values + static_cast<uint64_t>(first) / 2;
-    auto step = static_cast<uint32_t>(kColumns / 16 * out.stride / 2);
     bool vector = rows == 32 && out.stride % 32 == 0 &&
                   (reinterpret_cast<uintptr_t>(out.values) * 2 + first) % 32 == 0;
 #pragma unroll
-    for (int round = 0; round < kTile / kColumns; ++round) {
-      if (col + round * (kColumns / 16) < place.cols) {
+    for (int odd = 0; odd < 2; ++odd) {
+      if (col + odd < place.cols) {
         if (vector) {
           uint2 low = *reinterpret_cast<const uint2 *>(from);
           uint2 high = *reinterpret_cast<const uint2 *>(from + 8);
           *reinterpret_cast<uint4 *>(to) =
               make_uint4(low.x, low.y, high.x, high.y);
         } else {
-          storeNibbles(out.values, first + round * (kColumns / 16) * out.stride,
-                       rows, from);
+          storeNibbles(out.values, first + odd * out.stride, rows, from);
         }
       }
-      from += kColumns * kStagePitch;
-      to += step;
+      from += kPairs * kStagePitch;
+      to += out.stride / 2;
     }
   }
   /// Neighbours may have the other half of the first byte and of the last one.
@@ -291,74 +374,6 @@ private:
 template <typename T> using Nvfp4Sink = Nvfp4CastSink<T, false, false>;
 template <typename T> using Nvfp4HadamardSink = Nvfp4CastSink<T, true, false>;
 template <typename T> using Nvfp4RandomSink = Nvfp4CastSink<T, true, true>;
-
-/// The first of the two passes of NVFP4: amaxes alone.
-template <typename T, bool Transforms> struct Nvfp4AmaxesSink {
-  static constexpr int kRows = kNvfp4Rows;
-  using Tile = Piece<T, kRows>;
-  struct Shared {
-    float warps[2][Tile::kWarps];
-  };
-  __device__ Nvfp4AmaxesSink(const MicroArgs &args, const MicroTask &task,
-                             const Place &place, Shared &shared)
-      : args(args), task(task), place(place), shared(shared) {}
-  int64_t colsBefore = 0;
-
-  __device__ bool run(Tile &piece, bool) {
-    note(amaxOfPiece(piece), 0);
-    bool transforms = Transforms && task.transformed;
-    if (transforms)
-      note(amaxOfTransform(piece), 1);
-    __syncthreads();
-    if (threadIdx.x != 0)
-      return false;
-    add(task.accumulators, 0);
-    if (transforms)
-      add(task.transformed, 1);
-    return arrive(args);
-  }
-
-private:
-  __device__ float amaxOfTransform(Tile &piece) const {
-    float largest = 0.0f;
-    if constexpr (Transforms)
-#pragma unroll 1
-      for (int p = 0; p < 4; ++p) {
-        // Columns go round, so that all of this is there once.
-        Pairs<BF16, kRows> columns;
-#pragma unroll
-        for (int i = 0; i < kRows; ++i) {
-          columns.words[i] = piece.pairs[i][0];
-#pragma unroll
-          for (int next = 1; next < 4; ++next)
-            piece.pairs[i][next - 1] = piece.pairs[i][next];
-        }
-        transform(columns, place.rows - Tile::row());
-        float2 amax = amaxesOf(columns.amax());
-        largest = fmaxf(largest, fmaxf(amax.x, amax.y));
-      }
-    return largest;
-  }
-  __device__ void note(float amax, int which) {
-    amax = warpMax(amax);
-    if (threadIdx.x % 32 == 0)
-      shared.warps[which][threadIdx.x / 32] = amax;
-  }
-  __device__ void add(uint32_t *accumulators, int which) {
-    float amax = 0.0f;
-#pragma unroll
-    for (int w = 0; w < Tile::kWarps; ++w)
-      amax = fmaxf(amax, shared.warps[which][w]);
-    raise(accumulators + place.group, amax);
-  }
-
-  const MicroArgs &args;
-  const MicroTask &task;
-  const Place &place;
-  Shared &shared;
-};
-template <typename T> using Nvfp4AmaxSink = Nvfp4AmaxesSink<T, false>;
-template <typename T> using Nvfp4HadamardAmaxSink = Nvfp4AmaxesSink<T, true>;
 
 } // namespace cuda
 } // namespace te_rt

@@ -19,6 +19,8 @@ namespace cuda {
 
 /// Rows that a thread holds of a tile.
 constexpr int kMxfp8Rows = 8, kNvfp4Rows = 16;
+/// Of casts to NVFP4.
+constexpr int kNvfp4CastRows = 8;
 
 /// Where the scales of a matrix, or of its members, lie.
 struct ScalePlaces {
@@ -28,6 +30,7 @@ struct ScalePlaces {
   int64_t tilesAcross;               // SWIZZLED: tiles in a row of tiles
   int64_t outer, blocks;             // of the data
   int64_t paddedOuter, paddedBlocks; // as they are stored
+  int64_t padding;                   // stored scales that are no data's
   int32_t swizzled;
   int32_t restarts; // at each group, along the blocks
 };
@@ -54,6 +57,7 @@ struct MicroArgs : TaskArgs<MicroTask> {
   int32_t square, hadamard;
   int32_t finishes; // the last block writes amaxes
   int32_t descends; // through the tiles
+  uint32_t tilesOfBlock; // of a pass over amaxes
 };
 
 /// Rows of codes with scales of any blocks, to be stored as T.

@@ -29,10 +29,9 @@ __device__ inline int64_t placeOf(const ScalePlaces &places, int64_t outer,
 /// Zeroes what lies beyond the data's scales, all blocks of threads together.
 __device__ inline void clearPadding(const ScalePlaces &places) {
   int64_t right = places.paddedOuter * (places.paddedBlocks - places.blocks);
-  int64_t below = (places.paddedOuter - places.outer) * places.blocks;
   int64_t step = int64_t(gridDim.x) * blockDim.x;
   for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
-       i < right + below; i += step) {
+       i < places.padding; i += step) {
     int64_t at = i < right
                      ? placeOf(places, i % places.paddedOuter,
                                places.blocks + i / places.paddedOuter)
@@ -60,21 +59,26 @@ __device__ inline int64_t groupEnd(const TileTask &task, const Place &place) {
   return at < 0 ? 0 : at > task.rows ? task.rows : at;
 }
 
-/// Stores the scales of a tile, which codes[block][line] are; `colsBefore`: of
-/// the parts before this one. All threads call it.
-template <int Block, bool Columnwise, int Threads>
-__device__ inline void storeScales(const TileTask &task, const Place &place,
-                                   int64_t colsBefore,
-                                   const ScalePlaces &places,
-                                   const uint8_t (*codes)[kTile]) {
-  int lines = Columnwise ? place.cols : place.rows;
-  int blocks = ((Columnwise ? place.rows : place.cols) + Block - 1) / Block;
-  int64_t col0 = place.col0 + colsBefore;
-  int64_t outer0 = Columnwise ? col0 : place.row0;
-  int64_t block0 = (Columnwise ? place.row0 : col0) / Block;
-  int64_t base = place.member * places.member, end = places.member;
-  int64_t tilesAcross = places.tilesAcross;
-  if (places.restarts) {
+/// The scales of a tile of elements; `colsBefore`: of the parts before this one.
+template <int Block, bool Columnwise> struct ScaleTile {
+  const ScalePlaces &places;
+  int lines, blocks; // that exist
+  int64_t outer0, block0;
+  int64_t base, end; // of the member
+  int64_t tilesAcross;
+
+  __device__ ScaleTile(const TileTask &task, const Place &place,
+                       int64_t colsBefore, const ScalePlaces &places)
+      : places(places) {
+    int64_t col0 = place.col0 + colsBefore;
+    lines = Columnwise ? place.cols : place.rows;
+    blocks = ((Columnwise ? place.rows : place.cols) + Block - 1) / Block;
+    outer0 = Columnwise ? col0 : place.row0;
+    block0 = (Columnwise ? place.row0 : col0) / Block;
+    base = place.member * places.member, end = places.member;
+    tilesAcross = places.tilesAcross;
+    if (!places.restarts)
+      return;
     int64_t begin = groupBegin(task, place);
     block0 = (place.row0 - begin) / Block;
     if (places.swizzled) {
@@ -85,6 +89,29 @@ __device__ inline void storeScales(const TileTask &task, const Place &place,
       block0 += begin / Block + place.group;
     }
   }
+  /// Where its tiles of 512 scales lie side by side, where they are whole; or
+  /// nullptr.
+  __device__ uint8_t *whole() const {
+    int64_t at =
+        base + (outer0 / kTile * tilesAcross + block0 / 4) * 512;
+    // Offsets that are no multiples of 128 must not lead out of the tensor.
+    bool isWhole = places.swizzled && outer0 % kTile == 0 && lines == kTile &&
+                   blocks % 4 == 0 &&
+                   (!places.restarts || at + blocks * kTile <= end);
+    return isWhole ? places.scales + at : nullptr;
+  }
+};
+
+/// Stores the scales of a tile of elements; codes(block, line): one of them. All
+/// threads call it.
+template <int Block, bool Columnwise, int Threads, typename Codes>
+__device__ inline void storeScales(const TileTask &task, const Place &place,
+                                   int64_t colsBefore,
+                                   const ScalePlaces &places, Codes codes) {
+  ScaleTile<Block, Columnwise> tile(task, place, colsBefore, places);
+  int lines = tile.lines, blocks = tile.blocks;
+  int64_t outer0 = tile.outer0, block0 = tile.block0;
+  int64_t base = tile.base, end = tile.end;
   // Rows of a ragged matrix have other groups, or nobody, behind them.
   bool ownsPadding = Columnwise || task.tilesPerMember != 0;
   int64_t linesToPadding = places.paddedOuter - outer0;
@@ -94,27 +121,22 @@ __device__ inline void storeScales(const TileTask &task, const Place &place,
   uint8_t *scales = places.scales + base;
   auto placeAt = [&](int line, int block) {
     return places.swizzled
-               ? swizzledPlace(outer0 + line, block0 + block, tilesAcross)
+               ? swizzledPlace(outer0 + line, block0 + block, tile.tilesAcross)
                : (outer0 + line) * places.strideOuter +
                      (block0 + block) * places.strideBlock;
   };
   bool aligned = reinterpret_cast<uintptr_t>(scales) % 4 == 0;
   bool sharesQuads = places.restarts && !places.swizzled; // with other groups
-  if (aligned && places.swizzled && outer0 % kTile == 0 && lines == kTile &&
-      blocks % 4 == 0) {
-    // Tiles of 512 bytes, side by side.
+  if (uint8_t *to = aligned ? tile.whole() : nullptr) {
     static_assert(Threads % kTile == 0, "a thread for each word of a tile");
     int k = threadIdx.x % kTile, line = k % 4 * 32 + k / 4;
-    int64_t at = (outer0 / kTile * tilesAcross + block0 / 4) * 512 + k * 4;
     for (int quad = threadIdx.x / kTile; quad < blocks / 4;
          quad += Threads / kTile) {
       uint32_t word = 0;
 #pragma unroll
       for (int b = 0; b < 4; ++b)
-        word |= static_cast<uint32_t>(codes[quad * 4 + b][line]) << (8 * b);
-      // Offsets that are no multiples of 128 must not lead out of the tensor.
-      if (!places.restarts || base + at + quad * 512 < end)
-        *reinterpret_cast<uint32_t *>(scales + at + quad * 512) = word;
+        word |= static_cast<uint32_t>(codes(quad * 4 + b, line)) << (8 * b);
+      *reinterpret_cast<uint32_t *>(to + quad * 512 + k * 4) = word;
     }
     return;
   }
@@ -131,7 +153,7 @@ __device__ inline void storeScales(const TileTask &task, const Place &place,
 #pragma unroll
       for (int b = 0; b < 4; ++b)
         if (line < lines && quad + b < blocks)
-          word |= static_cast<uint32_t>(codes[quad + b][line]) << (8 * b);
+          word |= static_cast<uint32_t>(codes(quad + b, line)) << (8 * b);
       int64_t at = placeAt(line, quad);
       if (!places.restarts || base + at < end)
         *reinterpret_cast<uint32_t *>(scales + at) = word;
@@ -146,7 +168,7 @@ __device__ inline void storeScales(const TileTask &task, const Place &place,
 #pragma unroll
       for (int b = 0; b < 4; ++b)
         if (line + b < lines && block < blocks)
-          word |= static_cast<uint32_t>(codes[block][line + b]) << (8 * b);
+          word |= static_cast<uint32_t>(codes(block, line + b)) << (8 * b);
       *reinterpret_cast<uint32_t *>(scales + placeAt(line, block)) = word;
     }
     return;
@@ -157,7 +179,7 @@ __device__ inline void storeScales(const TileTask &task, const Place &place,
       continue;
     int64_t at = placeAt(line, block);
     if (!places.restarts || base + at < end)
-      scales[at] = line < lines && block < blocks ? codes[block][line] : 0;
+      scales[at] = line < lines && block < blocks ? codes(block, line) : 0;
   }
 }
 

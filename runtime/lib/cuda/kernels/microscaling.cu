@@ -18,6 +18,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "cuda/kernels/micro_amaxes.cuh"
 #include "cuda/kernels/micro_mxfp8.cuh"
 #include "cuda/kernels/micro_nvfp4.cuh"
 
@@ -29,18 +30,28 @@ using namespace te_rt::cuda;
 
 TE_RT_MICRO_KERNELS(mx_cast_bf16, BF16, Mxfp8Sink, 3)
 TE_RT_MICRO_KERNELS(mx_cast_f32, float, Mxfp8Sink, 2)
-TE_RT_MICRO_KERNELS(nv_cast_bf16, BF16, Nvfp4Sink, 5)
-TE_RT_MICRO_KERNELS(nv_cast_f32, float, Nvfp4Sink, 2)
-TE_RT_MICRO_KERNELS(nv_amax_bf16, BF16, Nvfp4AmaxSink, 6)
-TE_RT_MICRO_KERNELS(nv_amax_f32, float, Nvfp4AmaxSink, 2)
+TE_RT_MICRO_KERNELS(nv_cast_bf16, BF16, Nvfp4Sink, 4)
+TE_RT_MICRO_KERNELS(nv_cast_f32, float, Nvfp4Sink, 1)
 
 // One matrix with a Hadamard transform, of BF16, or stochastic rounding.
 #define TE_RT_MATRIX_KERNEL(name, T, Sink, blocksPerSm)                        \
   TE_RT_MICRO_KERNEL(name, MatrixSource, T, Sink, false, blocksPerSm)
-TE_RT_MATRIX_KERNEL(nv_hadamard_amax_bf16, BF16, Nvfp4HadamardAmaxSink, 4)
-TE_RT_MATRIX_KERNEL(nv_hadamard_cast_bf16, BF16, Nvfp4HadamardSink, 4)
-TE_RT_MATRIX_KERNEL(nv_random_cast_bf16, BF16, Nvfp4RandomSink, 4)
+TE_RT_MATRIX_KERNEL(nv_hadamard_cast_bf16, BF16, Nvfp4HadamardSink, 3)
+TE_RT_MATRIX_KERNEL(nv_random_cast_bf16, BF16, Nvfp4RandomSink, 3)
 TE_RT_MATRIX_KERNEL(nv_random_cast_f32, float, Nvfp4RandomSink, 1)
+
+#define TE_RT_AMAX_KERNEL(name, T, Amaxes, fromTable, blocksPerSm)             \
+  extern "C" __global__ void __launch_bounds__(                                \
+      te_rt::cuda::Amaxes<T>::Tile::kThreads, blocksPerSm)                     \
+      name(const __grid_constant__ te_rt::cuda::MicroArgs args) {              \
+    using Format = te_rt::cuda::Amaxes<T>;                                     \
+    runAmaxes<MatrixSource<T, Format::kRows>, Format, fromTable>(args);        \
+  }
+TE_RT_AMAX_KERNEL(nv_amax_bf16, BF16, Nvfp4PlainAmaxes, false, 6)
+TE_RT_AMAX_KERNEL(nv_amax_f32, float, Nvfp4PlainAmaxes, false, 3)
+TE_RT_AMAX_KERNEL(multi_nv_amax_bf16, BF16, Nvfp4PlainAmaxes, true, 5)
+TE_RT_AMAX_KERNEL(multi_nv_amax_f32, float, Nvfp4PlainAmaxes, true, 3)
+TE_RT_AMAX_KERNEL(nv_hadamard_amax_bf16, BF16, Nvfp4HadamardAmaxes, false, 4)
 
 TE_RT_MICRO_KERNEL(mx_requantize_bf16, CodeSource, BF16, Mxfp8Sink, false, 2)
 TE_RT_MICRO_KERNEL(mx_requantize_f32, CodeSource, float, Mxfp8Sink, false, 2)

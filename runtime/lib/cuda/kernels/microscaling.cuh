@@ -105,20 +105,20 @@ __device__ inline uint32_t encodeFp4(float value) {
   return magnitude | (isNegative ? 8 : 0);
 }
 
-/// One of the two neighbours, the farther from zero if `word` is less than 2^32
-/// times the part of the way to it; 6 and beyond, and NaN, become 6.
-__device__ inline uint32_t encodeFp4(float value, uint32_t word) {
-  uint32_t bits = __float_as_uint(value), magnitude = bits & 0x7fffffff;
-  float twice = 2.0f * fabsf(value);
-  // From 1 on the bits behind the first one of the mantissa are that part.
-  bool isNormal = magnitude >= 0x3f800000;
-  uint32_t code = isNormal ? (magnitude >> 22) - 252 : twice >= 1.0f;
-  uint32_t part = __float2uint_ru(
-      __fmaf_rn(twice, 4294967296.0f, twice >= 1.0f ? -4294967296.0f : 0.0f));
-  code += word < (isNormal ? magnitude << 10 : part);
-  if (magnitude >= 0x40c00000)
-    code = 7;
-  return code | (magnitude > 0x7f800000 ? 0 : bits >> 28 & 8);
+/// The code of one of the two neighbours of a magnitude that is no NaN: the farther
+/// from zero if `word` is less than 2^32 times the part of the way to it; 6 and
+/// beyond become 6.
+///
+/// From 1 on the bits behind the first one of the mantissa are that part.
+__device__ inline uint32_t roundRandomly(float value, uint32_t word) {
+  float upToSix = fminf(fabsf(value), 6.0f);
+  uint32_t bits = __float_as_uint(upToSix);
+  bool isNormal = upToSix >= 1.0f, isHalf = upToSix >= 0.5f;
+  uint32_t part = __float2uint_ru(__fmaf_rn(
+      upToSix, 8589934592.0f, isHalf ? -4294967296.0f : 0.0f));
+  part = isNormal ? bits << 10 : part;
+  uint32_t code = isNormal ? (bits >> 22) - 252 : isHalf;
+  return code + (word < part);
 }
 
 __device__ inline float valueOfFp4(uint32_t code) {
@@ -136,17 +136,72 @@ struct Philox {
   uint64_t seed, high; // key, and upper half of the counter
   uint64_t first;      // added to the lower half
 
-  /// Draws `low` to `low` + Count - 1, side by side, since they have the keys of
-  /// their rounds in common.
-  template <int Count>
-  __device__ void draw(uint64_t low, uint4 (&c)[Count]) const {
+  /// Words of elements index[l] to index[l] + Count - 1 of some lines: word i % 4
+  /// of draw i / 4.
+  template <int Lines, int Count>
+  __device__ void words(const int64_t (&index)[Lines],
+                        uint32_t (&out)[Lines][Count]) const {
+    uint4 drawn[Lines * Count / 4];
+    int64_t bits = 0;
+#pragma unroll
+    for (int64_t i : index)
+      bits |= i;
+    if (bits % Count == 0) {
+      draw<Lines, true>(index, drawn);
+      unpack(drawn, out);
+      return;
+    }
+    draw<Lines, false>(index, drawn);
+    unpack(drawn, out);
+    int64_t behind[Lines];
+#pragma unroll
+    for (int l = 0; l < Lines; ++l)
+      behind[l] = index[l] + Count;
+    uint4 next[Lines];
+    draw<Lines, false>(behind, next);
+#pragma unroll
+    for (int l = 0; l < Lines; ++l) {
+      uint32_t more[3] = {next[l].x, next[l].y, next[l].z};
+#pragma unroll
+      for (int s = 0; s < 3; ++s)
+        if (s < (index[l] & 3)) {
+#pragma unroll
+          for (int i = 1; i < Count; ++i)
+            out[l][i - 1] = out[l][i];
+          out[l][Count - 1] = more[s];
+        }
+    }
+  }
+
+private:
+  template <int Draws, int Lines, int Count>
+  __device__ static void unpack(const uint4 (&drawn)[Draws],
+                                uint32_t (&out)[Lines][Count]) {
+#pragma unroll
+    for (int d = 0; d < Draws; ++d) {
+      uint32_t *to = &out[d * 4 / Count][d * 4 % Count];
+      to[0] = drawn[d].x, to[1] = drawn[d].y;
+      to[2] = drawn[d].z, to[3] = drawn[d].w;
+    }
+  }
+
+  /// The draws of as many elements from index[l] on, all side by side, since they
+  /// have the keys of their rounds in common; `Aligned`: index[l] is a multiple of
+  /// that many, so that draws of a line differ in the lowest bits alone.
+  template <int Lines, bool Aligned, int Draws>
+  __device__ void draw(const int64_t (&index)[Lines], uint4 (&c)[Draws]) const {
+    constexpr int kDraws = Draws / Lines;
     uint32_t k0 = static_cast<uint32_t>(seed);
     uint32_t k1 = static_cast<uint32_t>(seed >> 32);
 #pragma unroll
-    for (int d = 0; d < Count; ++d) {
-      uint64_t own = low + first + d;
+    for (int d = 0; d < Draws; ++d) {
+      uint64_t low = (static_cast<uint64_t>(index[d / kDraws]) >> 2) + first;
+      if (Aligned)
+        low |= d % kDraws; // first is a multiple, too
+      else
+        low += d % kDraws;
       c[d] = make_uint4(
-          static_cast<uint32_t>(own), static_cast<uint32_t>(own >> 32),
+          static_cast<uint32_t>(low), static_cast<uint32_t>(low >> 32),
           static_cast<uint32_t>(high), static_cast<uint32_t>(high >> 32));
     }
 #pragma unroll
@@ -165,33 +220,6 @@ struct Philox {
       // Or the compiler adds up these of each round from those of the first.
       asm volatile("" : "+r"(k0), "+r"(k1));
     }
-  }
-
-  /// Words of elements `index` to `index` + Count - 1: word i % 4 of draw i / 4.
-  template <int Count>
-  __device__ void words(int64_t index, uint32_t (&out)[Count]) const {
-    auto first = static_cast<uint64_t>(index >> 2);
-    int shift = static_cast<int>(index & 3);
-    uint4 drawn[Count / 4];
-    draw(first, drawn);
-#pragma unroll
-    for (int d = 0; d < Count / 4; ++d) {
-      out[4 * d] = drawn[d].x, out[4 * d + 1] = drawn[d].y;
-      out[4 * d + 2] = drawn[d].z, out[4 * d + 3] = drawn[d].w;
-    }
-    if (shift == 0)
-      return;
-    uint4 next[1];
-    draw(first + Count / 4, next);
-    uint32_t more[3] = {next[0].x, next[0].y, next[0].z};
-#pragma unroll
-    for (int s = 0; s < 3; ++s)
-      if (s < shift) {
-#pragma unroll
-        for (int i = 1; i < Count; ++i)
-          out[i - 1] = out[i];
-        out[Count - 1] = more[s];
-      }
   }
 };
 
@@ -226,7 +254,9 @@ __device__ inline void transform(uint32_t (&pairs)[16], int rows) {
       sumLow = __fadd_rn(sumLow, negative ? -low[j] : low[j]);
       sumHigh = __fadd_rn(sumHigh, negative ? -high[j] : high[j]);
     }
-    pairs[k] = k < rows ? packBf16(0.25f * sumLow, 0.25f * sumHigh) : 0;
+    uint32_t pair = packBf16(0.25f * sumLow, 0.25f * sumHigh);
+    asm volatile("" : "+r"(pair)); // or the compiler branches around all of it
+    pairs[k] = k < rows ? pair : 0;
   }
 }
 

@@ -51,6 +51,15 @@ __device__ inline uint32_t maxMagnitude(uint32_t a, uint32_t b) {
   return largest;
 }
 
+/// The same, but NaN wins.
+__device__ inline uint32_t maxMagnitudeOrNan(uint32_t a, uint32_t b) {
+  uint32_t largest;
+  asm("max.NaN.xorsign.abs.bf16x2 %0, %1, %2;"
+      : "=r"(largest)
+      : "r"(a), "r"(b));
+  return largest;
+}
+
 /// The larger of a pair, as a number; NaN, which all were, as zero.
 __device__ inline float amaxOfPair(uint32_t pair) {
   return fmaxf(fmaxf(fabsf(lowOf(pair)), fabsf(highOf(pair))), 0.0f);
