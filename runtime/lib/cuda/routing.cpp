@@ -153,8 +153,9 @@ bool formScatter(const CudaDevice &device, bool casts, ScatterArgs &args,
   args.chunks = static_cast<int32_t>(ceilDiv(read, chunk));
   args.chunkScales = static_cast<int32_t>(
       casts ? chunk / unit : ceilDiv(rows.scales.cols, args.chunks));
-  int64_t pads = rows.counts ? int64_t(rows.groups) * rows.padBlocks : 0;
-  grid.blocks = blocks * args.chunks + pads;
+  constexpr int kPadBlocksPerSm = 4;
+  args.padBlocks = rows.counts ? kPadBlocksPerSm * device.numSms() : 0;
+  grid.blocks = blocks * args.chunks + args.padBlocks;
   grid.threads = kScatterThreads;
   grid.shared = static_cast<int>(kScatterThreads / 32 * chunk +
                                  tokens * (args.chunkScales | 1) * 4);
@@ -301,7 +302,6 @@ te_rt_status cuda::permute_quantize(
       scatter.counts = data<int32_t>(counts);
       scatter.offsets = task.offsets;
       scatter.groups = task.groups;
-      scatter.padBlocks = 16;
       bool fits = false;
       TE_RT_TRY(scatterCast(device, *input, *values, *scales, scatter,
                             pow2_scales != 0, epsilon, fits));

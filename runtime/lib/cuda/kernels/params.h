@@ -195,7 +195,7 @@ struct PermuteArgs {
   const int32_t *counts;  // nullptr: no padding
   const int32_t *offsets;
   int32_t groups;
-  int32_t padBlocks; // for each group
+  int32_t padBlocks; // for each group; of permute_rows
   int64_t blocks;    // unpermute: of each token
 };
 
@@ -208,6 +208,7 @@ struct ScatterArgs {
   PermuteArgs rows;
   int32_t blockTokens; // so many that a block has at most kBlockPairs
   int32_t chunks, chunkBytes, chunkScales;
+  int32_t padBlocks; // that share the rows that padding adds
   int64_t readBytes; // of a row of the input
   // Where gather_scales moves the scales: the token of each row, and, of a cast,
   // the scales of each token, one after another.

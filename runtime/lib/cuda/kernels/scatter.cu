@@ -134,50 +134,114 @@ __device__ void castRow(const ScatterArgs &args, uint4 *row, int bytes,
   }
 }
 
-/// Rows that padding adds to group g: zeros, and the scales of zeros. A part of
-/// them for each block.
-__device__ void zeroPads(const ScatterArgs &args, int64_t index, uint4 *zeros) {
-  const PermuteArgs &rows = args.rows;
-  int64_t g = index / rows.padBlocks, block = index % rows.padBlocks;
+/// Rows side by side.
+struct Rows {
+  int64_t begin;
+  int count;
+};
+/// Those that padding adds to group g; none behind the last group.
+__device__ Rows padsOf(const PermuteArgs &rows, int g) {
+  if (g >= rows.groups)
+    return {0, 0};
   int64_t begin = max(rows.offsets[g], 0) + int64_t(max(rows.counts[g], 0));
   int64_t end = min(int64_t(rows.offsets[g + 1]), rows.capacity);
-  int64_t share =
-      (max(end - begin, int64_t(0)) + rows.padBlocks - 1) / rows.padBlocks;
-  begin += block * share;
-  end = min(end, begin + share);
-  if (begin >= end)
-    return;
-  for (int i = threadIdx.x; i < args.chunkBytes / 16; i += kThreads)
-    zeros[i] = make_uint4(0, 0, 0, 0);
-  bulk::publish();
+  return {begin, static_cast<int>(max(end - begin, int64_t(0)))};
+}
+
+/// The sum over threads before this one; `total`: over all, which call it.
+__device__ int sumBefore(int value, int (&warps)[kWarps], int &total) {
+  int lane = threadIdx.x % 32, sum = value;
+#pragma unroll
+  for (int step = 1; step < 32; step *= 2) {
+    int other = __shfl_up_sync(~0u, sum, step);
+    sum += lane >= step ? other : 0;
+  }
+  __syncthreads(); // the last reader of `warps`
+  if (lane == 31)
+    warps[threadIdx.x / 32] = sum;
   __syncthreads();
-  int64_t bytes = rows.rowBytes * (end - begin); // they lie side by side
-  auto *to = static_cast<uint8_t *>(rows.output) + begin * rows.rowBytes;
-  for (int64_t at = int64_t(threadIdx.x) * args.chunkBytes; at < bytes;
-       at += int64_t(kThreads) * args.chunkBytes)
-    bulk::store(
-        to + at, zeros,
-        static_cast<uint32_t>(min(int64_t(args.chunkBytes), bytes - at)));
+  int before = sum - value;
+  total = 0;
+#pragma unroll
+  for (int w = 0; w < kWarps; ++w) {
+    before += w < static_cast<int>(threadIdx.x) / 32 ? warps[w] : 0;
+    total += warps[w];
+  }
+  return before;
+}
+
+/// Rows that padding adds: zeros, of which so many bytes are there, and the scales
+/// of zeros.
+__device__ void zeroRows(const ScatterArgs &args, Rows pads, const uint4 *zeros,
+                         int zeroBytes) {
+  const PermuteArgs &rows = args.rows;
+  int64_t bytes = rows.rowBytes * pads.count;
+  auto *to = static_cast<uint8_t *>(rows.output) + pads.begin * rows.rowBytes;
+  for (int64_t at = int64_t(threadIdx.x) * zeroBytes; at < bytes;
+       at += int64_t(kThreads) * zeroBytes)
+    bulk::store(to + at, zeros,
+                static_cast<uint32_t>(min(int64_t(zeroBytes), bytes - at)));
   const RowScales &scales = rows.scales;
-  int64_t count = end - begin;
   for (int64_t i = threadIdx.x;
-       scales.to && !args.rowTokens && i < count * scales.cols; i += kThreads) {
-    int64_t j = i / count, row = begin + (i - j * count);
+       scales.to && !args.rowTokens && i < pads.count * scales.cols;
+       i += kThreads) {
+    int64_t j = i / pads.count, row = pads.begin + (i - j * pads.count);
     static_cast<float *>(scales.to)[row * scales.toRow + j * scales.toCol] =
         args.padScale;
   }
-  for (int64_t row = begin + threadIdx.x; row < end; row += kThreads) {
+  for (int r = threadIdx.x; r < pads.count; r += kThreads) {
     if (rows.outProbs)
-      rows.outProbs[row] = 0.0f;
+      rows.outProbs[pads.begin + r] = 0.0f;
     if (args.rowTokens)
-      args.rowTokens[row] = kPadRow;
+      args.rowTokens[pads.begin + r] = kPadRow;
+  }
+}
+
+/// The share of one of `padBlocks` blocks in the rows that padding adds to all
+/// groups.
+__device__ void zeroPads(const ScatterArgs &args, int64_t block, uint4 *zeros) {
+  __shared__ int warps[kWarps];
+  __shared__ Rows found[kThreads];
+  __shared__ int numFound;
+  int sum = 0, total;
+  for (int g = threadIdx.x; g < args.rows.groups; g += kThreads)
+    sum += padsOf(args.rows, g).count;
+  if (threadIdx.x == 0)
+    numFound = 0;
+  sumBefore(sum, warps, total);
+  int share = (total + args.padBlocks - 1) / args.padBlocks;
+  int64_t first = block * share, last = min(first + share, int64_t(total));
+  if (first >= last)
+    return;
+  int zeroBytes = min(kWarps * args.chunkBytes, 4096);
+  for (int i = threadIdx.x; i < zeroBytes / 16; i += kThreads)
+    zeros[i] = make_uint4(0, 0, 0, 0);
+  bulk::publish();
+  int64_t at = 0; // pads of groups before
+  for (int g = threadIdx.x; at < last; g += kThreads) {
+    Rows pads = padsOf(args.rows, g);
+    int64_t own = at + sumBefore(pads.count, warps, total);
+    at += total;
+    int64_t from = max(first - own, int64_t(0));
+    int64_t to = min(last - own, int64_t(pads.count));
+    if (from < to)
+      found[atomicAdd(&numFound, 1)] = {pads.begin + from,
+                                        static_cast<int>(to - from)};
+    __syncthreads();
+    for (int i = 0; i < numFound; ++i)
+      zeroRows(args, found[i], zeros, zeroBytes);
+    __syncthreads();
+    if (threadIdx.x == 0)
+      numFound = 0;
   }
   bulk::waitRead();
 }
 
 template <bool Casts> __device__ void scatter(const ScatterArgs &args) {
   __shared__ Pairs pairs;
-  extern __shared__ uint4 words[]; // of each warp a row; then scales
+  // Of each warp a row; then scales. Copies from odd multiples of 16 bytes take a
+  // third longer.
+  extern __shared__ __align__(128) uint4 words[];
   const PermuteArgs &rows = args.rows;
   // Divisions of 64 bits would take as long as a load.
   uint32_t chunks = args.chunks, blockOfTokens = blockIdx.x / chunks;
