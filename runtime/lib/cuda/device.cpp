@@ -323,15 +323,24 @@ Outcome CudaDevice::launchRaw(const char *name, const Grid &grid,
     function.shared = grid.shared;
   }
   void *arguments[] = {const_cast<void *>(params)};
-  auto blocks = static_cast<unsigned>(grid.blocks);
-  auto threads = static_cast<unsigned>(grid.threads);
-  auto shared = static_cast<unsigned>(grid.shared);
-  return outcomeOf(
-      name, grid.cooperative
-                ? cu.launchCooperative(function.handle, blocks, 1, 1, threads,
-                                       1, 1, shared, work, arguments)
-                : cu.launch(function.handle, blocks, 1, 1, threads, 1, 1,
-                            shared, work, arguments, nullptr));
+  LaunchAttribute attributes[2] = {};
+  LaunchConfig config = {{static_cast<uint32_t>(grid.blocks), 1, 1},
+                         {static_cast<uint32_t>(grid.threads), 1, 1},
+                         static_cast<uint32_t>(grid.shared),
+                         work,
+                         attributes,
+                         0};
+  auto set = [&](LaunchAttribute::Id id) {
+    LaunchAttribute &attribute = attributes[config.numAttributes++];
+    attribute.id = id;
+    attribute.flag = 1;
+  };
+  if (grid.cooperative)
+    set(LaunchAttribute::Cooperative);
+  if (grid.overlaps)
+    set(LaunchAttribute::Overlaps);
+  return outcomeOf(name,
+                   cu.launch(&config, function.handle, arguments, nullptr));
 }
 
 Outcome CudaDevice::blas(Blas **library) {

@@ -48,6 +48,9 @@ struct Grid {
   int threads;
   int shared = 0; // bytes of dynamic shared memory
   bool cooperative = false;
+  /// The kernel may begin before the launch before has ended, and waits for that
+  /// by itself (waitForLaunches).
+  bool overlaps = false;
 };
 
 class Blas;

@@ -261,6 +261,8 @@ Outcome cuda::multiplyGrouped(CudaDevice &device, const ProductCall &call,
                             (wide ? kWideCols : groupedCols(scale)) / 2, args));
   Grid grid = {device.numSms() / kGroupedCluster * kGroupedCluster,
                wide ? kWideThreads : kGroupedThreads,
-               wide ? kWideSharedBytes : groupedSharedBytes(scale)};
+               wide ? kWideSharedBytes : groupedSharedBytes(scale),
+               /*cooperative=*/false,
+               /*overlaps=*/true};
   return device.launch(kernel.c_str(), grid, args);
 }

@@ -101,6 +101,7 @@ public:
   template <bool staged> __device__ void run() {
     // The compiler does not know that all lanes have the same.
     int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
+    letNextBegin();
     if (threadIdx.x == 0) {
       for (int i = 0; i < kStages; ++i) {
         initBarrier(at(&shared.full[i]), 1 + kHasScaleWarp);
@@ -209,7 +210,7 @@ private:
            tile.row * args.lhsScaleOuter;
   }
   __device__ const float *rhsScalesOf(const Tile &tile) const {
-    return args.items[tile.group].rhsScales +
+    return tile.rhsScales +
            firstBlock(tile) * args.rhsScaleInner;
   }
   /// Blocks begin anew at each group.

@@ -39,6 +39,7 @@ struct alignas(16) Tile {
   int32_t begin, end; // of the reduction
   int32_t sharesRhs;  // else lhs
   int32_t dead;       // beyond the last column: loaded, but not stored
+  const float *rhsScales; // of the group
 };
 
 /// What all lanes of a warp have, told to the compiler: it then keeps it, and
@@ -48,7 +49,7 @@ __device__ inline int uniform(int value) { return __shfl_sync(~0u, value, 0); }
 __device__ inline Tile uniform(const Tile &tile) {
   return {uniform(tile.group),     uniform(tile.row),   uniform(tile.rows),
           uniform(tile.col),       uniform(tile.begin), uniform(tile.end),
-          uniform(tile.sharesRhs), uniform(tile.dead)};
+          uniform(tile.sharesRhs), uniform(tile.dead),  tile.rhsScales};
 }
 
 /// Tiles that a warp draws and others of the block read, in shared memory.
@@ -139,6 +140,8 @@ public:
     tile.col = place.colBlock * cols;
     tile.dead = place.colBlock >= across;
     tile.sharesRhs = place.sharesRhs;
+    tile.rhsScales = reinterpret_cast<const float *>(
+        __shfl_sync(~0u, reinterpret_cast<uintptr_t>(scales), lane));
     tile.begin = 0;
     tile.end = args.k;
     if (args.reduction) {
@@ -156,6 +159,7 @@ private:
     begin = end = count = 0;
     if (group < args.lastGroup) {
       int rows = args.m;
+      scales = args.items[group].rhsScales;
       if (args.offsets) {
         int capacity = args.reduction ? args.k : args.m;
         begin = min(max(args.offsets[group], 0), capacity);
@@ -179,7 +183,10 @@ private:
 
   const GroupedArgs &args;
   int across, cols, chunk, before = 0, total = 0;
-  int begin, end, count, through; // of the lane's group
+  // Of the lane's group. Who wants scales would wait for the pointer first, and
+  // at the begin of a launch behind the operands of all blocks.
+  int begin, end, count, through;
+  const float *scales = nullptr;
 };
 
 /// What a block does with its Ring, which lies at `address`.
@@ -202,8 +209,10 @@ public:
   /// A warp, which draws tiles of `cols` columns until there are no more. A
   /// reader may wait for what another one does with the tile before, not with
   /// the tile behind: that comes when all have read the last but one.
-  /// The first is found while the cluster meets.
+  /// The first is found while the cluster meets. Until then nothing is read or
+  /// written that an earlier launch has to do with.
   __device__ void find(int cols) const {
+    hopper::waitForLaunches();
     Schedule schedule(args, cols);
     Cursor slot, drawn;
     Tile tile = schedule.find(blockIdx.x / kGroupedCluster, rank);

@@ -87,6 +87,7 @@ public:
 
   __device__ void run() {
     int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
+    letNextBegin();
     if (threadIdx.x == 0) {
       for (int i = 0; i < kStages; ++i) {
         initBarrier(at(&shared.full[i]), 2); // warps that bring operands
@@ -230,7 +231,7 @@ private:
       const float *cols[2];
 #pragma unroll
       for (int half = 0; half < 2; ++half)
-        cols[half] = args.items[tile.group].rhsScales +
+        cols[half] = tile.rhsScales +
                      min(Epilogue::columnOf(args, tile, half) / (kCols / 2),
                          args.rhsBlocks - 1) *
                          args.rhsScaleOuter;

@@ -146,6 +146,15 @@ __device__ inline void arriveCluster() {
 __device__ inline void waitCluster() {
   asm volatile("barrier.cluster.wait.aligned;" ::: "memory");
 }
+/// The next launch of the stream may begin, once all blocks of this one have
+/// said so or ended, if it waits by itself for this one's end: waitForLaunches.
+__device__ inline void letNextBegin() {
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+}
+/// Until all that was launched before is done, and what it wrote is there.
+__device__ inline void waitForLaunches() {
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+}
 /// F32 in shared memory, after the wait for it.
 __device__ inline float readShared(uint32_t from) {
   float value;
