@@ -38,14 +38,14 @@ using namespace hopper;
 /// all come back from `run` together. It has
 ///
 ///   Args                          of the kernel
-///   kRegisters                    of each of its threads, 64 or 40
+///   kBoxRows                      rows of the boxes in which it wants a tile
 ///   productOf(args)               GroupedArgs
 ///   columnOf(product, tile, half) the first of the 128 columns of a half
 ///   Shared                        memory of its own
 ///   Epilogue(args, address of the tile, shared), run(tile)
 ///
-/// and finds the tile in shared memory: row r in the 8 KB r / 16, its columns
-/// in boxes of 64, of 16 rows of 128 bytes that are swizzled as the copy engine
+/// and finds the tile in shared memory: its next kBoxRows rows in the next four
+/// boxes of 64 columns, in rows of 128 bytes that are swizzled as the copy engine
 /// does it.
 template <typename Epilogue, Element kLhs, Element kRhs> class WideProduct {
   using Args = typename Epilogue::Args;
@@ -54,12 +54,10 @@ template <typename Epilogue, Element kLhs, Element kRhs> class WideProduct {
   static constexpr int kLhsBytes = kGroupedRows * kGroupedBytes;
   static constexpr int kRhsBytes = kCols * kGroupedBytes;
   static constexpr int kHalfRow = kLhsBytes / 2, kHalfCol = kRhsBytes / 2;
-  static constexpr int kBoxBytes = 16 * 128,
-                       kWarpBytes = kCols / 64 * kBoxBytes;
+  static constexpr int kBoxBytes = Epilogue::kBoxRows * 128;
   static constexpr int kMultiplyWarps = 8, kEpilogueWarps = 4;
   /// Of the 512 that a thread of each warpgroup has together.
-  static constexpr int kMultiplyRegisters =
-      Epilogue::kRegisters > 40 ? 208 : 216;
+  static constexpr int kEpilogueRegisters = 64, kMultiplyRegisters = 208;
   /// Warps of the last warpgroup.
   enum : int { kLoad = 12, kLoadScales, kFind };
 
@@ -102,13 +100,13 @@ public:
     if (warp != kFind)
       waitCluster();
     if (warp < 4) {
-      giveRegisters<Epilogue::kRegisters>();
+      giveRegisters<kEpilogueRegisters>();
       finishTiles();
     } else if (warp < 12) {
       takeRegisters<kMultiplyRegisters>();
       multiplyTiles(warp / 4 - 1);
     } else {
-      giveRegisters<512 - Epilogue::kRegisters - 2 * kMultiplyRegisters>();
+      giveRegisters<512 - kEpilogueRegisters - 2 * kMultiplyRegisters>();
       if (warp == kLoad)
         loadTiles();
       else if (warp == kLoadScales)
@@ -352,9 +350,10 @@ private:
         &shared
              .lhsScales[0][half * 64 + threadIdx.x % 128 / 32 * 16 + lane / 4]);
     keep(rowScales);
-    uint32_t results =
-        at(shared.results) +
-        (half * 4 + uniform(threadIdx.x % 128 / 32)) * kWarpBytes;
+    int row = half * 64 + uniform(threadIdx.x % 128 / 32) * 16;
+    uint32_t results = at(shared.results) +
+                       row / Epilogue::kBoxRows * (kCols / 64 * kBoxBytes) +
+                       row % Epilogue::kBoxRows * 128;
     Cursor slot, stage;
     uint32_t parity = 1; // of resultsEmpty
     float sums[kCols / 2];
