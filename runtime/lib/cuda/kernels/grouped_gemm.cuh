@@ -30,6 +30,7 @@
 #include "cuda/kernels/grouped_staged.cuh"
 #include "cuda/kernels/grouped_store.cuh"
 #include "cuda/kernels/grouped_tiles.cuh"
+#include "cuda/kernels/wgmma.cuh"
 
 namespace te_rt {
 namespace cuda {

@@ -20,8 +20,7 @@
 #ifndef TE_RUNTIME_CUDA_KERNELS_GROUPED_TILES_CUH
 #define TE_RUNTIME_CUDA_KERNELS_GROUPED_TILES_CUH
 
-#include "cuda/kernels/grouped_params.h"
-#include "cuda/kernels/wgmma.cuh"
+#include "cuda/kernels/hopper.cuh"
 
 namespace te_rt {
 namespace cuda {
