@@ -279,11 +279,11 @@ private:
 } // namespace te_rt
 
 /// Defines the kernel `name` of clusters that take the tiles of a grouped
-/// product: `args` and all dynamic shared memory, as `memory`, to an
-/// expression; a trap where there is no sm_90a.
+/// product: `args` and all dynamic shared memory, as `memory` at a multiple of
+/// 1024, to an expression; a trap where there is no sm_90a.
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #define TE_GROUPED_BODY(...)                                                   \
-  extern __shared__ uint8_t memory[];                                          \
+  extern __shared__ __align__(1024) uint8_t memory[];                          \
   __VA_ARGS__
 #else
 #define TE_GROUPED_BODY(...) __trap()
