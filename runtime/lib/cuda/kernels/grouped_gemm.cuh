@@ -30,6 +30,7 @@
 #include "cuda/kernels/grouped_staged.cuh"
 #include "cuda/kernels/grouped_store.cuh"
 #include "cuda/kernels/grouped_tiles.cuh"
+#include "cuda/kernels/wgmma.cuh"
 
 namespace te_rt {
 namespace cuda {
@@ -70,7 +71,7 @@ class Product {
   static constexpr int kBoxes = Results::kBoxes;
 
   struct Shared {
-    uint8_t lhs[kStages][kLhsBytes]; // at a multiple of 1024
+    uint8_t lhs[kStages][kLhsBytes]; // at multiples of 1024, as `memory` is
     uint8_t rhs[kStages][kRhsBytes];
     uint8_t store[2][64 * kStoreCols * 2];
     float lhsScales[kStages][kByBlock ? kGroupedRows : 4];
@@ -85,15 +86,12 @@ class Product {
     uint64_t copied; // by the lanes of loadTilesByHand
     BoxPlace places[kBoxes];
   };
-  static_assert(sizeof(Shared) + 1024 <= groupedSharedBytes(kScale),
-                "shared memory");
+  static_assert(sizeof(Shared) <= groupedSharedBytes(kScale), "shared memory");
 
 public:
   __device__ Product(const GroupedArgs &args, uint8_t *memory)
       : args(args), rank(clusterRank()),
-        shared(*reinterpret_cast<Shared *>(memory +
-                                           (-sharedAddress(memory) & 1023u))),
-        base(sharedAddress(&shared)) {
+        shared(*reinterpret_cast<Shared *>(memory)), base(sharedAddress(&shared)) {
     keep(base);
   }
 

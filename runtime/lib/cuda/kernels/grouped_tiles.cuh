@@ -13,15 +13,15 @@
 // The two blocks of a cluster take neighbouring tiles that share an operand:
 // two blocks of rows of the same columns, or, of an odd last block of rows, two
 // blocks of columns. Within a group they go over panels of rows that stay in
-// the L2, and in a panel over all columns.
+// the L2, and in a panel over all columns. Of a short reduction, whose sums are
+// most of what moves, a panel is one pair: neighbours in memory move together.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef TE_RUNTIME_CUDA_KERNELS_GROUPED_TILES_CUH
 #define TE_RUNTIME_CUDA_KERNELS_GROUPED_TILES_CUH
 
-#include "cuda/kernels/grouped_params.h"
-#include "cuda/kernels/wgmma.cuh"
+#include "cuda/kernels/hopper.cuh"
 
 namespace te_rt {
 namespace cuda {
@@ -29,8 +29,9 @@ namespace grouped {
 
 /// Tiles that are drawn ahead: the fewer, the better the last ones spread.
 constexpr int kRingSlots = 2;
-/// Pairs of blocks of rows in a panel.
-constexpr int kPanelPairs = 8;
+/// Pairs of blocks of rows in a panel, but for reductions shorter than so many
+/// elements.
+constexpr int kPanelPairs = 8, kShortReduction = 768;
 
 struct alignas(16) Tile {
   int32_t group;     // -1: there are no more
@@ -76,8 +77,8 @@ struct Cursor {
   }
 };
 
-/// Where tile `local` of a group with `pairs` pairs of blocks of rows, an odd
-/// one or not, and `across` blocks of columns lies.
+/// Where tile `local` of a group with so many blocks of rows, in panels of
+/// `panelPairs` pairs, and `across` blocks of columns lies.
 struct Place {
   int rowBlock, colBlock;
   bool sharesRhs;
@@ -86,9 +87,9 @@ __device__ inline int numTiles(int rowBlocks, int across) {
   return rowBlocks / 2 * across + (rowBlocks & 1) * ((across + 1) / 2);
 }
 __device__ inline Place placeOf(int local, int rowBlocks, int across,
-                                int rank) {
+                                int panelPairs, int rank) {
   int pairs = rowBlocks / 2;
-  int panels = max(1, (pairs + kPanelPairs - 1) / kPanelPairs);
+  int panels = max(1, (pairs + panelPairs - 1) / panelPairs);
   int height = (pairs + panels - 1) / panels;
   int panel = height ? min(local / (height * across), panels - 1) : 0;
   int rest = local - panel * height * across, first = panel * height;
@@ -132,8 +133,9 @@ public:
     int last = __shfl_sync(~0u, end, lane);
     rest -= __shfl_sync(~0u, through - count, lane);
     int rows = args.offsets && !args.reduction ? last - first : args.m;
-    Place place =
-        placeOf(rest, (rows + kGroupedRows - 1) / kGroupedRows, across, rank);
+    bool isShort = args.reduction && last - first < kShortReduction;
+    Place place = placeOf(rest, (rows + kGroupedRows - 1) / kGroupedRows,
+                          across, isShort ? 1 : kPanelPairs, rank);
     tile.group = chunk + lane;
     tile.row = place.rowBlock * kGroupedRows;
     tile.rows = min(rows - tile.row, kGroupedRows);
@@ -289,11 +291,11 @@ private:
 } // namespace te_rt
 
 /// Defines the kernel `name` of clusters that take the tiles of a grouped
-/// product: `args` and all dynamic shared memory, as `memory`, to an
-/// expression; a trap where there is no sm_90a.
+/// product: `args` and all dynamic shared memory, as `memory` at a multiple of
+/// 1024, to an expression; a trap where there is no sm_90a.
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #define TE_GROUPED_BODY(...)                                                   \
-  extern __shared__ uint8_t memory[];                                          \
+  extern __shared__ __align__(1024) uint8_t memory[];                          \
   __VA_ARGS__
 #else
 #define TE_GROUPED_BODY(...) __trap()

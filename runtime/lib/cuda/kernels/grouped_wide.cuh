@@ -27,6 +27,7 @@
 
 #include "cuda/kernels/grouped_tiles.cuh"
 #include "cuda/kernels/numeric.cuh"
+#include "cuda/kernels/wgmma.cuh"
 #include "cuda/kernels/wide_params.h"
 
 namespace te_rt {
