@@ -138,20 +138,18 @@ public:
     uint32_t firstTiles[FromTable ? 512 : 1];
   };
   __device__ Finder(const TileArgs &args, Shared &shared)
-      : args(args), firstTiles(args.firstTiles) {
-    int lane = threadIdx.x % 32;
-    if (FromTable && args.numTasks <= 512) {
-      for (int i = lane; i < args.numTasks; i += 32)
+      : args(args), shared(shared) {}
+  __device__ void prepare() {
+    if (isCopied())
+      for (int i = threadIdx.x % 32; i < args.numTasks; i += 32)
         shared.firstTiles[i] = args.firstTiles[i];
-      __syncwarp();
-      firstTiles = shared.firstTiles;
-    }
+    __syncwarp();
   }
   /// The next tile that exists; false for none.
-  __device__ bool find(Assignment<FromTable> &found) {
+  __device__ bool find(Assignment<FromTable> &found, bool isFirst) {
     Place place;
-    for (;;) {
-      uint32_t tile = next();
+    for (;; isFirst = false) {
+      uint32_t tile = next(isFirst);
       if (tile >= args.tiles) {
         found.isEnd = true;
         return false;
@@ -159,7 +157,8 @@ public:
       uint32_t within = tile;
       if constexpr (FromTable) {
         __syncwarp();
-        fetchTask(args, firstTiles, within, found.fetched);
+        fetchTask(args, isCopied() ? shared.firstTiles : args.firstTiles, within,
+                  found.fetched);
       }
       if (locate(found.taskOf(args), within, place))
         break;
@@ -173,13 +172,12 @@ public:
   }
 
 private:
+  __device__ bool isCopied() const { return FromTable && args.numTasks <= 512; }
   /// A block's first tile is its own; it draws the others, when it wants them:
   /// blocks that keep to the order of addresses keep memory fast.
-  __device__ uint32_t next() {
-    if (isFirst) {
-      isFirst = false;
+  __device__ uint32_t next(bool isFirst) {
+    if (isFirst)
       return blockIdx.x;
-    }
     if (args.tiles <= gridDim.x)
       return args.tiles;
     uint32_t drawn = 0;
@@ -189,77 +187,115 @@ private:
   }
 
   const TileArgs &args;
-  const uint32_t *firstTiles;
-  bool isFirst = true;
+  Shared &shared;
 };
 
-/// What the threads that hold pieces do.
-template <typename Source, typename Sink, bool FromTable>
-__device__ inline void castTiles(const TileArgs &args,
-                                 const Assignment<FromTable> (&ring)[3],
-                                 typename Sink::Shared &shared) {
-  auto after = [](int turn) { return turn == 2 ? 0 : turn + 1; };
-  Source source;
-  __syncthreads();
-  if (!ring[0].isEnd)
+/// Has a block take one tile after another: a warp finds them, and the threads
+/// before it, `casters` of them, cast one while the next one comes. All go
+/// through one loop and meet at one barrier in it. A Caster has
+///
+///   Slot             an Assignment, or what has one for its base
+///   complete(slot)   the warp: adds to a tile what it has found
+///   settle(slot)     the warp: what waits for other blocks, when all casters
+///                    have taken the tile
+///   Held             what a thread has of a tile
+///   begin(next)      casters: requests the first tile
+///   take(slot, held)
+///                    casters: waits for a tile, and takes what it needs of it
+///   cast(slot, held, next)
+///                    casters: requests the next tile where it is not the end
+template <bool FromTable, typename Caster>
+__device__ inline void takeTiles(const TileArgs &args, int casters,
+                                 Caster &caster) {
+  // One is cast, one comes, and one is looked for.
+  __shared__ typename Caster::Slot ring[3];
+  __shared__ typename Finder<FromTable>::Shared shared;
+  Finder<FromTable> finder(args, shared);
+  bool finds = threadIdx.x >= casters;
+  if (finds)
+    finder.prepare();
+#pragma unroll 1
+  for (int turn = 0, own = -1;; own = turn, turn = turn == 2 ? 0 : turn + 1) {
+    auto &next = ring[turn];
+    typename Caster::Held held; // until the end of this turn
+    if (finds) {
+      if (finder.find(next, own < 0))
+        caster.complete(next);
+    } else if (own >= 0) {
+      caster.take(ring[own], held);
+    }
+    __syncthreads(); // `next` is there, and what is cast has been taken
+    if (finds) {
+      if (own >= 0)
+        caster.settle(ring[own]);
+    } else if (own >= 0) {
+      caster.cast(ring[own], held, next);
+    } else if (!next.isEnd) {
+      caster.begin(next);
+    }
+    if (next.isEnd)
+      return;
+  }
+}
+
+/// Casts the pieces of a source by a sink.
+template <typename Source, typename Sink, bool FromTable> class PieceCaster {
+public:
+  using Slot = Assignment<FromTable>;
+  using Held = typename Source::Tile;
+  __device__ PieceCaster(const TileArgs &args, typename Sink::Shared &shared)
+      : args(args), shared(shared) {}
+
+  __device__ void complete(Slot &) {}
+  __device__ void settle(const Slot &slot) {
+    Source::settle(slot.taskOf(args), slot.place);
+  }
+  __device__ void begin(const Slot &next) {
 #pragma unroll
     for (int part = 0; part < Source::kParts; ++part)
-      source.request(ring[0].taskOf(args), ring[0].place, part);
-#pragma unroll 1
-  for (int turn = 0; !ring[turn].isEnd; turn = after(turn)) {
-    const Assignment<FromTable> &own = ring[turn], &next = ring[after(turn)];
-    Sink sink(args, own.taskOf(args), own.place, shared);
+      request(next, part);
+  }
+  __device__ void take(const Slot &slot, Held &piece) {
+    take(slot, 0, piece);
+  }
+  __device__ void cast(const Slot &slot, Held &piece, const Slot &next) {
+    Sink sink(args, slot.taskOf(args), slot.place, shared);
 #pragma unroll 1
     for (int part = 0; part < Source::kParts; ++part) {
-      typename Source::Tile piece;
-      source.take(own.taskOf(args), own.place, part, piece);
-      if (part == 0) {
-        __syncthreads(); // `next` is there, and nobody uses `shared`
-      } else {
-        Source::Tile::sync();
-        sink.colsBefore += own.taskOf(args).source.width;
+      if (part > 0) {
+        take(slot, part, piece);
+        Source::Tile::sync(); // nobody uses `shared`
+        sink.colsBefore += slot.taskOf(args).source.width;
       }
       if (!next.isEnd)
-        source.request(next.taskOf(args), next.place, part);
+        request(next, part);
       sink.run(piece, false);
     }
   }
-}
 
-/// What the warp that has no piece does.
-template <typename Source, bool FromTable>
-__device__ inline void findTiles(const TileArgs &args,
-                                 Assignment<FromTable> (&ring)[3]) {
-  __shared__ typename Finder<FromTable>::Shared shared;
-  Finder<FromTable> finder(args, shared);
-  const Assignment<FromTable> *before = nullptr;
-#pragma unroll 1
-  for (int turn = 0;; turn = turn == 2 ? 0 : turn + 1) {
-    bool exists = finder.find(ring[turn]);
-    __syncthreads(); // what was found is there, the one before is taken
-    if (before)
-      Source::settle(before->taskOf(args), before->place);
-    if (!exists)
-      return;
-    before = &ring[turn];
+private:
+  __device__ void take(const Slot &slot, int part, Held &piece) {
+    source.take(slot.taskOf(args), slot.place, part, piece);
   }
-}
+  __device__ void request(const Slot &slot, int part) {
+    source.request(slot.taskOf(args), slot.place, part);
+  }
+
+  const TileArgs &args;
+  typename Sink::Shared &shared;
+  Source source;
+};
 
 /// The body of kernels of a warp more than hold pieces, and the dynamic shared
 /// memory that the source wants.
 template <typename Source, typename Sink, bool FromTable = false>
 __device__ inline void runStream(const TileArgs &args) {
   __shared__ typename Sink::Shared shared;
-  // One is cast, one comes, and one is looked for.
-  __shared__ Assignment<FromTable> ring[3];
   __shared__ bool isLast;
   if (args.noop && *args.noop == 1.0f)
     return;
-  if (threadIdx.x >= Source::Tile::kThreads) {
-    findTiles<Source>(args, ring);
-  } else {
-    castTiles<Source, Sink>(args, ring, shared);
-  }
+  PieceCaster<Source, Sink, FromTable> caster(args, shared);
+  takeTiles<FromTable>(args, Source::Tile::kThreads, caster);
   __syncthreads(); // all that this block gives is there
   if (threadIdx.x == 0)
     isLast = arrive(args);

@@ -186,28 +186,28 @@ struct Taken {
   __device__ void wait(uint32_t parity) const { bulk::wait(barrier, parity); }
 };
 
-/// What the threads that hold tiles do.
-template <typename Source>
-__device__ inline void castTiles(const TileArgs &args, const Spot (&ring)[3]) {
-  __shared__ Taken taken[Source::kParts];
-  Self self;
-  Source source;
-  if (threadIdx.x < Source::kParts)
-    taken[threadIdx.x].init();
-  __syncthreads();
-  if (!ring[0].isEnd)
+/// Casts the tiles of a source; of stream.cuh.
+template <typename Source> class BothCaster {
+public:
+  using Slot = Spot;
+  struct Held {};
+  __device__ BothCaster(const TileArgs &args, Taken (&taken)[Source::kParts])
+      : args(args), taken(taken) {}
+
+  __device__ void complete(Spot &spot) { both::complete(args, spot); }
+  __device__ void settle(const Spot &spot) {
+    RowSums::settle(args.task.source, spot.place);
+  }
+  __device__ void begin(const Spot &next) {
 #pragma unroll
     for (int slot = 0; slot < Source::kSlots; ++slot)
-      source.request(args, self, ring[0], slot);
-  uint32_t parity = 0;
-#pragma unroll 1
-  for (int turn = 0; !ring[turn].isEnd; parity ^= 1) {
-    const Spot &spot = ring[turn];
+      source.request(args, self, next, slot);
+  }
+  __device__ void take(const Spot &spot, Held &) {
     waitForRequests();
     source.make(args, self, spot);
-    __syncthreads(); // all is made, and the next tile is known
-    turn = turn == 2 ? 0 : turn + 1;
-    const Spot &next = ring[turn];
+  }
+  __device__ void cast(const Spot &spot, Held &, const Spot &next) {
     bool isEnd = next.isEnd;
     if (!isEnd)
 #pragma unroll
@@ -228,35 +228,24 @@ __device__ inline void castTiles(const TileArgs &args, const Spot (&ring)[3]) {
         source.request(args, self, next, part);
       rows.cast(args, self, spot, part);
     }
+    parity ^= 1;
   }
-}
 
-/// What the warp that holds none does: as of stream.cuh, with spots.
-__device__ inline void findTiles(const TileArgs &args, Spot (&ring)[3]) {
-  __shared__ Finder<false>::Shared shared;
-  Finder<false> finder(args, shared);
-  const Spot *before = nullptr;
-#pragma unroll 1
-  for (int turn = 0;; turn = turn == 2 ? 0 : turn + 1) {
-    bool exists = finder.find(ring[turn]);
-    if (exists)
-      complete(args, ring[turn]);
-    __syncthreads(); // what was found is there, the one before is made
-    if (before)
-      RowSums::settle(args.task.source, before->place);
-    if (!exists)
-      return;
-    before = &ring[turn];
-  }
-}
+private:
+  const TileArgs &args;
+  Taken (&taken)[Source::kParts];
+  Self self;
+  Source source;
+  uint32_t parity = 0; // of `taken`
+};
 
 template <typename Source>
 __device__ inline void runBlocks(const TileArgs &args) {
-  __shared__ Spot ring[3]; // one is cast, one comes, and one is looked for
-  if (threadIdx.x >= kThreads)
-    findTiles(args, ring);
-  else
-    castTiles<Source>(args, ring);
+  __shared__ Taken taken[Source::kParts];
+  if (threadIdx.x < Source::kParts)
+    taken[threadIdx.x].init();
+  BothCaster<Source> caster(args, taken);
+  takeTiles<false>(args, kThreads, caster);
   if (args.tiles <= gridDim.x)
     return; // nobody has drawn a tile
   __syncthreads();
