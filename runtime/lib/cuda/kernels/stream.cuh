@@ -15,6 +15,7 @@
 #ifndef TE_RUNTIME_CUDA_KERNELS_STREAM_CUH
 #define TE_RUNTIME_CUDA_KERNELS_STREAM_CUH
 
+#include "cuda/kernels/bulk.cuh"
 #include "cuda/kernels/sinks.cuh"
 #include "cuda/kernels/sources.cuh"
 
@@ -138,18 +139,20 @@ public:
     uint32_t firstTiles[FromTable ? 512 : 1];
   };
   __device__ Finder(const TileArgs &args, Shared &shared)
-      : args(args), shared(shared) {}
-  __device__ void prepare() {
-    if (isCopied())
-      for (int i = threadIdx.x % 32; i < args.numTasks; i += 32)
+      : args(args), firstTiles(args.firstTiles) {
+    int lane = threadIdx.x % 32;
+    if (FromTable && args.numTasks <= 512) {
+      for (int i = lane; i < args.numTasks; i += 32)
         shared.firstTiles[i] = args.firstTiles[i];
-    __syncwarp();
+      __syncwarp();
+      firstTiles = shared.firstTiles;
+    }
   }
   /// The next tile that exists; false for none.
-  __device__ bool find(Assignment<FromTable> &found, bool isFirst) {
+  __device__ bool find(Assignment<FromTable> &found) {
     Place place;
-    for (;; isFirst = false) {
-      uint32_t tile = next(isFirst);
+    for (;;) {
+      uint32_t tile = next();
       if (tile >= args.tiles) {
         found.isEnd = true;
         return false;
@@ -157,8 +160,7 @@ public:
       uint32_t within = tile;
       if constexpr (FromTable) {
         __syncwarp();
-        fetchTask(args, isCopied() ? shared.firstTiles : args.firstTiles, within,
-                  found.fetched);
+        fetchTask(args, firstTiles, within, found.fetched);
       }
       if (locate(found.taskOf(args), within, place))
         break;
@@ -172,12 +174,13 @@ public:
   }
 
 private:
-  __device__ bool isCopied() const { return FromTable && args.numTasks <= 512; }
   /// A block's first tile is its own; it draws the others, when it wants them:
   /// blocks that keep to the order of addresses keep memory fast.
-  __device__ uint32_t next(bool isFirst) {
-    if (isFirst)
+  __device__ uint32_t next() {
+    if (isFirst) {
+      isFirst = false;
       return blockIdx.x;
+    }
     if (args.tiles <= gridDim.x)
       return args.tiles;
     uint32_t drawn = 0;
@@ -187,115 +190,129 @@ private:
   }
 
   const TileArgs &args;
-  Shared &shared;
+  const uint32_t *firstTiles;
+  bool isFirst = true;
 };
 
-/// Has a block take one tile after another: a warp finds them, and the threads
-/// before it, `casters` of them, cast one while the next one comes. All go
-/// through one loop and meet at one barrier in it. A Caster has
-///
-///   Slot             an Assignment, or what has one for its base
-///   complete(slot)   the warp: adds to a tile what it has found
-///   settle(slot)     the warp: what waits for other blocks, when all casters
-///                    have taken the tile
-///   Held             what a thread has of a tile
-///   begin(next)      casters: requests the first tile
-///   take(slot, held)
-///                    casters: waits for a tile, and takes what it needs of it
-///   cast(slot, held, next)
-///                    casters: requests the next tile where it is not the end
-template <bool FromTable, typename Caster>
-__device__ inline void takeTiles(const TileArgs &args, int casters,
-                                 Caster &caster) {
-  // One is cast, one comes, and one is looked for.
-  __shared__ typename Caster::Slot ring[3];
-  __shared__ typename Finder<FromTable>::Shared shared;
-  Finder<FromTable> finder(args, shared);
-  bool finds = threadIdx.x >= casters;
-  if (finds)
-    finder.prepare();
-#pragma unroll 1
-  for (int turn = 0, own = -1;; own = turn, turn = turn == 2 ? 0 : turn + 1) {
-    auto &next = ring[turn];
-    typename Caster::Held held; // until the end of this turn
-    if (finds) {
-      if (finder.find(next, own < 0))
-        caster.complete(next);
-    } else if (own >= 0) {
-      caster.take(ring[own], held);
-    }
-    __syncthreads(); // `next` is there, and what is cast has been taken
-    if (finds) {
-      if (own >= 0)
-        caster.settle(ring[own]);
-    } else if (own >= 0) {
-      caster.cast(ring[own], held, next);
-    } else if (!next.isEnd) {
-      caster.begin(next);
-    }
-    if (next.isEnd)
-      return;
-  }
-}
-
-/// Casts the pieces of a source by a sink.
-template <typename Source, typename Sink, bool FromTable> class PieceCaster {
+/// The tiles of a block on their way from the warp that finds them to the
+/// threads that cast them: one is cast, one comes, and one is looked for. Each
+/// side has a loop of its own, and waits for the other at barriers in memory.
+template <typename Slot> class TileRing {
 public:
-  using Slot = Assignment<FromTable>;
-  using Held = typename Source::Tile;
-  __device__ PieceCaster(const TileArgs &args, typename Sink::Shared &shared)
-      : args(args), shared(shared) {}
+  /// One thread calls it, before a barrier of all.
+  __device__ void init(int casters) {
+    bulk::init(found, 32);
+    bulk::init(taken, casters);
+  }
 
-  __device__ void complete(Slot &) {}
-  __device__ void settle(const Slot &slot) {
-    Source::settle(slot.taskOf(args), slot.place);
-  }
-  __device__ void begin(const Slot &next) {
-#pragma unroll
-    for (int part = 0; part < Source::kParts; ++part)
-      request(next, part);
-  }
-  __device__ void take(const Slot &slot, Held &piece) {
-    take(slot, 0, piece);
-  }
-  __device__ void cast(const Slot &slot, Held &piece, const Slot &next) {
-    Sink sink(args, slot.taskOf(args), slot.place, shared);
+  /// Of those that cast, each has one: the tile that it casts.
+  class Cursor {
+  public:
+    /// Waits for the first tile.
+    __device__ Cursor(TileRing &ring) : ring(ring) {
+      bulk::wait(ring.found, parity);
+    }
+    __device__ const Slot &own() const { return ring.tiles[turn]; }
+    __device__ const Slot &next() const {
+      return ring.tiles[turn == 2 ? 0 : turn + 1];
+    }
+    /// Waits for `next`, and tells that this thread has taken its own. In this
+    /// order: the warp that finds tiles is never two of them ahead.
+    __device__ void take() {
+      bulk::wait(ring.found, parity ^= 1);
+      bulk::arrive(ring.taken);
+    }
+    __device__ void advance() { turn = turn == 2 ? 0 : turn + 1; }
+
+  private:
+    TileRing &ring;
+    int turn = 0;
+    uint32_t parity = 0;
+  };
+
+  /// The loop of the warp that finds tiles: complete(slot) adds to what it has
+  /// found, and settle(slot) is called when all casters have taken a tile.
+  template <bool FromTable, typename Complete, typename Settle>
+  __device__ void fill(const TileArgs &args, Complete complete, Settle settle) {
+    __shared__ typename Finder<FromTable>::Shared shared;
+    Finder<FromTable> finder(args, shared);
+    const Slot *before = nullptr;
+    uint32_t parity = 0;
 #pragma unroll 1
-    for (int part = 0; part < Source::kParts; ++part) {
-      if (part > 0) {
-        take(slot, part, piece);
-        Source::Tile::sync(); // nobody uses `shared`
-        sink.colsBefore += slot.taskOf(args).source.width;
+    for (int turn = 0;; turn = turn == 2 ? 0 : turn + 1) {
+      bool exists = finder.find(tiles[turn]);
+      if (exists)
+        complete(tiles[turn]);
+      bulk::arrive(found); // each lane for what it has written
+      if (before) {
+        bulk::wait(taken, parity);
+        parity ^= 1;
+        settle(*before);
       }
-      if (!next.isEnd)
-        request(next, part);
-      sink.run(piece, false);
+      if (!exists)
+        return;
+      before = &tiles[turn];
     }
   }
 
 private:
-  __device__ void take(const Slot &slot, int part, Held &piece) {
-    source.take(slot.taskOf(args), slot.place, part, piece);
-  }
-  __device__ void request(const Slot &slot, int part) {
-    source.request(slot.taskOf(args), slot.place, part);
-  }
-
-  const TileArgs &args;
-  typename Sink::Shared &shared;
-  Source source;
+  Slot tiles[3];
+  uint64_t found, taken; // completed once for each tile
 };
+
+/// What the threads that hold pieces do.
+template <typename Source, typename Sink, bool FromTable>
+__device__ inline void castTiles(const TileArgs &args,
+                                 TileRing<Assignment<FromTable>> &ring,
+                                 typename Sink::Shared &shared) {
+  Source source;
+  typename TileRing<Assignment<FromTable>>::Cursor cursor(ring);
+  auto request = [&](const Assignment<FromTable> &tile, int part) {
+    if (!tile.isEnd)
+      source.request(tile.taskOf(args), tile.place, part);
+  };
+#pragma unroll
+  for (int part = 0; part < Source::kParts; ++part)
+    request(cursor.own(), part);
+#pragma unroll 1
+  for (; !cursor.own().isEnd; cursor.advance()) {
+    const Assignment<FromTable> &own = cursor.own();
+    Sink sink(args, own.taskOf(args), own.place, shared);
+#pragma unroll 1
+    for (int part = 0; part < Source::kParts; ++part) {
+      typename Source::Tile piece;
+      source.take(own.taskOf(args), own.place, part, piece);
+      if (part == 0)
+        cursor.take();
+      else
+        sink.colsBefore += own.taskOf(args).source.width;
+      Source::Tile::sync(); // nobody uses `shared`
+      request(cursor.next(), part);
+      sink.run(piece, false);
+    }
+  }
+}
 
 /// The body of kernels of a warp more than hold pieces, and the dynamic shared
 /// memory that the source wants.
 template <typename Source, typename Sink, bool FromTable = false>
 __device__ inline void runStream(const TileArgs &args) {
   __shared__ typename Sink::Shared shared;
+  __shared__ TileRing<Assignment<FromTable>> ring;
   __shared__ bool isLast;
   if (args.noop && *args.noop == 1.0f)
     return;
-  PieceCaster<Source, Sink, FromTable> caster(args, shared);
-  takeTiles<FromTable>(args, Source::Tile::kThreads, caster);
+  if (threadIdx.x == 0)
+    ring.init(Source::Tile::kThreads);
+  __syncthreads();
+  if (threadIdx.x < Source::Tile::kThreads)
+    castTiles<Source, Sink>(args, ring, shared);
+  else
+    ring.template fill<FromTable>(
+        args, [](auto &) {},
+        [&](const auto &tile) {
+          Source::settle(tile.taskOf(args), tile.place);
+        });
   __syncthreads(); // all that this block gives is there
   if (threadIdx.x == 0)
     isLast = arrive(args);

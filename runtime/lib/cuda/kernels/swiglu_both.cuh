@@ -166,48 +166,26 @@ struct SwigluBackwardAny : Inputs {
 // Blocks
 //===----------------------------------------------------------------------===//
 
-/// Counts warps that have read the columns of a part, once for each tile.
-struct Taken {
-  uint64_t barrier;
-  /// One thread calls it, before a barrier of all.
-  __device__ void init() {
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(
-                     bulk::addressOf(&barrier)),
-                 "n"(kWarps)
-                 : "memory");
-  }
-  __device__ void arrive(const Self &self) {
-    __syncwarp();
-    if (self.lane == 0)
-      asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(
-                       bulk::addressOf(&barrier))
-                   : "memory");
-  }
-  __device__ void wait(uint32_t parity) const { bulk::wait(barrier, parity); }
-};
-
-/// Casts the tiles of a source; of stream.cuh.
-template <typename Source> class BothCaster {
-public:
-  using Slot = Spot;
-  struct Held {};
-  __device__ BothCaster(const TileArgs &args, Taken (&taken)[Source::kParts])
-      : args(args), taken(taken) {}
-
-  __device__ void complete(Spot &spot) { both::complete(args, spot); }
-  __device__ void settle(const Spot &spot) {
-    RowSums::settle(args.task.source, spot.place);
-  }
-  __device__ void begin(const Spot &next) {
+/// What the threads that hold tiles do.
+template <typename Source>
+__device__ inline void castTiles(const TileArgs &args, TileRing<Spot> &ring,
+                                 uint64_t (&taken)[Source::kParts]) {
+  Self self;
+  Source source;
+  TileRing<Spot>::Cursor cursor(ring);
+  if (!cursor.own().isEnd)
 #pragma unroll
     for (int slot = 0; slot < Source::kSlots; ++slot)
-      source.request(args, self, next, slot);
-  }
-  __device__ void take(const Spot &spot, Held &) {
+      source.request(args, self, cursor.own(), slot);
+  uint32_t parity = 0; // of `taken`
+#pragma unroll 1
+  for (; !cursor.own().isEnd; cursor.advance(), parity ^= 1) {
+    const Spot &spot = cursor.own();
     waitForRequests();
     source.make(args, self, spot);
-  }
-  __device__ void cast(const Spot &spot, Held &, const Spot &next) {
+    cursor.take();
+    PieceShape<kTileRows>::sync(); // all is made
+    const Spot &next = cursor.next();
     bool isEnd = next.isEnd;
     if (!isEnd)
 #pragma unroll
@@ -217,35 +195,41 @@ public:
     for (int part = 0; part < Source::kParts; ++part) {
       ColumnsOfTile columns;
       columns.load(self, part);
-      taken[part].arrive(self);
+      __syncwarp();
+      if (self.lane == 0)
+        bulk::arrive(taken[part]);
       columns.chooseScale(args, self, spot, part);
       columns.cast(args, self, spot, part, 0);
       columns.cast(args, self, spot, part, 1);
       RowsOfTile rows;
       rows.load(self, part);
-      taken[part].wait(parity);
+      bulk::wait(taken[part], parity);
       if (!isEnd)
         source.request(args, self, next, part);
       rows.cast(args, self, spot, part);
     }
-    parity ^= 1;
   }
-
-private:
-  const TileArgs &args;
-  Taken (&taken)[Source::kParts];
-  Self self;
-  Source source;
-  uint32_t parity = 0; // of `taken`
-};
+}
 
 template <typename Source>
 __device__ inline void runBlocks(const TileArgs &args) {
-  __shared__ Taken taken[Source::kParts];
-  if (threadIdx.x < Source::kParts)
-    taken[threadIdx.x].init();
-  BothCaster<Source> caster(args, taken);
-  takeTiles<false>(args, kThreads, caster);
+  __shared__ TileRing<Spot> ring;
+  // Of warps that have read the columns of a part, once for each tile.
+  __shared__ uint64_t taken[Source::kParts];
+  if (threadIdx.x == 0) {
+    ring.init(kThreads);
+    for (uint64_t &barrier : taken)
+      bulk::init(barrier, kWarps);
+  }
+  __syncthreads();
+  if (threadIdx.x < kThreads)
+    castTiles<Source>(args, ring, taken);
+  else
+    ring.fill<false>(
+        args, [&](Spot &spot) { complete(args, spot); },
+        [&](const Spot &spot) {
+          RowSums::settle(args.task.source, spot.place);
+        });
   if (args.tiles <= gridDim.x)
     return; // nobody has drawn a tile
   __syncthreads();
