@@ -60,8 +60,8 @@ struct Sums {
                         const Place &place) const {
     int64_t tile = place.col0 / kTile;
     int row = self.row() + self.lane % kRows;
-    if (source.gradProbs && tile < source.probTiles && self.lane % 8 < kRows &&
-        row < place.rows)
+    // Of rows that are not there too, since settle reads four at a time.
+    if (source.gradProbs && tile < source.probTiles && self.lane % 8 < kRows)
       __stcg(partialsOf(source, place, tile) + row, kept);
   }
 };
