@@ -81,8 +81,10 @@ template <int R, int Before, int Kept> struct Coming<BF16, R, Before, Kept> {
   }
 
 private:
+  /// Of the lines of shared memory a warp's copies fill whole ones: what two
+  /// threads bring to a sector of 32 bytes is one copy.
   __device__ static uint4 *at(int i) {
-    extern __shared__ uint4 words[];
+    extern __shared__ __align__(128) uint4 words[];
     return words + (Before + i) * Tile::kThreads + threadIdx.x;
   }
 };
