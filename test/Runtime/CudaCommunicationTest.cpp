@@ -12,6 +12,7 @@
 
 #include "Twin.h"
 #include "common/check.h"
+#include "cuda/nccl.h"
 
 #include <cstdlib>
 #include <thread>
@@ -330,6 +331,39 @@ TEST_P(CudaRanks, AbortEndsTheWaitOfOthers) {
   te_rt_communicator_abort(world);
   waiting.join();
   te_rt_communicator_destroy(world);
+}
+
+/// A rank that sends messages all the same, where no second GPU is at hand: what it
+/// packs for others and brings back.
+TEST(CudaOneRank, ByMessages) {
+  NEEDS_GPU();
+  if (conformanceIs("self"))
+    GTEST_SKIP() << "ref has no links";
+  te_rt::cuda::NcclId id;
+  te_rt::Outcome library = te_rt::cuda::Nccl::makeId(id);
+  if (library.status == TE_RT_UNAVAILABLE)
+    GTEST_SKIP() << library.message;
+  setenv("TE_RT_LINK", "nccl", 1);
+  constexpr int64_t tokens = 130, slots = 3, width = 200;
+  std::vector<Tensor> handles = handlesOf(1, tokens, slots);
+  expectTwinRanks(
+      1,
+      [&](int32_t) {
+        Arguments arguments;
+        arguments.add(handles[0]);
+        arguments.add(values(TE_RT_BF16, {tokens, width}, 1));
+        arguments.add(Tensor(TE_RT_BF16, {tokens, width}));
+        arguments.add(Tensor(TE_RT_BF16, {tokens, width}));
+        return arguments;
+      },
+      [&](te_rt_context *context, const Tensors &t) {
+        te_rt_status status =
+            te_rt_dispatch(context, t[0], {t[1], 1}, {t[2], 1});
+        if (status == TE_RT_OK)
+          status = te_rt_combine(context, t[0], {t[2], 1}, {t[3], 1});
+        return status;
+      });
+  unsetenv("TE_RT_LINK");
 }
 
 INSTANTIATE_TEST_SUITE_P(OneToFour, CudaRanks, ::testing::Values(1, 2, 3, 4));
