@@ -210,16 +210,19 @@ public:
   /// Of those that cast, each has one: the tile that it casts.
   class Cursor {
   public:
-    /// Waits for the first tile.
+    /// Waits for the first tile, and lets the next one be found.
     __device__ Cursor(TileRing &ring) : ring(ring) {
       bulk::wait(ring.found, parity);
+      bulk::arrive(ring.taken);
     }
     __device__ const Slot &own() const { return ring.tiles[turn]; }
     __device__ const Slot &next() const {
       return ring.tiles[turn == 2 ? 0 : turn + 1];
     }
     /// Waits for `next`, and tells that this thread has taken its own. In this
-    /// order: the warp that finds tiles is never two of them ahead.
+    /// order: the warp that finds tiles is never two of them ahead of one that
+    /// waits, which would not see that. Each lane arrives: racecheck does not see
+    /// one arrive for others.
     __device__ void take() {
       bulk::wait(ring.found, parity ^= 1);
       bulk::arrive(ring.taken);
@@ -246,11 +249,10 @@ public:
       if (exists)
         complete(tiles[turn]);
       bulk::arrive(found); // each lane for what it has written
-      if (before) {
-        bulk::wait(taken, parity);
-        parity ^= 1;
+      bulk::wait(taken, parity); // the one before, or none
+      parity ^= 1;
+      if (before)
         settle(*before);
-      }
       if (!exists)
         return;
       before = &tiles[turn];
@@ -259,7 +261,8 @@ public:
 
 private:
   Slot tiles[3];
-  uint64_t found, taken; // completed once for each tile
+  // Completed once for each tile; `taken` once before, too.
+  uint64_t found, taken;
 };
 
 /// What the threads that hold pieces do.
@@ -302,10 +305,13 @@ __device__ inline void runStream(const TileArgs &args) {
   __shared__ typename Sink::Shared shared;
   __shared__ TileRing<Assignment<FromTable>> ring;
   __shared__ bool isLast;
+  __shared__ uint64_t told; // of isLast
   if (args.noop && *args.noop == 1.0f)
     return;
-  if (threadIdx.x == 0)
+  if (threadIdx.x == 0) {
     ring.init(Source::Tile::kThreads);
+    bulk::init(told);
+  }
   __syncthreads();
   if (threadIdx.x < Source::Tile::kThreads)
     castTiles<Source, Sink>(args, ring, shared);
@@ -316,9 +322,12 @@ __device__ inline void runStream(const TileArgs &args) {
           Source::settle(tile.taskOf(args), tile.place);
         });
   __syncthreads(); // all that this block gives is there
-  if (threadIdx.x == 0)
+  // racecheck loses count of barriers of the block where warps have met at others.
+  if (threadIdx.x == 0) {
     isLast = arrive(args);
-  __syncthreads();
+    bulk::arrive(told);
+  }
+  bulk::wait(told, 0);
   if (!isLast)
     return;
   if (threadIdx.x == 0)

@@ -166,10 +166,23 @@ struct SwigluBackwardAny : Inputs {
 // Blocks
 //===----------------------------------------------------------------------===//
 
+/// Of the threads that have read a part of a tile; completed once for each tile.
+template <int kParts> struct Readers {
+  uint64_t columns[kParts], rows[kParts][kWarps];
+  /// One thread calls it, before a barrier of all.
+  __device__ void init() {
+    for (int part = 0; part < kParts; ++part) {
+      bulk::init(columns[part], kThreads);
+      for (uint64_t &ofWarp : rows[part])
+        bulk::init(ofWarp, 32);
+    }
+  }
+};
+
 /// What the threads that hold tiles do.
 template <typename Source>
 __device__ inline void castTiles(const TileArgs &args, TileRing<Spot> &ring,
-                                 uint64_t (&taken)[Source::kParts]) {
+                                 Readers<Source::kParts> &readers) {
   Self self;
   Source source;
   TileRing<Spot>::Cursor cursor(ring);
@@ -177,7 +190,7 @@ __device__ inline void castTiles(const TileArgs &args, TileRing<Spot> &ring,
 #pragma unroll
     for (int slot = 0; slot < Source::kSlots; ++slot)
       source.request(args, self, cursor.own(), slot);
-  uint32_t parity = 0; // of `taken`
+  uint32_t parity = 0; // of a part's readers
 #pragma unroll 1
   for (; !cursor.own().isEnd; cursor.advance(), parity ^= 1) {
     const Spot &spot = cursor.own();
@@ -195,15 +208,15 @@ __device__ inline void castTiles(const TileArgs &args, TileRing<Spot> &ring,
     for (int part = 0; part < Source::kParts; ++part) {
       ColumnsOfTile columns;
       columns.load(self, part);
-      __syncwarp();
-      if (self.lane == 0)
-        bulk::arrive(taken[part]);
+      bulk::arrive(readers.columns[part]);
       columns.chooseScale(args, self, spot, part);
       columns.cast(args, self, spot, part, 0);
       columns.cast(args, self, spot, part, 1);
       RowsOfTile rows;
       rows.load(self, part);
-      bulk::wait(taken[part], parity);
+      bulk::arrive(readers.rows[part][self.warp]);
+      bulk::wait(readers.rows[part][self.warp], parity);
+      bulk::wait(readers.columns[part], parity);
       if (!isEnd)
         source.request(args, self, next, part);
       rows.cast(args, self, spot, part);
@@ -214,16 +227,14 @@ __device__ inline void castTiles(const TileArgs &args, TileRing<Spot> &ring,
 template <typename Source>
 __device__ inline void runBlocks(const TileArgs &args) {
   __shared__ TileRing<Spot> ring;
-  // Of warps that have read the columns of a part, once for each tile.
-  __shared__ uint64_t taken[Source::kParts];
+  __shared__ Readers<Source::kParts> readers;
   if (threadIdx.x == 0) {
     ring.init(kThreads);
-    for (uint64_t &barrier : taken)
-      bulk::init(barrier, kWarps);
+    readers.init();
   }
   __syncthreads();
   if (threadIdx.x < kThreads)
-    castTiles<Source>(args, ring, taken);
+    castTiles<Source>(args, ring, readers);
   else
     ring.fill<false>(
         args, [&](Spot &spot) { complete(args, spot); },
