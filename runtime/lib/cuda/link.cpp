@@ -216,15 +216,14 @@ Outcome seePeer(CudaDevice &device, const Events &peer) {
                           result == kResultPeerEnabled ? 0 : result);
 }
 
-/// TE_RT_LINK=direct lets ranks of several GPUs read each other's memory too, nccl
-/// lets a rank by itself send messages as several do.
-Outcome wantsDirect(int32_t ranks, bool &direct) {
+/// TE_RT_LINK=direct lets ranks of several GPUs read each other's memory too.
+Outcome wantsDirect(bool &direct) {
   const char *value = std::getenv("TE_RT_LINK");
   std::string text = value ? value : "";
   if (!text.empty() && text != "direct" && text != "nccl")
     return {TE_RT_INVALID_ARGUMENT,
             "TE_RT_LINK: found '" + text + "', wanted direct or nccl"};
-  direct = text == "direct" || (ranks == 1 && text.empty());
+  direct = text == "direct";
   return {};
 }
 
@@ -248,7 +247,8 @@ Outcome Link::make(te_rt_communicator &world, int32_t rank, CudaDevice &device,
   }
   bool direct = false;
   if (outcome.status == TE_RT_OK)
-    outcome = wantsDirect(ranks, direct);
+    outcome = wantsDirect(direct);
+  direct |= ranks == 1;
   for (int32_t r = 0; r < ranks; ++r)
     for (int32_t s = 0; s < r; ++s)
       direct |= events[r]->gpu == events[s]->gpu;
