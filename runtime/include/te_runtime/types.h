@@ -135,8 +135,7 @@ int32_t te_rt_take_overflow(te_rt_context *context);
  * Ranks of cuda that each have a GPU of their own send rows through NCCL
  * (libnccl.so.2, opened at their first meeting), or, with TE_RT_LINK=direct in the
  * environment, read each other's memory; ranks that share a GPU, which NCCL refuses,
- * always do that, and fit in no graph. A rank by itself needs no other, but with
- * TE_RT_LINK=nccl goes the way of several. At most 32 ranks. */
+ * always do that, and fit in no graph. At most 32 ranks. */
 te_rt_status te_rt_communicator_create(int32_t ranks,
                                        te_rt_communicator **communicator);
 void te_rt_communicator_abort(te_rt_communicator *communicator);
