@@ -73,6 +73,36 @@ TEST(CudaGroupedGemm, EveryFormWithinItsBound) {
   }
 }
 
+/// Each type with each, of rows and over the reduction, to BF16 and to F32.
+TEST(CudaGroupedGemm, EveryType) {
+  NEEDS_GPU();
+  te_rt_context *context = Gpu::get().context;
+  bool isHopper = !context->device->isHost() &&
+                  te_rt::cuda::deviceOf(context).major() == 9;
+  for (Scheme scheme : {Scheme::Tensor, Scheme::RowSquare, Scheme::RowRow})
+    for (bool first : {false, true})
+      for (bool second : {false, true})
+        for (te_rt_dtype result : {TE_RT_BF16, TE_RT_F32}) {
+          if (first && second)
+            continue; // refused
+          bool overRows = scheme != Scheme::RowRow;
+          Grouped c = {scheme, overRows ? 300 : 136,
+                       200,    overRows ? 272 : 304,
+                       overRows ? TE_RT_RAGGED_ROWS : TE_RT_RAGGED_REDUCTION,
+                       {0, 144, 144, 288}};
+          c.result = result;
+          c.lhs = first ? TE_RT_F8E5M2 : TE_RT_F8E4M3;
+          c.rhs = second ? TE_RT_F8E5M2 : TE_RT_F8E4M3;
+          expectProduct(c, 41);
+          if (isHopper) {
+            EXPECT_EQ(context->variant.rfind("own:grouped_", 0), 0u)
+                << context->variant;
+          }
+          if (HasFailure())
+            return;
+        }
+}
+
 TEST(CudaGroupedGemm, ManyGroupsAndTiles) {
   NEEDS_GPU();
   if (isReduced())
@@ -237,7 +267,7 @@ TEST(CudaGroupedGemm, WideTilesHaveTheSameBits) {
                {3, 131, 132, 132, 2004, 8196, 8268, 15000, 15350}};
   bool isHopper = !context->device->isHost() &&
                   te_rt::cuda::deviceOf(context).major() == 9;
-  for (int variant = 0; variant < (isReduced() ? 1 : 3); ++variant) {
+  for (int variant = 0; variant < 3; ++variant) {
     if (variant == 1)
       c.lhs = TE_RT_F8E5M2, c.packed = false;
     if (variant == 2)
@@ -251,6 +281,8 @@ TEST(CudaGroupedGemm, WideTilesHaveTheSameBits) {
           << context->variant;
     }
     for (int64_t g = 0; g < c.groups(); ++g) {
+      if (isReduced() && g != 3 + variant)
+        continue;
       std::vector<Bytes> alone = runOnCuda(arguments, memberOf(c, at, g));
       if (context->variant.rfind("own:", 0) == 0) {
         EXPECT_NE(context->variant.find("row_square_staged"), std::string::npos)

@@ -44,6 +44,10 @@ struct StridedMove {
 };
 Outcome moveStrided(CudaDevice &device, StridedMove move);
 
+/// Whether the groups from `first` to before `last` of offsets on the host ascend
+/// within `capacity`.
+Outcome checkOffsets(const int32_t *at, int64_t first, int64_t last,
+                     int64_t capacity);
 /// Offsets in device memory, uploaded where they lie on the host; nullptr for
 /// none.
 Outcome deviceOffsets(CudaDevice &device, const te_rt_tensor *offsets,

@@ -105,10 +105,10 @@ Outcome CudaDevice::index(Handle module) {
   return {};
 }
 
-std::vector<std::pair<std::string, bool>> CudaDevice::kernels() const {
-  std::vector<std::pair<std::string, bool>> all;
+std::vector<CudaDevice::Kernel> CudaDevice::kernels() const {
+  std::vector<Kernel> all;
   for (const auto &[name, function] : functions)
-    all.emplace_back(name, function.handle != nullptr);
+    all.push_back({name, function.handle != nullptr, function.isLaunched});
   return all;
 }
 
@@ -302,7 +302,7 @@ Outcome CudaDevice::table(const void *host, size_t bytes, const void **memory) {
 Outcome CudaDevice::launchRaw(const char *name, const Grid &grid,
                               const void *params) {
   ++launches;
-  if (grid.blocks <= 0 || preparing)
+  if (grid.blocks <= 0)
     return {};
   if (grid.blocks > INT32_MAX)
     return {TE_RT_UNSUPPORTED, std::string("kernel ") + name + ": found " +
@@ -316,6 +316,9 @@ Outcome CudaDevice::launchRaw(const char *name, const Grid &grid,
   if (!function.handle)
     TE_RT_TRY(outcomeOf(
         name, cu.getFunction(&function.handle, function.module, name)));
+  if (preparing)
+    return {};
+  function.isLaunched = true;
   if (grid.shared > function.shared) {
     TE_RT_TRY(outcomeOf(name, cu.setFunctionAttribute(function.handle,
                                                       kFunctionDynamicShared,

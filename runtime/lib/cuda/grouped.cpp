@@ -201,15 +201,13 @@ Outcome upload(CudaDevice &device, const ProductCall &call,
 
 /// Offsets on the host are checked there; those on the device by the kernel,
 /// which takes them for no more than there is.
-Outcome checkOffsets(CudaDevice &device, const te_rt_tensor *offsets,
-                     int64_t first, int64_t last, int64_t capacity) {
+Outcome checkOnHost(CudaDevice &device, const ProductCall &call,
+                    int64_t capacity) {
+  const te_rt_tensor *offsets = call.offsets;
   if (!offsets || !offsets->on_host || device.isPreparing())
     return {};
-  const auto *at = data<int32_t>(offsets);
-  for (int64_t g = first; g < last; ++g)
-    if (at[g] < 0 || at[g + 1] < at[g] || at[g + 1] > capacity)
-      return badOffsets(g, at[g], at[g + 1], capacity);
-  return {};
+  return checkOffsets(data<int32_t>(offsets), call.firstGroup, call.lastGroup,
+                      capacity);
 }
 } // namespace
 
@@ -248,8 +246,7 @@ Outcome cuda::describeGrouped(CudaDevice &device, const ProductCall &call,
     args.rhsScalesInRows = inRows(rhs, data<float>(&first.rhs.scales));
     args.rhsBlocks = static_cast<int32_t>(rhs.gridRows);
   }
-  TE_RT_TRY(checkOffsets(device, call.offsets, call.firstGroup, call.lastGroup,
-                         reduction ? args.k : args.m));
+  TE_RT_TRY(checkOnHost(device, call, reduction ? args.k : args.m));
   TE_RT_TRY(deviceOffsets(device, call.offsets, &args.offsets));
   return upload(device, call, first, scale, rhsRows, args);
 }

@@ -63,7 +63,7 @@ __device__ inline int chunkOf(int pair, int isLast, int band) {
   return (at * 2 + (isLast ^ at / 4)) * 16;
 }
 template <typename T> __device__ inline T &at(int offset) {
-  extern __shared__ uint4 words[];
+  extern __shared__ __align__(128) uint4 words[];
   return *reinterpret_cast<T *>(reinterpret_cast<uint8_t *>(words) + offset);
 }
 

@@ -61,6 +61,9 @@ template <typename Epilogue, Element kLhs, Element kRhs> class WideProduct {
   static constexpr int kEpilogueRegisters = 64, kMultiplyRegisters = 208;
   /// Warps of the last warpgroup.
   enum : int { kLoad = 12, kLoadScales, kFind };
+  /// Of the warp that brings scales, for each block of K: one, and one of each
+  /// lane for what it copies.
+  static constexpr uint32_t kScaleArrivals = 1 + 32;
 
   struct Shared {
     uint8_t lhs[kStages][kLhsBytes]; // at a multiple of 1024
@@ -89,7 +92,7 @@ public:
     letNextBegin();
     if (threadIdx.x == 0) {
       for (int i = 0; i < kStages; ++i) {
-        initBarrier(at(&shared.full[i]), 2); // warps that bring operands
+        initBarrier(at(&shared.full[i]), 1 + kScaleArrivals);
         initBarrier(at(&shared.empty[i]), kMultiplyWarps * (32 + 1));
       }
       tiles().init((2 + kMultiplyWarps + kEpilogueWarps) * 32);
@@ -214,7 +217,7 @@ private:
             });
       }
     }
-    fillNone(stage);
+    fillNone(stage, 1);
   }
 
   /// A warp that brings the scales of columns, those of 32 blocks of K at a
@@ -251,36 +254,43 @@ private:
             for (int r = 0; r < kGroupedRows; r += 32)
               if (lane + r < tile.rows)
                 copyWord(to + r * 4, rows + r * args.lhsScaleOuter);
-            awaitCopies(at(&shared.full[stage.index]));
+            arriveAfterCopies(at(&shared.full[stage.index]));
             rows += args.lhsScaleInner;
             __syncwarp();
           }
           if (lane == i) {
             shared.rhsScales[stage.index] = scales;
-            arrive(at(&shared.full[stage.index]));
+            arriveTimes(at(&shared.full[stage.index]),
+                        byHand ? 1 : kScaleArrivals);
           }
           __syncwarp();
           stage.advance(kStages);
         }
       }
     }
-    fillNone(stage);
+    fillNone(stage, kScaleArrivals);
   }
   /// Those that multiply wait for the block behind the last one as well, before
   /// they know that it is the last.
-  __device__ void fillNone(const Cursor &stage) {
+  __device__ void fillNone(const Cursor &stage, uint32_t arrivals) {
     wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
     if (isElected())
-      arrive(at(&shared.full[stage.index]));
+      arriveTimes(at(&shared.full[stage.index]), arrivals);
+  }
+  static __device__ void arriveTimes(uint32_t barrier, uint32_t arrivals) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0], %1;" ::"r"(barrier),
+                 "r"(arrivals)
+                 : "memory");
   }
   static __device__ void copyWord(uint32_t to, const float *from) {
     asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(to), "l"(from)
                  : "memory");
   }
-  /// Has the barrier wait for what this thread has copied, too.
-  static __device__ void awaitCopies(uint32_t barrier) {
-    asm volatile("cp.async.mbarrier.arrive.shared::cta.b64 [%0];" ::"r"(barrier)
-                 : "memory");
+  /// Once all that this thread has copied is there.
+  static __device__ void arriveAfterCopies(uint32_t barrier) {
+    asm volatile(
+        "cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(barrier)
+        : "memory");
   }
 
   //===--------------------------------------------------------------------===//

@@ -60,8 +60,8 @@ struct Sums {
                         const Place &place) const {
     int64_t tile = place.col0 / kTile;
     int row = self.row() + self.lane % kRows;
-    if (source.gradProbs && tile < source.probTiles && self.lane % 8 < kRows &&
-        row < place.rows)
+    // Of rows that are not there too, since settle reads four at a time.
+    if (source.gradProbs && tile < source.probTiles && self.lane % 8 < kRows)
       __stcg(partialsOf(source, place, tile) + row, kept);
   }
 };
@@ -166,48 +166,39 @@ struct SwigluBackwardAny : Inputs {
 // Blocks
 //===----------------------------------------------------------------------===//
 
-/// Counts warps that have read the columns of a part, once for each tile.
-struct Taken {
-  uint64_t barrier;
+/// Of the threads that have read a part of a tile; completed once for each tile.
+template <int kParts> struct Readers {
+  uint64_t columns[kParts], rows[kParts][kWarps];
   /// One thread calls it, before a barrier of all.
   __device__ void init() {
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(
-                     bulk::addressOf(&barrier)),
-                 "n"(kWarps)
-                 : "memory");
+    for (int part = 0; part < kParts; ++part) {
+      bulk::init(columns[part], kThreads);
+      for (uint64_t &ofWarp : rows[part])
+        bulk::init(ofWarp, 32);
+    }
   }
-  __device__ void arrive(const Self &self) {
-    __syncwarp();
-    if (self.lane == 0)
-      asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(
-                       bulk::addressOf(&barrier))
-                   : "memory");
-  }
-  __device__ void wait(uint32_t parity) const { bulk::wait(barrier, parity); }
 };
 
 /// What the threads that hold tiles do.
 template <typename Source>
-__device__ inline void castTiles(const TileArgs &args, const Spot (&ring)[3]) {
-  __shared__ Taken taken[Source::kParts];
+__device__ inline void castTiles(const TileArgs &args, TileRing<Spot> &ring,
+                                 Readers<Source::kParts> &readers) {
   Self self;
   Source source;
-  if (threadIdx.x < Source::kParts)
-    taken[threadIdx.x].init();
-  __syncthreads();
-  if (!ring[0].isEnd)
+  TileRing<Spot>::Cursor cursor(ring);
+  if (!cursor.own().isEnd)
 #pragma unroll
     for (int slot = 0; slot < Source::kSlots; ++slot)
-      source.request(args, self, ring[0], slot);
-  uint32_t parity = 0;
+      source.request(args, self, cursor.own(), slot);
+  uint32_t parity = 0; // of a part's readers
 #pragma unroll 1
-  for (int turn = 0; !ring[turn].isEnd; parity ^= 1) {
-    const Spot &spot = ring[turn];
+  for (; !cursor.own().isEnd; cursor.advance(), parity ^= 1) {
+    const Spot &spot = cursor.own();
     waitForRequests();
     source.make(args, self, spot);
-    __syncthreads(); // all is made, and the next tile is known
-    turn = turn == 2 ? 0 : turn + 1;
-    const Spot &next = ring[turn];
+    cursor.take();
+    PieceShape<kTileRows>::sync(); // all is made
+    const Spot &next = cursor.next();
     bool isEnd = next.isEnd;
     if (!isEnd)
 #pragma unroll
@@ -217,13 +208,15 @@ __device__ inline void castTiles(const TileArgs &args, const Spot (&ring)[3]) {
     for (int part = 0; part < Source::kParts; ++part) {
       ColumnsOfTile columns;
       columns.load(self, part);
-      taken[part].arrive(self);
+      bulk::arrive(readers.columns[part]);
       columns.chooseScale(args, self, spot, part);
       columns.cast(args, self, spot, part, 0);
       columns.cast(args, self, spot, part, 1);
       RowsOfTile rows;
       rows.load(self, part);
-      taken[part].wait(parity);
+      bulk::arrive(readers.rows[part][self.warp]);
+      bulk::wait(readers.rows[part][self.warp], parity);
+      bulk::wait(readers.columns[part], parity);
       if (!isEnd)
         source.request(args, self, next, part);
       rows.cast(args, self, spot, part);
@@ -231,32 +224,23 @@ __device__ inline void castTiles(const TileArgs &args, const Spot (&ring)[3]) {
   }
 }
 
-/// What the warp that holds none does: as of stream.cuh, with spots.
-__device__ inline void findTiles(const TileArgs &args, Spot (&ring)[3]) {
-  __shared__ Finder<false>::Shared shared;
-  Finder<false> finder(args, shared);
-  const Spot *before = nullptr;
-#pragma unroll 1
-  for (int turn = 0;; turn = turn == 2 ? 0 : turn + 1) {
-    bool exists = finder.find(ring[turn]);
-    if (exists)
-      complete(args, ring[turn]);
-    __syncthreads(); // what was found is there, the one before is made
-    if (before)
-      RowSums::settle(args.task.source, before->place);
-    if (!exists)
-      return;
-    before = &ring[turn];
-  }
-}
-
 template <typename Source>
 __device__ inline void runBlocks(const TileArgs &args) {
-  __shared__ Spot ring[3]; // one is cast, one comes, and one is looked for
-  if (threadIdx.x >= kThreads)
-    findTiles(args, ring);
+  __shared__ TileRing<Spot> ring;
+  __shared__ Readers<Source::kParts> readers;
+  if (threadIdx.x == 0) {
+    ring.init(kThreads);
+    readers.init();
+  }
+  __syncthreads();
+  if (threadIdx.x < kThreads)
+    castTiles<Source>(args, ring, readers);
   else
-    castTiles<Source>(args, ring);
+    ring.fill<false>(
+        args, [&](Spot &spot) { complete(args, spot); },
+        [&](const Spot &spot) {
+          RowSums::settle(args.task.source, spot.place);
+        });
   if (args.tiles <= gridDim.x)
     return; // nobody has drawn a tile
   __syncthreads();
