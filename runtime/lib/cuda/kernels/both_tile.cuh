@@ -98,10 +98,10 @@ struct Self {
   __device__ int requestCol() const { return lane % 16 * 8; }
 
   /// Starts to copy this warp's rows of a tile, of which the first element of
-  /// this thread's first row is at `from`, to a slot; zeros where there are none,
-  /// which are said to be at `any`, somewhere that has been written.
+  /// this thread's first row is at `from`, to a slot; zeros where there are none.
   __device__ void request(int slot, const BF16 *from, int stride,
-                          const Place &place, const void *any) const {
+                          const Spot &spot) const {
+    const Place &place = spot.place;
     auto to = bulk::addressOf(&at<uint4>(requests + slot * kSlot));
     if (place.rows >= (warp + 1) * kWarpRows && place.cols == kTile) {
 #pragma unroll
@@ -117,8 +117,7 @@ struct Self {
     for (int i = 0; i < kWarpRows; i += 2)
       asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(
                        to + i * kPitch),
-                   "l"(i < rows ? static_cast<const void *>(from + i * stride)
-                                : any),
+                   "l"(i < rows ? from + i * stride : spot.input),
                    "r"(i < rows ? 16 : 0)
                    : "memory");
   }
