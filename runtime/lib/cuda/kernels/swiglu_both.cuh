@@ -224,13 +224,14 @@ __device__ inline void castTiles(const TileArgs &args, TileRing<Spot> &ring,
     waitForRequests();
     source.make(args, self, spot);
     cursor.take();
-    PieceShape<kTileRows>::sync(); // all is made
+    __syncwarp(); // no lane reads what is free
     const Spot &next = cursor.next();
     bool isEnd = next.isEnd;
     if (!isEnd)
 #pragma unroll
       for (int slot = Source::kParts; slot < Source::kSlots; ++slot)
         source.request(args, self, next, slot);
+    cursor.waitForAll();
 #pragma unroll 1
     for (int part = 0; part < Source::kParts; ++part) {
       ColumnsOfTile columns;
