@@ -8,7 +8,8 @@
 // of 1 x 128 and columns of 128 x 1.
 //
 //   work      blocks that take one tile of 128 x 128 after another; backward, of
-//             both gradients, or of one where no tile ends with those of a
+//             both gradients, or of one where no tile ends with those of a, or
+//             where tiles are fewer than half of the SMs
 //   moves     4 + 2 B for each element of the activation, backward 6 + 4 B
 //   bound     memory
 //   measured  docs/Benchmarks.md, rows swiglu
