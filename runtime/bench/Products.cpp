@@ -5,14 +5,16 @@
 //===----------------------------------------------------------------------===//
 //
 // The kernels for all groups, and in turns with them the loop over cuBLASLt,
-// which has the counts of rows on the host ("ways": on several streams). "skewed":
-// the same rows shared out otherwise, in turns with even shares.
+// which has the counts of rows on the host ("ways": on several streams). "groups": in
+// turns with cuBLASLt's grouped matmul. "skewed": the same rows shared out otherwise, in
+// turns with even shares.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Bench.h"
 
 #include "common/context.h"
+#include "cuda/blas.h"
 #include "cuda/product.h"
 #include "te_runtime/gemm.h"
 
@@ -261,6 +263,31 @@ void product(Bench &bench, const Layer &layer, int64_t m, Kind kind, bool wgrad,
   duel(bench, name, flops, own, loop, "library");
 }
 
+/// Gradients of BF16 weights by cuBLASLt's grouped matmul, beside ours.
+void groups(Bench &bench, const Layer &layer, int64_t m, bool accumulate) {
+  std::string name = nameOf(layer, m, Kind::Bf16, /*wgrad=*/true, accumulate);
+  if (!bench.wants("groups " + name))
+    return;
+  te_rt::cuda::CudaDevice &device = te_rt::cuda::deviceOf(bench.context());
+  te_rt::cuda::Blas *blas = nullptr;
+  te_rt::Outcome opened = device.blas(&blas);
+  int64_t version = opened.status == TE_RT_OK ? blas->groupsVersion() : 0;
+  if (version < te::products::kGroupsVersion) {
+    std::printf("groups %s: needs cuBLASLt %lld, found %lld %s\n", name.c_str(),
+                static_cast<long long>(te::products::kGroupsVersion),
+                static_cast<long long>(version), opened.message.c_str());
+    return;
+  }
+  std::vector<int32_t> offsets = offsetsOf(layer, m);
+  std::shared_ptr<Work> work =
+      makeWork(bench, layer, Kind::Bf16, offsets, /*wgrad=*/true, accumulate);
+  duel(
+      bench, "groups " + name,
+      2.0 * offsets.back() * double(layer.n) * double(layer.k),
+      [&] { return by(device, work->call, Way::Own, 1); },
+      [&] { return by(device, work->call, Way::Groups, 1); }, "groups");
+}
+
 /// Rows that are shared out by `skew`, with as many behind them that nobody has, against
 /// even shares and none behind: what the rows that are used predict.
 void skewed(Bench &bench, const Layer &layer, int64_t m, Kind kind, bool wgrad,
@@ -359,4 +386,9 @@ void te_bench::runProducts(Bench &bench) {
       for (int i : {0, 1, 6, 7})
         for (int64_t m : {128, 512, 2048})
           ways(bench, layers[i], m, kind, wgrad);
+  for (bool accumulate : {true, false})
+    for (int i : {0, 1, 4, 6, 7})
+      for (int64_t m : {128, 512, 1024, 4096})
+        if (m * layers[i].experts <= 131072)
+          groups(bench, layers[i], m, accumulate);
 }

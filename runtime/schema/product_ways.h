@@ -26,14 +26,19 @@ enum class Way : uint8_t {
   Library,  ///< cuBLASLt, a call for each group, with extents that the host
             ///< knows
   Emulated, ///< our kernel that decodes MXFP8 and NVFP4; offsets on the device
-  Plain     ///< FP32 arithmetic, for what is small or rare
+  Plain,    ///< FP32 arithmetic, for what is small or rare
+  Groups    ///< cuBLASLt's grouped matmul, which reads offsets on the device
 };
 /// The order in which they are tried where nothing tells which is faster.
-constexpr Way kWays[] = {Way::Own, Way::Library, Way::Emulated, Way::Plain};
+constexpr Way kWays[] = {Way::Own, Way::Groups, Way::Library, Way::Emulated,
+                         Way::Plain};
+/// The first cuBLASLt with layouts of groups for sm_90, as cublasLtGetVersion
+/// tells.
+constexpr int64_t kGroupsVersion = 130400;
 
 inline const char *nameOf(Way way) {
-  static constexpr const char *names[] = {"unset", "own", "library", "emulated",
-                                          "plain"};
+  static constexpr const char *names[] = {"unset",    "own",   "library",
+                                          "emulated", "plain", "groups"};
   return names[static_cast<int>(way)];
 }
 
@@ -71,6 +76,9 @@ struct Form {
   int64_t biasAlignment, resultAlignment;
   bool hostKnows; ///< dense, or with offsets on the host
   bool activated; ///< the product is gated and cast where it is made
+  int64_t groups; ///< that the call makes; 1 where nothing is ragged
+  int64_t libraryVersion; ///< of the cuBLASLt that is loaded, 0 where none is;
+                          ///< the compiler's is one that has all
 };
 
 namespace detail {
@@ -232,6 +240,42 @@ inline std::string whyNotLibrary(const Form &p) {
     return extent("m", p.m, ofM);
   return "";
 }
+
+/// Gradients of BF16 weights, as it was measured to win there alone. Our kernel
+/// takes all of them: a machine may have a library without it.
+inline std::string whyNotGroups(const Form &p) {
+  for (const Side *side : {&p.lhs, &p.rhs}) {
+    const char *name = side == &p.lhs ? "lhs" : "rhs";
+    if (side->element != Element::BF16)
+      return finding(name, nameOf(side->element), "BF16");
+    if (!side->transposed)
+      return finding(name, "rows along the reduction", "a transposed operand");
+  }
+  if (std::string why = whyNotOwn(p); !why.empty())
+    return why;
+  if (p.bias != Element::None)
+    return finding("bias", nameOf(p.bias), "none");
+  if (p.k != kUnknown || p.groups < 2)
+    return finding("offsets",
+                   p.k == kUnknown ? "one group" : "no ragged reduction",
+                   "several groups of the reduction");
+  if (p.hostKnows)
+    return finding("offsets", "them on the host", "them on the device");
+  if (p.m == 0 || p.n == 0)
+    return finding(p.m ? "n" : "m", "0", "at least 1");
+  if (p.result != Element::F32)
+    return finding("result", nameOf(p.result), "F32");
+  if (p.resultAlignment % 16)
+    return finding("result", "memory that begins at no multiple of 16 bytes",
+                   "it to");
+  if (p.libraryVersion < kGroupsVersion)
+    return finding("cuBLASLt",
+                   p.libraryVersion
+                       ? "version " + std::to_string(p.libraryVersion)
+                       : std::string("none"),
+                   std::to_string(kGroupsVersion) + " or later");
+  return "";
+}
 } // namespace detail
 
 /// Empty if `way` takes the product, else the argument, what was found and what
@@ -251,8 +295,10 @@ inline std::string whyNot(Way way, const Form &form) {
   case Way::Plain:
     return bytes ? finding("lhs_scales", nameOf(form.lhs.scaling), "F32 scales")
                  : "";
+  case Way::Groups:
+    return whyNotGroups(form);
   default:
-    return finding("way", "none", "own, library, emulated or plain");
+    return finding("way", "none", "own, groups, library, emulated or plain");
   }
 }
 

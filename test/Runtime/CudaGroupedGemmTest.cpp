@@ -15,13 +15,6 @@ using namespace te_test;
 using namespace te_rt;
 
 namespace {
-/// Rows that are nobody's, before, between and after groups, hold their bytes:
-/// ref leaves them alone, so they compare equal above.
-const std::vector<std::vector<int32_t>> kPatterns = {
-    {0, 128, 384, 512, 640},  {0, 16, 16, 176, 400}, {16, 33, 33, 340, 341},
-    {0, 0, 640, 640, 640},    {0, 0, 0, 0, 0},       {7, 70, 135, 199, 639},
-    {128, 129, 257, 258, 260}};
-
 std::vector<Grouped> everyCase() {
   std::vector<Grouped> all;
   struct Extents {
@@ -193,19 +186,6 @@ Bytes partOf(const Grouped &c, const Places &at, const std::vector<Bytes> &all,
   return Bytes(bytes.begin() + begin * row, bytes.begin() + end * row);
 }
 
-std::vector<Grouped> someCases() {
-  std::vector<Grouped> all;
-  std::vector<int32_t> offsets = {0, 144, 144, 400, 608};
-  for (Scheme scheme : {Scheme::Bf16, Scheme::Tensor, Scheme::RowSquare})
-    all.push_back({scheme, 656, 328, 272, TE_RT_RAGGED_ROWS, offsets});
-  for (Scheme scheme : {Scheme::Bf16, Scheme::Tensor, Scheme::RowRow}) {
-    all.push_back({scheme, 264, 328, 656, TE_RT_RAGGED_REDUCTION, offsets});
-    all.back().result = TE_RT_F32;
-    all.back().transposeLhs = all.back().transposeRhs = scheme == Scheme::Bf16;
-  }
-  return all;
-}
-
 /// te_rt_gemm of one group.
 Call memberOf(const Grouped &c, const Places &at, int64_t g) {
   return [&c, at, g](te_rt_context *context, const Tensors &t) {
@@ -346,160 +326,19 @@ TEST(CudaGroupedGemm, NanScales) {
   }
 }
 
-/// One captured call, replayed with other offsets: nothing of them is on the
-/// host.
+/// Nothing of the offsets is on the host.
 TEST(CudaGroupedGemm, GraphReadsOffsetsWhenItRuns) {
   NEEDS_GPU();
-  te_rt_context *context = Gpu::get().context;
-  if (context->device->isHost())
+  if (Gpu::get().context->device->isHost())
     GTEST_SKIP() << "ref has no graphs";
   for (const Grouped &c : someCases()) {
     SCOPED_TRACE(c.name());
-    Arguments arguments;
-    Places at = build(c, arguments, 11);
-    std::vector<te_rt_tensor> descriptors(arguments.items.size());
-    Tensors tensors;
-    for (size_t i = 0; i < arguments.items.size(); ++i) {
-      if (!arguments.items[i]) {
-        tensors.push_back(nullptr);
-        continue;
-      }
-      const Tensor &item = *arguments.items[i];
-      descriptors[i] = item.t;
-      ASSERT_EQ(
-          te_rt_allocate(context, item.bytes.size(), &descriptors[i].data),
-          TE_RT_OK);
-      te_rt_copy_memory(context, descriptors[i].data, item.bytes.data(),
-                        item.bytes.size());
-      tensors.push_back(&descriptors[i]);
-    }
-    Call call = callOf(c, at);
-    context->device->beginPreparing();
-    EXPECT_EQ(call(context, tensors), TE_RT_OK);
-    EXPECT_EQ(context->device->endPreparing().status, TE_RT_OK);
-    void *graph = nullptr;
-    ASSERT_EQ(context->device->beginCapture().status, TE_RT_OK);
-    EXPECT_EQ(call(context, tensors), TE_RT_OK) << te_rt_last_error(context);
-    ASSERT_EQ(context->device->endCapture(&graph).status, TE_RT_OK);
-    for (const std::vector<int32_t> &offsets : kPatterns) {
-      if ((!c.overRows() && c.scheme != Scheme::Bf16 && offsets[1] % 16) ||
-          !takesNext())
-        continue;
-      Grouped changed = c;
-      changed.offsets = offsets;
-      arguments.items[at.offsets] =
-          std::make_unique<Tensor>(offsetsOf(offsets));
-      const Tensor &out = *arguments.items[at.out];
-      te_rt_copy_memory(context, descriptors[at.offsets].data, offsets.data(),
-                        offsets.size() * sizeof(int32_t));
-      te_rt_copy_memory(context, descriptors[at.out].data, out.bytes.data(),
-                        out.bytes.size());
-      EXPECT_EQ(context->device->launchGraph(graph).status, TE_RT_OK);
-      ASSERT_EQ(te_rt_synchronize(context), TE_RT_OK);
-      Bytes replayed(out.bytes.size());
-      te_rt_copy_memory(context, replayed.data(), descriptors[at.out].data,
-                        replayed.size());
-      EXPECT_EQ(runOnCuda(arguments, callOf(changed, at))[at.out], replayed)
-          << changed.name();
-    }
-    context->device->destroyGraph(graph);
-    for (te_rt_tensor &descriptor : descriptors)
-      if (descriptor.data)
-        te_rt_release(context, descriptor.data);
-  }
-}
-
-/// Products by cuBLASLt while it lives.
-struct ByLibrary {
-  ByLibrary(te_rt_context *context, int32_t streams) : context(context) {
-    EXPECT_EQ(te_rt_use_products(context, TE_RT_PRODUCTS_LIBRARY, streams),
-              TE_RT_OK);
-  }
-  ~ByLibrary() { te_rt_use_products(context, TE_RT_PRODUCTS_PLANNED, 0); }
-  te_rt_context *context;
-};
-
-/// However many streams share the groups: the same bits, within the bound, with
-/// counts on the device and on the host; groups of none or of odd numbers of
-/// rows among them.
-TEST(CudaGroupedGemm, LibraryOnStreams) {
-  NEEDS_GPU();
-  if (isSampled())
-    GTEST_SKIP() << "the library's kernels";
-  te_rt_context *context = Gpu::get().context;
-  for (Grouped c : someCases())
-    for (const std::vector<int32_t> &offsets : kPatterns) {
-      c.offsets = offsets;
-      SCOPED_TRACE(c.name());
-      Arguments arguments;
-      Places at = build(c, arguments, 17);
-      Call call = callOf(c, at);
-      std::vector<Bytes> found;
-      for (int32_t streams : {1, 2, 4, 8})
-        for (bool onHost : {false, true}) {
-          ByLibrary library(context, streams);
-          arguments.items[at.offsets]->t.on_host = onHost;
-          std::vector<Bytes> now = runOnCuda(arguments, call);
-          if (found.empty())
-            found = now;
-          EXPECT_EQ(now[at.out], found[at.out])
-              << streams << " streams"
-              << (onHost ? ", counts on the host" : "");
-          if (te_rt_has_device_memory(context)) {
-            EXPECT_EQ(context->variant.rfind("library:", 0), 0u)
-                << context->variant;
-          }
-        }
-      arguments.items[at.offsets]->t.on_host = false;
-      expectWithin(c, arguments, at, runOnRef(arguments, call),
-                   runOnRef(magnitudes(arguments, at), call), found);
-      if (HasFailure())
-        return;
-    }
-}
-
-/// A graph holds them where the host has the counts, and refuses them
-/// otherwise.
-TEST(CudaGroupedGemm, LibraryInAGraph) {
-  NEEDS_GPU();
-  if (isSampled())
-    GTEST_SKIP() << "the library's kernels";
-  te_rt_context *context = Gpu::get().context;
-  if (!te_rt_has_device_memory(context))
-    GTEST_SKIP() << "ref has no graphs";
-  for (const Grouped &c : someCases()) {
-    SCOPED_TRACE(c.name());
-    Arguments arguments;
-    Places at = build(c, arguments, 19);
-    ByLibrary library(context, 4);
-    std::vector<Bytes> wanted = runOnCuda(arguments, callOf(c, at));
-    std::string message;
-    auto captured = [&](te_rt_context *context, const Tensors &tensors) {
-      void *graph = nullptr;
-      Device &device = *context->device;
-      device.beginPreparing();
-      EXPECT_EQ(callOf(c, at)(context, tensors), TE_RT_OK);
-      EXPECT_EQ(device.endPreparing().status, TE_RT_OK);
-      EXPECT_EQ(device.beginCapture().status, TE_RT_OK);
-      te_rt_status status = callOf(c, at)(context, tensors);
-      message = te_rt_last_error(context);
-      EXPECT_EQ(device.endCapture(&graph).status, TE_RT_OK);
-      if (status == TE_RT_OK) {
-        EXPECT_EQ(device.launchGraph(graph).status, TE_RT_OK);
-      }
-      te_rt_synchronize(context);
-      device.destroyGraph(graph);
-      return status;
-    };
-    arguments.items[at.offsets]->t.on_host = true;
-    EXPECT_EQ(runOnCuda(arguments, captured)[at.out], wanted[at.out]);
-    arguments.items[at.offsets]->t.on_host = false;
-    runOnCuda(arguments, [&](te_rt_context *context, const Tensors &tensors) {
-      EXPECT_EQ(captured(context, tensors), TE_RT_UNSUPPORTED);
-      EXPECT_NE(message.find("wanted on the host"), std::string::npos)
-          << message;
-      return TE_RT_OK;
-    });
+    std::vector<std::vector<int32_t>> patterns;
+    for (const std::vector<int32_t> &offsets : kPatterns)
+      if ((c.overRows() || c.scheme == Scheme::Bf16 || offsets[1] % 16 == 0) &&
+          takesNext())
+        patterns.push_back(offsets);
+    expectReplays(Gpu::get().context, c, patterns);
   }
 }
 } // namespace

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <sstream>
@@ -22,6 +23,9 @@ struct Layout {
   int type;
   uint64_t rows, cols;
   int64_t ld;
+  // Of groups: how many, and arrays of the device.
+  int groups = 0;
+  const void *arrays[3] = {};
 };
 using Desc = std::map<int, int64_t>; // attributes by number
 std::ostringstream lines;
@@ -83,6 +87,16 @@ int cublasLtMatrixLayoutCreate(void **layout, int type, uint64_t rows,
                                uint64_t cols, int64_t ld) {
   return *layout = new Layout{type, rows, cols, ld}, 0;
 }
+/// FAKE_BLAS_VERSION: the library's, 130100 by default.
+size_t cublasLtGetVersion() {
+  const char *version = std::getenv("FAKE_BLAS_VERSION");
+  return version ? std::strtoull(version, nullptr, 10) : 130100;
+}
+int cublasLtGroupedMatrixLayoutCreate(void **layout, int type, int groups,
+                                      const void *rows, const void *cols,
+                                      const void *ld) {
+  return *layout = new Layout{type, 0, 0, 0, groups, {rows, cols, ld}}, 0;
+}
 int cublasLtMatrixLayoutDestroy(void *layout) {
   return delete static_cast<Layout *>(layout), 0;
 }
@@ -90,23 +104,50 @@ int cublasLtMatmulPreferenceCreate(void **preference) {
   return *preference = &lines, 0;
 }
 int cublasLtMatmulPreferenceDestroy(void *) { return 0; }
-int cublasLtMatmulPreferenceSetAttribute(void *, int, const void *, size_t) {
+/// As large as 13.10 takes them: the workspace and means of groups 8 bytes, alignments 4.
+int cublasLtMatmulPreferenceGetAttribute(void *, int attribute, void *, size_t,
+                                         size_t *bytes) {
+  return *bytes = attribute == 1 || attribute >= 13 ? 8 : 4, 0;
+}
+int cublasLtMatmulPreferenceSetAttribute(void *preference, int attribute,
+                                         const void *value, size_t bytes) {
+  size_t wanted = 0;
+  cublasLtMatmulPreferenceGetAttribute(preference, attribute, nullptr, 0,
+                                       &wanted);
+  if (bytes != wanted)
+    return 7; // CUBLAS_STATUS_INVALID_VALUE
+  if (attribute >= 13) {
+    int64_t mean = 0;
+    std::memcpy(&mean, value, bytes);
+    lines << "mean " << attribute << ' ' << mean << '\n';
+  }
   return statusOf("preference");
 }
 int cublasLtMatmulAlgoGetHeuristic(void *, void *, void *, void *, void *,
-                                   void *, void *, int, Heuristic *result,
-                                   int *count) {
+                                   void *, void *, int most,
+                                   Heuristic *results, int *count) {
+  // Where several are asked for, the second of three makes most waves.
   lines << "heuristic\n";
-  return *result = {}, *count = 1, statusOf("heuristic");
+  *count = most < 3 ? most : 3;
+  for (int i = 0; i < *count; ++i)
+    results[i] = {}, results[i].algorithm[0] = i, results[i].waves = i == 1;
+  return statusOf("heuristic");
 }
 int cublasLtMatmul(void *, void *desc, const void *alpha, const void *a,
                    void *aLayout, const void *b, void *bLayout,
                    const void *beta, const void *, void *, void *d,
-                   void *dLayout, const void *, void *workspace, size_t,
-                   void *stream) {
+                   void *dLayout, const void *algorithm, void *workspace,
+                   size_t, void *stream) {
   Desc &asked = *static_cast<Desc *>(desc);
   auto layout = [](void *which) {
     auto *l = static_cast<Layout *>(which);
+    if (l->groups) {
+      std::ostringstream text;
+      text << l->type << ':' << l->groups;
+      for (const void *array : l->arrays)
+        text << ',' << array;
+      return text.str();
+    }
     return std::to_string(l->type) + ":" + std::to_string(l->rows) + "x" +
            std::to_string(l->cols) + "/" + std::to_string(l->ld);
   };
@@ -122,6 +163,8 @@ int cublasLtMatmul(void *, void *desc, const void *alpha, const void *a,
   else
     lines << " alpha " << *static_cast<const float *>(alpha) << " beta "
           << *static_cast<const float *>(beta);
+  if (uint64_t number = *static_cast<const uint64_t *>(algorithm))
+    lines << " algorithm " << number;
   lines << " workspace " << workspace << " stream " << stream << '\n';
   return statusOf("matmul");
 }

@@ -235,6 +235,78 @@ inline void expectProduct(const Grouped &c, unsigned seed) {
   }
 }
 
+/// Groups of none, of one and of odd numbers of rows. Rows that are nobody's, before,
+/// between and after groups, hold their bytes: ref leaves them alone.
+inline const std::vector<std::vector<int32_t>> kPatterns = {
+    {0, 128, 384, 512, 640},  {0, 16, 16, 176, 400}, {16, 33, 33, 340, 341},
+    {0, 0, 640, 640, 640},    {0, 0, 0, 0, 0},       {7, 70, 135, 199, 639},
+    {128, 129, 257, 258, 260}};
+
+inline std::vector<Grouped> someCases() {
+  std::vector<Grouped> all;
+  std::vector<int32_t> offsets = {0, 144, 144, 400, 608};
+  for (Scheme scheme : {Scheme::Bf16, Scheme::Tensor, Scheme::RowSquare})
+    all.push_back({scheme, 656, 328, 272, TE_RT_RAGGED_ROWS, offsets});
+  for (Scheme scheme : {Scheme::Bf16, Scheme::Tensor, Scheme::RowRow}) {
+    all.push_back({scheme, 264, 328, 656, TE_RT_RAGGED_REDUCTION, offsets});
+    all.back().result = TE_RT_F32;
+    all.back().transposeLhs = all.back().transposeRhs = scheme == Scheme::Bf16;
+  }
+  return all;
+}
+
+/// One captured call, replayed with each of `patterns` as its offsets, makes what a call
+/// with them makes.
+inline void expectReplays(te_rt_context *context, const Grouped &c,
+                          const std::vector<std::vector<int32_t>> &patterns) {
+  Arguments arguments;
+  Places at = build(c, arguments, 11);
+  std::vector<te_rt_tensor> descriptors(arguments.items.size());
+  Tensors tensors;
+  for (size_t i = 0; i < arguments.items.size(); ++i) {
+    if (!arguments.items[i]) {
+      tensors.push_back(nullptr);
+      continue;
+    }
+    const Tensor &item = *arguments.items[i];
+    descriptors[i] = item.t;
+    ASSERT_EQ(te_rt_allocate(context, item.bytes.size(), &descriptors[i].data),
+              TE_RT_OK);
+    te_rt_copy_memory(context, descriptors[i].data, item.bytes.data(),
+                      item.bytes.size());
+    tensors.push_back(&descriptors[i]);
+  }
+  Call call = callOf(c, at);
+  context->device->beginPreparing();
+  EXPECT_EQ(call(context, tensors), TE_RT_OK);
+  EXPECT_EQ(context->device->endPreparing().status, TE_RT_OK);
+  void *graph = nullptr;
+  ASSERT_EQ(context->device->beginCapture().status, TE_RT_OK);
+  EXPECT_EQ(call(context, tensors), TE_RT_OK) << te_rt_last_error(context);
+  ASSERT_EQ(context->device->endCapture(&graph).status, TE_RT_OK);
+  for (const std::vector<int32_t> &offsets : patterns) {
+    Grouped changed = c;
+    changed.offsets = offsets;
+    arguments.items[at.offsets] = std::make_unique<Tensor>(offsetsOf(offsets));
+    const Tensor &out = *arguments.items[at.out];
+    te_rt_copy_memory(context, descriptors[at.offsets].data, offsets.data(),
+                      offsets.size() * sizeof(int32_t));
+    te_rt_copy_memory(context, descriptors[at.out].data, out.bytes.data(),
+                      out.bytes.size());
+    EXPECT_EQ(context->device->launchGraph(graph).status, TE_RT_OK);
+    ASSERT_EQ(te_rt_synchronize(context), TE_RT_OK);
+    Bytes replayed(out.bytes.size());
+    te_rt_copy_memory(context, replayed.data(), descriptors[at.out].data,
+                      replayed.size());
+    EXPECT_EQ(runOnCuda(arguments, callOf(changed, at))[at.out], replayed)
+        << changed.name();
+  }
+  context->device->destroyGraph(graph);
+  for (te_rt_tensor &descriptor : descriptors)
+    if (descriptor.data)
+      te_rt_release(context, descriptor.data);
+}
+
 } // namespace te_test
 
 #endif // TE_TEST_RUNTIME_GROUPEDGEMM_H

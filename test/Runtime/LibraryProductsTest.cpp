@@ -310,6 +310,97 @@ TEST_F(LibraryProducts, Nvfp4OnBlackwell) {
       << products[0].line;
 }
 
+/// Gradients of BF16 weights, which the library makes by groups where it can: the host
+/// reads nothing, and what it is told lies in arrays of the device.
+class LibraryGroups : public LibraryProducts {
+protected:
+  void SetUp() override {
+    setenv("FAKE_BLAS_VERSION", "131000", 1);
+    open("9");
+    groups = make(TE_RT_I32, {6});
+    context.planned = Way::Groups;
+  }
+  void TearDown() override { unsetenv("FAKE_BLAS_VERSION"); }
+  te_rt_status run(int64_t accumulate = 1) {
+    return cuda::grouped_gemm(&context, &lhs, nullptr, nullptr, list(rhs), {},
+                              {}, {}, &groups, list(result),
+                              TE_RT_RAGGED_REDUCTION, 1, 1, accumulate);
+  }
+  te_rt_tensor groups;
+  te_rt_tensor lhs, rhs, result;
+};
+
+TEST_F(LibraryGroups, AreOneCallWithArraysOfTheDevice) {
+  te_rt_tensor pointers = make(TE_RT_I64, {15}), numbers = make(TE_RT_I32, {15}),
+               scales = make(TE_RT_F32, {2});
+  auto *addresses = static_cast<void **>(pointers.data);
+  auto *extents = static_cast<int32_t *>(numbers.data);
+  BlasGroups p = {};
+  p.groups = 5, p.m = 256, p.n = 128, p.meanReduction = 150;
+  p.arrays = {const_cast<const void **>(addresses),
+              const_cast<const void **>(addresses + 5),
+              addresses + 10,
+              extents,
+              extents + 5,
+              extents + 10};
+  p.scales = static_cast<const float *>(scales.data);
+  Blas blas;
+  ASSERT_EQ(blas.open().status, TE_RT_OK);
+  EXPECT_EQ(blas.groupsVersion(), 131000);
+  bool ran = false;
+  // Algorithms are kept.
+  for (int time = 0; time < 2; ++time) {
+    ASSERT_EQ(blas.multiply(p, nullptr, 0, nullptr, ran).status, TE_RT_OK);
+    ASSERT_TRUE(ran);
+  }
+  std::vector<std::string> lines = log();
+  ASSERT_EQ(lines.size(), 6u);
+  EXPECT_EQ(lines[0], "mean 13 150");
+  EXPECT_EQ(lines[1], "mean 14 128");
+  EXPECT_EQ(lines[2], "mean 15 256");
+  EXPECT_EQ(lines[3], "heuristic");
+  Asked asked(lines[4]);
+  // n x k of rhs and m x k of lhs make n x m.
+  auto layout = [](int type, const int32_t *rows, const int32_t *cols) {
+    std::ostringstream text;
+    text << type << ":5," << static_cast<const void *>(rows) << ','
+         << static_cast<const void *>(cols) << ','
+         << static_cast<const void *>(rows);
+    return text.str();
+  };
+  EXPECT_EQ(asked.a, at(pointers, 5 * 8));
+  EXPECT_EQ(asked.layoutA, layout(14, p.arrays.n, p.arrays.k));
+  EXPECT_EQ(asked.b, at(pointers, 0));
+  EXPECT_EQ(asked.layoutB, layout(14, p.arrays.m, p.arrays.k));
+  EXPECT_EQ(asked.d, at(pointers, 10 * 8));
+  EXPECT_EQ(asked.layoutD, layout(0, p.arrays.n, p.arrays.m));
+  EXPECT_EQ(asked.trans, "01");
+  EXPECT_NE(asked.line.find(" factors "), std::string::npos) << asked.line;
+  EXPECT_NE(asked.line.find(" algorithm 1 "), std::string::npos) << asked.line;
+  // Other arrays are another question, and there may be no way.
+  fake<void(const char *, int)>("fakeBlasFail")("heuristic", 15);
+  p.arrays.k = extents;
+  EXPECT_EQ(blas.multiply(p, nullptr, 0, nullptr, ran).status, TE_RT_OK);
+  EXPECT_FALSE(ran);
+  fake<void(const char *, int)>("fakeBlasFail")("", 0);
+}
+
+TEST_F(LibraryGroups, GoAnotherWayWhereTheyCannotBe) {
+  lhs = make(TE_RT_BF16, {768, 256}), rhs = make(TE_RT_BF16, {768, 128});
+  auto expectNone = [&](te_rt_dtype dtype) {
+    result = make(dtype, {5, 256, 128});
+    run(/*accumulate=*/0); // our kernel, which the fake driver lacks
+    EXPECT_EQ(context.went, Way::Own);
+    EXPECT_NE(context.variant.find(",no-groups"), std::string::npos)
+        << context.variant;
+    for (const std::string &line : log())
+      EXPECT_EQ(line.find("matmul"), std::string::npos) << line;
+  };
+  expectNone(TE_RT_BF16);
+  setenv("FAKE_BLAS_VERSION", "130100", 1);
+  expectNone(TE_RT_F32);
+}
+
 /// m x 128 by 128 x 128 in BF16, of memory that nothing reads.
 BlasProduct plain(int64_t m) {
   alignas(256) static char memory[256];

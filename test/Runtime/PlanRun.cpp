@@ -232,6 +232,23 @@ TEST(PlanRun, Observer) {
   EXPECT_EQ(calls[2].predicted_ns, 14.5);
 }
 
+// Of a call that did not go that way: ref has none.
+TEST(PlanRun, PredictionOfTheWayThatRan) {
+  Builder b = rows();
+  CallT &call = *b.program().steps[0]->kind.AsCall();
+  call.way = Way::Own;
+  call.rather = Way::Groups;
+  call.cost->rather_ns = 13.5;
+  Loaded loaded = load(b.plan);
+  ASSERT_EQ(loaded.status, TE_RT_OK) << loaded.message;
+  Runner runner(loaded.plan.get());
+  std::vector<te_rt_call_info> calls;
+  observe(runner, calls);
+  ASSERT_EQ(runner.run(), TE_RT_OK);
+  EXPECT_EQ(calls[0].predicted_ns, 14.5);
+  EXPECT_STREQ(calls[0].variant, "");
+}
+
 TEST(PlanRun, FirstVersion) {
   Builder b = rows();
   b.plan.version = 1;

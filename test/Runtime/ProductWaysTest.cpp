@@ -105,6 +105,64 @@ TEST(ProductWays, LibraryTakesExtentsOnceTheyAreKnown) {
             "bias: found F32, wanted BF16 at a multiple of 16 bytes");
 }
 
+TEST(ProductWays, GroupsSayWhatTheyWant) {
+  Form good = bf16();
+  for (Side *side : {&good.lhs, &good.rhs})
+    side->transposed = true;
+  good.m = good.lhs.cols, good.n = good.rhs.cols, good.k = kUnknown;
+  good.result = Element::F32;
+  good.hostKnows = false;
+  good.groups = 8;
+  good.libraryVersion = kGroupsVersion;
+  EXPECT_EQ(whyNot(Way::Groups, good), "");
+  EXPECT_EQ(chooseWay(good, Way::Groups), Way::Groups);
+  EXPECT_EQ(chooseWay(good, Way::Unset), Way::Own);
+  Form form = good;
+  form.libraryVersion = 130100;
+  EXPECT_EQ(whyNot(Way::Groups, form),
+            "cuBLASLt: found version 130100, wanted 130400 or later");
+  EXPECT_EQ(chooseWay(form, Way::Groups), Way::Own);
+  form.libraryVersion = 0;
+  EXPECT_EQ(whyNot(Way::Groups, form),
+            "cuBLASLt: found none, wanted 130400 or later");
+  form = good;
+  form.major = 10;
+  EXPECT_EQ(whyNot(Way::Groups, form), "target: found sm_10x, wanted sm_90");
+  form = good;
+  form.lhs.element = Element::E4M3;
+  EXPECT_EQ(whyNot(Way::Groups, form), "lhs: found F8E4M3, wanted BF16");
+  form = good;
+  form.rhs.transposed = false;
+  EXPECT_EQ(whyNot(Way::Groups, form),
+            "rhs: found rows along the reduction, wanted a transposed operand");
+  form = good;
+  form.k = 256;
+  EXPECT_EQ(whyNot(Way::Groups, form), "offsets: found no ragged reduction, "
+                                       "wanted several groups of the reduction");
+  form = good;
+  form.groups = 1;
+  EXPECT_EQ(whyNot(Way::Groups, form),
+            "offsets: found one group, wanted several groups of the reduction");
+  form = good;
+  form.hostKnows = true;
+  EXPECT_EQ(whyNot(Way::Groups, form),
+            "offsets: found them on the host, wanted them on the device");
+  form = good;
+  form.bias = Element::F32;
+  EXPECT_EQ(whyNot(Way::Groups, form), "bias: found F32, wanted none");
+  form = good;
+  form.result = Element::BF16;
+  EXPECT_EQ(whyNot(Way::Groups, form), "result: found BF16, wanted F32");
+  form = good;
+  form.resultAlignment = 8;
+  EXPECT_EQ(whyNot(Way::Groups, form),
+            "result: found memory that begins at no multiple of 16 bytes, "
+            "wanted it to");
+  form = good;
+  form.n = 0;
+  EXPECT_EQ(whyNot(Way::Groups, form), "n: found 0, wanted at least 1");
+}
+
 TEST(ProductWays, OnlyOwnActivates) {
   Form form = blocks();
   form.activated = form.hostKnows = true;

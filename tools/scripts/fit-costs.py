@@ -96,6 +96,8 @@ def read(program, profile):
         place = re.search(r":(\d+):\d+$", row[-1]) if row else None
         if not place or len(row) < len(columns) - 1:
             continue
+        if "variant" in columns and row[columns.index("variant")] == "groups":
+            continue  # not our kernel
         times = float(row[columns.index("us")]) * 1e3 / int(row[2])
         yield Call(lines[int(place[1]) - 1]), times
 

@@ -134,14 +134,26 @@ PlanWriter::writeCall(te_rt::CallOp call, PlanTensors &tensors) {
   }
   OpCost cost = call.getCost();
   TargetAttr target = TargetAttr::lookup(module);
-  auto costs = plan::CreateCallCost(
-      builder, cost.launches, cost.bytes, cost.flops, cost.hostSyncs,
-      getRooflineSeconds(cost, target) * 1e9,
-      getPredictedSeconds(cost, te_rt::getCallTypes(call), target) * 1e9);
+  plan::Way way = getWay(call), rather = plan::Way::Unset;
+  CallTypes types = te_rt::getCallTypes(call);
+  double predicted = getPredictedSeconds(cost, types, target),
+         ratherPredicted = 0;
+  if (way == plan::Way::Groups) {
+    // Which cuBLASLt a machine has is not known here; our kernel takes all that
+    // its grouped matmul does.
+    rather = std::exchange(way, plan::Way::Own);
+    types.way = "own";
+    ratherPredicted =
+        std::exchange(predicted, getPredictedSeconds(cost, types, target));
+  }
+  auto costs = plan::CreateCallCost(builder, cost.launches, cost.bytes,
+                                    cost.flops, cost.hostSyncs,
+                                    getRooflineSeconds(cost, target) * 1e9,
+                                    predicted * 1e9, ratherPredicted * 1e9);
   return plan::CreateCallDirect(builder, functions[call.getFunction()], &slots,
                                 &attributes, locations[describe(call.getLoc())],
                                 costClasses[stringifyCostClass(cost.costClass)],
-                                /*cost_v1=*/nullptr, costs, getWay(call));
+                                /*cost_v1=*/nullptr, costs, way, rather);
 }
 
 LogicalResult PlanWriter::writeBody(Block &block, PlanTensors &tensors,

@@ -165,9 +165,10 @@ typedef struct te_rt_call_info {
                           target; 0 where the plan does not say, and of a product
                           that goes another way than was chosen (device.h) */
   const char *variant; /* how a cuda context made a product, else "": WAY:DETAIL, as
-                          own:KERNEL, library:GROUPS,streams:N, emulated, plain; groups
-                          that the library did not take follow, as ,own:GROUPS. It lives
-                          as long as the observer's call */
+                          own:KERNEL, groups, library:GROUPS,streams:N, emulated, plain;
+                          groups that the library did not take follow, as ,own:GROUPS, and
+                          a machine without the grouped matmul that was chosen, as ,no
+                          groups. It lives as long as the observer's call */
 } te_rt_call_info;
 typedef void (*te_rt_observer)(void *user, const te_rt_call_info *call);
 void te_rt_session_observe(te_rt_session *session, te_rt_observer observer,

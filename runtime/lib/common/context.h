@@ -109,6 +109,7 @@ struct te_rt_context {
   te::products::Way planned = te::products::Way::Unset;
   /// How the last call went, of a function that has several ways: way:detail.
   std::string variant;
+  te::products::Way went = te::products::Way::Unset;
   /// Whether that is how it was chosen for it, which is what was predicted.
   bool wentAsPlanned = true;
   te_rt::Scratch scratches[te_rt::kNumScratches];

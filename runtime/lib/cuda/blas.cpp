@@ -45,6 +45,8 @@ struct Heuristic {
   X(layoutDestroy, cublasLtMatrixLayoutDestroy, (void *))                      \
   X(preferenceCreate, cublasLtMatmulPreferenceCreate, (void **))               \
   X(preferenceDestroy, cublasLtMatmulPreferenceDestroy, (void *))              \
+  X(preferenceGet, cublasLtMatmulPreferenceGetAttribute,                       \
+    (void *, int, void *, size_t, size_t *))                                   \
   X(preferenceSet, cublasLtMatmulPreferenceSetAttribute,                       \
     (void *, int, const void *, size_t))                                       \
   X(heuristic, cublasLtMatmulAlgoGetHeuristic,                                 \
@@ -59,6 +61,9 @@ struct Library {
 #define TE_RT_MEMBER(name, symbol, parameters) int(*name) parameters;
   TE_RT_BLAS_FUNCTIONS(TE_RT_MEMBER)
 #undef TE_RT_MEMBER
+  size_t (*version)();
+  int (*groupedLayoutCreate)(void **, int, int, const void *, const void *,
+                             const void *); // null before 13.1
   const char *(*statusName)(int);
   const char *(*statusString)(int);
   std::string why;
@@ -78,11 +83,14 @@ Library openBlas() {
     library.why = "cuBLASLt: found a library without " #symbol;
   TE_RT_BLAS_FUNCTIONS(TE_RT_LOAD)
 #undef TE_RT_LOAD
-  // Without these a message says less.
+  // Without the first two there is no grouped matmul, without the others a
+  // message says less.
   auto load = [&](auto &function, const char *symbol) {
     using Pointer = std::remove_reference_t<decltype(function)>;
     function = reinterpret_cast<Pointer>(dlsym(opened, symbol));
   };
+  load(library.version, "cublasLtGetVersion");
+  load(library.groupedLayoutCreate, "cublasLtGroupedMatrixLayoutCreate");
   load(library.statusName, "cublasLtGetStatusName");
   load(library.statusString, "cublasLtGetStatusString");
   return library;
@@ -112,10 +120,14 @@ enum : int {
   kModeB = 32,
   kEpilogueBias = 4,
   kWorkspaceBytes = 1,
-  kAlignmentA = 5, // then B, C, D
+  kAlignmentA = 5,     // then B, C, D
+  kMeanReduction = 13, // of groups; then rows of D, and columns
   kInvalidValue = 7,
   kNotSupported = 15,
 };
+
+/// Algorithms that are looked at for a product of groups: it offers six.
+constexpr int kMostOffered = 8;
 
 /// What is kept of earlier products, at most: counts that the host has differ from step
 /// to step.
@@ -266,36 +278,129 @@ Outcome Blas::makePlan(const BlasProduct &p, size_t workspace, Plan &plan) {
                    p.lhs.transposed ? p.k : p.m, p.lhs.ld));
   TE_RT_TRY(layout(&plan.d, p.resultType, p.n, p.m, p.n));
 
+  const void *pointers[] = {p.rhs.data, p.lhs.data, p.result, p.result};
+  std::vector<Preference> wanted;
+  for (int i = 0; i < 4; ++i)
+    wanted.push_back({kAlignmentA + i, alignmentOf(pointers[i])});
+  return findAlgorithm(wanted, 1, workspace, plan);
+}
+
+Outcome Blas::makePlan(const BlasGroups &p, size_t workspace, Plan &plan) {
+  auto layout = [&](void **made, te_rt_dtype dtype, const int32_t *rows,
+                    const int32_t *cols) {
+    return check("cublasLtGroupedMatrixLayoutCreate",
+                 lt().groupedLayoutCreate(made, typeOf(dtype),
+                                          static_cast<int>(p.groups), rows,
+                                          cols, rows));
+  };
+  auto set = [&](int attribute, int32_t value) {
+    return check("cublasLtMatmulDescSetAttribute",
+                 lt().descSet(plan.desc, attribute, &value, sizeof value));
+  };
+  TE_RT_TRY(check("cublasLtMatmulDescCreate",
+                  lt().descCreate(&plan.desc, kCompute32F, typeOf(TE_RT_F32))));
+  TE_RT_TRY(set(kTransA, kOpN));
+  TE_RT_TRY(set(kTransB, kOpT));
+  TE_RT_TRY(set(kPointerMode, kPointersOfDevice));
+  TE_RT_TRY(layout(&plan.a, TE_RT_BF16, p.arrays.n, p.arrays.k));
+  TE_RT_TRY(layout(&plan.b, TE_RT_BF16, p.arrays.m, p.arrays.k));
+  TE_RT_TRY(layout(&plan.d, TE_RT_F32, p.arrays.n, p.arrays.m));
+  return findAlgorithm({{kMeanReduction, p.meanReduction},
+                        {kMeanReduction + 1, p.n},
+                        {kMeanReduction + 2, p.m}},
+                       kMostOffered, workspace, plan);
+}
+
+Outcome Blas::findAlgorithm(const std::vector<Preference> &wanted, int most,
+                            size_t workspace, Plan &plan) {
   void *preference = nullptr;
   TE_RT_TRY(check("cublasLtMatmulPreferenceCreate",
                   lt().preferenceCreate(&preference)));
-  Outcome outcome = findAlgorithm(p, workspace, preference, plan);
+  // Of the means, 13.10 takes 8 bytes where its header says 4.
+  auto set = [&](int attribute, int64_t value) -> Outcome {
+    size_t bytes = 0;
+    TE_RT_TRY(
+        check("cublasLtMatmulPreferenceGetAttribute",
+              lt().preferenceGet(preference, attribute, nullptr, 0, &bytes)));
+    return check("cublasLtMatmulPreferenceSetAttribute",
+                 lt().preferenceSet(preference, attribute, &value,
+                                    std::min(bytes, sizeof value)));
+  };
+  Heuristic offered[kMostOffered] = {};
+  int count = 0, status = 0;
+  auto ask = [&]() -> Outcome {
+    TE_RT_TRY(set(kWorkspaceBytes, static_cast<int64_t>(workspace)));
+    for (const Preference &each : wanted)
+      TE_RT_TRY(set(each.attribute, each.value));
+    status = lt().heuristic(handle, plan.desc, plan.a, plan.b, plan.d, plan.d,
+                            preference, most, offered, &count);
+    // It has no way to do it, or takes none of its arguments.
+    return status == kNotSupported || status == kInvalidValue
+               ? Outcome()
+               : check("cublasLtMatmulAlgoGetHeuristic", status);
+  };
+  Outcome outcome = ask();
   lt().preferenceDestroy(preference);
+  float waves = -1;
+  for (int i = 0; status == 0 && i < count; ++i)
+    if (offered[i].state == 0 && offered[i].waves > waves) {
+      plan.found = true;
+      plan.algorithm = offered[i].algorithm;
+      waves = offered[i].waves;
+    }
   return outcome;
 }
 
-Outcome Blas::findAlgorithm(const BlasProduct &p, size_t workspace,
-                            void *preference, Plan &plan) {
-  auto set = [&](int attribute, const auto &value) {
-    return check("cublasLtMatmulPreferenceSetAttribute",
-                 lt().preferenceSet(preference, attribute, &value,
-                                    sizeof value));
-  };
-  TE_RT_TRY(set(kWorkspaceBytes, workspace));
-  const void *pointers[] = {p.rhs.data, p.lhs.data, p.result, p.result};
-  for (int i = 0; i < 4; ++i)
-    TE_RT_TRY(
-        set(kAlignmentA + i, static_cast<uint32_t>(alignmentOf(pointers[i]))));
-  Heuristic result = {};
-  int count = 0;
-  int status = lt().heuristic(handle, plan.desc, plan.a, plan.b, plan.d, plan.d,
-                              preference, 1, &result, &count);
-  // It has no way to do it, or takes none of its arguments.
-  if (status != kNotSupported && status != kInvalidValue)
-    TE_RT_TRY(check("cublasLtMatmulAlgoGetHeuristic", status));
-  plan.found = status == 0 && count > 0 && result.state == 0;
-  plan.algorithm = result.algorithm;
+template <typename Product>
+Outcome Blas::planOf(const Product &product, const std::string &key,
+                     size_t workspace, Plan **plan) {
+  // What was enqueued needs no plan any more.
+  if (plans.size() >= kMostPlans && !plans.count(key))
+    plans.clear();
+  std::unique_ptr<Plan> &kept = plans[key];
+  if (!kept) {
+    auto fresh = std::make_unique<Plan>();
+    TE_RT_TRY(makePlan(product, workspace, *fresh));
+    kept = std::move(fresh);
+  }
+  *plan = kept.get();
   return {};
+}
+
+int64_t Blas::groupsVersion() const {
+  return lt().version && lt().groupedLayoutCreate
+             ? static_cast<int64_t>(lt().version())
+             : 0;
+}
+
+Outcome Blas::planOf(const BlasGroups &p, size_t workspace, Plan **plan) {
+  const void *addresses[] = {p.arrays.m, p.arrays.n, p.arrays.k};
+  const int64_t words[] = {p.groups, p.m, p.n, p.meanReduction};
+  std::string key(reinterpret_cast<const char *>(words), sizeof words);
+  key.append(reinterpret_cast<const char *>(addresses), sizeof addresses);
+  return planOf(p, key, workspace, plan);
+}
+
+Outcome Blas::takes(const BlasGroups &p, size_t workspace, bool &does) {
+  Plan *plan = nullptr;
+  TE_RT_TRY(planOf(p, workspace, &plan));
+  does = plan->found;
+  return {};
+}
+
+Outcome Blas::multiply(const BlasGroups &p, void *workspace, size_t bytes,
+                       void *stream, bool &ran) {
+  Plan *plan = nullptr;
+  TE_RT_TRY(planOf(p, bytes, &plan));
+  ran = plan->found;
+  if (!ran)
+    return {};
+  int status = lt().matmul(handle, plan->desc, p.scales, p.arrays.rhs, plan->a,
+                           p.arrays.lhs, plan->b, p.scales + 1,
+                           p.arrays.results, plan->d, p.arrays.results, plan->d,
+                           &plan->algorithm, workspace, bytes, stream);
+  ran = status != kNotSupported;
+  return ran ? check("cublasLtMatmul", status) : Outcome();
 }
 
 Outcome Blas::multiply(const BlasProduct &p, void *workspace, size_t bytes,
@@ -317,15 +422,8 @@ Outcome Blas::multiply(const BlasProduct &p, void *workspace, size_t bytes,
                            alignmentOf(p.rhs.data),
                            alignmentOf(p.result)};
   std::string key(reinterpret_cast<const char *>(words), sizeof words);
-  // What was enqueued needs no plan any more.
-  if (plans.size() >= kMostPlans && !plans.count(key))
-    plans.clear();
-  std::unique_ptr<Plan> &plan = plans[key];
-  if (!plan) {
-    auto fresh = std::make_unique<Plan>();
-    TE_RT_TRY(makePlan(p, bytes, *fresh));
-    plan = std::move(fresh);
-  }
+  Plan *plan = nullptr;
+  TE_RT_TRY(planOf(p, key, bytes, &plan));
   ran = plan->found;
   if (!ran)
     return {};

@@ -8,10 +8,12 @@
 #define TE_RUNTIME_CUDA_BLAS_H
 
 #include "common/device.h"
+#include "cuda/kernels/params.h"
 #include "product_ways.h"
 
 #include <cstdint>
 #include <unordered_map>
+#include <vector>
 
 namespace te_rt {
 namespace cuda {
@@ -57,6 +59,17 @@ struct BlasProduct {
   std::string whyNot(int major) const;
 };
 
+/// Groups of a reduction, which the device divides: F32 result[g][m, n] = sum
+/// over the k of group g of BF16 lhs[k, m] * rhs[k, n] (+ result[g][m, n]), in
+/// one call. Arrays have an element for each group, on the device. Groups
+/// without a k keep what they hold.
+struct BlasGroups {
+  int64_t groups, m, n;
+  int64_t meanReduction; // what the algorithm is chosen for
+  GroupArrays arrays;
+  const float *scales; // of the device: of what is made, and of what is there
+};
+
 /// As product_ways.h names it.
 products::Element elementOf(te_rt_dtype dtype);
 /// The bytes, up to 256, that an address is a multiple of.
@@ -74,12 +87,34 @@ public:
   /// it, and nothing was enqueued.
   Outcome multiply(const BlasProduct &product, void *workspace, size_t bytes,
                    void *stream, bool &ran);
+  /// Whether a library that has layouts of groups has a way to do it; nothing
+  /// is enqueued.
+  Outcome takes(const BlasGroups &product, size_t workspace, bool &does);
+  /// The same of groups, by such a library.
+  Outcome multiply(const BlasGroups &product, void *workspace, size_t bytes,
+                   void *stream, bool &ran);
+  /// Of the library, as cublasLtGetVersion tells; 0 where it has no layouts of
+  /// groups.
+  int64_t groupsVersion() const;
 
 private:
   struct Plan;
+  /// An attribute of what an algorithm is looked for with.
+  struct Preference {
+    int attribute;
+    int64_t value;
+  };
+  Outcome makePlan(const BlasGroups &product, size_t workspace, Plan &plan);
   Outcome makePlan(const BlasProduct &product, size_t workspace, Plan &plan);
-  Outcome findAlgorithm(const BlasProduct &product, size_t workspace,
-                        void *preference, Plan &plan);
+  /// Of at most `most` that are offered, the one with the smallest tiles, which
+  /// makes most waves of them.
+  Outcome findAlgorithm(const std::vector<Preference> &wanted, int most,
+                        size_t workspace, Plan &plan);
+  /// The plan of `key`, made where there is none.
+  template <typename Product>
+  Outcome planOf(const Product &product, const std::string &key,
+                 size_t workspace, Plan **plan);
+  Outcome planOf(const BlasGroups &product, size_t workspace, Plan **plan);
 
   void *handle = nullptr;
   std::unordered_map<std::string, std::unique_ptr<Plan>> plans;

@@ -34,6 +34,7 @@ enum class Use {
   Product,     // a product that is activated and cast
   Operands,    // operands of a product in a type that it takes
   Workspace,   // of cuBLASLt
+  Groups,      // pointers and extents that its grouped matmul reads
   DecodedRows, // rows of a cast whose source no tile can make
   Gathered,    // what other ranks have sent
   Packed,      // rows to be sent back

@@ -88,7 +88,11 @@ Way preferredBy(const te_rt_context &context) {
 Outcome run(te_rt_context *context, const ProductCall &call) {
   CudaDevice &device = deviceOf(context);
   products::Form form = formOf(device, call);
-  Way way = products::chooseWay(form, preferredBy(*context));
+  Way preferred = preferredBy(*context);
+  Blas *blas = nullptr; // a library that is not there is none
+  if (preferred == Way::Groups && device.blas(&blas).status == TE_RT_OK)
+    form.libraryVersion = blas->groupsVersion();
+  Way way = products::chooseWay(form, preferred);
   bool isEmpty = form.m == 0 || form.n == 0 || form.k == 0;
   if (way == Way::Plain && device.isCapturing() && !isEmpty)
     return {TE_RT_UNSUPPORTED,
@@ -100,7 +104,11 @@ Outcome run(te_rt_context *context, const ProductCall &call) {
   context->variant = nameOf(went.way);
   if (!went.detail.empty())
     context->variant += ":" + went.detail;
-  context->wentAsPlanned = way == products::chooseWay(form, context->planned);
+  if (preferred == Way::Groups && went.way != preferred)
+    context->variant += ",no-groups";
+  context->went = went.way;
+  context->wentAsPlanned =
+      went.way == products::chooseWay(form, context->planned);
   return outcome;
 }
 } // namespace
@@ -125,6 +133,7 @@ products::Form cuda::formOf(const CudaDevice &device, const ProductCall &call) {
   form.biasAlignment = alignmentOfAll(call.bias, 1);
   form.resultAlignment = alignmentOfAll(call.results, 2);
   form.hostKnows = call.hostKnows();
+  form.groups = call.lastGroup - call.firstGroup;
   return form;
 }
 
@@ -145,6 +154,11 @@ Outcome cuda::multiply(CudaDevice &device, const ProductCall &call, Way way,
   }
   case Way::Plain:
     return multiplyPlain(device, call);
+  case Way::Groups: {
+    bool ran = false;
+    TE_RT_TRY(multiplyByGroups(device, call, ran));
+    return ran ? Outcome() : multiply(device, call, Way::Own, streams, went);
+  }
   default:
     break;
   }

@@ -1,4 +1,4 @@
-//===- gemm_library.cpp - products by cuBLASLt, group by group ------------===//
+//===- gemm_library.cpp - products by cuBLASLt ----------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -6,7 +6,8 @@
 //
 // One cuBLASLt call for each expert, over several streams. It wants extents on
 // the host: offsets that lie on the device are copied from there and waited
-// for.
+// for. Or one call of all groups, which reads extents and pointers on the
+// device: a kernel writes them there.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,6 +24,7 @@ namespace {
 constexpr size_t kWorkspaceBytes = size_t(32) << 20; // of each stream
 constexpr int kStreams = 4,
               kMostStreams = 8; // by measurement: docs/Benchmarks.md
+constexpr int64_t kZeroBlocks = 264;
 
 /// A matrix of scales as it lies, and as it is wanted.
 struct ScaleMove {
@@ -283,4 +285,62 @@ Outcome cuda::multiplyByLibrary(CudaDevice &device, const ProductCall &call,
   went.detail = std::to_string(groups - int64_t(rest.size())) +
                 ",streams:" + std::to_string(streams);
   return outcome.status != TE_RT_OK ? outcome : joined;
+}
+
+Outcome cuda::multiplyByGroups(CudaDevice &device, const ProductCall &call,
+                               bool &ran) {
+  int64_t groups = call.lastGroup - call.firstGroup;
+  BlasGroups product = {};
+  product.groups = groups;
+  product.m = call.lhs->shape[1];
+  product.n = call.rhs.items[0].shape[1];
+  product.meanReduction =
+      std::max<int64_t>(1, call.lhs->shape[0] / (call.offsets->shape[0] - 1));
+  std::vector<void *> results;
+  for (int64_t g = call.firstGroup; g < call.lastGroup; ++g)
+    results.push_back(call.product(g).result);
+
+  // Three arrays of pointers, three of numbers, and two factors.
+  void *memory = nullptr, *workspace = nullptr;
+  const void *table = nullptr;
+  size_t pointers = static_cast<size_t>(groups) * sizeof(void *),
+         numbers = static_cast<size_t>(roundUp(groups, 4)) * sizeof(int32_t);
+  Blas *blas = nullptr;
+  TE_RT_TRY(device.blas(&blas));
+  TE_RT_TRY(device.scratch(Use::Workspace, kWorkspaceBytes, &workspace));
+  TE_RT_TRY(device.scratch(
+      Use::Groups, 3 * (pointers + numbers) + 2 * sizeof(float), &memory));
+  TE_RT_TRY(device.table(results.data(), pointers, &table));
+  char *at = static_cast<char *>(memory);
+  auto take = [&](auto *&array, size_t bytes) {
+    array = reinterpret_cast<std::remove_reference_t<decltype(array)>>(at);
+    at += bytes;
+  };
+  GroupArrays &arrays = product.arrays;
+  take(arrays.lhs, pointers);
+  take(arrays.rhs, pointers);
+  take(arrays.results, pointers);
+  take(arrays.m, numbers);
+  take(arrays.n, numbers);
+  take(arrays.k, numbers);
+  ProductGroupsArgs args = {};
+  take(args.scales, 2 * sizeof(float));
+  product.scales = args.scales;
+  args.offsets = data<int32_t>(call.offsets) + call.firstGroup;
+  args.lhs = data<char>(call.lhs);
+  args.rhs = data<char>(call.rhs.items);
+  args.results = static_cast<void *const *>(table);
+  args.groups = groups;
+  args.m = product.m;
+  args.n = product.n;
+  args.arrays = arrays;
+  args.accumulate = call.accumulate;
+  TE_RT_TRY(blas->takes(product, kWorkspaceBytes, ran));
+  if (!ran || device.isPreparing())
+    return {};
+  // Zeros want the whole GPU, arrays a thread for each group.
+  int64_t blocks = call.accumulate ? ceilDiv(groups, 256) : kZeroBlocks;
+  TE_RT_TRY(device.launch("product_groups", {blocks, 256}, args));
+  return blas->multiply(product, workspace, kWorkspaceBytes, device.stream(),
+                        ran);
 }

@@ -119,6 +119,10 @@ Outcome describeGrouped(CudaDevice &device, const ProductCall &call,
 /// has no algorithm for, go to `rest`, and are not made.
 Outcome multiplyByLibrary(CudaDevice &device, const ProductCall &call,
                           int streams, std::vector<int64_t> &rest, Went &went);
+/// All groups of a reduction by cuBLASLt's grouped matmul, which reads their
+/// extents on the device. `ran`: whether it has an algorithm.
+Outcome multiplyByGroups(CudaDevice &device, const ProductCall &call,
+                         bool &ran);
 /// One group after the other through a kernel for any product, which reads offsets on
 /// the device.
 Outcome multiplyPlain(CudaDevice &device, const ProductCall &call);

@@ -37,7 +37,7 @@ struct Tensor {
 /// What the compiler foresaw; zero where a plan does not say.
 struct CallCost {
   uint64_t launches = 0, bytes = 0, flops = 0, hostSyncs = 0;
-  double limitNs = 0, predictedNs = 0;
+  double limitNs = 0, predictedNs = 0, ratherNs = 0;
 };
 
 struct Call {
@@ -47,7 +47,8 @@ struct Call {
   const char *location;
   const char *costClass;
   CallCost cost;
-  te::products::Way way; // of a product
+  te::products::Way way, rather; // of a product: what is taken where it can be
+                                 // is `rather`, if set
   int64_t position; // among the program's calls, loops counted once
 };
 

@@ -107,10 +107,13 @@ private:
   struct ToldCall {
     const Call *call;
     std::string variant;
-    bool asPlanned;
+    double predictedNs;
   };
   void tell(const ToldCall &told, int64_t begin, int64_t end);
   te_rt_dtype dtypeOf(const Call &call) const;
+  /// What was predicted of the call that has run, the way that it went; 0 is
+  /// unknown.
+  double predictedOf(const Call &call) const;
   te_rt_status runSteps(const std::vector<ReadyStep> &steps, size_t depth);
   te_rt_status runCall(const ReadyCall &ready);
   te_rt_status invoke(const ReadyCall &ready);

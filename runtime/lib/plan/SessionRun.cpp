@@ -209,8 +209,10 @@ void Session::moveDescriptors(const ReadyCall &ready) {
 te_rt_status Session::invoke(const ReadyCall &ready) {
   moveDescriptors(ready);
   const Call &call = *ready.call;
-  context->planned = call.way;
+  context->planned =
+      call.rather != te::products::Way::Unset ? call.rather : call.way;
   context->variant.clear();
+  context->went = te::products::Way::Unset;
   context->wentAsPlanned = true;
   te_rt_status status =
       call.function->invoke(context, operands.data() + ready.operands);
@@ -272,10 +274,18 @@ te_rt_status Session::runCall(const ReadyCall &ready) {
   if (status != TE_RT_OK)
     return describeFailure(call, status);
   if (device.isHost())
-    tell({&call, context->variant, context->wentAsPlanned}, begin, end);
+    tell({&call, context->variant, predictedOf(call)}, begin, end);
   else
-    timed.push_back({&call, context->variant, context->wentAsPlanned});
+    timed.push_back({&call, context->variant, predictedOf(call)});
   return TE_RT_OK;
+}
+
+double Session::predictedOf(const Call &call) const {
+  if (!context->wentAsPlanned)
+    return 0;
+  return call.rather != te::products::Way::Unset && context->went == call.rather
+             ? call.cost.ratherNs
+             : call.cost.predictedNs;
 }
 
 te_rt_dtype Session::dtypeOf(const Call &call) const {
@@ -299,7 +309,7 @@ void Session::tell(const ToldCall &told, int64_t begin, int64_t end) {
                           end,
                           call.cost.limitNs,
                           dtypeOf(call),
-                          told.asPlanned ? call.cost.predictedNs : 0,
+                          told.predictedNs,
                           told.variant.c_str()};
   observer(observerUser, &info);
 }

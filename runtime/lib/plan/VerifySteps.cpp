@@ -115,13 +115,15 @@ CallCost StepVerifier::verifyCost(const plan::Call &source) {
   const plan::CallCost *cost = source.cost();
   if (!cost)
     return {};
-  if (!(cost->limit_ns() >= 0 && std::isfinite(cost->limit_ns())))
-    v.where.refuse("limit is ", cost->limit_ns(), " ns, wanted 0 or more");
-  if (!(cost->predicted_ns() >= 0 && std::isfinite(cost->predicted_ns())))
-    v.where.refuse("prediction is ", cost->predicted_ns(),
-                   " ns, wanted 0 or more");
-  return {cost->launches(), cost->bytes(), cost->flops(), cost->host_syncs(),
-          cost->limit_ns(), cost->predicted_ns()};
+  for (auto [name, ns] :
+       {std::pair<const char *, double>{"limit", cost->limit_ns()},
+        {"prediction", cost->predicted_ns()},
+        {"prediction of rather", cost->rather_ns()}})
+    if (!(ns >= 0 && std::isfinite(ns)))
+      v.where.refuse(name, " is ", ns, " ns, wanted 0 or more");
+  return {cost->launches(),   cost->bytes(),    cost->flops(),
+          cost->host_syncs(), cost->limit_ns(), cost->predicted_ns(),
+          cost->rather_ns()};
 }
 
 Call StepVerifier::verifyCall(const plan::Call &source) {
@@ -137,13 +139,18 @@ Call StepVerifier::verifyCall(const plan::Call &source) {
   call.location = v.root.locations()->Get(source.location())->c_str();
   call.costClass = v.root.cost_classes()->Get(source.cost_class())->c_str();
   call.cost = verifyCost(source);
-  static_assert(uint8_t(plan::Way::MAX) == uint8_t(te::products::Way::Plain));
-  if (source.way() > plan::Way::MAX) {
+  static_assert(uint8_t(plan::Way::MAX) == uint8_t(te::products::Way::Groups));
+  auto verifyWay = [&](const char *name, plan::Way way, plan::Way most) {
+    if (way <= most)
+      return;
     Where::Scope scope(v.where, "call", call.position);
-    v.where.refuse("way is ", unsigned(source.way()), ", wanted at most ",
-                   unsigned(plan::Way::MAX));
-  }
+    v.where.refuse(name, " is ", unsigned(way), ", wanted at most ",
+                   unsigned(most));
+  };
+  verifyWay("way", source.way(), plan::Way::Plain);
+  verifyWay("rather", source.rather(), plan::Way::MAX);
   call.way = static_cast<te::products::Way>(source.way());
+  call.rather = static_cast<te::products::Way>(source.rather());
   Where::Scope scope(v.where, "call", call.position, call.function->name,
                      call.location);
   verifySlots(source, call);

@@ -27,14 +27,18 @@ using ::te::products::Scaling;
 using ::te::products::Way;
 
 namespace {
-/// A product of all groups takes tiles * (tile + blocks * block), tiles being
-/// those of 128 x 128 of the result, blocks of 128 of the reduction. `adds`: to
-/// a result in F32; gated: of what is activated, and cast in one direction or
-/// in both.
+/// Picoseconds for each byte, where a product of all groups has more memory
+/// than work.
+constexpr double kGroupedByte = 0.285;
+
+/// A product of all groups takes tiles * (tile + blocks * block) ns, tiles
+/// being those of 128 x 128 of the result, blocks of 128 of the reduction, or
+/// `byte` picoseconds for each byte. `adds`: to a result in F32; gated: of what
+/// is activated, and cast in one direction or in both.
 struct ProductTime {
   StringLiteral form;
   bool overReduction, adds;
-  double tile, block;
+  double tile, block, byte = kGroupedByte;
 };
 constexpr ProductTime kProductTimes[] = {
     // BEGIN products
@@ -51,9 +55,11 @@ constexpr ProductTime kProductTimes[] = {
     {"tensor", true, true, 27, 3},
     // END products
 };
-/// Picoseconds for each byte, where a product of all groups has more memory
-/// than work.
-constexpr double kGroupedByte = 0.285;
+/// By cuBLASLt's grouped matmul, of what it was measured to be ahead for.
+constexpr ProductTime kGroupsTimes[] = {
+    {"bf16", true, false, 7.5, 5.55, 0.37},
+    {"bf16", true, true, 18, 5.5, 0.265},
+};
 
 /// A product of one group fills a GPU in waves of `slots` tiles, and takes
 /// fixed + waves * (tile + blocks * block) microseconds, or `byte` picoseconds
@@ -194,9 +200,10 @@ std::optional<ProductOf> getProduct(const CallTypes &call, TargetAttr target) {
   p.overReduction =
       at->ragged >= 0 && call.scalars[at->ragged] == int64_t(Ragged::Reduction);
   p.adds = flag(2);
+  p.form.libraryVersion = ::te::products::kGroupsVersion;
   p.m = p.form.m, p.n = p.form.n, p.k = p.form.k;
   int64_t members = offsets ? offsets.getDimSize(0) - 1 : 1;
-  p.groups = at->grouped ? members : 1;
+  p.groups = p.form.groups = at->grouped ? members : 1;
   if (offsets) {
     int64_t &extent = p.overReduction ? p.form.k : p.form.m;
     (p.overReduction ? p.k : p.m) = double(extent) / members;
@@ -232,19 +239,20 @@ const LoneTime *findLone(const ProductOf &p, Way way) {
 }
 
 /// Seconds of all groups in one launch; 0 where no such product was measured.
-double getGroupedTime(const ProductOf &p, const OpCost &cost) {
+double getGroupedTime(const ProductOf &p, const OpCost &cost,
+                      ArrayRef<ProductTime> times) {
   // Rows of a group end within a tile, wherever they end.
   auto ragged = [](double rows) { return rows / kSide + 0.5; };
   double tiles = p.groups * std::ceil(p.n / kSide) *
                  (p.overReduction ? std::ceil(p.m / kSide) : ragged(p.m));
   double blocks = p.overReduction ? ragged(p.k) : getBlocks(p);
   const LoneTime *lone = findLone(p, Way::Own);
-  for (const ProductTime &time : kProductTimes)
+  for (const ProductTime &time : times)
     if (time.form == p.kind && time.overReduction == p.overReduction &&
         time.adds == p.adds)
       return std::max(
                  {kLaunchNs + tiles * (time.tile + blocks * time.block),
-                  kLaunchNs + cost.bytes * kGroupedByte * 1e-3,
+                  kLaunchNs + cost.bytes * time.byte * 1e-3,
                   lone ? (lone->fixed + lone->tile + blocks * lone->block) * 1e3
                        : 0}) *
              1e-9;
@@ -273,7 +281,9 @@ double getSeconds(const ProductOf &p, const OpCost &cost, Way way) {
   if (p.groups == 1 && !p.form.activated)
     return getLoneTime(p, way, cost.bytes);
   if (way == Way::Own)
-    return getGroupedTime(p, cost);
+    return getGroupedTime(p, cost, kProductTimes);
+  if (way == Way::Groups)
+    return getGroupedTime(p, cost, kGroupsTimes);
   double each = getLoneTime(p, way, double(cost.bytes) / p.groups);
   for (const LibraryOverlap &overlap : kLibraryOverlaps)
     if (each && overlap.form == p.kind)
@@ -294,7 +304,9 @@ SmallVector<ProductWay> mlir::te::getProductWays(const OpCost &cost,
     bool isEach = way == Way::Library || way == Way::Plain;
     ways.push_back({nameOf(way), ::te::products::whyNot(way, product->form),
                     way == Way::Library && !product->form.hostKnows,
-                    isEach ? product->groups : 1,
+                    isEach               ? product->groups
+                    : way == Way::Groups ? 2
+                                         : 1,
                     getSeconds(*product, cost, way)});
   }
   return ways;

@@ -52,10 +52,13 @@ TERuntimeDialect::verifyOperationAttribute(Operation *op,
                                            NamedAttribute attribute) {
   if (attribute.getName() == kWayAttr) {
     auto way = dyn_cast<StringAttr>(attribute.getValue());
-    if (!way || !llvm::is_contained({"own", "library", "emulated", "plain"}, way.getValue()))
+    if (!way ||
+        !llvm::is_contained({"own", "groups", "library", "emulated", "plain"},
+                            way.getValue()))
       return op->emitOpError()
              << kWayAttr
-             << " must be \"own\", \"library\", \"emulated\" or \"plain\", but got "
+             << " must be \"own\", \"groups\", \"library\", \"emulated\" or "
+                "\"plain\", but got "
              << attribute.getValue();
     return success();
   }

@@ -80,7 +80,9 @@ void remarkOn(CallOp call, ArrayRef<ProductWay> ways, const Choice &choice) {
   for (const ProductWay &way : ways)
     if (way.seconds)
       remark << remark::metric(
-          way.name == "own" ? "OwnUs" : "LibraryUs",
+          way.name == "own"      ? "OwnUs"
+          : way.name == "groups" ? "GroupsUs"
+                                 : "LibraryUs",
           llvm::formatv("{0:F1}", way.seconds * 1e6).str());
   if (choice.way->readsOnHost)
     remark << remark::metric("HostSyncs", 1);

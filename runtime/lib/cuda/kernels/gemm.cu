@@ -136,3 +136,27 @@ extern "C" __global__ void __launch_bounds__(kThreads)
   args.factors[2 * i] = __fmul_rn(lhs, *args.rhsAmaxes[i]) / 7225344.0f;
   args.factors[2 * i + 1] = args.accumulate ? 1.0f : 0.0f;
 }
+
+extern "C" __global__ void __launch_bounds__(kThreads)
+    product_groups(const __grid_constant__ ProductGroupsArgs args) {
+  int64_t first = blockIdx.x * int64_t(kThreads) + threadIdx.x,
+          threads = gridDim.x * int64_t(kThreads);
+  if (first < 2)
+    args.scales[first] = first == 0 || args.accumulate ? 1.0f : 0.0f;
+  for (int64_t i = first; i < args.groups; i += threads) {
+    int64_t begin = args.offsets[i], end = args.offsets[i + 1];
+    args.arrays.lhs[i] = args.lhs + begin * args.m * sizeof(BF16);
+    args.arrays.rhs[i] = args.rhs + begin * args.n * sizeof(BF16);
+    args.arrays.results[i] = args.results[i];
+    args.arrays.m[i] = static_cast<int32_t>(args.m);
+    args.arrays.n[i] = static_cast<int32_t>(args.n);
+    args.arrays.k[i] = static_cast<int32_t>(end - begin);
+  }
+  if (args.accumulate)
+    return;
+  // Rows of operands, and so of results, are whole units of 16 bytes.
+  for (int64_t g = 0; g < args.groups; ++g)
+    if (args.offsets[g] == args.offsets[g + 1])
+      for (int64_t i = first; i < args.m * args.n / 4; i += threads)
+        static_cast<float4 *>(args.results[g])[i] = float4{0, 0, 0, 0};
+}

@@ -88,8 +88,11 @@ extern "C" __global__ void __launch_bounds__(kThreads)
 // Delayed scaling
 //===----------------------------------------------------------------------===//
 
+/// Elements of a history that a thread reads before any is written.
+constexpr int kHeld = 4;
+
 /// One block for each slot. The history may be updated in place: the block reads
-/// a part of it before it writes one.
+/// a part of it, and what moves into that part, before it writes one.
 extern "C" __global__ void __launch_bounds__(kThreads)
     update_scales(const __grid_constant__ UpdateArgs args) {
   UpdateItem item = args.item;
@@ -110,27 +113,34 @@ extern "C" __global__ void __launch_bounds__(kThreads)
   bool rolls = !(last == 0.0f);
   __shared__ float warps[kThreads / 32];
   float largest = last;
-  if (rolls && !args.mostRecent)
-    for (int64_t h = 1 + threadIdx.x; h < item.length; h += kThreads)
-      largest = fmaxf(largest, history[h]);
+  for (int64_t base = threadIdx.x; base - threadIdx.x < item.length;
+       base += kHeld * kThreads) {
+    float held[kHeld]; // as they move, whether or not they do
+#pragma unroll
+    for (int i = 0; i < kHeld; ++i) {
+      int64_t h = base + i * kThreads;
+      held[i] = h + 1 < item.length ? history[h + 1] : last;
+    }
+#pragma unroll
+    for (int i = 0; i < kHeld; ++i) {
+      int64_t h = base + i * kThreads;
+      largest = fmaxf(largest, rolls && !args.mostRecent ? held[i] : last);
+      if (!rolls && h < item.length)
+        held[i] = history[h];
+    }
+    __syncthreads(); // others have read what this thread overwrites
+#pragma unroll
+    for (int i = 0; i < kHeld; ++i) {
+      int64_t h = base + i * kThreads;
+      if (h < item.length)
+        next[h] = rolls && h == 0 ? 0.0f : held[i];
+    }
+  }
   for (int step = 16; step; step /= 2)
     largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, step));
   if (threadIdx.x % 32 == 0)
     warps[threadIdx.x / 32] = largest;
   __syncthreads();
-  for (int64_t base = 0; base < item.length; base += kThreads) {
-    int64_t h = base + threadIdx.x;
-    float value = 0.0f;
-    if (h < item.length)
-      value = !rolls                  ? history[h]
-              : h == 0                ? 0.0f
-              : h == item.length - 1  ? last
-                                      : history[h + 1];
-    __syncthreads();
-    if (h < item.length)
-      next[h] = value;
-    __syncthreads();
-  }
   if (threadIdx.x)
     return;
   for (float other : warps)

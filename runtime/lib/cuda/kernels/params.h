@@ -388,6 +388,25 @@ struct GemmArgs {
   int32_t ragged, biasType, resultType, accumulate;
 };
 
+/// What cuBLASLt's grouped matmul reads on the device, an element for each
+/// group.
+struct GroupArrays {
+  const void **lhs, **rhs;
+  void **results;
+  int32_t *m, *n, *k;
+};
+/// Groups of a reduction over BF16 rows, as these arrays. Written results of
+/// groups without rows become 0, as nothing else writes them.
+struct ProductGroupsArgs {
+  const int32_t *offsets; // from the first group on
+  const char *lhs, *rhs;
+  void *const *results;
+  int64_t groups, m, n;
+  GroupArrays arrays;
+  float *scales; // two: 1, and what is there times 1 or 0
+  int32_t accumulate;
+};
+
 /// For each group, what a sum of FP4 is multiplied by, and what is added to it.
 struct ProductFactorsArgs {
   const float *lhsAmax;

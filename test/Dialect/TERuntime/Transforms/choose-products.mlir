@@ -131,3 +131,28 @@ func.func @copy(%x: !te_rt.buffer<64xf32>, %y: !te_rt.buffer<64xf32>) {
   te_rt.call @copy(in(%x), out(%y)) scalars() cost(#te_rt.cost<copy, launches = 1>) : !te_rt.buffer<64xf32>, !te_rt.buffer<64xf32>
   return
 }
+
+// -----
+
+// Gradients of BF16 weights: the library's grouped matmul takes less where a machine has it,
+// and reads nothing on the host.
+// CHECK-LABEL: func.func @gradients
+// CHECK: cost(#te_rt.cost<gemm, launches = 2, bytes = 8, flops = 16, product = bf16>) {te_rt.way = "groups"}
+// OWN-LABEL: func.func @gradients
+// OWN: {te_rt.way = "own"}
+// REMARK-DAG: [[#@LINE+2]]:{{.*}}[Passed] ChooseProduct {{.*}}Function=gradients | GroupsUs={{[0-9.]+}}, LibraryUs={{[0-9.]+}}, Op=grouped_gemm, OwnUs={{[0-9.]+}}, Reason="takes least", Way=groups
+func.func @gradients(%x: !te_rt.buffer<4096x4096xbf16>, %g: !te_rt.buffer<4096x7168xbf16>, %o: !te_rt.buffer<9xi32>, %y: !te_rt.buffer<8x4096x7168xf32>) {
+  te_rt.call @grouped_gemm(in(%x), in(), in(), in(%g), in(), in(), in(), in(%o), out(%y)) scalars(2, 1, 1, 1) cost(#te_rt.cost<gemm, launches = 1, bytes = 8, flops = 16, product = bf16>) : !te_rt.buffer<4096x4096xbf16>, !te_rt.buffer<4096x7168xbf16>, !te_rt.buffer<9xi32>, !te_rt.buffer<8x4096x7168xf32>
+  return
+}
+
+// -----
+
+// Not where they are written over few rows, which takes as long as memory does.
+// CHECK-LABEL: func.func @few_rows
+// CHECK: {te_rt.way = "own"}
+// REMARK-DAG: [[#@LINE+2]]:{{.*}}[Passed] ChooseProduct {{.*}}Function=few_rows | GroupsUs={{[0-9.]+}}, {{.*}}Reason="takes least", Way=own
+func.func @few_rows(%x: !te_rt.buffer<512x4096xbf16>, %g: !te_rt.buffer<512x7168xbf16>, %o: !te_rt.buffer<9xi32>, %y: !te_rt.buffer<8x4096x7168xf32>) {
+  te_rt.call @grouped_gemm(in(%x), in(), in(), in(%g), in(), in(), in(), in(%o), out(%y)) scalars(2, 1, 1, 0) cost(#te_rt.cost<gemm, launches = 1, bytes = 952500000, flops = 16, product = bf16>) : !te_rt.buffer<512x4096xbf16>, !te_rt.buffer<512x7168xbf16>, !te_rt.buffer<9xi32>, !te_rt.buffer<8x4096x7168xf32>
+  return
+}

@@ -32,7 +32,7 @@ def TERuntime_Dialect : Dialect {
     | ------------------- | -------- | -------------------------------------------- |
     | `te_rt.direction`   | argument | `"in"` or `"out"`: whether the program writes it |
     | `te_rt.arena_bytes` | function | the bytes of its arena, once memory is planned |
-    | `te_rt.way`         | call     | how a GPU makes a product, once it is chosen: `"own"`, `"library"`, `"emulated"` or `"plain"` |
+    | `te_rt.way`         | call     | how a GPU makes a product, once it is chosen: `"own"`, `"groups"`, `"library"`, `"emulated"` or `"plain"` |
   }];
   let dependentDialects = ["::mlir::te::TEDialect"];
   let useDefaultAttributePrinterParser = 1;

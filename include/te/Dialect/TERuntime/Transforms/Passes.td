@@ -31,7 +31,8 @@ def PlanMemoryPass : Pass<"te-plan-memory", "::mlir::func::FuncOp"> {
 def ChooseProductsPass : Pass<"te-choose-products", "::mlir::func::FuncOp"> {
   let summary = "chooses how a GPU makes each product, and says why";
   let description = [{
-    Several ways may take a product: our kernel of all groups (`own`), cuBLASLt for each
+    Several ways may take a product: our kernel of all groups (`own`), cuBLASLt's grouped
+    matmul (`groups`, where the library that is loaded has it; else `own`), cuBLASLt for each
     group (`library`), a kernel that decodes MXFP8 and NVFP4 (`emulated`), and one for
     whatever is small or rare (`plain`). What each takes is told by types, scales,
     extents and alignment, by the text that the runtime has too
