@@ -193,16 +193,23 @@ struct SwigluBackwardAny : Inputs {
 // Blocks
 //===----------------------------------------------------------------------===//
 
-/// Of the threads that have read a part of a tile; completed once for each tile.
+/// Of the threads that have read columns of a part, and of the lanes of a warp
+/// that have read its rows of a part or, the last, what parts are made of;
+/// completed once for each tile.
 template <int kParts> struct Readers {
-  uint64_t columns[kParts], rows[kParts][kWarps];
+  uint64_t columns[kParts], rows[kParts + 1][kWarps];
   /// One thread calls it, before a barrier of all.
   __device__ void init() {
-    for (int part = 0; part < kParts; ++part) {
-      bulk::init(columns[part], kThreads);
-      for (uint64_t &ofWarp : rows[part])
+    for (uint64_t &ofPart : columns)
+      bulk::init(ofPart, kThreads);
+    for (auto &ofPart : rows)
+      for (uint64_t &ofWarp : ofPart)
         bulk::init(ofWarp, 32);
-    }
+  }
+  /// Until all lanes have read their rows.
+  __device__ void meet(int part, const Self &self, uint32_t parity) {
+    bulk::arrive(rows[part][self.warp]);
+    bulk::wait(rows[part][self.warp], parity);
   }
 };
 
@@ -224,14 +231,14 @@ __device__ inline void castTiles(const TileArgs &args, TileRing<Spot> &ring,
     waitForRequests();
     source.make(args, self, spot);
     cursor.take();
-    __syncwarp(); // no lane reads what is free
+    readers.meet(Source::kParts, self, parity);
     const Spot &next = cursor.next();
     bool isEnd = next.isEnd;
     if (!isEnd)
 #pragma unroll
       for (int slot = Source::kParts; slot < Source::kSlots; ++slot)
         source.request(args, self, next, slot);
-    cursor.waitForAll();
+    cursor.waitForAll(); // all is made
 #pragma unroll 1
     for (int part = 0; part < Source::kParts; ++part) {
       ColumnsOfTile columns;
@@ -242,8 +249,7 @@ __device__ inline void castTiles(const TileArgs &args, TileRing<Spot> &ring,
       columns.cast(args, self, spot, part, 1);
       RowsOfTile rows;
       rows.load(self, part);
-      bulk::arrive(readers.rows[part][self.warp]);
-      bulk::wait(readers.rows[part][self.warp], parity);
+      readers.meet(part, self, parity);
       bulk::wait(readers.columns[part], parity);
       if (!isEnd)
         source.request(args, self, next, part);
