@@ -144,4 +144,72 @@ TEST(CudaState, FactorsOfProducts) {
       EXPECT_EQ(found[out], wanted.bytes);
     }
 }
+
+/// The arrays that cuBLASLt reads groups of a product from, which is there from 13.4
+/// on: the kernel by itself.
+TEST(CudaState, GroupsOfProducts) {
+  NEEDS_GPU();
+  te_rt_context *context = Gpu::get().context;
+  if (context->device->isHost())
+    GTEST_SKIP() << "ref has no such arrays";
+  const std::vector<int32_t> offsets = {16, 48, 48, 112};
+  constexpr int64_t groups = 3, m = 8, n = 24;
+  for (bool accumulate : {false, true}) {
+    Arguments arguments;
+    int at = arguments.add(offsetsOf(offsets));
+    int results = arguments.add(values(TE_RT_F32, {groups, m, n}, 1));
+    int pointers = arguments.add(Tensor(TE_RT_I64, {4, groups}));
+    int numbers = arguments.add(Tensor(TE_RT_I32, {3, groups}));
+    int scales = arguments.add(Tensor(TE_RT_F32, {2}));
+    int64_t begin = 0; // of the results
+    std::vector<Bytes> found =
+        runOnCuda(arguments, [&](te_rt_context *context, const Tensors &t) {
+          auto *lists = static_cast<void **>(t[pointers]->data);
+          auto *extents = static_cast<int32_t *>(t[numbers]->data);
+          begin = reinterpret_cast<int64_t>(t[results]->data);
+          void *own[groups];
+          for (int64_t g = 0; g < groups; ++g)
+            own[g] = static_cast<float *>(t[results]->data) + g * m * n;
+          te_rt_copy_memory(context, lists + 3 * groups, own, sizeof own);
+          te_rt::cuda::ProductGroupsArgs args = {};
+          args.offsets = static_cast<const int32_t *>(t[at]->data);
+          args.lhs = reinterpret_cast<const char *>(int64_t(1) << 20);
+          args.rhs = reinterpret_cast<const char *>(int64_t(1) << 21);
+          args.results = lists + 3 * groups;
+          args.groups = groups;
+          args.m = m;
+          args.n = n;
+          args.arrays.lhs = const_cast<const void **>(lists);
+          args.arrays.rhs = const_cast<const void **>(lists + groups);
+          args.arrays.results = lists + 2 * groups;
+          args.arrays.m = extents;
+          args.arrays.n = extents + groups;
+          args.arrays.k = extents + 2 * groups;
+          args.scales = static_cast<float *>(t[scales]->data);
+          args.accumulate = accumulate;
+          return te_rt::cuda::deviceOf(context)
+              .launch("product_groups", {2, 256}, args)
+              .status;
+        });
+    Tensor lists = *arguments.items[pointers], extents = *arguments.items[numbers],
+           sums = *arguments.items[results];
+    for (int64_t g = 0; g < groups; ++g) {
+      auto *list = lists.as<int64_t>();
+      auto *extent = extents.as<int32_t>();
+      list[g] = (1 << 20) + offsets[g] * m * 2;
+      list[groups + g] = (1 << 21) + offsets[g] * n * 2;
+      list[2 * groups + g] = list[3 * groups + g] = begin + g * m * n * 4;
+      extent[g] = m;
+      extent[groups + g] = n;
+      extent[2 * groups + g] = offsets[g + 1] - offsets[g];
+      for (int64_t i = 0; i < m * n; ++i)
+        if (!accumulate && offsets[g] == offsets[g + 1])
+          sums.set(g * m * n + i, 0.0f);
+    }
+    EXPECT_EQ(found[pointers], lists.bytes);
+    EXPECT_EQ(found[numbers], extents.bytes);
+    EXPECT_EQ(found[results], sums.bytes);
+    EXPECT_EQ(found[scales], floats({2}, {1.0f, accumulate ? 1.0f : 0.0f}).bytes);
+  }
+}
 } // namespace

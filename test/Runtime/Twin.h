@@ -39,8 +39,8 @@ inline bool isSampled() { return conformanceIs("sampled"); }
 /// TE_CONFORMANCE=reduced: fewer and smaller shapes, for slow tools.
 inline bool isReduced() { return conformanceIs("reduced") || isSampled(); }
 
-/// Whether a test makes its next call: all of them, or the first eight and of the
-/// others one of five, which is prime to the loops that they come from.
+/// Whether a test makes its next call: all of them, or the first six and of the
+/// others one of eleven, which is prime to the loops that they come from.
 inline bool takesNext() {
   static const ::testing::TestInfo *test = nullptr;
   static unsigned count = 0;
@@ -48,7 +48,7 @@ inline bool takesNext() {
       ::testing::UnitTest::GetInstance()->current_test_info();
   if (current != test)
     test = current, count = 0;
-  return !isSampled() || count++ < 8 || count % 5 == 0;
+  return !isSampled() || count++ < 6 || count % 11 == 0;
 }
 
 /// TE_KERNELS=FILE: which kernels a context's device has, and which of them were
