@@ -276,16 +276,12 @@ Outcome Cast::run(const CastKernels &kernels) {
         return {};
     }
     const CastOutput &rows = tasks[0].out[0], &columns = tasks[0].out[1];
-    auto fitting = [&](const CastKernels::Stream &kernel) {
-      return int64_t(kernel.perSm) * device.numSms();
-    };
     bool isBoth = kernels.both.kernel && tasks.size() == 1 &&
-                  (kernels.bothOfMany || tiles <= fitting(kernels.both)) &&
                   !tasks[0].accumulators && rows.kind == kRowBlocks &&
                   !rows.transposed && columns.kind == kColumnBlocks &&
                   columns.transposed;
     auto &stream = isBoth ? kernels.both : kernels.stream;
-    int64_t fit = fitting(stream);
+    int64_t fit = int64_t(stream.perSm) * device.numSms();
     if (stream.kernel && kernel == kernels.cast && (isBoth || tiles > fit))
       return launch(stream.kernel,
                     {std::min(tiles, fit), kStreamThreads, stream.shared},

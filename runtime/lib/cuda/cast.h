@@ -104,11 +104,9 @@ struct CastKernels {
     const char *kernel = nullptr;
     int perSm = 0, shared = 0;
   };
-  /// Of more tiles than fit at a time; of one matrix that is cast to rows and
-  /// columns in blocks of 128 elements, of as many as fit, or with `bothOfMany`
-  /// of any number.
+  /// Of more tiles than fit at a time; of any number, of one matrix that is cast
+  /// to rows and columns in blocks of 128 elements.
   Stream stream = {}, both = {};
-  bool bothOfMany = false;
   /// Of BF16 as it lies in memory: there are kernels for aligned rows.
   bool isMatrix = false;
 };

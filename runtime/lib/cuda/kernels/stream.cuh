@@ -227,6 +227,8 @@ public:
       bulk::wait(ring.found, parity ^= 1);
       bulk::arrive(ring.taken);
     }
+    /// Until all threads have.
+    __device__ void waitForAll() const { bulk::wait(ring.taken, parity); }
     __device__ void advance() { turn = turn == 2 ? 0 : turn + 1; }
 
   private:

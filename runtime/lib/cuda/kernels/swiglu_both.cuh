@@ -1,11 +1,11 @@
-//===- swiglu_both.cuh - gradients of swiglu, cast both ways ----*- C++ -*-===//
+//===- swiglu_both.cuh - gated activations, cast both ways ------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// The gradients of swiglu.cuh under CastSink, for blocks of 1 x 128 of rows and of
-// 128 x 1 of columns, to the same bits in fewer instructions, which bound it.
+// The sources of swiglu.cuh under CastSink, for blocks of 1 x 128 of rows and of
+// 128 x 1 of columns, to the same bits in fewer instructions.
 //
 // A warp makes 16 rows of a tile, where their inputs came to, and then casts
 // these rows and, when all have made theirs, 16 columns: so that columns need no
@@ -69,7 +69,6 @@ struct Sums {
 /// A source requests its inputs into slots, from which it makes part p of a tile
 /// in slot p: a, b, and the gradients of the activation.
 struct Inputs {
-  static constexpr int kSlots = 3;
   Probs probs;
 
   /// From column `col` on of the tile.
@@ -78,18 +77,46 @@ struct Inputs {
     int row = self.requestRow();
     if (slot == 2) {
       self.request(slot, spot.grad + (row * spot.width + col), spot.width,
-                   spot.place, args.task.source.grad);
-      probs.load(self, args.task.source, spot.place);
+                   spot);
       return;
     }
+    if (slot == 0)
+      probs.load(self, args.task.source, spot.place);
     int stride = 2 * spot.width;
     self.request(slot, spot.input + (row * stride + col + slot * spot.width),
-                 stride, spot.place, args.task.source.input);
+                 stride, spot);
   }
 };
 
+/// silu(a) * b * prob.
+struct Swiglu : Inputs {
+  static constexpr int kParts = 1, kSlots = 2;
+
+  __device__ void request(const TileArgs &args, const Self &self,
+                          const Spot &spot, int slot) {
+    requestFrom(args, self, spot, slot, self.requestCol());
+  }
+  __device__ void make(const TileArgs &, const Self &self, const Spot &) {
+#pragma unroll 1
+    for (int i = 0; i < kRows; ++i) {
+      float p = probs.of(i);
+#pragma unroll
+      for (int k = 0; k < 2; ++k) {
+        int own = self.own + i * kPitch + k * self.step;
+        auto a = read(own), b = read(own + kSlot);
+        float values[8];
+#pragma unroll
+        for (int j = 0; j < 8; ++j)
+          values[j] = silu<BF16>(a.get(0, j)) * b.get(0, j) * p;
+        write(own, values);
+      }
+    }
+  }
+};
+
+/// The gradients of a and of b, which have a part each.
 struct SwigluBackward : Inputs {
-  static constexpr int kParts = 2;
+  static constexpr int kParts = 2, kSlots = 3;
 
   __device__ void request(const TileArgs &args, const Self &self,
                           const Spot &spot, int slot) {
@@ -121,7 +148,7 @@ struct SwigluBackward : Inputs {
 
 /// Of any width: a tile of [da | db], which may hold columns of both.
 struct SwigluBackwardAny : Inputs {
-  static constexpr int kParts = 1;
+  static constexpr int kParts = 1, kSlots = 3;
 
   __device__ void request(const TileArgs &args, const Self &self,
                           const Spot &spot, int slot) {
@@ -166,16 +193,23 @@ struct SwigluBackwardAny : Inputs {
 // Blocks
 //===----------------------------------------------------------------------===//
 
-/// Of the threads that have read a part of a tile; completed once for each tile.
+/// Of the threads that have read columns of a part, and of the lanes of a warp
+/// that have read its rows of a part or, the last, what parts are made of;
+/// completed once for each tile.
 template <int kParts> struct Readers {
-  uint64_t columns[kParts], rows[kParts][kWarps];
+  uint64_t columns[kParts], rows[kParts + 1][kWarps];
   /// One thread calls it, before a barrier of all.
   __device__ void init() {
-    for (int part = 0; part < kParts; ++part) {
-      bulk::init(columns[part], kThreads);
-      for (uint64_t &ofWarp : rows[part])
+    for (uint64_t &ofPart : columns)
+      bulk::init(ofPart, kThreads);
+    for (auto &ofPart : rows)
+      for (uint64_t &ofWarp : ofPart)
         bulk::init(ofWarp, 32);
-    }
+  }
+  /// Until all lanes have read their rows.
+  __device__ void meet(int part, const Self &self, uint32_t parity) {
+    bulk::arrive(rows[part][self.warp]);
+    bulk::wait(rows[part][self.warp], parity);
   }
 };
 
@@ -197,13 +231,14 @@ __device__ inline void castTiles(const TileArgs &args, TileRing<Spot> &ring,
     waitForRequests();
     source.make(args, self, spot);
     cursor.take();
-    PieceShape<kTileRows>::sync(); // all is made
+    readers.meet(Source::kParts, self, parity);
     const Spot &next = cursor.next();
     bool isEnd = next.isEnd;
     if (!isEnd)
 #pragma unroll
       for (int slot = Source::kParts; slot < Source::kSlots; ++slot)
         source.request(args, self, next, slot);
+    cursor.waitForAll(); // all is made
 #pragma unroll 1
     for (int part = 0; part < Source::kParts; ++part) {
       ColumnsOfTile columns;
@@ -214,8 +249,7 @@ __device__ inline void castTiles(const TileArgs &args, TileRing<Spot> &ring,
       columns.cast(args, self, spot, part, 1);
       RowsOfTile rows;
       rows.load(self, part);
-      bulk::arrive(readers.rows[part][self.warp]);
-      bulk::wait(readers.rows[part][self.warp], parity);
+      readers.meet(part, self, parity);
       bulk::wait(readers.columns[part], parity);
       if (!isEnd)
         source.request(args, self, next, part);
@@ -241,10 +275,8 @@ __device__ inline void runBlocks(const TileArgs &args) {
         [&](const Spot &spot) {
           RowSums::settle(args.task.source, spot.place);
         });
-  if (args.tiles <= gridDim.x)
-    return; // nobody has drawn a tile
-  __syncthreads();
-  if (threadIdx.x == 0 && arrive(args))
+  // When this block draws no more; as many tiles as blocks are not drawn.
+  if (args.tiles > gridDim.x && threadIdx.x == kThreads && arrive(args))
     *args.counter = *args.ticket = 0;
 }
 
