@@ -215,8 +215,6 @@ Outcome cuda::convertByteScales(CudaDevice &device, const te_rt_tensor &scales,
   args.fromSwizzled = from.swizzled;
   args.toSwizzled = to.swizzled;
   args.outerDense = scales.block_rows > 1;
-  args.down = static_cast<uint32_t>(args.paddedOuter / 128);
-  int64_t tileRows = args.members * args.down;
   auto bits = reinterpret_cast<uintptr_t>(args.from) |
               reinterpret_cast<uintptr_t>(args.to);
   if (args.fromSwizzled == args.toSwizzled || bits % 16 != 0 ||
@@ -226,22 +224,32 @@ Outcome cuda::convertByteScales(CudaDevice &device, const te_rt_tensor &scales,
         {ceilDiv(args.members * args.memberBytes / 4, kThreads), kThreads},
         args);
   int64_t quads = args.paddedBlocks / 4;
-  // Quads of a block, and threads for each of them, as in swizzle.cu.
-  auto launch = [&](const char *kernel, int64_t each, int threads) {
-    args.across = static_cast<uint32_t>(ceilDiv(quads, each));
+  // Quads of a block, lines of a warp, and warps of a block, as in swizzle.cu.
+  constexpr int64_t kColumnLines = 256, kColumnWarps = 4;
+  auto launch = [&](const char *kernel, int64_t across, int64_t down,
+                    int64_t blocks, int64_t threads) {
+    args.across = static_cast<uint32_t>(across);
+    args.down = static_cast<uint32_t>(down);
     args.perAcross = inverseOf(args.across);
     args.perDown = inverseOf(args.down);
-    return device.launch(kernel, {tileRows * args.across,
-                                  static_cast<int>(each) * threads}, args);
+    return device.launch(kernel, {blocks, static_cast<int>(threads)}, args);
   };
-  if (args.outerDense)
-    return launch(args.toSwizzled ? "swizzle_columns" : "unswizzle_columns", 4,
-                  32);
+  if (args.outerDense) {
+    int64_t across = ceilDiv(args.paddedOuter, kColumnLines);
+    return launch(args.toSwizzled ? "swizzle_columns" : "unswizzle_columns",
+                  across, quads,
+                  ceilDiv(args.members * quads * across, kColumnWarps),
+                  kColumnWarps * 32);
+  }
+  auto launchRows = [&](const char *kernel, int64_t each) {
+    int64_t across = ceilDiv(quads, each), down = args.paddedOuter / 128;
+    return launch(kernel, across, down, args.members * down * across, each * 16);
+  };
   if (!args.toSwizzled)
-    return launch("unswizzle_rows_16", 16, 16);
+    return launchRows("unswizzle_rows_32", 32);
   // Hidden sizes that are multiples of 7.
-  return quads % 28 == 0 ? launch("swizzle_rows_28", 28, 16)
-                         : launch("swizzle_rows_16", 16, 16);
+  return quads % 28 == 0 ? launchRows("swizzle_rows_28", 28)
+                         : launchRows("swizzle_rows_16", 16);
 }
 
 Outcome cuda::permuteByteScales(CudaDevice &device, const te_rt_tensor &scales,

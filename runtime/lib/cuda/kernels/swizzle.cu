@@ -8,9 +8,9 @@
 // tile of SWIZZLED scales is 32 words of 16 bytes; word r has four blocks (a quad)
 // of the lines r, r + 32, r + 64 and r + 96.
 //
-//   work      rows: a block for each 128 lines x 16 (or 28) quads, by way of shared
-//             memory; columns, whose lines lie side by side: a warp for each 128
-//             lines x 1 quad. Few bytes for a thread keep memory busy
+//   work      rows: a block for each 128 lines x 16, 28 or 32 quads, by way of shared
+//             memory; columns, whose lines lie side by side: a warp for each 256
+//             lines x 1 quad. A thread has 32 bytes
 //   moves     each scale once each way
 //   bound     memory, and below a few MB the launch
 //   measured  docs/Benchmarks.md, Microscaling on an H200
@@ -23,6 +23,17 @@ using namespace te_rt::cuda;
 
 namespace {
 constexpr int kLines = 128, kWords = 2; // of 16 bytes for a thread
+constexpr int kColumnWarps = 4;
+constexpr int kColumnTiles = 2; // of a quad, side by side, for each warp
+
+/// Four scales of a line, with zero for what is no data.
+__device__ uint32_t dataOf(const SwizzleArgs &args, uint32_t word, int64_t line,
+                           int64_t quad) {
+  int64_t left = args.blocks - quad * 4;
+  if (line >= args.outer || left <= 0)
+    return 0;
+  return left >= 4 ? word : word & ((1u << (8 * left)) - 1);
+}
 
 /// Which lines and quads of which member a block has.
 struct Part {
@@ -46,13 +57,32 @@ struct Part {
   __device__ int64_t tile(int quad) const {
     return line0 * quads * 4 + (quad0 + quad) * 512;
   }
-  /// Four scales of a line, with zero for what is no data.
   __device__ uint32_t masked(const SwizzleArgs &args, uint32_t word, int line,
                              int quad) const {
-    int64_t left = args.blocks - int64_t(quad0 + quad) * 4;
-    if (line0 + line >= args.outer || left <= 0)
-      return 0;
-    return left >= 4 ? word : word & ((1u << (8 * left)) - 1);
+    return dataOf(args, word, line0 + line, quad0 + quad);
+  }
+};
+
+/// Which lines and quad of which member a warp has: one quad after another.
+struct ColumnPart {
+  uint32_t member, quad;
+  int64_t line0;
+  int tiles;  // of kColumnTiles that exist
+  bool whole; // all of it is data
+
+  __device__ ColumnPart(const SwizzleArgs &args, uint32_t unit) {
+    uint32_t column = divide(unit, args.across, args.perAcross);
+    member = divide(column, args.down, args.perDown);
+    quad = column - member * args.down;
+    line0 = int64_t(unit - column * args.across) * (kColumnTiles * kLines);
+    int64_t left = (args.paddedOuter - line0) / kLines;
+    tiles = left < kColumnTiles ? static_cast<int>(left) : kColumnTiles;
+    whole = line0 + kColumnTiles * kLines <= args.outer &&
+            int64_t(quad) * 4 + 4 <= args.blocks;
+  }
+  __device__ uint32_t masked(const SwizzleArgs &args, uint32_t word,
+                             int line) const {
+    return whole ? word : dataOf(args, word, line0 + line, quad);
   }
 };
 
@@ -119,64 +149,82 @@ __device__ void transposeBytes(uint32_t (&w)[4]) {
   w[2] = __byte_perm(c, d, 0x5410), w[3] = __byte_perm(c, d, 0x7632);
 }
 
-constexpr int kColumnQuads = 4; // of a block: one for each warp
-
-/// Between columns of blocks, whose lines are dense, and tiles. A thread has four
-/// lines of a quad there, and 16 bytes of a tile here.
+/// Between columns of blocks, whose lines are dense, and tiles. Of each tile, a
+/// thread has 16 lines of a block there and 16 bytes here.
 template <bool ToTiles> __device__ void moveColumns(const SwizzleArgs &args) {
-  __shared__ uint4 stages[kColumnQuads][32];
-  Part part(args, kColumnQuads);
-  int lane = threadIdx.x % 32, quad = threadIdx.x / 32;
-  if (part.quad0 + quad >= part.quads)
+  __shared__ uint4 stages[kColumnWarps][kColumnTiles][32];
+  int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  ColumnPart part(args, blockIdx.x * kColumnWarps + warp);
+  if (part.member >= args.members)
     return;
-  uint4 *stage = stages[quad];
-  auto *words = reinterpret_cast<uint32_t *>(stage);
-  int64_t column = int64_t(part.quad0 + quad) * 4 * args.paddedOuter +
-                   part.line0 + lane * 4;
-  int64_t tile = part.tile(quad) + lane * 16;
-  uint32_t four[4];
-  if (ToTiles) {
+  const uint8_t *from = args.from + part.member * args.memberBytes;
+  uint8_t *to = args.to + part.member * args.memberBytes;
+  auto column = [&](int t) {
+    return (int64_t(part.quad) * 4 + lane / 8) * args.paddedOuter + part.line0 +
+           t * kLines + lane % 8 * 16;
+  };
+  auto tile = [&](int t) {
+    return (part.line0 + t * kLines) * args.paddedBlocks + part.quad * 512 +
+           lane * 16;
+  };
+  uint4 held[kColumnTiles];
 #pragma unroll
-    for (int b = 0; b < 4; ++b)
-      four[b] = __ldg(reinterpret_cast<const uint32_t *>(
-          part.from + column + b * args.paddedOuter));
-    transposeBytes(four); // four blocks of each line
-    // Within a word of 16 bytes, places go round, so that lines meet all banks.
+  for (int t = 0; t < kColumnTiles; ++t)
+    if (t < part.tiles)
+      held[t] = __ldg(reinterpret_cast<const uint4 *>(
+          from + (ToTiles ? column(t) : tile(t))));
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      int line = lane * 4 + i, row = line % 32;
-      words[row * 4 + (line / 32 + row / 4) % 4] =
-          part.whole ? four[i] : part.masked(args, four[i], line, quad);
-    }
-    __syncwarp();
-    uint4 word = stage[lane];
-    uint32_t round[4] = {word.x, word.y, word.z, word.w}, straight[4];
+  for (int t = 0; t < kColumnTiles; ++t) {
+    if (t >= part.tiles)
+      return;
+    uint4 *stage = stages[warp][t];
+    auto *words = reinterpret_cast<uint32_t *>(stage);
+    uint32_t four[4]; // four blocks of four lines
+    if (ToTiles) {
+      stage[lane] = held[t];
+      __syncwarp();
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      int by = lane / 4 % 4;
-      straight[j] = by == 0   ? round[j]
-                    : by == 1 ? round[(j + 1) % 4]
-                    : by == 2 ? round[(j + 2) % 4]
-                              : round[(j + 3) % 4];
-    }
-    *reinterpret_cast<uint4 *>(part.to + tile) =
-        make_uint4(straight[0], straight[1], straight[2], straight[3]);
-  } else {
-    uint4 word = __ldg(reinterpret_cast<const uint4 *>(part.from + tile));
-    words[lane] = word.x, words[lane + 32] = word.y;
-    words[lane + 64] = word.z, words[lane + 96] = word.w;
-    __syncwarp();
-    uint4 lines = stage[lane];
-    four[0] = lines.x, four[1] = lines.y, four[2] = lines.z, four[3] = lines.w;
-    if (!part.whole)
+      for (int b = 0; b < 4; ++b)
+        four[b] = words[b * 32 + lane];
+      transposeBytes(four);
+      __syncwarp();
+      // Within a word of 16 bytes, places go round, so that lines meet all banks.
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        int line = lane * 4 + i, row = line % 32;
+        words[row * 4 + (line / 32 + row / 4) % 4] =
+            part.masked(args, four[i], t * kLines + line);
+      }
+      __syncwarp();
+      uint4 word = stage[lane];
+      uint32_t round[4] = {word.x, word.y, word.z, word.w}, straight[4];
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        int by = lane / 4 % 4;
+        straight[j] = by == 0   ? round[j]
+                      : by == 1 ? round[(j + 1) % 4]
+                      : by == 2 ? round[(j + 2) % 4]
+                                : round[(j + 3) % 4];
+      }
+      *reinterpret_cast<uint4 *>(to + tile(t)) =
+          make_uint4(straight[0], straight[1], straight[2], straight[3]);
+    } else {
+      words[lane] = held[t].x, words[lane + 32] = held[t].y;
+      words[lane + 64] = held[t].z, words[lane + 96] = held[t].w;
+      __syncwarp();
+      uint4 lines = stage[lane];
+      four[0] = lines.x, four[1] = lines.y, four[2] = lines.z, four[3] = lines.w;
 #pragma unroll
       for (int i = 0; i < 4; ++i)
-        four[i] = part.masked(args, four[i], lane * 4 + i, quad);
-    transposeBytes(four);
+        four[i] = part.masked(args, four[i], t * kLines + lane * 4 + i);
+      transposeBytes(four);
+      __syncwarp();
 #pragma unroll
-    for (int b = 0; b < 4; ++b)
-      *reinterpret_cast<uint32_t *>(part.to + column + b * args.paddedOuter) =
-          four[b];
+      for (int b = 0; b < 4; ++b)
+        words[b * 32 + lane] = four[b];
+      __syncwarp();
+      *reinterpret_cast<uint4 *>(to + column(t)) = stage[lane];
+    }
   }
 }
 } // namespace
@@ -190,10 +238,10 @@ template <bool ToTiles> __device__ void moveColumns(const SwizzleArgs &args) {
   }
 TE_RT_MOVE_ROWS(swizzle_rows_16, 16, true)
 TE_RT_MOVE_ROWS(swizzle_rows_28, 28, true)
-TE_RT_MOVE_ROWS(unswizzle_rows_16, 16, false)
+TE_RT_MOVE_ROWS(unswizzle_rows_32, 32, false)
 
 #define TE_RT_MOVE_COLUMNS(name, toTiles)                                      \
-  extern "C" __global__ void __launch_bounds__(32 * kColumnQuads)              \
+  extern "C" __global__ void __launch_bounds__(32 * kColumnWarps)              \
       name(const __grid_constant__ SwizzleArgs args) {                         \
     moveColumns<toTiles>(args);                                                \
   }
