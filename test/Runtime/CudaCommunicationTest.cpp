@@ -12,6 +12,7 @@
 
 #include "Twin.h"
 #include "common/check.h"
+#include "cuda/kernels/params.h"
 
 #include <cstdlib>
 #include <thread>
@@ -330,6 +331,56 @@ TEST_P(CudaRanks, AbortEndsTheWaitOfOthers) {
   te_rt_communicator_abort(world);
   waiting.join();
   te_rt_communicator_destroy(world);
+}
+
+/// What a rank packs for others that bring it back through messages, which want a
+/// GPU for each of them: the kernel by itself.
+TEST(CudaOneRank, PacksRowsForOthers) {
+  NEEDS_GPU();
+  te_rt_context *context = Gpu::get().context;
+  if (context->device->isHost())
+    GTEST_SKIP() << "ref has no messages";
+  constexpr int64_t tokens = 130;
+  constexpr int32_t ranks = 3, rank = 1;
+  for (int64_t width : {200, 3}) {
+    Arguments arguments;
+    for (int32_t to = 0; to < ranks; ++to) {
+      Tensor handle(TE_RT_I32, {tokens, ranks});
+      for (int64_t i = 0; i < handle.size(); ++i)
+        handle.as<int32_t>()[i] =
+            i % 7 ? static_cast<int32_t>(i * 31 % (tokens * ranks)) : -1;
+      arguments.add(handle);
+    }
+    int rows = arguments.add(values(TE_RT_BF16, {tokens * ranks, width}, 1));
+    int packed = arguments.add(values(TE_RT_BF16, {ranks * tokens, width}, 2));
+    std::vector<Bytes> found =
+        runOnCuda(arguments, [&](te_rt_context *context, const Tensors &t) {
+          te_rt::cuda::ExchangeArgs args = {};
+          for (int32_t to = 0; to < ranks; ++to)
+            args.handles[to] = static_cast<const int32_t *>(t[to]->data);
+          args.items[0].from[rank] = t[rows]->data;
+          args.items[0].to = t[packed]->data;
+          args.items[0].rowBytes = 2 * width;
+          args.tokens = tokens;
+          args.capacity = tokens * ranks;
+          args.numItems = 1;
+          args.ranks = ranks;
+          args.rank = rank;
+          return te_rt::cuda::deviceOf(context)
+              .launch("return_rows", {args.capacity, 256}, args)
+              .status;
+        });
+    Tensor wanted = *arguments.items[packed];
+    for (int32_t to = 0; to < ranks; ++to)
+      for (int64_t token = 0; token < tokens; ++token) {
+        int32_t row =
+            arguments.items[to]->as<int32_t>()[token * ranks + rank];
+        if (to != rank && row >= 0)
+          std::copy_n(&arguments.items[rows]->bytes[row * 2 * width], 2 * width,
+                      &wanted.bytes[(to * tokens + token) * 2 * width]);
+      }
+    EXPECT_EQ(found[packed], wanted.bytes);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(OneToFour, CudaRanks, ::testing::Values(1, 2, 3, 4));

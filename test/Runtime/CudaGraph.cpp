@@ -29,6 +29,7 @@ using namespace te::exec;
 using te_rt::cuda::Address;
 using te_rt::cuda::Driver;
 using te_rt::cuda::Handle;
+using te_rt::cuda::LaunchConfig;
 using te_rt::cuda::Result;
 
 namespace {
@@ -71,13 +72,10 @@ public:
       current->note("cuGraphInstantiate");
       return current->real.instantiate(graph, captured, flags);
     };
-    replaced().launch = [](Handle function, unsigned x, unsigned y, unsigned z,
-                           unsigned bx, unsigned by, unsigned bz,
-                           unsigned shared, Handle stream, void **params,
-                           void **extra) {
+    replaced().launch = [](const LaunchConfig *config, Handle function,
+                           void **params, void **extra) {
       current->note("launches");
-      return current->real.launch(function, x, y, z, bx, by, bz, shared, stream,
-                                  params, extra);
+      return current->real.launch(config, function, params, extra);
     };
     replaced().graphLaunch = [](Handle graph, Handle stream) {
       current->note("graph launches");

@@ -20,25 +20,33 @@ namespace {
 struct Rows {
   int64_t rows, width;
   std::vector<int32_t> offsets;
+  /// More tiles than blocks fit: in BF16 other kernels, one of which casts blocks.
+  bool isLarge() const { return rows * width > 1 << 21; }
 };
 std::vector<Rows> cases() {
   std::vector<Rows> all = {{1, 1, {}},
                            {130, 128, {}},
                            {67, 200, {0, 20, 20, 60}},
-                           {300, 256, {0, 144, 288, 288}}};
+                           {300, 256, {0, 144, 288, 288}},
+                           {2250, 2048, {}},
+                           {1700, 1416, {0, 700, 700, 1650}},
+                           {1700, 1424, {0, 700, 700, 1650}}};
   if (!isReduced())
     all.insert(all.end(), {{513, 1408, {0, 16, 400, 500}},
                            {1000, 384, {}},
                            {0, 128, {}},
                            {256, 2880, {0, 0, 256}},
-                           // more tiles than SMs, and than blocks fit
+                           // more tiles than SMs
                            {1100, 2048, {}},
-                           {2250, 2048, {}},
                            {2304, 2048, {0, 700, 700, 2304}},
-                           {1700, 1416, {0, 700, 700, 1650}},
-                           {1700, 1424, {0, 700, 700, 1650}},
                            {2250, 1360, {}}});
   return all;
+}
+/// Of those that `reduced` has, too: of large ones casts of BF16 by blocks, and by
+/// tensors where tiles are whole, which are other kernels.
+bool isTaken(const Rows &c, te_rt_dtype type, bool blocks) {
+  return !isReduced() || !c.isLarge() ||
+         (type == TE_RT_BF16 && (blocks || c.width % 128 == 0));
 }
 
 float tolerance(te_rt_dtype type) {
@@ -105,7 +113,10 @@ TEST(CudaActivation, SwigluAndItsCast) {
   for (const Rows &c : cases())
     for (te_rt_dtype type : {TE_RT_BF16, TE_RT_F32})
       for (bool blocks : {true, false}) {
-        Arguments plain = activationInputs(c, type, ++seed);
+        ++seed;
+        if (!isTaken(c, type, blocks))
+          continue;
+        Arguments plain = activationInputs(c, type, seed);
         int out = plain.add(Tensor(type, {c.rows, c.width}));
         Call call = [](te_rt_context *context, const Tensors &t) {
           return te_rt_swiglu(context, t[0], t[1], t[2], t[4]);
@@ -164,7 +175,10 @@ TEST(CudaActivation, SwigluBackwardAndItsCast) {
   for (const Rows &c : cases())
     for (te_rt_dtype type : {TE_RT_BF16, TE_RT_F32})
       for (bool blocks : {true, false}) {
-        Arguments plain = activationInputs(c, type, ++seed);
+        ++seed;
+        if (!isTaken(c, type, blocks))
+          continue;
+        Arguments plain = activationInputs(c, type, seed);
         int out = plain.add(Tensor(type, {c.rows, 2 * c.width}));
         int probs = plain.add(Tensor(TE_RT_F32, {c.rows}));
         Call call = [](te_rt_context *context, const Tensors &t) {

@@ -305,15 +305,15 @@ TEST(CudaQuantize, MultiCastTransposeMixesShapes) {
       {3, 64, 64}};
   for (size_t count : {size_t(1), size_t(11), size_t(65), size_t(130)})
     for (Scheme scheme : {Scheme::Whole, Scheme::Square, Scheme::Rows})
-      for (int variant = 0; variant < 3; ++variant) {
+      for (int variant = 0; variant < 4; ++variant) {
         if (isReduced() && (count > 11 || variant == 1))
           continue;
-        bool delayed = scheme == Scheme::Whole && variant > 0;
+        bool delayed = scheme == Scheme::Whole && variant % 3;
         Arguments arguments;
         for (size_t i = 0; i < count; ++i) {
           CastCase c;
           c.shape = mix[i % mix.size()];
-          c.input = variant == 2 && i % 3 == 0 ? TE_RT_F32 : TE_RT_BF16;
+          c.input = variant > 1 && i % 3 == 0 ? TE_RT_F32 : TE_RT_BF16;
           c.rowwise = scheme;
           c.columnwise = scheme == Scheme::Rows ? Scheme::Columns : scheme;
           c.delayed = delayed;
@@ -336,6 +336,8 @@ TEST(CudaQuantize, LargeTiles) {
   NEEDS_GPU();
   unsigned seed = 300;
   for (Scheme scheme : {Scheme::Whole, Scheme::Square, Scheme::Rows}) {
+    if (isReduced() && scheme == Scheme::Square)
+      continue;
     // Blocks along each direction want more to be taken so.
     int64_t more = scheme == Scheme::Rows ? 4360 : 0;
     CastCase plain;
@@ -361,8 +363,10 @@ TEST(CudaQuantize, LargeTiles) {
       c.amax = scheme != Scheme::Rows;
       c.special = c.pow2 = seed % 3;
       check(c, seed);
-      if (isReduced() || HasFailure())
+      if (HasFailure())
         return;
+      if (isReduced()) // one of each kernel
+        break;
     }
   }
 }
@@ -378,6 +382,8 @@ TEST(CudaQuantize, ManyTilesOfSeveral) {
                {Scheme::Square, 8},
                {Scheme::Rows, 8}};
   for (auto [scheme, rows] : lists) {
+    if (isReduced() && scheme == Scheme::Square)
+      continue;
     Arguments arguments;
     unsigned seed = 7;
     for (std::vector<int64_t> shape :
@@ -399,7 +405,7 @@ TEST(CudaQuantize, ManyTilesOfSeveral) {
         arguments.items.push_back(std::move(item));
     }
     checkMulti(arguments);
-    if (isReduced() || HasFailure())
+    if (HasFailure())
       return;
   }
 }
@@ -511,7 +517,7 @@ TEST(CudaQuantize, Requantize) {
           c.special = ++seed % 2;
           Arguments arguments = makeCodes(c, seed);
           addOutput(arguments, c, columnwise, true);
-          te_rt_dtype via = seed % 3 ? TE_RT_BF16 : TE_RT_F32;
+          te_rt_dtype via = seed / 3 % 2 ? TE_RT_F32 : TE_RT_BF16;
           expectTwins(arguments,
                       [&](te_rt_context *context, const Tensors &t) {
                         return te_rt_requantize(

@@ -463,6 +463,7 @@ TEST(CudaRecipes, ConvertScales) {
   NEEDS_GPU();
   unsigned seed = 6000;
   std::vector<Shape> all = shapes();
+  all.push_back({130, 3584}); // 28 times 4 blocks of 32
   if (!isReduced())
     for (const Shape &shape :
          {Shape{4096, 7168}, Shape{4100, 4224}, Shape{128, 16384}})

@@ -106,13 +106,6 @@ void checkMeeting(Checker &check, const Operand &lhs, const Operand &rhs) {
                   std::string(recipe(lhs)) + " as " + lhs.scales.label());
 }
 
-Ragged raggedDimension(int64_t ragged, bool transposed) {
-  if (ragged == TE_RT_DENSE)
-    return Ragged::No;
-  return (ragged == TE_RT_RAGGED_ROWS) != transposed ? Ragged::Rows
-                                                     : Ragged::Cols;
-}
-
 const Arg &checkResult(const Arg &result, int64_t rows, int64_t cols,
                        int64_t packed = 0) {
   result.type({TE_RT_BF16, TE_RT_F32});
@@ -145,13 +138,13 @@ te_rt_status check::gemm(te_rt_context *context, const te_rt_tensor *lhs,
                      check.optional("lhs_scales", lhs_scales),
                      check.optional("lhs_amax", lhs_amax),
                      transpose_lhs != 0,
-                     raggedDimension(ragged, transpose_lhs),
+                     raggedOperand(ragged, transpose_lhs),
                      groups};
   const Operand b = {check.required("rhs", rhs),
                      check.optional("rhs_scales", rhs_scales),
                      check.optional("rhs_amax", rhs_amax),
                      transpose_rhs != 0,
-                     reduction ? raggedDimension(ragged, transpose_rhs)
+                     reduction ? raggedOperand(ragged, transpose_rhs)
                                : Ragged::No,
                      reduction ? groups : 0};
   checkOperand(check, a);
@@ -181,7 +174,7 @@ check::grouped_gemm(te_rt_context *context, const te_rt_tensor *lhs,
                      check.optional("lhs_scales", lhs_scales),
                      check.optional("lhs_amax", lhs_amax),
                      transpose_lhs != 0,
-                     raggedDimension(ragged, transpose_lhs),
+                     raggedOperand(ragged, transpose_lhs),
                      groups};
   checkOperand(check, a);
 
@@ -203,7 +196,7 @@ check::grouped_gemm(te_rt_context *context, const te_rt_tensor *lhs,
                        arg("rhs_scales", rhs_scales),
                        arg("rhs_amax", rhs_amax),
                        transpose_rhs != 0,
-                       reduction ? raggedDimension(ragged, transpose_rhs)
+                       reduction ? raggedOperand(ragged, transpose_rhs)
                                  : Ragged::No,
                        reduction ? groups : 0,
                        packed};

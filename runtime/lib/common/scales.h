@@ -8,6 +8,7 @@
 #define TE_RUNTIME_COMMON_SCALES_H
 
 #include "common/numeric.h"
+#include "te_runtime/gemm.h"
 
 #include <vector>
 
@@ -84,6 +85,17 @@ private:
   int64_t firstRow = 0, firstCol = 0, firstTile = 0, tilesAcross = 0;
 };
 
+/// Along which dimension groups of rows lie where a matrix is stored, transposed
+/// or not.
+inline Ragged raggedRows(bool ragged, bool transposed) {
+  return !ragged ? Ragged::No : transposed ? Ragged::Cols : Ragged::Rows;
+}
+/// The same of an operand of a product, whose rows or reduction groups divide
+/// (TE_RT_DENSE, ...): rows of it are those of the product, columns its reduction.
+inline Ragged raggedOperand(int64_t ragged, bool transposed) {
+  return raggedRows(ragged != TE_RT_DENSE,
+                    (ragged == TE_RT_RAGGED_REDUCTION) != transposed);
+}
 /// Along which dimension the groups of `scales` divide 1 x n or n x 1 blocks.
 inline Ragged raggedOf(const te_rt_tensor &scales) {
   return scales.groups == 0       ? Ragged::No

@@ -32,21 +32,30 @@ Outcome describeSwiglu(CudaDevice &device, const te_rt_tensor &input,
   return {};
 }
 
-/// Whether a tile of the activation makes two of its gradients.
-bool isWide(const TileTask &task) { return task.source.width % kTile == 0; }
+/// Whether a tile of the activation makes two of its gradients, which start with
+/// one then; otherwise tiles are those of [da | db].
+bool isWide(const TileTask &task) {
+  return task.tilesAcross * kTile == task.source.width;
+}
 /// The dynamic shared memory that it wants: a tile of BF16.
 int sharedFor(const TileTask &task, te_rt_dtype dtype) {
   return isWide(task) && dtype == TE_RT_BF16 ? kTile * kTile * 2 : 0;
 }
 
 /// Whether activation_both.cu takes rows of these.
-bool isAligned(const TileTask &task, const te_rt_tensor *values) {
-  if (std::max(task.rows, task.cols) >= kBothStride)
+bool isAligned(const TileTask &task, te_rt_dtype dtype,
+               const te_rt_tensor *values) {
+  if (dtype != TE_RT_BF16 ||
+      std::max(task.rows, 2 * task.source.width) >= kBothStride)
     return false;
   uintptr_t bits = reinterpret_cast<uintptr_t>(task.source.input) |
                    reinterpret_cast<uintptr_t>(task.source.grad) |
                    static_cast<uintptr_t>(task.source.width);
   return values && (bits | reinterpret_cast<uintptr_t>(values->data)) % 16 == 0;
+}
+
+bool isOfRows(const te_rt_tensor *scales) {
+  return scales && scales->block_rows == 1 && scales->block_cols == kTile;
 }
 
 Outcome describeBackward(CudaDevice &device, const te_rt_tensor &grad,
@@ -59,7 +68,7 @@ Outcome describeBackward(CudaDevice &device, const te_rt_tensor &grad,
   source.grad = grad.data;
   source.probs = data<float>(probs);
   source.width = grad.shape[1];
-  if (isWide(task))
+  if (source.width % kTile == 0)
     task.tilesAcross = static_cast<uint32_t>(source.width / kTile);
   if (!gradProbs)
     return {};
@@ -174,6 +183,8 @@ te_rt_status cuda::swiglu_quantize(
         byType(input->dtype, "swiglu_amax_bf16", "swiglu_amax_f32")};
     if (input->dtype == TE_RT_BF16)
       kernels.stream = {"swiglu_cast_stream_bf16", 2, kTile * kTile * 4};
+    if (isAligned(task, input->dtype, values))
+      kernels.both = {"swiglu_both_bf16", 2, kTile * kTile * 4};
     kernels.store = [&](void *rows) {
       return runSwiglu(device, *input, probs, offsets, rows);
     };
@@ -195,6 +206,11 @@ te_rt_status cuda::swiglu_backward_quantize(
     TileTask task = {};
     TE_RT_TRY(describeBackward(device, *grad, *input, probs, offsets,
                                grad_probs, task));
+    bool aligned = isAligned(task, input->dtype, values);
+    // On twice as many SMs, two tiles take less time than one of both.
+    if (aligned && isOfRows(scales) && isOfRows(scales_t) &&
+        2 * numTiles(task) <= device.numSms())
+      task.tilesAcross = static_cast<uint32_t>(ceilDiv(task.cols, kTile));
     Cast cast(device, input->dtype, nullptr, pow2_scales, epsilon);
     TE_RT_TRY(cast.add(task, {scale, amax, offsets, values, scales, values_t,
                               scales_t, amax_out}));
@@ -214,13 +230,10 @@ te_rt_status cuda::swiglu_backward_quantize(
       kernels.stream = {wide ? "swiglu_backward_cast_stream_bf16"
                              : "swiglu_backward_any_cast_stream_bf16",
                         2, kTile * kTile * 2 * 11 / 4};
-    // Of many tiles with both gradients the former are 5 % faster.
-    if (input->dtype == TE_RT_BF16 && isAligned(task, values)) {
+    if (aligned)
       kernels.both = {wide ? "swiglu_backward_both_bf16"
                            : "swiglu_backward_any_both_bf16",
                       2, kTile * kTile * 6};
-      kernels.bothOfMany = !wide;
-    }
     kernels.store = [&](void *rows) {
       return runBackward(device, *grad, *input, probs, offsets, rows,
                          grad_probs);

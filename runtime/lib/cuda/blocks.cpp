@@ -24,9 +24,7 @@ Outcome BlockCast::add(const TileTask &task, CastArguments &arguments) {
     args.transposed = columnwise && !isUntransposed(*scales);
     ScaleGrid grid(*scales, args.transposed ? task.cols : task.rows,
                    args.transposed ? task.rows : task.cols,
-                   !ragged           ? Ragged::No
-                   : args.transposed ? Ragged::Cols
-                                     : Ragged::Rows);
+                   raggedRows(ragged, args.transposed));
     args.values = data<uint8_t>(values);
     args.scales = data<float>(scales);
     args.stride = lastDim(*values);

@@ -24,6 +24,19 @@ Outcome cuda::deviceOffsets(CudaDevice &device, const te_rt_tensor *offsets,
   return device.copyAsync(copy, offsets->data, bytes);
 }
 
+Outcome cuda::checkOffsets(const int32_t *at, int64_t first, int64_t last,
+                           int64_t capacity) {
+  for (int64_t g = first; g < last; ++g)
+    if (at[g] < 0 || at[g + 1] < at[g] || at[g + 1] > capacity)
+      return {TE_RT_INVALID_ARGUMENT,
+              "offsets[" + std::to_string(g) + "], [" + std::to_string(g + 1) +
+                  "]: found " + std::to_string(at[g]) + ", " +
+                  std::to_string(at[g + 1]) +
+                  ", wanted ascending values from 0 to " +
+                  std::to_string(capacity)};
+  return {};
+}
+
 Outcome cuda::describeMatrix(CudaDevice &device, const te_rt_tensor &matrix,
                              const te_rt_tensor *offsets, int64_t member,
                              TileTask &task) {
@@ -46,18 +59,12 @@ Outcome cuda::describeMatrix(CudaDevice &device, const te_rt_tensor &matrix,
   task.tilesPerMember = 0;
   // One member's rows are known here where the offsets are.
   if (offsets->on_host && member >= 0) {
-    const int32_t *at = data<const int32_t>(offsets) + member;
+    const int32_t *at = data<const int32_t>(offsets);
     if (device.isPreparing())
       return {}; // nothing is there yet
-    if (at[0] < 0 || at[1] < at[0] || at[1] > task.rows)
-      return {TE_RT_INVALID_ARGUMENT,
-              "offsets[" + std::to_string(member) + "], [" +
-                  std::to_string(member + 1) + "]: found " +
-                  std::to_string(at[0]) + ", " + std::to_string(at[1]) +
-                  ", wanted ascending values from 0 to " +
-                  std::to_string(task.rows)};
-    task.begin = at[0];
-    task.end = at[1];
+    TE_RT_TRY(checkOffsets(at, member, member + 1, task.rows));
+    task.begin = at[member];
+    task.end = at[member + 1];
     return {};
   }
   return deviceOffsets(device, offsets, &task.offsets);
@@ -92,9 +99,7 @@ Outcome cuda::describeScales(const te_rt_tensor &scales, int64_t rows,
                 std::to_string(across) + " of " + dtypeName(scales.dtype) +
                 ", wanted 1 x 128, 128 x 1 or 128 x 128 of F32 on cuda"};
   ScaleGrid grid(scales, transposed ? cols : rows, transposed ? rows : cols,
-                 !ragged      ? Ragged::No
-                 : transposed ? Ragged::Cols
-                              : Ragged::Rows);
+                 raggedRows(ragged, transposed));
   strides.strideRow = transposed ? grid.strideCol : grid.strideRow;
   strides.strideCol = transposed ? grid.strideRow : grid.strideCol;
   strides.member = grid.elements;
@@ -271,16 +276,12 @@ Outcome Cast::run(const CastKernels &kernels) {
         return {};
     }
     const CastOutput &rows = tasks[0].out[0], &columns = tasks[0].out[1];
-    auto fitting = [&](const CastKernels::Stream &kernel) {
-      return int64_t(kernel.perSm) * device.numSms();
-    };
     bool isBoth = kernels.both.kernel && tasks.size() == 1 &&
-                  (kernels.bothOfMany || tiles <= fitting(kernels.both)) &&
                   !tasks[0].accumulators && rows.kind == kRowBlocks &&
                   !rows.transposed && columns.kind == kColumnBlocks &&
                   columns.transposed;
     auto &stream = isBoth ? kernels.both : kernels.stream;
-    int64_t fit = fitting(stream);
+    int64_t fit = int64_t(stream.perSm) * device.numSms();
     if (stream.kernel && kernel == kernels.cast && (isBoth || tiles > fit))
       return launch(stream.kernel,
                     {std::min(tiles, fit), kStreamThreads, stream.shared},

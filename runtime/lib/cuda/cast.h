@@ -44,6 +44,10 @@ struct StridedMove {
 };
 Outcome moveStrided(CudaDevice &device, StridedMove move);
 
+/// Whether the groups from `first` to before `last` of offsets on the host ascend
+/// within `capacity`.
+Outcome checkOffsets(const int32_t *at, int64_t first, int64_t last,
+                     int64_t capacity);
 /// Offsets in device memory, uploaded where they lie on the host; nullptr for
 /// none.
 Outcome deviceOffsets(CudaDevice &device, const te_rt_tensor *offsets,
@@ -100,11 +104,9 @@ struct CastKernels {
     const char *kernel = nullptr;
     int perSm = 0, shared = 0;
   };
-  /// Of more tiles than fit at a time; of one matrix that is cast to rows and
-  /// columns in blocks of 128 elements, of as many as fit, or with `bothOfMany`
-  /// of any number.
+  /// Of more tiles than fit at a time; of any number, of one matrix that is cast
+  /// to rows and columns in blocks of 128 elements.
   Stream stream = {}, both = {};
-  bool bothOfMany = false;
   /// Of BF16 as it lies in memory: there are kernels for aligned rows.
   bool isMatrix = false;
 };

@@ -105,10 +105,10 @@ Outcome CudaDevice::index(Handle module) {
   return {};
 }
 
-std::vector<std::pair<std::string, bool>> CudaDevice::kernels() const {
-  std::vector<std::pair<std::string, bool>> all;
+std::vector<CudaDevice::Kernel> CudaDevice::kernels() const {
+  std::vector<Kernel> all;
   for (const auto &[name, function] : functions)
-    all.emplace_back(name, function.handle != nullptr);
+    all.push_back({name, function.handle != nullptr, function.isLaunched});
   return all;
 }
 
@@ -302,7 +302,7 @@ Outcome CudaDevice::table(const void *host, size_t bytes, const void **memory) {
 Outcome CudaDevice::launchRaw(const char *name, const Grid &grid,
                               const void *params) {
   ++launches;
-  if (grid.blocks <= 0 || preparing)
+  if (grid.blocks <= 0)
     return {};
   if (grid.blocks > INT32_MAX)
     return {TE_RT_UNSUPPORTED, std::string("kernel ") + name + ": found " +
@@ -316,6 +316,9 @@ Outcome CudaDevice::launchRaw(const char *name, const Grid &grid,
   if (!function.handle)
     TE_RT_TRY(outcomeOf(
         name, cu.getFunction(&function.handle, function.module, name)));
+  if (preparing)
+    return {};
+  function.isLaunched = true;
   if (grid.shared > function.shared) {
     TE_RT_TRY(outcomeOf(name, cu.setFunctionAttribute(function.handle,
                                                       kFunctionDynamicShared,
@@ -323,15 +326,24 @@ Outcome CudaDevice::launchRaw(const char *name, const Grid &grid,
     function.shared = grid.shared;
   }
   void *arguments[] = {const_cast<void *>(params)};
-  auto blocks = static_cast<unsigned>(grid.blocks);
-  auto threads = static_cast<unsigned>(grid.threads);
-  auto shared = static_cast<unsigned>(grid.shared);
-  return outcomeOf(
-      name, grid.cooperative
-                ? cu.launchCooperative(function.handle, blocks, 1, 1, threads,
-                                       1, 1, shared, work, arguments)
-                : cu.launch(function.handle, blocks, 1, 1, threads, 1, 1,
-                            shared, work, arguments, nullptr));
+  LaunchAttribute attributes[2] = {};
+  LaunchConfig config = {{static_cast<uint32_t>(grid.blocks), 1, 1},
+                         {static_cast<uint32_t>(grid.threads), 1, 1},
+                         static_cast<uint32_t>(grid.shared),
+                         work,
+                         attributes,
+                         0};
+  auto set = [&](LaunchAttribute::Id id) {
+    LaunchAttribute &attribute = attributes[config.numAttributes++];
+    attribute.id = id;
+    attribute.flag = 1;
+  };
+  if (grid.cooperative)
+    set(LaunchAttribute::Cooperative);
+  if (grid.overlaps)
+    set(LaunchAttribute::Overlaps);
+  return outcomeOf(name,
+                   cu.launch(&config, function.handle, arguments, nullptr));
 }
 
 Outcome CudaDevice::blas(Blas **library) {

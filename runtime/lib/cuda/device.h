@@ -49,6 +49,9 @@ struct Grid {
   int threads;
   int shared = 0; // bytes of dynamic shared memory
   bool cooperative = false;
+  /// The kernel may begin before the launch before has ended, and waits for that
+  /// by itself (waitForLaunches).
+  bool overlaps = false;
 };
 
 class Blas;
@@ -142,8 +145,12 @@ public:
   /// Made at the first call of all ranks, by all of them.
   Outcome link(te_rt_communicator &world, int32_t rank, Link **made);
 
-  /// The names of all kernels, and whether they have been launched.
-  std::vector<std::pair<std::string, bool>> kernels() const;
+  /// A kernel of this library; `isWanted`: by a call that prepared it.
+  struct Kernel {
+    std::string name;
+    bool isWanted, isLaunched;
+  };
+  std::vector<Kernel> kernels() const;
 
   const Driver &cuda() const { return cu; }
   int gpuHandle() const { return gpu; }
@@ -187,8 +194,9 @@ private:
   size_t tableBytes = 0; // of those in no graph
   uint64_t launches = 0;
   struct Function {
-    Handle module = nullptr, handle = nullptr; // handle: once it is launched
+    Handle module = nullptr, handle = nullptr; // handle: once it is wanted
     int shared = 0;
+    bool isLaunched = false;
   };
   std::unordered_map<std::string, Function> functions;
   std::vector<Handle> events;

@@ -23,6 +23,24 @@ using Result = int; // CUresult: 0 is success
 using Address = uint64_t;
 using Handle = void *; // CUcontext, CUstream, CUmodule, ...
 
+/// CUlaunchAttribute, of those that are a flag.
+struct LaunchAttribute {
+  enum Id : int32_t { Cooperative = 2, Overlaps = 6 };
+  Id id;
+  union alignas(8) {
+    int32_t flag;
+    char all[64];
+  };
+};
+/// CUlaunchConfig.
+struct LaunchConfig {
+  uint32_t blocks[3], threads[3];
+  uint32_t shared; // bytes
+  Handle stream;
+  LaunchAttribute *attributes;
+  uint32_t numAttributes;
+};
+
 enum : int {
   kResultNotReady = 600,
   kResultOutOfMemory = 2,
@@ -80,12 +98,8 @@ enum : int {
   X(functionName, cuFuncGetName, (const char **, Handle))                      \
   X(getFunction, cuModuleGetFunction, (Handle *, Handle, const char *))        \
   X(setFunctionAttribute, cuFuncSetAttribute, (Handle, int, int))              \
-  X(launch, cuLaunchKernel,                                                    \
-    (Handle, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,       \
-     unsigned, Handle, void **, void **))                                      \
-  X(launchCooperative, cuLaunchCooperativeKernel,                              \
-    (Handle, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,       \
-     unsigned, Handle, void **))                                               \
+  X(launch, cuLaunchKernelEx,                                                  \
+    (const LaunchConfig *, Handle, void **, void **))                          \
   X(memAlloc, cuMemAlloc_v2, (Address *, size_t))                              \
   X(memFree, cuMemFree_v2, (Address))                                          \
   X(memcpyAsync, cuMemcpyAsync, (Address, Address, size_t, Handle))            \

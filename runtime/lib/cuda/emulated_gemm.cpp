@@ -14,12 +14,6 @@ namespace {
 constexpr int64_t kSide = 128; // as in emulated_gemm.cu
 constexpr int kSharedBytes = 2 * 128 * 72 * 2 + 4 * 128 * 4;
 
-Ragged raggedSide(int64_t ragged, bool transposed) {
-  return ragged == TE_RT_DENSE                         ? Ragged::No
-         : (ragged == TE_RT_RAGGED_ROWS) != transposed ? Ragged::Rows
-                                                       : Ragged::Cols;
-}
-
 /// An operand of rank 2, or a member of a packed one.
 EmulatedSide describeSide(const te_rt_tensor &values,
                           const te_rt_tensor &scales, bool transposed,
@@ -52,21 +46,15 @@ const uint8_t *memoryOf(te_rt_tensor_list list, int32_t rankOfOne, int64_t g) {
 }
 
 /// What the kernel takes on trust, where the host knows it.
-Outcome checkOffsets(const te_rt_tensor &offsets, int64_t capacity) {
+Outcome checkTiles(const te_rt_tensor &offsets, int64_t capacity) {
   const auto *at = data<const int32_t>(&offsets);
-  for (int64_t g = 0; g < offsets.shape[0]; ++g) {
-    if (at[g] < (g ? at[g - 1] : 0) || at[g] > capacity)
-      return {TE_RT_INVALID_ARGUMENT,
-              "offsets[" + std::to_string(g) + "]: found " +
-                  std::to_string(at[g]) +
-                  ", wanted ascending values from 0 to " +
-                  std::to_string(capacity)};
+  TE_RT_TRY(checkOffsets(at, 0, offsets.shape[0] - 1, capacity));
+  for (int64_t g = 0; g < offsets.shape[0]; ++g)
     if (at[g] % ScaleGrid::kTileOuter != 0)
       return {TE_RT_INVALID_ARGUMENT,
               "offsets[" + std::to_string(g) + "]: found " +
                   std::to_string(at[g]) +
                   ", wanted a multiple of 128 for SWIZZLED scales"};
-  }
   return {};
 }
 
@@ -80,9 +68,9 @@ Outcome cuda::multiplyEmulated(CudaDevice &device, const EmulatedProduct &p) {
   const te_rt_tensor &result = p.results.items[0];
   EmulatedArgs args = {};
   args.lhs = describeSide(*p.lhs, *p.lhsScales, p.transposeLhs,
-                          raggedSide(p.ragged, p.transposeLhs));
+                          raggedOperand(p.ragged, p.transposeLhs));
   args.rhs = describeSide(p.rhs.items[0], p.rhsScales.items[0], p.transposeRhs,
-                          byReduction ? raggedSide(p.ragged, p.transposeRhs)
+                          byReduction ? raggedOperand(p.ragged, p.transposeRhs)
                                       : Ragged::No);
   args.lhs.amax = data<const float>(p.lhsAmax);
   args.lhs.amaxPerGroup = p.lhsAmax && p.lhsAmax->rank != 0;
@@ -96,8 +84,8 @@ Outcome cuda::multiplyEmulated(CudaDevice &device, const EmulatedProduct &p) {
   args.accumulate = p.accumulate;
   if (p.offsets) {
     if (p.offsets->on_host && !device.isPreparing())
-      TE_RT_TRY(checkOffsets(*p.offsets,
-                             byReduction ? args.reduction : args.lhs.outer));
+      TE_RT_TRY(checkTiles(*p.offsets,
+                           byReduction ? args.reduction : args.lhs.outer));
     TE_RT_TRY(deviceOffsets(device, p.offsets, &args.offsets));
   }
 

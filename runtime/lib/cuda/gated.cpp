@@ -67,7 +67,9 @@ te_rt_status cuda::grouped_gemm_swiglu_quantize(
     int64_t clusters = device.numSms() / kGroupedCluster;
     return device.launch(
         "grouped_swiglu_quantize",
-        {clusters * kGroupedCluster, kWideThreads, kWideSharedBytes}, args);
+        {clusters * kGroupedCluster, kWideThreads, kWideSharedBytes,
+         /*cooperative=*/false, /*overlaps=*/true},
+        args);
   };
   if (products::whyNot(Way::Own, formOf(device, call)).empty() &&
       isAligned(result)) {

@@ -34,12 +34,6 @@ te_rt_tensor memberOf(const te_rt_tensor &packed, int32_t rank, int64_t index) {
   return member;
 }
 
-Ragged raggedSide(int64_t ragged, bool transposed) {
-  return ragged == TE_RT_DENSE                         ? Ragged::No
-         : (ragged == TE_RT_RAGGED_ROWS) != transposed ? Ragged::Rows
-                                                       : Ragged::Cols;
-}
-
 te_rt_tensor_list listOf(const te_rt_tensor *tensor) {
   return {tensor, tensor ? 1 : 0};
 }
@@ -214,11 +208,11 @@ GroupProduct ProductCall::product(int64_t g) const {
   };
   bool reduction = ragged == TE_RT_RAGGED_REDUCTION;
   GroupProduct p = {};
-  p.lhs = {*lhs, {}, transposeLhs, raggedSide(ragged, transposeLhs)};
+  p.lhs = {*lhs, {}, transposeLhs, raggedOperand(ragged, transposeLhs)};
   p.rhs = {memberOf(entry(rhs), 2, g),
            {},
            transposeRhs,
-           reduction ? raggedSide(ragged, transposeRhs) : Ragged::No};
+           reduction ? raggedOperand(ragged, transposeRhs) : Ragged::No};
   if (lhsScales)
     p.lhs.scales = *lhsScales;
   if (rhsScales.count) {

@@ -242,20 +242,7 @@ Outcome cuda::readOffsets(CudaDevice &device, const ProductCall &call,
     std::copy_n(data<int32_t>(&offsets), host.size(), host.begin());
   else
     TE_RT_TRY(device.copy(host.data(), offsets.data, bytes));
-  for (size_t g = 0; g + 1 < host.size(); ++g)
-    if (host[g] < 0 || host[g + 1] < host[g] || host[g + 1] > capacity)
-      return badOffsets(static_cast<int64_t>(g), host[g], host[g + 1],
-                        capacity);
-  return {};
-}
-
-Outcome cuda::badOffsets(int64_t group, int32_t begin, int32_t end,
-                         int64_t capacity) {
-  return {
-      TE_RT_INVALID_ARGUMENT,
-      "offsets[" + std::to_string(group) + "], [" + std::to_string(group + 1) +
-          "]: found " + std::to_string(begin) + ", " + std::to_string(end) +
-          ", wanted ascending values from 0 to " + std::to_string(capacity)};
+  return checkOffsets(host.data(), 0, offsets.shape[0] - 1, capacity);
 }
 
 Outcome cuda::multiplyByLibrary(CudaDevice &device, const ProductCall &call,

@@ -45,9 +45,7 @@ ScalePlaces placesOfCast(const te_rt_tensor &scales, const TileTask &task,
   bool transposed = columnwise && !isUntransposed(scales);
   return describePlaces(scales, transposed ? task.cols : task.rows,
                         transposed ? task.rows : task.cols,
-                        !ragged      ? Ragged::No
-                        : transposed ? Ragged::Cols
-                                     : Ragged::Rows);
+                        raggedRows(ragged, transposed));
 }
 } // namespace
 

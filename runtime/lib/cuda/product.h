@@ -91,8 +91,6 @@ struct Went {
   std::string detail;
 };
 
-/// What is wrong with the offsets of a group.
-Outcome badOffsets(int64_t group, int32_t begin, int32_t end, int64_t capacity);
 /// Copies offsets to the host, waiting for those of the device, and checks them
 /// against the ragged extent of `call`.
 Outcome readOffsets(CudaDevice &device, const ProductCall &call,

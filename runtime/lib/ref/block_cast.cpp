@@ -179,9 +179,7 @@ void castTile(const BlockCast &cast, const Part &part, int64_t row0,
 void BlockCast::run(te_rt_context *context) const {
   const ScaleGrid grid(scales, isTransposed() ? cols : rows,
                        isTransposed() ? rows : cols,
-                       !ragged          ? Ragged::No
-                       : isTransposed() ? Ragged::Cols
-                                        : Ragged::Rows);
+                       raggedRows(ragged, isTransposed()));
   TempVector<Part> parts;
   TempVector<int64_t> first = {0}; // strip of each part
   for (size_t g = 0; g < groups.size(); ++g) {

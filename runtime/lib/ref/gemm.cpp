@@ -153,13 +153,6 @@ struct Call {
                 int64_t rhsMember, Amaxes amaxes, const te_rt_tensor *bias,
                 int64_t biasMember, const te_rt_tensor &result,
                 int64_t resultMember) const;
-
-private:
-  Ragged along(bool transposed) const {
-    return ragged == TE_RT_DENSE                         ? Ragged::No
-           : (ragged == TE_RT_RAGGED_ROWS) != transposed ? Ragged::Rows
-                                                         : Ragged::Cols;
-  }
 };
 
 /// BLAS counts in 32 bits.
@@ -187,14 +180,15 @@ te_rt_status Call::readRagged(const te_rt_tensor *offsets, const Operand &lhs,
 
 Operand Call::makeLhs(const te_rt_tensor *lhs,
                       const te_rt_tensor *scales) const {
-  return Operand(*lhs, scales, along(transposeLhs));
+  return Operand(*lhs, scales, raggedOperand(ragged, transposeLhs));
 }
 
 Operand Call::makeRhs(const te_rt_tensor *rhs,
                       const te_rt_tensor *scales) const {
   return Operand(*rhs, scales,
-                 ragged == TE_RT_RAGGED_REDUCTION ? along(transposeRhs)
-                                                  : Ragged::No);
+                 ragged == TE_RT_RAGGED_REDUCTION
+                     ? raggedOperand(ragged, transposeRhs)
+                     : Ragged::No);
 }
 
 void Call::runGroup(const Group &group, const Operand &lhs, const Operand &rhs,

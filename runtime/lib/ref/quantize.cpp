@@ -116,9 +116,7 @@ CastTask Quantize::makeTask(const Group &group, bool columnwise,
 
   ScaleGrid grid(outScales, task.transposed ? cols() : rows(),
                  task.transposed ? rows() : cols(),
-                 !offsets          ? Ragged::No
-                 : task.transposed ? Ragged::Cols
-                                   : Ragged::Rows);
+                 raggedRows(offsets != nullptr, task.transposed));
   task.blockRows = grid.blockRows;
   task.blockCols = grid.blockCols;
   task.strideRow = grid.strideRow;

@@ -14,6 +14,7 @@
 //             backward 6 + 4 B; and scales
 //   bound     memory
 //   measured  docs/Benchmarks.md, rows swiglu
+//   not here  BF16 both ways in blocks of 128 elements (activation_both.cu)
 //
 //===----------------------------------------------------------------------===//
 

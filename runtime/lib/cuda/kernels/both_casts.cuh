@@ -188,8 +188,8 @@ struct ColumnsOfTile {
 #pragma unroll
       for (int j = 0; j < 2; ++j)
         if (isWhole)
-          store(to + j * stride, make_uint4(codes[j][0], codes[j][1],
-                                            codes[j][2], codes[j][3]));
+          storeKept(to + j * stride, make_uint4(codes[j][0], codes[j][1],
+                                                codes[j][2], codes[j][3]));
       if (!isWhole && rows > 0)
 #pragma unroll
         for (int j = 0; j < 2; ++j)

@@ -63,7 +63,7 @@ __device__ inline int chunkOf(int pair, int isLast, int band) {
   return (at * 2 + (isLast ^ at / 4)) * 16;
 }
 template <typename T> __device__ inline T &at(int offset) {
-  extern __shared__ uint4 words[];
+  extern __shared__ __align__(128) uint4 words[];
   return *reinterpret_cast<T *>(reinterpret_cast<uint8_t *>(words) + offset);
 }
 
@@ -98,10 +98,10 @@ struct Self {
   __device__ int requestCol() const { return lane % 16 * 8; }
 
   /// Starts to copy this warp's rows of a tile, of which the first element of
-  /// this thread's first row is at `from`, to a slot; zeros where there are none,
-  /// which are said to be at `any`, somewhere that has been written.
+  /// this thread's first row is at `from`, to a slot; zeros where there are none.
   __device__ void request(int slot, const BF16 *from, int stride,
-                          const Place &place, const void *any) const {
+                          const Spot &spot) const {
+    const Place &place = spot.place;
     auto to = bulk::addressOf(&at<uint4>(requests + slot * kSlot));
     if (place.rows >= (warp + 1) * kWarpRows && place.cols == kTile) {
 #pragma unroll
@@ -117,8 +117,7 @@ struct Self {
     for (int i = 0; i < kWarpRows; i += 2)
       asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(
                        to + i * kPitch),
-                   "l"(i < rows ? static_cast<const void *>(from + i * stride)
-                                : any),
+                   "l"(i < rows ? from + i * stride : spot.input),
                    "r"(i < rows ? 16 : 0)
                    : "memory");
   }
@@ -140,6 +139,17 @@ __device__ inline void store(uint8_t *to, uint4 words) {
                    __cvta_generic_to_global(to)),
                "r"(words.x), "r"(words.y), "r"(words.z), "r"(words.w)
                : "memory");
+}
+/// The same, of which the L2 keeps half for longer than what else comes to it:
+/// lines of columns, which lie far apart, go to memory in more regular order.
+__device__ inline void storeKept(uint8_t *to, uint4 words) {
+  uint64_t policy;
+  asm("createpolicy.fractional.L2::evict_last.b64 %0, 0.5;" : "=l"(policy));
+  asm volatile(
+      "st.global.L2::cache_hint.v4.b32 [%0], {%1, %2, %3, %4}, %5;" ::"l"(
+          __cvta_generic_to_global(to)),
+      "r"(words.x), "r"(words.y), "r"(words.z), "r"(words.w), "l"(policy)
+      : "memory");
 }
 __device__ inline void store(float *to, float value) {
   asm volatile("st.global.f32 [%0], %1;" ::"l"(__cvta_generic_to_global(to)),

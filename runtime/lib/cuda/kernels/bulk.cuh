@@ -22,9 +22,15 @@ __device__ inline uint32_t addressOf(const void *shared) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(shared));
 }
 /// One thread makes a barrier, before a barrier of all that wait for it.
-__device__ inline void init(uint64_t &barrier) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;\n"
-               "fence.mbarrier_init.release.cluster;" ::"r"(addressOf(&barrier))
+__device__ inline void init(uint64_t &barrier, uint32_t arrivals = 1) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;\n"
+               "fence.mbarrier_init.release.cluster;" ::"r"(addressOf(&barrier)),
+               "r"(arrivals)
+               : "memory");
+}
+__device__ inline void arrive(uint64_t &barrier) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(
+                   addressOf(&barrier))
                : "memory");
 }
 /// Copies to shared memory; `barrier` completes a phase when all is there.

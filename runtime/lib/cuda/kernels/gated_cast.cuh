@@ -27,7 +27,7 @@ namespace grouped {
 class GatedCast {
 public:
   using Args = GatedArgs;
-  static constexpr int kRegisters = 64;
+  static constexpr int kBoxRows = 16;
   __device__ static const GroupedArgs &productOf(const Args &args) {
     return args.product;
   }

@@ -30,6 +30,7 @@
 #include "cuda/kernels/grouped_staged.cuh"
 #include "cuda/kernels/grouped_store.cuh"
 #include "cuda/kernels/grouped_tiles.cuh"
+#include "cuda/kernels/wgmma.cuh"
 
 namespace te_rt {
 namespace cuda {
@@ -70,7 +71,7 @@ class Product {
   static constexpr int kBoxes = Results::kBoxes;
 
   struct Shared {
-    uint8_t lhs[kStages][kLhsBytes]; // at a multiple of 1024
+    uint8_t lhs[kStages][kLhsBytes]; // at multiples of 1024, as `memory` is
     uint8_t rhs[kStages][kRhsBytes];
     uint8_t store[2][64 * kStoreCols * 2];
     float lhsScales[kStages][kByBlock ? kGroupedRows : 4];
@@ -85,15 +86,12 @@ class Product {
     uint64_t copied; // by the lanes of loadTilesByHand
     BoxPlace places[kBoxes];
   };
-  static_assert(sizeof(Shared) + 1024 <= groupedSharedBytes(kScale),
-                "shared memory");
+  static_assert(sizeof(Shared) <= groupedSharedBytes(kScale), "shared memory");
 
 public:
   __device__ Product(const GroupedArgs &args, uint8_t *memory)
       : args(args), rank(clusterRank()),
-        shared(*reinterpret_cast<Shared *>(memory +
-                                           (-sharedAddress(memory) & 1023u))),
-        base(sharedAddress(&shared)) {
+        shared(*reinterpret_cast<Shared *>(memory)), base(sharedAddress(&shared)) {
     keep(base);
   }
 
@@ -101,6 +99,7 @@ public:
   template <bool staged> __device__ void run() {
     // The compiler does not know that all lanes have the same.
     int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
+    letNextBegin();
     if (threadIdx.x == 0) {
       for (int i = 0; i < kStages; ++i) {
         initBarrier(at(&shared.full[i]), 1 + kHasScaleWarp);
@@ -209,7 +208,7 @@ private:
            tile.row * args.lhsScaleOuter;
   }
   __device__ const float *rhsScalesOf(const Tile &tile) const {
-    return args.items[tile.group].rhsScales +
+    return tile.rhsScales +
            firstBlock(tile) * args.rhsScaleInner;
   }
   /// Blocks begin anew at each group.
@@ -220,33 +219,11 @@ private:
 
   static __device__ void load(bool toBoth, uint32_t to, const TensorMap *map,
                               uint32_t barrier, int x, int y, int z,
-                              Policy policy) {
-    toBoth ? loadBoxToBoth(to, map, barrier, x, y, z, policy)
-           : loadBox(to, map, barrier, x, y, z, policy);
-  }
+                              Policy policy);
   __device__ void loadLhs(int stage, int half, int depth, int row, bool toBoth,
-                          Policy policy) {
-    uint32_t to = at(shared.lhs[stage]) + half * kHalfRow;
-    uint32_t barrier = at(&shared.full[stage]);
-    row += half * 64;
-    bool flat = kLhsMajor == Major::Reduction;
-    int x = flat ? depth : row, y = flat ? row : depth;
-    load(toBoth, to, args.lhs, barrier, x, y, 0, policy);
-  }
-
+                          Policy policy);
   __device__ void loadRhs(int stage, int half, const TensorMap *map, int member,
-                          int depth, int col, bool toBoth, Policy policy) {
-    uint32_t to = at(shared.rhs[stage]) + half * kHalfCol;
-    uint32_t barrier = at(&shared.full[stage]);
-    col += half * (kCols / 2);
-    constexpr bool flat = kRhsMajor == Major::Reduction;
-#pragma unroll
-    for (int i = 0; i < (flat ? 1 : kCols / 128); ++i) {
-      int x = flat ? depth : col + i * 64, y = flat ? col : depth;
-      load(toBoth, to + i * 8192, map, barrier, x, y, member, policy);
-    }
-  }
-
+                          int depth, int col, bool toBoth, Policy policy);
   /// A warp, one thread of which starts the copy engine.
   __device__ void loadTiles();
   /// Elements [0, outerEnd) x [0, depthEnd) of an operand, zeros behind them,
@@ -380,33 +357,8 @@ private:
   __device__ void multiplyPlain(const Tile &tile, int half, uint32_t empty,
                                 Cursor &stage, float (&sums)[kCols / 2]);
 
-  __device__ void multiplyTiles(int half) {
-    uint32_t empty = emptyOfLane();
-    Cursor slot, stage;
-    Tile tile;
-    Results store(args, shared.store[half], shared.boxes, half, kStore + half);
-    while (__any_sync(~0u, nextTile(slot, tile))) {
-      tile = uniform(tile);
-      if (!hasRows(tile, half)) {
-        skipBlocks(tile, half, empty, stage);
-        store.skip(tile);
-        continue;
-      }
-      const GroupedItem &item = args.items[tile.group];
-      float sums[kCols / 2];
-#pragma unroll
-      for (float &sum : sums)
-        sum = 0.0f;
-      if constexpr (kScale == GroupedScale::None)
-        multiplyPlain(tile, half, empty, stage, sums);
-      else if constexpr (kScale == GroupedScale::RowRow)
-        multiplyRowRow(tile, half, empty, stage, sums);
-      else
-        multiplyScaled(tile, half, stage, sums);
-      store.run(tile, item, sums);
-    }
-    store.finish();
-  }
+  /// All tiles but those of multiplyStagedTiles.
+  __device__ void multiplyTiles(int half);
 
   const GroupedArgs &args;
   uint32_t rank;

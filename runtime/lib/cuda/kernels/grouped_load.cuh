@@ -17,6 +17,43 @@ namespace grouped {
 
 template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
           Major kRhsMajor>
+__device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::load(
+    bool toBoth, uint32_t to, const TensorMap *map, uint32_t barrier, int x,
+    int y, int z, Policy policy) {
+  toBoth ? loadBoxToBoth(to, map, barrier, x, y, z, policy)
+         : loadBox(to, map, barrier, x, y, z, policy);
+}
+
+template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
+          Major kRhsMajor>
+__device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadLhs(
+    int stage, int half, int depth, int row, bool toBoth, Policy policy) {
+  uint32_t to = at(shared.lhs[stage]) + half * kHalfRow;
+  uint32_t barrier = at(&shared.full[stage]);
+  row += half * 64;
+  bool flat = kLhsMajor == Major::Reduction;
+  int x = flat ? depth : row, y = flat ? row : depth;
+  load(toBoth, to, args.lhs, barrier, x, y, 0, policy);
+}
+
+template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
+          Major kRhsMajor>
+__device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadRhs(
+    int stage, int half, const TensorMap *map, int member, int depth, int col,
+    bool toBoth, Policy policy) {
+  uint32_t to = at(shared.rhs[stage]) + half * kHalfCol;
+  uint32_t barrier = at(&shared.full[stage]);
+  col += half * (kCols / 2);
+  constexpr bool flat = kRhsMajor == Major::Reduction;
+#pragma unroll
+  for (int i = 0; i < (flat ? 1 : kCols / 128); ++i) {
+    int x = flat ? depth : col + i * 64, y = flat ? col : depth;
+    load(toBoth, to + i * 8192, map, barrier, x, y, member, policy);
+  }
+}
+
+template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
+          Major kRhsMajor>
 __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::loadTiles() {
   if (isElected()) {
     prefetchMap(args.lhs);

@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Included by grouped_gemm.cuh: one warpgroup's 64 rows of a tile.
+// Included by grouped_gemm.cuh: one warpgroup's 64 rows of each tile.
 //
 //===----------------------------------------------------------------------===//
 
@@ -84,6 +84,37 @@ Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyPlain(
   pin(sums);
   if (previous >= 0)
     release(empty, previous);
+}
+
+template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
+          Major kRhsMajor>
+__device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::multiplyTiles(
+    int half) {
+  uint32_t empty = emptyOfLane();
+  Cursor slot, stage;
+  Tile tile;
+  Results store(args, shared.store[half], shared.boxes, half, kStore + half);
+  while (__any_sync(~0u, nextTile(slot, tile))) {
+    tile = uniform(tile);
+    if (!hasRows(tile, half)) {
+      skipBlocks(tile, half, empty, stage);
+      store.skip(tile);
+      continue;
+    }
+    const GroupedItem &item = args.items[tile.group];
+    float sums[kCols / 2];
+#pragma unroll
+    for (float &sum : sums)
+      sum = 0.0f;
+    if constexpr (kScale == GroupedScale::None)
+      multiplyPlain(tile, half, empty, stage, sums);
+    else if constexpr (kScale == GroupedScale::RowRow)
+      multiplyRowRow(tile, half, empty, stage, sums);
+    else
+      multiplyScaled(tile, half, stage, sums);
+    store.run(tile, item, sums);
+  }
+  store.finish();
 }
 
 } // namespace grouped

@@ -49,19 +49,21 @@ constexpr int groupedCols(GroupedScale scale) {
                                          : 192;
 }
 constexpr int groupedStages(GroupedScale) { return 4; }
-/// Columns of BF16 that there is shared memory for to wait to be stored.
+/// Columns of BF16, or half as many of F32, that there is shared memory for to
+/// wait to be stored.
 constexpr int groupedStoreCols(GroupedScale scale) {
   return scale == GroupedScale::None     ? 128
-         : scale == GroupedScale::RowRow ? 256
-                                         : 192;
+         : scale == GroupedScale::RowRow ? 320
+                                         : 256;
 }
 constexpr int groupedSharedBytes(GroupedScale scale) {
   int cols = groupedCols(scale);
   int operands = (kGroupedRows + cols) * kGroupedBytes;
   int scales = scale == GroupedScale::None     ? 0
                : scale == GroupedScale::RowRow ? kGroupedRows * 4 + cols * 24
-                                               : (kGroupedRows + cols) * 4;
-  return 1024 + groupedStages(scale) * (operands + scales) +
+                                               : kGroupedRows * 4;
+  // And 1 KB of barriers and tiles.
+  return groupedStages(scale) * (operands + scales) +
          kGroupedRows * groupedStoreCols(scale) * 2 + 1024;
 }
 

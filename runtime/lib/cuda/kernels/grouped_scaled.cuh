@@ -192,21 +192,24 @@ template <GroupedScale kScale, Element kLhs, Element kRhs, Major kLhsMajor,
           Major kRhsMajor>
 __device__ void Product<kScale, kLhs, kRhs, kLhsMajor, kRhsMajor>::sendTiles() {
   Cursor slot;
-  Tile tile;
+  Tile tile, next;
   uint32_t parity = 0;
-  while (__any_sync(~0u, nextTile(slot, tile))) {
+  bool isThere = __any_sync(~0u, nextTile(slot, tile));
+  while (isThere) {
+    // Its sums come when the next tile has begun, too.
+    isThere = __any_sync(~0u, nextTile(slot, next));
     for (int half = 0; half < 2; ++half) {
       wait(at(&shared.staged.put[half]), parity);
       int rows = tile.dead ? 0 : min(tile.rows - half * 64, 64);
       StagedStore<kCols>::send(args, at(&shared.store[half]), rows,
-                               tile.row + half * 64, tile.col);
+                               tile.row + half * 64, tile.col, !isThere);
       __syncwarp();
       if (threadIdx.x % 32 == 0)
         arrive(at(&shared.staged.sent[half]));
     }
     parity ^= 1;
+    tile = next;
   }
-  waitStores();
 }
 
 } // namespace grouped

@@ -60,7 +60,7 @@ public:
   /// A warp writes `rows` of them from (row, col) of the result on, and has then
   /// read them all. n is a multiple of 8.
   static __device__ void send(const GroupedArgs &args, uint32_t memory,
-                              int rows, int row, int col) {
+                              int rows, int row, int col, bool isLast) {
     if (rows == 64) {
       if (hopper::isElected()) {
         hopper::fenceProxy();
@@ -72,8 +72,10 @@ public:
           hopper::storeBox(args.result, memory + box * kBoxBytes,
                            col + box * 64, row, 0);
           hopper::commitStores();
-          hopper::waitStoresRead();
+          if (!isLast)
+            hopper::waitStoresRead();
         }
+        hopper::waitStoresRead();
       }
       return;
     }

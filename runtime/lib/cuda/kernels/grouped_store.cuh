@@ -118,42 +118,44 @@ private:
     int lane = threadIdx.x % 32, row = lane / 4;
     bool swaps = row % 2;
     uint32_t first = threadIdx.x % 128 / 32 * 2048 + row * 128 + lane % 2 * 8;
-    // As many at a time as there are boxes.
+    // Where there are fewer boxes than a tile has, the rest waits for them.
+    constexpr bool isScarce = kCols / kBoxCols > kBoxes;
+    int count = 0;
+    Cursor at = box;
 #pragma unroll
-    for (int from = 0; from < kCols / kBoxCols; from += kBoxes) {
-      int count = 0;
-      Cursor at = box;
+    for (int i = 0; i < kCols / kBoxCols; ++i) {
+      if (col + i * kBoxCols >= args.n)
+        break;
+      hopper::wait(loaded + at.index * 8, at.parity);
+      uint8_t *values = memory + at.index * kBoxBytes + first;
+      auto pairOf = [&](int j, int below) {
+        int chunk = (2 * (swaps ? j ^ 2 : j) + lane / 2 % 2) ^ row;
+        return reinterpret_cast<float2 *>(values + chunk * 16 + below * 1024);
+      };
+      float2 old[4][2] = {};
+      if (args.accumulate)
 #pragma unroll
-      for (int i = from; i < from + kBoxes && i < kCols / kBoxCols; ++i) {
-        if (col + i * kBoxCols >= args.n)
-          break;
-        hopper::wait(loaded + at.index * 8, at.parity);
-        uint8_t *values = memory + at.index * kBoxBytes + first;
-        auto pairOf = [&](int j, int below) {
-          int chunk = (2 * (swaps ? j ^ 2 : j) + lane / 2 % 2) ^ row;
-          return reinterpret_cast<float2 *>(values + chunk * 16 + below * 1024);
-        };
-        float2 old[4][2] = {};
-        if (args.accumulate)
+        for (int j = 0; j < 8; ++j)
+          old[j / 2][j % 2] = *pairOf(j / 2, j % 2);
 #pragma unroll
-          for (int j = 0; j < 8; ++j)
-            old[j / 2][j % 2] = *pairOf(j / 2, j % 2);
-#pragma unroll
-        for (int j = 0; j < 8; ++j) {
-          const float *even = &sums[i * 16 + j / 2 * 4 + j % 2 * 2];
-          const float *odd = &sums[i * 16 + (j / 2 ^ 2) * 4 + j % 2 * 2];
-          float2 sum = {swaps ? odd[0] : even[0], swaps ? odd[1] : even[1]};
-          if (args.accumulate) {
-            sum.x = old[j / 2][j % 2].x + sum.x;
-            sum.y = old[j / 2][j % 2].y + sum.y;
-          }
-          *pairOf(j / 2, j % 2) = sum;
+      for (int j = 0; j < 8; ++j) {
+        const float *even = &sums[i * 16 + j / 2 * 4 + j % 2 * 2];
+        const float *odd = &sums[i * 16 + (j / 2 ^ 2) * 4 + j % 2 * 2];
+        float2 sum = {swaps ? odd[0] : even[0], swaps ? odd[1] : even[1]};
+        if (args.accumulate) {
+          sum.x = old[j / 2][j % 2].x + sum.x;
+          sum.y = old[j / 2][j % 2].y + sum.y;
         }
-        at.advance(kBoxes);
-        ++count;
+        *pairOf(j / 2, j % 2) = sum;
       }
-      passBoxes(count);
+      at.advance(kBoxes);
+      if constexpr (isScarce)
+        passBoxes(1);
+      else
+        ++count;
     }
+    if constexpr (!isScarce)
+      passBoxes(count);
   }
 
   __device__ void stage(const GroupedItem &item, int row, int rows, int col,

@@ -13,15 +13,15 @@
 // The two blocks of a cluster take neighbouring tiles that share an operand:
 // two blocks of rows of the same columns, or, of an odd last block of rows, two
 // blocks of columns. Within a group they go over panels of rows that stay in
-// the L2, and in a panel over all columns.
+// the L2, and in a panel over all columns. Of a short reduction, whose sums are
+// most of what moves, a panel is one pair: neighbours in memory move together.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef TE_RUNTIME_CUDA_KERNELS_GROUPED_TILES_CUH
 #define TE_RUNTIME_CUDA_KERNELS_GROUPED_TILES_CUH
 
-#include "cuda/kernels/grouped_params.h"
-#include "cuda/kernels/wgmma.cuh"
+#include "cuda/kernels/hopper.cuh"
 
 namespace te_rt {
 namespace cuda {
@@ -29,8 +29,9 @@ namespace grouped {
 
 /// Tiles that are drawn ahead: the fewer, the better the last ones spread.
 constexpr int kRingSlots = 2;
-/// Pairs of blocks of rows in a panel.
-constexpr int kPanelPairs = 8;
+/// Pairs of blocks of rows in a panel, but for reductions shorter than so many
+/// elements.
+constexpr int kPanelPairs = 8, kShortReduction = 768;
 
 struct alignas(16) Tile {
   int32_t group;     // -1: there are no more
@@ -39,6 +40,7 @@ struct alignas(16) Tile {
   int32_t begin, end; // of the reduction
   int32_t sharesRhs;  // else lhs
   int32_t dead;       // beyond the last column: loaded, but not stored
+  const float *rhsScales; // of the group
 };
 
 /// What all lanes of a warp have, told to the compiler: it then keeps it, and
@@ -48,7 +50,7 @@ __device__ inline int uniform(int value) { return __shfl_sync(~0u, value, 0); }
 __device__ inline Tile uniform(const Tile &tile) {
   return {uniform(tile.group),     uniform(tile.row),   uniform(tile.rows),
           uniform(tile.col),       uniform(tile.begin), uniform(tile.end),
-          uniform(tile.sharesRhs), uniform(tile.dead)};
+          uniform(tile.sharesRhs), uniform(tile.dead),  tile.rhsScales};
 }
 
 /// Tiles that a warp draws and others of the block read, in shared memory.
@@ -75,8 +77,8 @@ struct Cursor {
   }
 };
 
-/// Where tile `local` of a group with `pairs` pairs of blocks of rows, an odd
-/// one or not, and `across` blocks of columns lies.
+/// Where tile `local` of a group with so many blocks of rows, in panels of
+/// `panelPairs` pairs, and `across` blocks of columns lies.
 struct Place {
   int rowBlock, colBlock;
   bool sharesRhs;
@@ -85,9 +87,9 @@ __device__ inline int numTiles(int rowBlocks, int across) {
   return rowBlocks / 2 * across + (rowBlocks & 1) * ((across + 1) / 2);
 }
 __device__ inline Place placeOf(int local, int rowBlocks, int across,
-                                int rank) {
+                                int panelPairs, int rank) {
   int pairs = rowBlocks / 2;
-  int panels = max(1, (pairs + kPanelPairs - 1) / kPanelPairs);
+  int panels = max(1, (pairs + panelPairs - 1) / panelPairs);
   int height = (pairs + panels - 1) / panels;
   int panel = height ? min(local / (height * across), panels - 1) : 0;
   int rest = local - panel * height * across, first = panel * height;
@@ -131,14 +133,17 @@ public:
     int last = __shfl_sync(~0u, end, lane);
     rest -= __shfl_sync(~0u, through - count, lane);
     int rows = args.offsets && !args.reduction ? last - first : args.m;
-    Place place =
-        placeOf(rest, (rows + kGroupedRows - 1) / kGroupedRows, across, rank);
+    bool isShort = args.reduction && last - first < kShortReduction;
+    Place place = placeOf(rest, (rows + kGroupedRows - 1) / kGroupedRows,
+                          across, isShort ? 1 : kPanelPairs, rank);
     tile.group = chunk + lane;
     tile.row = place.rowBlock * kGroupedRows;
     tile.rows = min(rows - tile.row, kGroupedRows);
     tile.col = place.colBlock * cols;
     tile.dead = place.colBlock >= across;
     tile.sharesRhs = place.sharesRhs;
+    tile.rhsScales = reinterpret_cast<const float *>(
+        __shfl_sync(~0u, reinterpret_cast<uintptr_t>(scales), lane));
     tile.begin = 0;
     tile.end = args.k;
     if (args.reduction) {
@@ -156,6 +161,7 @@ private:
     begin = end = count = 0;
     if (group < args.lastGroup) {
       int rows = args.m;
+      scales = args.items[group].rhsScales;
       if (args.offsets) {
         int capacity = args.reduction ? args.k : args.m;
         begin = min(max(args.offsets[group], 0), capacity);
@@ -179,7 +185,10 @@ private:
 
   const GroupedArgs &args;
   int across, cols, chunk, before = 0, total = 0;
-  int begin, end, count, through; // of the lane's group
+  // Of the lane's group. Who wants scales would wait for the pointer first, and
+  // at the begin of a launch behind the operands of all blocks.
+  int begin, end, count, through;
+  const float *scales = nullptr;
 };
 
 /// What a block does with its Ring, which lies at `address`.
@@ -202,8 +211,10 @@ public:
   /// A warp, which draws tiles of `cols` columns until there are no more. A
   /// reader may wait for what another one does with the tile before, not with
   /// the tile behind: that comes when all have read the last but one.
-  /// The first is found while the cluster meets.
+  /// The first is found while the cluster meets. Until then nothing is read or
+  /// written that an earlier launch has to do with.
   __device__ void find(int cols) const {
+    hopper::waitForLaunches();
     Schedule schedule(args, cols);
     Cursor slot, drawn;
     Tile tile = schedule.find(blockIdx.x / kGroupedCluster, rank);
@@ -280,11 +291,11 @@ private:
 } // namespace te_rt
 
 /// Defines the kernel `name` of clusters that take the tiles of a grouped
-/// product: `args` and all dynamic shared memory, as `memory`, to an
-/// expression; a trap where there is no sm_90a.
+/// product: `args` and all dynamic shared memory, as `memory` at a multiple of
+/// 1024, to an expression; a trap where there is no sm_90a.
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #define TE_GROUPED_BODY(...)                                                   \
-  extern __shared__ uint8_t memory[];                                          \
+  extern __shared__ __align__(1024) uint8_t memory[];                          \
   __VA_ARGS__
 #else
 #define TE_GROUPED_BODY(...) __trap()

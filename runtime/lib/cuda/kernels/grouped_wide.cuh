@@ -27,6 +27,7 @@
 
 #include "cuda/kernels/grouped_tiles.cuh"
 #include "cuda/kernels/numeric.cuh"
+#include "cuda/kernels/wgmma.cuh"
 #include "cuda/kernels/wide_params.h"
 
 namespace te_rt {
@@ -38,14 +39,14 @@ using namespace hopper;
 /// all come back from `run` together. It has
 ///
 ///   Args                          of the kernel
-///   kRegisters                    of each of its threads, 64 or 40
+///   kBoxRows                      rows of the boxes in which it wants a tile
 ///   productOf(args)               GroupedArgs
 ///   columnOf(product, tile, half) the first of the 128 columns of a half
 ///   Shared                        memory of its own
 ///   Epilogue(args, address of the tile, shared), run(tile)
 ///
-/// and finds the tile in shared memory: row r in the 8 KB r / 16, its columns
-/// in boxes of 64, of 16 rows of 128 bytes that are swizzled as the copy engine
+/// and finds the tile in shared memory: its next kBoxRows rows in the next four
+/// boxes of 64 columns, in rows of 128 bytes that are swizzled as the copy engine
 /// does it.
 template <typename Epilogue, Element kLhs, Element kRhs> class WideProduct {
   using Args = typename Epilogue::Args;
@@ -54,14 +55,15 @@ template <typename Epilogue, Element kLhs, Element kRhs> class WideProduct {
   static constexpr int kLhsBytes = kGroupedRows * kGroupedBytes;
   static constexpr int kRhsBytes = kCols * kGroupedBytes;
   static constexpr int kHalfRow = kLhsBytes / 2, kHalfCol = kRhsBytes / 2;
-  static constexpr int kBoxBytes = 16 * 128,
-                       kWarpBytes = kCols / 64 * kBoxBytes;
+  static constexpr int kBoxBytes = Epilogue::kBoxRows * 128;
   static constexpr int kMultiplyWarps = 8, kEpilogueWarps = 4;
   /// Of the 512 that a thread of each warpgroup has together.
-  static constexpr int kMultiplyRegisters =
-      Epilogue::kRegisters > 40 ? 208 : 216;
+  static constexpr int kEpilogueRegisters = 64, kMultiplyRegisters = 208;
   /// Warps of the last warpgroup.
   enum : int { kLoad = 12, kLoadScales, kFind };
+  /// Of the warp that brings scales, for each block of K: one, and one of each
+  /// lane for what it copies.
+  static constexpr uint32_t kScaleArrivals = 1 + 32;
 
   struct Shared {
     uint8_t lhs[kStages][kLhsBytes]; // at a multiple of 1024
@@ -87,9 +89,10 @@ public:
 
   __device__ void run() {
     int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);
+    letNextBegin();
     if (threadIdx.x == 0) {
       for (int i = 0; i < kStages; ++i) {
-        initBarrier(at(&shared.full[i]), 2); // warps that bring operands
+        initBarrier(at(&shared.full[i]), 1 + kScaleArrivals);
         initBarrier(at(&shared.empty[i]), kMultiplyWarps * (32 + 1));
       }
       tiles().init((2 + kMultiplyWarps + kEpilogueWarps) * 32);
@@ -101,13 +104,13 @@ public:
     if (warp != kFind)
       waitCluster();
     if (warp < 4) {
-      giveRegisters<Epilogue::kRegisters>();
+      giveRegisters<kEpilogueRegisters>();
       finishTiles();
     } else if (warp < 12) {
       takeRegisters<kMultiplyRegisters>();
       multiplyTiles(warp / 4 - 1);
     } else {
-      giveRegisters<512 - Epilogue::kRegisters - 2 * kMultiplyRegisters>();
+      giveRegisters<512 - kEpilogueRegisters - 2 * kMultiplyRegisters>();
       if (warp == kLoad)
         loadTiles();
       else if (warp == kLoadScales)
@@ -214,7 +217,7 @@ private:
             });
       }
     }
-    fillNone(stage);
+    fillNone(stage, 1);
   }
 
   /// A warp that brings the scales of columns, those of 32 blocks of K at a
@@ -230,7 +233,7 @@ private:
       const float *cols[2];
 #pragma unroll
       for (int half = 0; half < 2; ++half)
-        cols[half] = args.items[tile.group].rhsScales +
+        cols[half] = tile.rhsScales +
                      min(Epilogue::columnOf(args, tile, half) / (kCols / 2),
                          args.rhsBlocks - 1) *
                          args.rhsScaleOuter;
@@ -251,36 +254,43 @@ private:
             for (int r = 0; r < kGroupedRows; r += 32)
               if (lane + r < tile.rows)
                 copyWord(to + r * 4, rows + r * args.lhsScaleOuter);
-            awaitCopies(at(&shared.full[stage.index]));
+            arriveAfterCopies(at(&shared.full[stage.index]));
             rows += args.lhsScaleInner;
             __syncwarp();
           }
           if (lane == i) {
             shared.rhsScales[stage.index] = scales;
-            arrive(at(&shared.full[stage.index]));
+            arriveTimes(at(&shared.full[stage.index]),
+                        byHand ? 1 : kScaleArrivals);
           }
           __syncwarp();
           stage.advance(kStages);
         }
       }
     }
-    fillNone(stage);
+    fillNone(stage, kScaleArrivals);
   }
   /// Those that multiply wait for the block behind the last one as well, before
   /// they know that it is the last.
-  __device__ void fillNone(const Cursor &stage) {
+  __device__ void fillNone(const Cursor &stage, uint32_t arrivals) {
     wait(at(&shared.empty[stage.index]), stage.parity ^ 1);
     if (isElected())
-      arrive(at(&shared.full[stage.index]));
+      arriveTimes(at(&shared.full[stage.index]), arrivals);
+  }
+  static __device__ void arriveTimes(uint32_t barrier, uint32_t arrivals) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0], %1;" ::"r"(barrier),
+                 "r"(arrivals)
+                 : "memory");
   }
   static __device__ void copyWord(uint32_t to, const float *from) {
     asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(to), "l"(from)
                  : "memory");
   }
-  /// Has the barrier wait for what this thread has copied, too.
-  static __device__ void awaitCopies(uint32_t barrier) {
-    asm volatile("cp.async.mbarrier.arrive.shared::cta.b64 [%0];" ::"r"(barrier)
-                 : "memory");
+  /// Once all that this thread has copied is there.
+  static __device__ void arriveAfterCopies(uint32_t barrier) {
+    asm volatile(
+        "cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(barrier)
+        : "memory");
   }
 
   //===--------------------------------------------------------------------===//
@@ -351,9 +361,10 @@ private:
         &shared
              .lhsScales[0][half * 64 + threadIdx.x % 128 / 32 * 16 + lane / 4]);
     keep(rowScales);
-    uint32_t results =
-        at(shared.results) +
-        (half * 4 + uniform(threadIdx.x % 128 / 32)) * kWarpBytes;
+    int row = half * 64 + uniform(threadIdx.x % 128 / 32) * 16;
+    uint32_t results = at(shared.results) +
+                       row / Epilogue::kBoxRows * (kCols / 64 * kBoxBytes) +
+                       row % Epilogue::kBoxRows * 128;
     Cursor slot, stage;
     uint32_t parity = 1; // of resultsEmpty
     float sums[kCols / 2];

@@ -22,329 +22,27 @@
 #ifndef TE_RUNTIME_CUDA_KERNELS_PAIR_CUH
 #define TE_RUNTIME_CUDA_KERNELS_PAIR_CUH
 
-#include "cuda/kernels/amaxes.cuh"
-#include "cuda/kernels/codes.cuh"
-#include "cuda/kernels/pair_params.h"
-#include "cuda/kernels/sources.cuh"
-
-#include <type_traits>
+#include "cuda/kernels/pair_cast.cuh"
 
 namespace te_rt {
 namespace cuda {
 
-template <int Side> using PairTile = Piece<BF16, kTileRows, Side>;
-static_assert(PairTile<kTile>::kThreads == kTileThreads &&
-                  PairTile<kLargeTile>::kThreads == kLargeThreads,
-              "aligned.cpp asks for so many");
-
-template <int Side> struct PairShared {
-  using Tile = PairTile<Side>;
-  Stage<Tile> stage;
-  uint32_t columns[Tile::kWarps][Side / 2]; // amaxes of pairs
-  float scale[Side / kTile][Side];          // of columns, of each 128 rows
-  float halves[Tile::kWarps][2];            // amaxes of half warps
-};
-static_assert(sizeof(PairShared<kTile>) <= kPairShared &&
-                  sizeof(PairShared<kLargeTile>) <= kLargePairShared,
-              "aligned.cpp asks for so much");
-
-/// Where one direction of a tile goes: its first element and first scale.
-struct PairOutput {
-  uint8_t *values;
-  float *scales;
-  int stride;               // between rows of values as stored
-  int strideRow, strideCol; // of scales
-  int e5m2;
-};
-struct PairPlace {
-  const BF16 *input;
-  int stride, rows, cols;
-  int findsSquares;
-  const float *multiplier; // none: nullptr
-  uint32_t *accumulator;   // none: nullptr
-  PairOutput out[2];
-  bool exists;
-
-  /// One thread for each direction: of the tile at `at`, in members of so many
-  /// elements and scales.
-  template <bool Same>
-  __device__ void setOutput(int d, const PairStored &from, const Place &at,
-                            int64_t values, int64_t scales) {
-    PairOutput &to = out[d];
-    to.stride = from.stride;
-    to.values = from.values + (d ? at.member * values + at.col0 * from.stride +
-                                       at.row0
-                                 : at.row * from.stride + at.col0);
-    to.strideRow = from.strideRow, to.strideCol = from.strideCol;
-    // Rows have scales of rows, others of blocks.
-    int64_t row = Same || d ? at.blockRow : at.row0;
-    int64_t col = !Same && d ? at.col0 : at.col0 / kTile;
-    to.scales = from.scales + at.member * scales + row * from.strideRow +
-                col * from.strideCol;
-    to.e5m2 = from.e5m2;
-  }
-  /// How many of a thread's rows exist.
-  template <typename Tile> __device__ int rowsOfThread() const {
-    return Tile::col() < cols ? rows - Tile::row() : 0;
-  }
-  template <typename Tile> __device__ void load(Tile &piece) const {
-    const BF16 *from = input + int64_t(Tile::row()) * stride + Tile::col();
-    int own = rowsOfThread<Tile>();
-#pragma unroll
-    for (int i = 0; i < Tile::kRows; ++i, from += stride)
-      loadVector(from, i < own, piece, i);
-  }
-};
-
-/// As arrive, of `blocks`; a block that has told nothing does not wait for what
-/// it stored.
-__device__ inline bool arrivePair(uint32_t *ticket, uint32_t blocks,
-                                  bool hasTold) {
-  uint32_t before = hasTold ? addRelease(ticket, 1u) : atomicAdd(ticket, 1u);
-  return before == blocks - 1;
-}
-
-/// Casts a tile. `Same`: both directions have the same codes, under one scale
-/// for each tensor or 128 x 128 block; otherwise rows have blocks of 1 x 128,
-/// and columns of 128 x 1.
-template <int Side, bool Same, typename Args> class PairCast {
-public:
-  using Tile = PairTile<Side>;
-  using Shared = PairShared<Side>;
-  __device__ PairCast(const Args &args, const PairPlace &place, Shared &shared)
-      : args(args), place(place), shared(shared) {}
-
-  /// Stores rows and puts columns into the stage; its last barrier comes
-  /// behind.
-  __device__ void run(Tile &piece) {
-    float scale = place.multiplier ? *place.multiplier : 0.0f;
-    piece.forget();
-    if constexpr (Same) {
-      if (place.accumulator || place.findsSquares)
-        noteAmaxes(piece);
-      if (place.findsSquares) {
-        __syncthreads();
-        scale = chooseSquares();
-      }
-      isE5M2(0) ? castBoth<true>(piece, scale) : castBoth<false>(piece, scale);
-    } else {
-      noteColumns(piece);
-      piece.forget();
-      isE5M2(0) ? castRows<true>(piece) : castRows<false>(piece);
-      piece.forget();
-      __syncthreads();
-      chooseColumns();
-      __syncthreads();
-      isE5M2(1) ? castColumns<true>(piece) : castColumns<false>(piece);
-    }
-  }
-  __device__ void storeColumns() const {
-    shared.stage.store(place.out[1].values, place.out[1].stride, place.rows,
-                       place.cols);
-  }
-  /// One warp tells others the amax of the tile, of whom it knew `known`, and
-  /// that it is done. Its first thread gets to know whether it is the last one
-  /// of the `blocks` of a ticket.
-  __device__ bool settle(uint32_t known, uint32_t *ticket,
-                         uint32_t blocks) const {
-    bool raises = false;
-    if (Same && place.accumulator) {
-      int warp = lane() % kWarps;
-      uint32_t amax = __float_as_uint(
-          warpMax(fmaxf(shared.halves[warp][0], shared.halves[warp][1])));
-      raises = amax > known;
-      if (lane() == 0 && raises)
-        atomicMax(place.accumulator, amax);
-    }
-    return lane() == 0 && arrivePair(ticket, blocks, raises);
-  }
-
-private:
-  static constexpr int kRows = Tile::kRows, kWarps = Tile::kWarps;
-  __device__ bool isE5M2(int d) const { return place.out[d].e5m2; }
-  __device__ static int lane() { return threadIdx.x % 32; }
-  __device__ static int warp() { return threadIdx.x / 32; }
-  /// Which 128 rows, and which 128 columns, a thread has.
-  __device__ static int upperOrLower() { return Tile::row() / kTile; }
-  __device__ static int leftOrRight() { return Tile::col() / kTile; }
-  __device__ bool hasRows(int half) const { return half * kTile < place.rows; }
-  __device__ bool hasCols(int half) const { return half * kTile < place.cols; }
-
-  __device__ float scaleFor(const PairOutput &out, float amax) const {
-    return scaleFromAmax(amax, out.e5m2 ? 57344.0f : 448.0f, args.epsilon,
-                         args.pow2, args.overflow);
-  }
-  __device__ static void storeScale(const PairOutput &out, int row, int col,
-                                    float scale) {
-    out.scales[int64_t(row) * out.strideRow + int64_t(col) * out.strideCol] =
-        __frcp_rn(scale);
-  }
-
-  /// Where the codes of a thread's rows go, one row after another.
-  class RowsOut {
-  public:
-    __device__ explicit RowsOut(const PairPlace &place)
-        : to(place.out[0].values + int64_t(Tile::row()) * place.out[0].stride +
-             Tile::col()),
-          stride(place.out[0].stride), rows(place.rowsOfThread<Tile>()) {}
-    __device__ void store(int i, uint2 codes) {
-      if (i < rows)
-        *reinterpret_cast<uint2 *>(to) = codes;
-      to += stride;
-    }
-
-  private:
-    uint8_t *to;
-    int stride, rows;
-  };
-
-  //===--- One scale ------------------------------------------------------===//
-
-  /// The largest of each half of a warp.
-  __device__ static float2 maxOfHalves(float value) {
-    bool isLeft = lane() < 16;
-    float left = warpMax(isLeft ? value : 0.0f);
-    return make_float2(left, warpMax(isLeft ? 0.0f : value));
-  }
-  __device__ void noteAmaxes(const Tile &piece) {
-    uint32_t word = rowAmax(piece, 0);
-#pragma unroll
-    for (int i = 1; i < kRows; ++i)
-      word = maxMagnitude(word, rowAmax(piece, i));
-    float2 largest = maxOfHalves(amaxOfPair(word));
-    if (lane() < 2)
-      shared.halves[warp()][lane()] = lane() ? largest.y : largest.x;
-  }
-  /// Of this thread's square, which sixteen half warps have.
-  __device__ float chooseSquares() {
-    int k = lane() % 16;
-    float largest;
-    if constexpr (Side == kTile) {
-      largest = warpMax(shared.halves[k / 2][k % 2]);
-    } else {
-      float2 both = maxOfHalves(
-          shared.halves[upperOrLower() * (kWarps / 2) + k][leftOrRight()]);
-      largest = leftOrRight() ? both.y : both.x;
-    }
-    float scale = scaleFor(place.out[0], largest);
-    if (Tile::row() % kTile == 0 && Tile::col() % kTile == 0 &&
-        hasRows(upperOrLower()) && hasCols(leftOrRight()))
-#pragma unroll
-      for (int d = 0; d < 2; ++d)
-        storeScale(place.out[d], upperOrLower(), leftOrRight(), scale);
-    return scale;
-  }
-  template <bool E5M2>
-  __device__ void castBoth(const Tile &piece, float scale) {
-    uint2 codes[kRows];
-    RowsOut to(place);
-#pragma unroll
-    for (int i = 0; i < kRows; ++i) {
-      codes[i] = encodeRow<E5M2>(piece, i, [=](int) { return scale; });
-      to.store(i, codes[i]);
-    }
-    shared.stage.put(codes);
-  }
-
-  //===--- Scales of rows and of columns ----------------------------------===//
-
-  template <bool E5M2> __device__ void castRows(Tile &piece) {
-    float scale = scaleFor(place.out[0], amaxOfRows(piece));
-    int row = Tile::row() + reducedRow<kRows>();
-    if (lane() % (16 / kRows) == 0 && row < place.rows &&
-        hasCols(leftOrRight()))
-      storeScale(place.out[0], row, leftOrRight(), scale);
-    piece.forget();
-    RowsOut to(place);
-#pragma unroll
-    for (int i = 0; i < kRows; ++i) {
-      float own = __shfl_sync(~0u, scale, i * (16 / kRows), 16);
-      to.store(i, encodeRow<E5M2>(piece, i, [=](int) { return own; }));
-    }
-  }
-  __device__ void noteColumns(const Tile &piece) {
-    uint32_t amax[4];
-#pragma unroll
-    for (int p = 0; p < 4; ++p) {
-      amax[p] = piece.pairs[0][p];
-#pragma unroll
-      for (int i = 1; i < kRows; ++i)
-        amax[p] = maxMagnitude(amax[p], piece.pairs[i][p]);
-      if (Tile::kLanes == 16) // the halves of a warp have the same columns
-        amax[p] = maxMagnitude(amax[p], __shfl_xor_sync(~0u, amax[p], 16));
-    }
-    if (lane() < Tile::kLanes)
-      putWords(shared.columns[warp()] + lane() * 4, amax);
-  }
-  /// Four threads for each pair of columns of 128 rows; two have a column each.
-  __device__ void chooseColumns() {
-    constexpr int kPairs = Side / 2, kHalfWarps = kWarps / (Side / kTile);
-    int half = threadIdx.x / (4 * kPairs), pair = threadIdx.x / 4 % kPairs;
-    int quarter = threadIdx.x % 4;
-    int first = half * kHalfWarps + quarter * (kHalfWarps / 4);
-    uint32_t word = shared.columns[first][pair];
-#pragma unroll
-    for (int w = 1; w < kHalfWarps / 4; ++w)
-      word = maxMagnitude(word, shared.columns[first + w][pair]);
-    word = maxMagnitude(word, __shfl_xor_sync(~0u, word, 1));
-    word = maxMagnitude(word, __shfl_xor_sync(~0u, word, 2));
-    if (quarter > 1)
-      return;
-    int col = pair * 2 + quarter;
-    float scale = scaleFor(
-        place.out[1], amaxOfPair(quarter ? word & 0xffff0000u : word << 16));
-    shared.scale[half][col] = scale;
-    if (col < place.cols && hasRows(half))
-      storeScale(place.out[1], half, col, scale);
-  }
-  template <bool E5M2> __device__ void castColumns(Tile &piece) {
-    const float *scales = shared.scale[upperOrLower()] + Tile::col();
-    castFour<E5M2, 0>(piece, scales);
-    castFour<E5M2, 4>(piece, scales);
-  }
-  template <bool E5M2, int First>
-  __device__ void castFour(Tile &piece, const float *scales) {
-    piece.forget();
-    float4 four = *reinterpret_cast<const float4 *>(scales + First);
-    const float scale[4] = {four.x, four.y, four.z, four.w};
-    shared.stage.template encode<E5M2, First, 4>(
-        piece, [&](int, int j) { return scale[j - First]; });
-  }
-
-  const Args &args;
-  const PairPlace &place;
-  Shared &shared;
-};
-
-template <bool Same>
-using PairArgsOf = std::conditional_t<Same, PairSameArgs, PairBothArgs>;
-
-/// A block for each tile.
-template <int Side, bool Same>
-__device__ inline void runPair(const PairArgsOf<Same> &args) {
-  extern __shared__ uint4 words[];
-  auto &shared = *reinterpret_cast<PairShared<Side> *>(words);
-  __shared__ PairPlace place;
-  if (args.noop && *args.noop == 1.0f)
-    return;
+/// A block for each tile of a matrix, of packed ones or of ragged rows.
+template <int Side, bool Same, typename Args>
+__device__ inline void runPair(const Args &args, PairShared<Side> &shared,
+                               PairPlace &place) {
   const PairMatrix &matrix = args.matrix;
   uint32_t slot = divide(blockIdx.x, matrix.tilesAcross, matrix.perAcross);
   Place at;
   at.col0 = int64_t(blockIdx.x - slot * matrix.tilesAcross) * Side;
-  auto find = [&](PairPlace &found) {
-    found.input = static_cast<const BF16 *>(matrix.input) +
-                  at.row * matrix.cols + at.col0;
-    found.stride = matrix.cols;
-    found.rows = at.rows;
-    found.cols = static_cast<int>(min(matrix.cols - at.col0, int64_t(Side)));
-  };
+  at.cols = static_cast<int>(min(matrix.cols - at.col0, int64_t(Side)));
   PairTile<Side> piece;
   bool isKnown = matrix.tilesPerMember != 0, exists = true;
   if (isKnown) {
     // Where to load from, so that the rest is found meanwhile.
     locatePacked<Side>(matrix, slot, at);
     PairPlace own;
-    find(own);
+    own.setInput(matrix.input, matrix.cols, at);
     own.load(piece);
   }
   bool settles = threadIdx.x < 32;
@@ -360,7 +58,7 @@ __device__ inline void runPair(const PairArgsOf<Same> &args) {
     if (threadIdx.x == 0)
       place.exists = exists;
     if (exists && threadIdx.x == 0) {
-      find(place);
+      place.setInput(matrix.input, matrix.cols, at);
       place.findsSquares = matrix.findsSquares;
       place.multiplier = matrix.multipliers;
       if (matrix.multipliers && matrix.multiplierPerGroup)
@@ -371,26 +69,22 @@ __device__ inline void runPair(const PairArgsOf<Same> &args) {
     }
   }
   __syncthreads();
-  PairCast<Side, Same, PairArgsOf<Same>> cast(args, place, shared);
-  bool isLast = false;
+  bool finishes = false, isLast = false;
+  uint32_t *ticket = nullptr;
+  if constexpr (Same)
+    finishes = args.finishes, ticket = args.last.ticket;
   if (place.exists) {
     if (!isKnown)
       place.load(piece);
     if (settles && place.accumulator)
       known = __ldcg(place.accumulator);
-    cast.run(piece);
-    __syncthreads();
-    if constexpr (Same)
-      if (args.finishes && settles)
-        // comes back while columns are stored
-        isLast = cast.settle(known, args.last.ticket, gridDim.x);
-    cast.storeColumns();
-  } else if constexpr (Same) {
-    if (args.finishes && threadIdx.x == 0)
-      isLast = arrivePair(args.last.ticket, gridDim.x, false);
+    isLast = PairCast<Side, Same, Args>(args, place, shared)
+                 .run(piece, finishes, known, ticket, gridDim.x);
+  } else if (finishes && threadIdx.x == 0) {
+    isLast = arrivePair(ticket, gridDim.x, false);
   }
   if constexpr (Same)
-    if (args.finishes && settles && __shfl_sync(~0u, isLast, 0))
+    if (finishes && settles && __shfl_sync(~0u, isLast, 0))
       finish(args.last, 32);
 }
 
@@ -413,12 +107,8 @@ __device__ inline int pairOfTile(const PairArgs &args, uint32_t tile) {
 /// this one look up, wherever these are: memory that is busy takes 2 us. The
 /// last block of a task writes its amaxes.
 template <int Side, bool Same>
-__device__ inline void runPairs(const PairArgs &args) {
-  extern __shared__ uint4 words[];
-  auto &shared = *reinterpret_cast<PairShared<Side> *>(words);
-  __shared__ PairPlace place;
-  if (args.noop && *args.noop == 1.0f)
-    return;
+__device__ inline void runPair(const PairArgs &args, PairShared<Side> &shared,
+                               PairPlace &place) {
   int index = pairOfTile(args, blockIdx.x);
   if (threadIdx.x / 32 == 1) {
     int next = index + (1 << threadIdx.x % 32 % 8);
@@ -433,12 +123,10 @@ __device__ inline void runPairs(const PairArgs &args) {
   at.col0 = int64_t(tile - down * across) * Side;
   at.blockRow = down * (Side / kTile);
   at.member = 0;
+  at.rows = min(task.rows - static_cast<int>(at.row), Side);
+  at.cols = min(task.cols - static_cast<int>(at.col0), Side);
   PairPlace own;
-  own.rows = min(task.rows - static_cast<int>(at.row), Side);
-  own.cols = min(task.cols - static_cast<int>(at.col0), Side);
-  own.stride = task.cols;
-  own.input = static_cast<const BF16 *>(task.input) + at.row * task.cols +
-              at.col0;
+  own.setInput(task.input, task.cols, at);
   PairTile<Side> piece;
   own.load(piece);
   if (threadIdx.x < 2) {
@@ -453,13 +141,9 @@ __device__ inline void runPairs(const PairArgs &args) {
   bool settles = threadIdx.x < 32;
   uint32_t known = settles && task.accumulator ? __ldcg(task.accumulator) : 0;
   __syncthreads();
-  PairCast<Side, Same, PairArgs> cast(args, place, shared);
-  cast.run(piece);
-  __syncthreads();
   uint32_t *ticket = args.tickets + task.task;
-  bool isLast = args.finishes && settles &&
-                cast.settle(known, ticket, task.tilesOfTask);
-  cast.storeColumns();
+  bool isLast = PairCast<Side, Same, PairArgs>(args, place, shared)
+                    .run(piece, args.finishes, known, ticket, task.tilesOfTask);
   if (args.finishes && settles && __shfl_sync(~0u, isLast, 0)) {
     __threadfence();
     finishTask(args, args.table[task.task], threadIdx.x, 32);
@@ -468,21 +152,25 @@ __device__ inline void runPairs(const PairArgs &args) {
   }
 }
 
+/// What all of these kernels begin with.
+template <int Side, bool Same, typename Args>
+__device__ inline void runPairBlock(const Args &args) {
+  extern __shared__ uint4 words[];
+  __shared__ PairPlace place;
+  if (args.noop && *args.noop == 1.0f)
+    return;
+  runPair<Side, Same>(args, *reinterpret_cast<PairShared<Side> *>(words),
+                      place);
+}
+
 } // namespace cuda
 } // namespace te_rt
 
-#define TE_RT_PAIR_KERNEL(name, side, same, blocksPerSm)                       \
+#define TE_RT_PAIR_KERNEL(name, Args, side, same, blocksPerSm)                 \
   extern "C" __global__ void __launch_bounds__(                                \
       te_rt::cuda::PairTile<te_rt::cuda::side>::kThreads, blocksPerSm)         \
-      name(const __grid_constant__ te_rt::cuda::PairArgsOf<same> args) {       \
-    te_rt::cuda::runPair<te_rt::cuda::side, same>(args);                       \
-  }
-
-#define TE_RT_PAIRS_KERNEL(name, side, same, blocksPerSm)                      \
-  extern "C" __global__ void __launch_bounds__(                                \
-      te_rt::cuda::PairTile<te_rt::cuda::side>::kThreads, blocksPerSm)         \
-      name(const __grid_constant__ te_rt::cuda::PairArgs args) {               \
-    te_rt::cuda::runPairs<te_rt::cuda::side, same>(args);                      \
+      name(const __grid_constant__ te_rt::cuda::Args args) {                   \
+    te_rt::cuda::runPairBlock<te_rt::cuda::side, same>(args);                  \
   }
 
 #endif // TE_RUNTIME_CUDA_KERNELS_PAIR_CUH

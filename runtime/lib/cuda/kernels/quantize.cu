@@ -43,13 +43,13 @@ TE_RT_TILE_KERNELS(requantize_amax, CodeSource, AmaxSink, false)
 
 TE_RT_STREAM_KERNEL(multi_cast_stream_bf16, MatrixStream<BF16>, CastSink, true,
                     3)
-TE_RT_PAIR_KERNEL(pair_same_bf16, kTile, true, 3)
-TE_RT_PAIR_KERNEL(pair_both_bf16, kTile, false, 3)
-TE_RT_PAIR_KERNEL(pair_large_same_bf16, kLargeTile, true, 1)
-TE_RT_PAIR_KERNEL(pair_large_both_bf16, kLargeTile, false, 1)
+TE_RT_PAIR_KERNEL(pair_same_bf16, PairSameArgs, kTile, true, 3)
+TE_RT_PAIR_KERNEL(pair_both_bf16, PairBothArgs, kTile, false, 3)
+TE_RT_PAIR_KERNEL(pair_large_same_bf16, PairSameArgs, kLargeTile, true, 1)
+TE_RT_PAIR_KERNEL(pair_large_both_bf16, PairBothArgs, kLargeTile, false, 1)
 
-TE_RT_PAIRS_KERNEL(multi_pair_large_same_bf16, kLargeTile, true, 1)
-TE_RT_PAIRS_KERNEL(multi_pair_large_both_bf16, kLargeTile, false, 1)
+TE_RT_PAIR_KERNEL(multi_pair_large_same_bf16, PairArgs, kLargeTile, true, 1)
+TE_RT_PAIR_KERNEL(multi_pair_large_both_bf16, PairArgs, kLargeTile, false, 1)
 
 extern "C" __global__ void __launch_bounds__(kRowsThreads)
     cast_rows_bf16(const __grid_constant__ RowsArgs args) {

@@ -92,7 +92,7 @@ template <typename Tile> struct CastSink {
   using T = typename Tile::Element;
   static constexpr int kRows = Tile::kRows, kWarps = Tile::kWarps;
   static constexpr int kWords = sizeof(T) / 2 * 4; // of eight magnitudes
-  struct Shared {
+  struct alignas(16) Shared {
     union {
       Stage<Tile> stage;
       uint32_t columns[kWarps][16 * kWords];

@@ -15,6 +15,7 @@
 #ifndef TE_RUNTIME_CUDA_KERNELS_STREAM_CUH
 #define TE_RUNTIME_CUDA_KERNELS_STREAM_CUH
 
+#include "cuda/kernels/bulk.cuh"
 #include "cuda/kernels/sinks.cuh"
 #include "cuda/kernels/sources.cuh"
 
@@ -80,8 +81,10 @@ template <int R, int Before, int Kept> struct Coming<BF16, R, Before, Kept> {
   }
 
 private:
+  /// Of the lines of shared memory a warp's copies fill whole ones: what two
+  /// threads bring to a sector of 32 bytes is one copy.
   __device__ static uint4 *at(int i) {
-    extern __shared__ uint4 words[];
+    extern __shared__ __align__(128) uint4 words[];
     return words + (Before + i) * Tile::kThreads + threadIdx.x;
   }
 };
@@ -193,55 +196,107 @@ private:
   bool isFirst = true;
 };
 
+/// The tiles of a block on their way from the warp that finds them to the
+/// threads that cast them: one is cast, one comes, and one is looked for. Each
+/// side has a loop of its own, and waits for the other at barriers in memory.
+template <typename Slot> class TileRing {
+public:
+  /// One thread calls it, before a barrier of all.
+  __device__ void init(int casters) {
+    bulk::init(found, 32);
+    bulk::init(taken, casters);
+  }
+
+  /// Of those that cast, each has one: the tile that it casts.
+  class Cursor {
+  public:
+    /// Waits for the first tile, and lets the next one be found.
+    __device__ Cursor(TileRing &ring) : ring(ring) {
+      bulk::wait(ring.found, parity);
+      bulk::arrive(ring.taken);
+    }
+    __device__ const Slot &own() const { return ring.tiles[turn]; }
+    __device__ const Slot &next() const {
+      return ring.tiles[turn == 2 ? 0 : turn + 1];
+    }
+    /// Waits for `next`, and tells that this thread has taken its own. In this
+    /// order: the warp that finds tiles is never two of them ahead of one that
+    /// waits, which would not see that. Each lane arrives: racecheck does not see
+    /// one arrive for others.
+    __device__ void take() {
+      bulk::wait(ring.found, parity ^= 1);
+      bulk::arrive(ring.taken);
+    }
+    /// Until all threads have.
+    __device__ void waitForAll() const { bulk::wait(ring.taken, parity); }
+    __device__ void advance() { turn = turn == 2 ? 0 : turn + 1; }
+
+  private:
+    TileRing &ring;
+    int turn = 0;
+    uint32_t parity = 0;
+  };
+
+  /// The loop of the warp that finds tiles: complete(slot) adds to what it has
+  /// found, and settle(slot) is called when all casters have taken a tile.
+  template <bool FromTable, typename Complete, typename Settle>
+  __device__ void fill(const TileArgs &args, Complete complete, Settle settle) {
+    __shared__ typename Finder<FromTable>::Shared shared;
+    Finder<FromTable> finder(args, shared);
+    const Slot *before = nullptr;
+    uint32_t parity = 0;
+#pragma unroll 1
+    for (int turn = 0;; turn = turn == 2 ? 0 : turn + 1) {
+      bool exists = finder.find(tiles[turn]);
+      if (exists)
+        complete(tiles[turn]);
+      bulk::arrive(found); // each lane for what it has written
+      bulk::wait(taken, parity); // the one before, or none
+      parity ^= 1;
+      if (before)
+        settle(*before);
+      if (!exists)
+        return;
+      before = &tiles[turn];
+    }
+  }
+
+private:
+  Slot tiles[3];
+  // Completed once for each tile; `taken` once before, too.
+  uint64_t found, taken;
+};
+
 /// What the threads that hold pieces do.
 template <typename Source, typename Sink, bool FromTable>
 __device__ inline void castTiles(const TileArgs &args,
-                                 const Assignment<FromTable> (&ring)[3],
+                                 TileRing<Assignment<FromTable>> &ring,
                                  typename Sink::Shared &shared) {
-  auto after = [](int turn) { return turn == 2 ? 0 : turn + 1; };
   Source source;
-  __syncthreads();
-  if (!ring[0].isEnd)
+  typename TileRing<Assignment<FromTable>>::Cursor cursor(ring);
+  auto request = [&](const Assignment<FromTable> &tile, int part) {
+    if (!tile.isEnd)
+      source.request(tile.taskOf(args), tile.place, part);
+  };
 #pragma unroll
-    for (int part = 0; part < Source::kParts; ++part)
-      source.request(ring[0].taskOf(args), ring[0].place, part);
+  for (int part = 0; part < Source::kParts; ++part)
+    request(cursor.own(), part);
 #pragma unroll 1
-  for (int turn = 0; !ring[turn].isEnd; turn = after(turn)) {
-    const Assignment<FromTable> &own = ring[turn], &next = ring[after(turn)];
+  for (; !cursor.own().isEnd; cursor.advance()) {
+    const Assignment<FromTable> &own = cursor.own();
     Sink sink(args, own.taskOf(args), own.place, shared);
 #pragma unroll 1
     for (int part = 0; part < Source::kParts; ++part) {
       typename Source::Tile piece;
       source.take(own.taskOf(args), own.place, part, piece);
-      if (part == 0) {
-        __syncthreads(); // `next` is there, and nobody uses `shared`
-      } else {
-        Source::Tile::sync();
+      if (part == 0)
+        cursor.take();
+      else
         sink.colsBefore += own.taskOf(args).source.width;
-      }
-      if (!next.isEnd)
-        source.request(next.taskOf(args), next.place, part);
+      Source::Tile::sync(); // nobody uses `shared`
+      request(cursor.next(), part);
       sink.run(piece, false);
     }
-  }
-}
-
-/// What the warp that has no piece does.
-template <typename Source, bool FromTable>
-__device__ inline void findTiles(const TileArgs &args,
-                                 Assignment<FromTable> (&ring)[3]) {
-  __shared__ typename Finder<FromTable>::Shared shared;
-  Finder<FromTable> finder(args, shared);
-  const Assignment<FromTable> *before = nullptr;
-#pragma unroll 1
-  for (int turn = 0;; turn = turn == 2 ? 0 : turn + 1) {
-    bool exists = finder.find(ring[turn]);
-    __syncthreads(); // what was found is there, the one before is taken
-    if (before)
-      Source::settle(before->taskOf(args), before->place);
-    if (!exists)
-      return;
-    before = &ring[turn];
   }
 }
 
@@ -250,20 +305,31 @@ __device__ inline void findTiles(const TileArgs &args,
 template <typename Source, typename Sink, bool FromTable = false>
 __device__ inline void runStream(const TileArgs &args) {
   __shared__ typename Sink::Shared shared;
-  // One is cast, one comes, and one is looked for.
-  __shared__ Assignment<FromTable> ring[3];
+  __shared__ TileRing<Assignment<FromTable>> ring;
   __shared__ bool isLast;
+  __shared__ uint64_t told; // of isLast
   if (args.noop && *args.noop == 1.0f)
     return;
-  if (threadIdx.x >= Source::Tile::kThreads) {
-    findTiles<Source>(args, ring);
-  } else {
-    castTiles<Source, Sink>(args, ring, shared);
+  if (threadIdx.x == 0) {
+    ring.init(Source::Tile::kThreads);
+    bulk::init(told);
   }
-  __syncthreads(); // all that this block gives is there
-  if (threadIdx.x == 0)
-    isLast = arrive(args);
   __syncthreads();
+  if (threadIdx.x < Source::Tile::kThreads)
+    castTiles<Source, Sink>(args, ring, shared);
+  else
+    ring.template fill<FromTable>(
+        args, [](auto &) {},
+        [&](const auto &tile) {
+          Source::settle(tile.taskOf(args), tile.place);
+        });
+  __syncthreads(); // all that this block gives is there
+  // racecheck loses count of barriers of the block where warps have met at others.
+  if (threadIdx.x == 0) {
+    isLast = arrive(args);
+    bulk::arrive(told);
+  }
+  bulk::wait(told, 0);
   if (!isLast)
     return;
   if (threadIdx.x == 0)

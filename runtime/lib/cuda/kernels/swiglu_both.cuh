@@ -1,11 +1,11 @@
-//===- swiglu_both.cuh - gradients of swiglu, cast both ways ----*- C++ -*-===//
+//===- swiglu_both.cuh - gated activations, cast both ways ------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// The gradients of swiglu.cuh under CastSink, for blocks of 1 x 128 of rows and of
-// 128 x 1 of columns, to the same bits in fewer instructions, which bound it.
+// The sources of swiglu.cuh under CastSink, for blocks of 1 x 128 of rows and of
+// 128 x 1 of columns, to the same bits in fewer instructions.
 //
 // A warp makes 16 rows of a tile, where their inputs came to, and then casts
 // these rows and, when all have made theirs, 16 columns: so that columns need no
@@ -60,8 +60,8 @@ struct Sums {
                         const Place &place) const {
     int64_t tile = place.col0 / kTile;
     int row = self.row() + self.lane % kRows;
-    if (source.gradProbs && tile < source.probTiles && self.lane % 8 < kRows &&
-        row < place.rows)
+    // Of rows that are not there too, since settle reads four at a time.
+    if (source.gradProbs && tile < source.probTiles && self.lane % 8 < kRows)
       __stcg(partialsOf(source, place, tile) + row, kept);
   }
 };
@@ -69,7 +69,6 @@ struct Sums {
 /// A source requests its inputs into slots, from which it makes part p of a tile
 /// in slot p: a, b, and the gradients of the activation.
 struct Inputs {
-  static constexpr int kSlots = 3;
   Probs probs;
 
   /// From column `col` on of the tile.
@@ -78,18 +77,46 @@ struct Inputs {
     int row = self.requestRow();
     if (slot == 2) {
       self.request(slot, spot.grad + (row * spot.width + col), spot.width,
-                   spot.place, args.task.source.grad);
-      probs.load(self, args.task.source, spot.place);
+                   spot);
       return;
     }
+    if (slot == 0)
+      probs.load(self, args.task.source, spot.place);
     int stride = 2 * spot.width;
     self.request(slot, spot.input + (row * stride + col + slot * spot.width),
-                 stride, spot.place, args.task.source.input);
+                 stride, spot);
   }
 };
 
+/// silu(a) * b * prob.
+struct Swiglu : Inputs {
+  static constexpr int kParts = 1, kSlots = 2;
+
+  __device__ void request(const TileArgs &args, const Self &self,
+                          const Spot &spot, int slot) {
+    requestFrom(args, self, spot, slot, self.requestCol());
+  }
+  __device__ void make(const TileArgs &, const Self &self, const Spot &) {
+#pragma unroll 1
+    for (int i = 0; i < kRows; ++i) {
+      float p = probs.of(i);
+#pragma unroll
+      for (int k = 0; k < 2; ++k) {
+        int own = self.own + i * kPitch + k * self.step;
+        auto a = read(own), b = read(own + kSlot);
+        float values[8];
+#pragma unroll
+        for (int j = 0; j < 8; ++j)
+          values[j] = silu<BF16>(a.get(0, j)) * b.get(0, j) * p;
+        write(own, values);
+      }
+    }
+  }
+};
+
+/// The gradients of a and of b, which have a part each.
 struct SwigluBackward : Inputs {
-  static constexpr int kParts = 2;
+  static constexpr int kParts = 2, kSlots = 3;
 
   __device__ void request(const TileArgs &args, const Self &self,
                           const Spot &spot, int slot) {
@@ -121,7 +148,7 @@ struct SwigluBackward : Inputs {
 
 /// Of any width: a tile of [da | db], which may hold columns of both.
 struct SwigluBackwardAny : Inputs {
-  static constexpr int kParts = 1;
+  static constexpr int kParts = 1, kSlots = 3;
 
   __device__ void request(const TileArgs &args, const Self &self,
                           const Spot &spot, int slot) {
@@ -166,64 +193,64 @@ struct SwigluBackwardAny : Inputs {
 // Blocks
 //===----------------------------------------------------------------------===//
 
-/// Counts warps that have read the columns of a part, once for each tile.
-struct Taken {
-  uint64_t barrier;
+/// Of the threads that have read columns of a part, and of the lanes of a warp
+/// that have read its rows of a part or, the last, what parts are made of;
+/// completed once for each tile.
+template <int kParts> struct Readers {
+  uint64_t columns[kParts], rows[kParts + 1][kWarps];
   /// One thread calls it, before a barrier of all.
   __device__ void init() {
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(
-                     bulk::addressOf(&barrier)),
-                 "n"(kWarps)
-                 : "memory");
+    for (uint64_t &ofPart : columns)
+      bulk::init(ofPart, kThreads);
+    for (auto &ofPart : rows)
+      for (uint64_t &ofWarp : ofPart)
+        bulk::init(ofWarp, 32);
   }
-  __device__ void arrive(const Self &self) {
-    __syncwarp();
-    if (self.lane == 0)
-      asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(
-                       bulk::addressOf(&barrier))
-                   : "memory");
+  /// Until all lanes have read their rows.
+  __device__ void meet(int part, const Self &self, uint32_t parity) {
+    bulk::arrive(rows[part][self.warp]);
+    bulk::wait(rows[part][self.warp], parity);
   }
-  __device__ void wait(uint32_t parity) const { bulk::wait(barrier, parity); }
 };
 
 /// What the threads that hold tiles do.
 template <typename Source>
-__device__ inline void castTiles(const TileArgs &args, const Spot (&ring)[3]) {
-  __shared__ Taken taken[Source::kParts];
+__device__ inline void castTiles(const TileArgs &args, TileRing<Spot> &ring,
+                                 Readers<Source::kParts> &readers) {
   Self self;
   Source source;
-  if (threadIdx.x < Source::kParts)
-    taken[threadIdx.x].init();
-  __syncthreads();
-  if (!ring[0].isEnd)
+  TileRing<Spot>::Cursor cursor(ring);
+  if (!cursor.own().isEnd)
 #pragma unroll
     for (int slot = 0; slot < Source::kSlots; ++slot)
-      source.request(args, self, ring[0], slot);
-  uint32_t parity = 0;
+      source.request(args, self, cursor.own(), slot);
+  uint32_t parity = 0; // of a part's readers
 #pragma unroll 1
-  for (int turn = 0; !ring[turn].isEnd; parity ^= 1) {
-    const Spot &spot = ring[turn];
+  for (; !cursor.own().isEnd; cursor.advance(), parity ^= 1) {
+    const Spot &spot = cursor.own();
     waitForRequests();
     source.make(args, self, spot);
-    __syncthreads(); // all is made, and the next tile is known
-    turn = turn == 2 ? 0 : turn + 1;
-    const Spot &next = ring[turn];
+    cursor.take();
+    readers.meet(Source::kParts, self, parity);
+    const Spot &next = cursor.next();
     bool isEnd = next.isEnd;
     if (!isEnd)
 #pragma unroll
       for (int slot = Source::kParts; slot < Source::kSlots; ++slot)
         source.request(args, self, next, slot);
+    cursor.waitForAll(); // all is made
 #pragma unroll 1
     for (int part = 0; part < Source::kParts; ++part) {
       ColumnsOfTile columns;
       columns.load(self, part);
-      taken[part].arrive(self);
+      bulk::arrive(readers.columns[part]);
       columns.chooseScale(args, self, spot, part);
       columns.cast(args, self, spot, part, 0);
       columns.cast(args, self, spot, part, 1);
       RowsOfTile rows;
       rows.load(self, part);
-      taken[part].wait(parity);
+      readers.meet(part, self, parity);
+      bulk::wait(readers.columns[part], parity);
       if (!isEnd)
         source.request(args, self, next, part);
       rows.cast(args, self, spot, part);
@@ -231,36 +258,25 @@ __device__ inline void castTiles(const TileArgs &args, const Spot (&ring)[3]) {
   }
 }
 
-/// What the warp that holds none does: as of stream.cuh, with spots.
-__device__ inline void findTiles(const TileArgs &args, Spot (&ring)[3]) {
-  __shared__ Finder<false>::Shared shared;
-  Finder<false> finder(args, shared);
-  const Spot *before = nullptr;
-#pragma unroll 1
-  for (int turn = 0;; turn = turn == 2 ? 0 : turn + 1) {
-    bool exists = finder.find(ring[turn]);
-    if (exists)
-      complete(args, ring[turn]);
-    __syncthreads(); // what was found is there, the one before is made
-    if (before)
-      RowSums::settle(args.task.source, before->place);
-    if (!exists)
-      return;
-    before = &ring[turn];
-  }
-}
-
 template <typename Source>
 __device__ inline void runBlocks(const TileArgs &args) {
-  __shared__ Spot ring[3]; // one is cast, one comes, and one is looked for
-  if (threadIdx.x >= kThreads)
-    findTiles(args, ring);
-  else
-    castTiles<Source>(args, ring);
-  if (args.tiles <= gridDim.x)
-    return; // nobody has drawn a tile
+  __shared__ TileRing<Spot> ring;
+  __shared__ Readers<Source::kParts> readers;
+  if (threadIdx.x == 0) {
+    ring.init(kThreads);
+    readers.init();
+  }
   __syncthreads();
-  if (threadIdx.x == 0 && arrive(args))
+  if (threadIdx.x < kThreads)
+    castTiles<Source>(args, ring, readers);
+  else
+    ring.fill<false>(
+        args, [&](Spot &spot) { complete(args, spot); },
+        [&](const Spot &spot) {
+          RowSums::settle(args.task.source, spot.place);
+        });
+  // When this block draws no more; as many tiles as blocks are not drawn.
+  if (args.tiles > gridDim.x && threadIdx.x == kThreads && arrive(args))
     *args.counter = *args.ticket = 0;
 }
 

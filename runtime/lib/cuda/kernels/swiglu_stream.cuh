@@ -120,8 +120,8 @@ struct RowSums {
     int64_t tile = place.col0 / kTile;
     int lane = threadIdx.x % 16;
     int row = PieceShape<R>::row() + lane % 8 * 2 + lane / 8;
-    if (source.gradProbs && tile < source.probTiles && lane % 8 < R / 2 &&
-        row < place.rows)
+    // Of rows that are not there too, since settle reads four at a time.
+    if (source.gradProbs && tile < source.probTiles && lane % 8 < R / 2)
       __stcg(partialsOf(source, place, tile) + row, kept);
   }
   /// Adds the sums of all tiles of these rows where this is the last of them: a

@@ -7,7 +7,7 @@
 #ifndef TE_RUNTIME_CUDA_KERNELS_WIDE_STORE_CUH
 #define TE_RUNTIME_CUDA_KERNELS_WIDE_STORE_CUH
 
-#include "cuda/kernels/grouped_tiles.cuh"
+#include "cuda/kernels/grouped_staged.cuh"
 #include "cuda/kernels/wide_params.h"
 
 namespace te_rt {
@@ -18,7 +18,7 @@ namespace grouped {
 class WideStore {
 public:
   using Args = GroupedArgs;
-  static constexpr int kRegisters = 40;
+  static constexpr int kBoxRows = 64;
   struct Shared {};
   __device__ static const GroupedArgs &productOf(const Args &args) {
     return args;
@@ -30,31 +30,19 @@ public:
   __device__ WideStore(const Args &args, uint32_t results, Shared &)
       : args(args), results(results) {}
 
-  /// A warp has 32 rows, and writes 128 bytes of four of them at a time.
+  /// One warp, and so one box at a time.
   __device__ void run(const Tile &tile) {
-    uint32_t within = threadIdx.x % 32 / 8, chunk = threadIdx.x % 8;
-    int first = threadIdx.x / 32 * 32 + int(within);
-    int col = tile.col + int(chunk) * 8;
-    BF16 *to = static_cast<BF16 *>(args.resultValues) +
-               int64_t(tile.row + first) * args.n + col;
-#pragma unroll 2
-    for (int r = 0; r < 32; r += 4) {
-      uint32_t row = threadIdx.x / 32 * 32 + r + within;
-      uint32_t from = results + row / 16 * kRowsBytes + row % 16 * 128 +
-                      (chunk ^ row % 8) * 16;
-#pragma unroll
-      for (int i = 0; i < kWideCols / 64; ++i) {
-        uint4 values = hopper::readSharedWords(from + i * kBoxBytes);
-        if (first + r < tile.rows && col + i * 64 < args.n)
-          hopper::writeWords(to + i * 64, values);
-      }
-      to += 4 * int64_t(args.n);
-    }
+    if (threadIdx.x >= 32)
+      return;
+#pragma unroll 1
+    for (int half = 0; half < 2; ++half)
+      Staged::send(args, results + half * (kBoxRows * kWideCols * 2),
+                   min(tile.rows - half * 64, 64), tile.row + half * 64,
+                   tile.col, /*isLast=*/false);
   }
 
 private:
-  static constexpr int kBoxBytes = 16 * 128,
-                       kRowsBytes = kWideCols / 64 * kBoxBytes;
+  using Staged = StagedStore<kWideCols>;
   const GroupedArgs &args;
   uint32_t results;
 };
