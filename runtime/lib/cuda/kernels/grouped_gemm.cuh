@@ -75,10 +75,11 @@ class Product {
     uint8_t rhs[kStages][kRhsBytes];
     uint8_t store[2][64 * kStoreCols * 2];
     float lhsScales[kStages][kByBlock ? kGroupedRows : 4];
-    // Of 1 x 128 scales on both sides, those of the columns, as they come and
-    // as multiplyFactors reads them.
-    float rhsScales[kScaleSlots][kHasFactors ? kCols : 4];
+    // Of 1 x 128 scales on both sides, those of the columns, as multiplyFactors
+    // reads them and as they come. It reads a stage's twice, but memcheck takes
+    // it for as many bytes side by side, so that some have to follow.
     uint4 factors[kStages][kHasFactors ? kCols : 1];
+    float rhsScales[kScaleSlots][kHasFactors ? kCols : 4];
     Ring ring;
     uint64_t full[kStages], empty[kStages], scalesFull[kScaleSlots];
     BoxBarriers<kBoxes> boxes;
