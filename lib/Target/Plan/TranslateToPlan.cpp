@@ -145,6 +145,9 @@ PlanWriter::writeCall(te_rt::CallOp call, PlanTensors &tensors) {
     types.way = "own";
     ratherPredicted =
         std::exchange(predicted, getPredictedSeconds(cost, types, target));
+    for (const ProductWay &own : getProductWays(cost, types, target))
+      if (own.name == types.way)
+        cost.launches = own.launches;
   }
   auto costs = plan::CreateCallCost(builder, cost.launches, cost.bytes,
                                     cost.flops, cost.hostSyncs,
