@@ -133,6 +133,8 @@ void PlanPrinter::print(const plan::Call &call) {
   }
   if (call.way() != plan::Way::Unset)
     os << " way " << plan::EnumNameWay(call.way());
+  if (call.rather() != plan::Way::Unset)
+    os << ", rather " << plan::EnumNameWay(call.rather());
   os << " // " << lookup(plan.cost_classes(), call.cost_class()) << ", "
      << lookup(plan.locations(), call.location()) << "\n";
 }
