@@ -188,26 +188,33 @@ TEST_F(LibraryProducts, GroupsTakeTurnsOnStreams) {
   EXPECT_EQ(log().size(), 4u);
 }
 
+/// Rows of five groups in BF16, whose offsets lie on the device.
+class LibraryRows : public LibraryProducts {
+protected:
+  void SetUp() override {
+    open("9");
+    lhs = make(TE_RT_BF16, {768, 128}), rhs = make(TE_RT_BF16, {5, 256, 128});
+    result = make(TE_RT_BF16, {768, 256}), groups = make(TE_RT_I32, {6});
+    context.products = TE_RT_PRODUCTS_LIBRARY;
+  }
+  te_rt_status run() {
+    return cuda::grouped_gemm(&context, &lhs, nullptr, nullptr, list(rhs), {},
+                              {}, {}, &groups, list(result), TE_RT_RAGGED_ROWS,
+                              0, 0, 0);
+  }
+  te_rt_tensor lhs, rhs, result, groups;
+};
+
 /// What a caller asks for may be what was chosen for the call, or not: a prediction
 /// is of that.
-TEST_F(LibraryProducts, GoAsPlannedOrNot) {
-  open("9");
-  te_rt_tensor lhs = make(TE_RT_BF16, {768, 128}),
-               rhs = make(TE_RT_BF16, {5, 256, 128});
-  te_rt_tensor result = make(TE_RT_BF16, {768, 256}),
-               groups = make(TE_RT_I32, {6});
+TEST_F(LibraryRows, GoAsPlannedOrNot) {
   ASSERT_EQ(device().copy(groups.data, offsets.data(), 6 * sizeof(int32_t)).status,
             TE_RT_OK);
-  context.products = TE_RT_PRODUCTS_LIBRARY;
   for (te::products::Way planned :
        {te::products::Way::Own, te::products::Way::Library,
         te::products::Way::Unset}) {
     context.planned = planned;
-    ASSERT_EQ(cuda::grouped_gemm(&context, &lhs, nullptr, nullptr, list(rhs), {},
-                                 {}, {}, &groups, list(result),
-                                 TE_RT_RAGGED_ROWS, 0, 0, 0),
-              TE_RT_OK)
-        << context.message;
+    ASSERT_EQ(run(), TE_RT_OK) << context.message;
     EXPECT_EQ(context.variant.rfind("library:", 0), 0u) << context.variant;
     EXPECT_EQ(context.wentAsPlanned, planned == te::products::Way::Library);
   }
@@ -473,20 +480,9 @@ TEST_F(LibraryProducts, ErrorsHaveNames) {
   fail("", 0);
 }
 
-TEST_F(LibraryProducts, GraphsRefuseWhatTheyCannotHold) {
-  open("9");
-  te_rt_tensor lhs = make(TE_RT_BF16, {768, 128}),
-               rhs = make(TE_RT_BF16, {5, 256, 128});
-  te_rt_tensor result = make(TE_RT_BF16, {768, 256}),
-               groups = make(TE_RT_I32, {6});
-  auto run = [&] {
-    return cuda::grouped_gemm(&context, &lhs, nullptr, nullptr, list(rhs), {},
-                              {}, {}, &groups, list(result), TE_RT_RAGGED_ROWS,
-                              0, 0, 0);
-  };
+TEST_F(LibraryRows, GraphsRefuseWhatTheyCannotHold) {
   ASSERT_EQ(device().beginCapture().status, TE_RT_OK);
   // The host would have to wait for the counts.
-  context.products = TE_RT_PRODUCTS_LIBRARY;
   EXPECT_EQ(run(), TE_RT_UNSUPPORTED);
   EXPECT_EQ(
       context.message,
